@@ -1,0 +1,34 @@
+"""KFP interface of the deploy component."""
+
+from kfp import dsl
+
+from components import image
+
+
+@dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
+def deploy(
+    model: dsl.Input[dsl.Model],
+    blessing: dsl.Input[dsl.Artifact],
+    deployment: dsl.Output[dsl.Artifact],
+    serving_root: str,
+    model_name: str,
+    version: str,
+    keep_versions: int = 3,
+) -> None:
+    """Publishes a blessed model to the prediction service's folder, in TF Serving's layout.
+
+    Args:
+        model: SavedModel under Format-Serving/.
+        blessing: The verdict on this model; anything but a yes is refused.
+        deployment: summary.json: what is served from where, and what was before.
+        serving_root: Folder the prediction service watches; the model appears at <root>/<name>/<version>.
+        model_name: Name the service answers to.
+        version: Version from the registry.
+        keep_versions: Versions kept, this one included, so that a rollback has somewhere to go.
+    """
+    from components.deploy import work
+    from components.errors import reported
+
+    with reported():
+        release = work.Release(model.path, blessing.path, model_name, version)
+        deployment.metadata.update(work.deploy(release, serving_root, keep_versions, deployment.path))

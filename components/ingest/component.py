@@ -1,0 +1,38 @@
+"""KFP interface of the ingest component."""
+
+from kfp import dsl
+
+from components import image
+
+
+@dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
+def ingest(
+    sources: dict,
+    query: str,
+    examples: dsl.Output[dsl.Dataset],
+    split: dict,
+    window_start: str = "",
+    window_end: str = "",
+    max_bad_fraction: float = 0.02,
+    data_version: str = "",
+) -> None:
+    """Reads the rows of one time window with SQL and splits them into train and eval.
+
+    Args:
+        sources: Table name to a file, glob or folder (CSV, Parquet, JSON Lines; .gz and .zip CSV), or to an
+            object with uri, format, null_values and columns (name to SQL type).
+        query: SQL file that selects the examples from those tables; may use @window_start and @window_end.
+        examples: The rows as sharded Parquet per split, with a manifest.
+        split: {"method": "time", "column": ..., "holdout": "1 month"} or
+            {"method": "hash", "columns": [...], "eval_fraction": 0.2}.
+        window_start: First instant of the window (ISO 8601); empty for no bound.
+        window_end: First instant after the window (ISO 8601); empty for no bound.
+        max_bad_fraction: The run stops if more than this share of a source's rows cannot be read.
+        data_version: Fingerprint of the sources; a cached result is used only while it stays the same.
+    """
+    from components.errors import reported
+    from components.ingest import work
+
+    with reported():
+        request = work.Request(sources, query, split, window_start, window_end, max_bad_fraction)
+        examples.metadata.update(work.ingest(request, examples.path))

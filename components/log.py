@@ -1,0 +1,23 @@
+"""What a component says while it works: plain lines that read well in a pod's log and that `ct run` shows live."""
+
+import sys
+
+FINDING = "finding: "
+PROGRESS = "progress: "
+ERROR = "error: "
+
+
+def finding(text: str) -> None:
+    """Says what a step found; the last one stands beside the step in the live view and the report."""
+    print(f"{FINDING}{text}", flush=True)
+
+
+def progress(text: str) -> None:
+    """Says how far a long step has come."""
+    print(f"{PROGRESS}{text}", flush=True)
+
+
+def error(text: str) -> None:
+    """Says why a step stops; the lines after the first are indented so that they stay one message."""
+    first, *rest = text.splitlines() or [""]
+    print("\n".join([f"{ERROR}{first}", *(f"  {line.strip()}" for line in rest)]), file=sys.stderr, flush=True)

@@ -1,0 +1,43 @@
+"""KFP interface of the register component."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components import image
+
+
+@dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
+def register(
+    examples: dsl.Input[dsl.Dataset],
+    model: dsl.Input[dsl.Model],
+    blessing: dsl.Input[dsl.Artifact],
+    evaluation: dsl.Input[dsl.Artifact],
+    registry_uri: str,
+    model_name: str,
+    training_key: str,
+    lineage: dict = {},
+) -> NamedTuple("Outputs", [("version", str), ("previous_champion", str)]):
+    """Registers a blessed model in MLflow and moves the alias champion to it.
+
+    Args:
+        examples: Dataset the model was trained on, for its lineage.
+        model: SavedModel under Format-Serving/.
+        blessing: The verdict on this model; anything but a yes is refused.
+        evaluation: Metrics recorded with the version.
+        registry_uri: MLflow tracking URI: sqlite:///path, or http(s)://server.
+        model_name: Registered model; created if absent.
+        training_key: Identity of the training, from resolve_champion.
+        lineage: Commit, image, parameters and cause of the run; recorded as tags.
+
+    Returns:
+        version: Version of the registered model; the same one if it was registered before.
+        previous_champion: Version the alias pointed at before; empty if there was none.
+    """
+    from components.errors import reported
+    from components.register import work
+
+    with reported():
+        candidate = work.Candidate(model.path, blessing.path, examples.path, evaluation.path, training_key, lineage)
+        registered = work.register(candidate, registry_uri, model_name)
+        return (registered.version, registered.previous_champion)

@@ -1,0 +1,45 @@
+"""KFP interface of the resolve_champion component."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components import image
+
+
+@dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
+def resolve_champion(
+    examples: dsl.Input[dsl.Dataset],
+    champion: dsl.Output[dsl.Model],
+    base_model: dsl.Output[dsl.Model],
+    registry_uri: str,
+    model_name: str,
+    hyperparameters: dict = {},
+    code_version: str = "",
+    warm_start: bool = False,
+) -> NamedTuple("Outputs", [("version", str), ("training_key", str)]):
+    """Finds the model to beat: the champion, or its predecessor if this very training produced the champion.
+
+    Args:
+        examples: Dataset with a manifest; its fingerprint is part of the training key.
+        champion: The registered model to compare with; a folder without a SavedModel if there is none.
+        base_model: The model to start training from: the champion if warm_start, else none.
+        registry_uri: MLflow tracking URI: sqlite:///path, or http(s)://server.
+        model_name: Registered model.
+        hyperparameters: Passed to training; part of the training key.
+        code_version: Commit or content hash of the code and its environment; part of the training key.
+        warm_start: Start training from the champion's weights.
+
+    Returns:
+        version: Version of the model to compare with; empty if there is none.
+        training_key: Identity of this training, recorded at registration.
+    """
+    from components.errors import reported
+    from components.resolve_champion import work
+
+    with reported():
+        key = work.training_key(examples.path, hyperparameters, code_version)
+        found = work.resolve(registry_uri, model_name, key)
+        champion.uri, champion.metadata["version"] = found.uri or champion.uri, found.version
+        base_model.uri = found.uri if warm_start and found.uri else found.nothing_uri or base_model.uri
+        return (found.version, key)

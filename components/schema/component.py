@@ -1,0 +1,25 @@
+"""KFP interface of the schema component."""
+
+from kfp import dsl
+
+from components import image
+
+
+@dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
+def schema(
+    statistics: dsl.Input[dsl.Artifact],
+    schema: dsl.Output[dsl.Artifact],
+    schema_file: str = "",
+) -> None:
+    """Takes the curated schema, or infers one from the statistics of the train split.
+
+    Args:
+        statistics: FeatureStats.pb per split.
+        schema: schema.pbtxt (TensorFlow Metadata's text format), and summary.json.
+        schema_file: Curated schema of the repository; empty infers one.
+    """
+    from components.errors import reported
+    from components.schema import work
+
+    with reported():
+        schema.metadata.update(work.write_schema(statistics.path, schema.path, schema_file))

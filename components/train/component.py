@@ -1,0 +1,43 @@
+"""KFP interface of the train component."""
+
+from kfp import dsl
+
+from components import image
+
+
+@dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
+def train(
+    examples: dsl.Input[dsl.Dataset],
+    transform_graph: dsl.Input[dsl.Artifact],
+    schema: dsl.Input[dsl.Artifact],
+    base_model: dsl.Input[dsl.Model],
+    model: dsl.Output[dsl.Model],
+    model_run: dsl.Output[dsl.Artifact],
+    module: str,
+    hyperparameters: dict = {},
+    checkpoints: str = "",
+    distribution: str = "",
+) -> None:
+    """Trains a model with the user's run_fn.
+
+    Args:
+        examples: Dataset with a manifest; raw, the transform graph is applied as it is read.
+        transform_graph: Output of transform.
+        schema: schema.pbtxt.
+        base_model: Model to start from; a folder without a SavedModel means from scratch.
+        model: SavedModel under Format-Serving/.
+        model_run: TensorBoard logs, and summary.json with the loss and metrics of every epoch.
+        module: Import path or file with TFX's `run_fn(fn_args)`.
+        hyperparameters: Passed to run_fn as fn_args.hyperparameters and fn_args.custom_config.
+        checkpoints: Folder or gs:// URI that outlives a killed run; empty trains without resume.
+        distribution: tf.distribute strategy: mirrored or multi_worker_mirrored; empty for none.
+    """
+    from components.errors import reported
+    from components.train import work
+
+    with reported():
+        request = work.Request(
+            examples.path, transform_graph.path, f"{schema.path}/schema.pbtxt", base_model.path, module,
+            hyperparameters, checkpoints, distribution,
+        )  # fmt: skip
+        model.metadata.update(work.train(request, model.path, model_run.path))

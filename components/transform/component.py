@@ -1,0 +1,35 @@
+"""KFP interface of the transform component."""
+
+from kfp import dsl
+
+from components import image
+
+
+@dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
+def transform(
+    examples: dsl.Input[dsl.Dataset],
+    schema: dsl.Input[dsl.Artifact],
+    transform_graph: dsl.Output[dsl.Artifact],
+    transformed_examples: dsl.Output[dsl.Dataset],
+    module: str,
+    materialize: bool = False,
+    beam_pipeline_args: list = [],
+) -> None:
+    """Runs the user's preprocessing_fn over the train split with TensorFlow Transform.
+
+    Args:
+        examples: Dataset with a manifest.
+        schema: schema.pbtxt.
+        transform_graph: TFT's transform_fn/ and transformed_metadata/, the same graph for training and serving.
+        transformed_examples: The transformed rows if materialised, else an empty dataset.
+        module: Import path or file with `preprocessing_fn(inputs)`.
+        materialize: Write the transformed rows; otherwise the trainer applies the graph as it reads.
+        beam_pipeline_args: Beam options (runner, project, …); empty runs on this machine.
+    """
+    from components.errors import reported
+    from components.transform import work
+
+    with reported():
+        request = work.Request(examples.path, f"{schema.path}/schema.pbtxt", module, beam_pipeline_args)
+        transform_graph.metadata.update(work.analyze(request, transform_graph.path))
+        work.write_examples(request, transform_graph.path, transformed_examples.path, materialize)

@@ -1,0 +1,108 @@
+"""The continuous-training pipeline: the DAG and nothing else."""
+
+from kfp import dsl
+
+from components.deploy.component import deploy
+from components.evaluate.component import evaluate
+from components.ingest.component import ingest
+from components.register.component import register
+from components.resolve_champion.component import resolve_champion
+from components.schema.component import schema
+from components.statistics.component import statistics
+from components.train.component import train
+from components.transform.component import transform
+from components.validate_data.component import validate_data
+
+
+@dsl.pipeline(name="training", description="Data to a blessed, served model; nothing unblessed is deployed.")
+def training(
+    sources: dict,
+    query: str,
+    split: dict,
+    features_module: str,
+    model_module: str,
+    eval_config: str,
+    model_name: str,
+    registry_uri: str,
+    serving_root: str,
+    window_start: str = "",
+    window_end: str = "",
+    max_bad_fraction: float = 0.02,
+    data_version: str = "",
+    code_version: str = "",
+    schema_file: str = "",
+    label: str = "",
+    hyperparameters: dict = {},  # noqa: B006 - kfp copies defaults into the package
+    gates: dict = {},  # noqa: B006
+    lineage: dict = {},  # noqa: B006
+    checkpoints: str = "",
+    distribution: str = "",
+    warm_start: bool = False,
+    materialize: bool = False,
+    beam_pipeline_args: list = [],  # noqa: B006
+) -> None:
+    """Wires the components; every argument is documented by the component that takes it."""
+    data = ingest(
+        sources=sources,
+        query=query,
+        split=split,
+        window_start=window_start,
+        window_end=window_end,
+        max_bad_fraction=max_bad_fraction,
+        data_version=data_version,
+    )
+    stats = statistics(examples=data.outputs["examples"], beam_pipeline_args=beam_pipeline_args)
+    contract = schema(statistics=stats.outputs["statistics"], schema_file=schema_file)
+    validated = validate_data(statistics=stats.outputs["statistics"], schema=contract.outputs["schema"], label=label)
+    # The registry changes between runs: asking it is never answered from a cache.
+    champion = resolve_champion(
+        examples=data.outputs["examples"],
+        registry_uri=registry_uri,
+        model_name=model_name,
+        hyperparameters=hyperparameters,
+        code_version=code_version,
+        warm_start=warm_start,
+    ).set_caching_options(False)
+    features = transform(
+        examples=data.outputs["examples"],
+        schema=contract.outputs["schema"],
+        module=features_module,
+        materialize=materialize,
+        beam_pipeline_args=beam_pipeline_args,
+    ).after(validated)
+    trained = train(
+        examples=data.outputs["examples"],
+        transform_graph=features.outputs["transform_graph"],
+        schema=contract.outputs["schema"],
+        base_model=champion.outputs["base_model"],
+        module=model_module,
+        hyperparameters=hyperparameters,
+        checkpoints=checkpoints,
+        distribution=distribution,
+    )
+    verdict = evaluate(
+        examples=data.outputs["examples"],
+        schema=contract.outputs["schema"],
+        model=trained.outputs["model"],
+        champion=champion.outputs["champion"],
+        eval_config=eval_config,
+        gates=gates,
+    )
+    with dsl.If(verdict.outputs["blessed"] == True, name="blessed"):  # noqa: E712 - kfp builds a condition from it
+        registered = register(
+            examples=data.outputs["examples"],
+            model=trained.outputs["model"],
+            blessing=verdict.outputs["blessing"],
+            evaluation=verdict.outputs["evaluation"],
+            registry_uri=registry_uri,
+            model_name=model_name,
+            training_key=champion.outputs["training_key"],
+            lineage=lineage,
+        ).set_caching_options(False)
+        deploy(
+            model=trained.outputs["model"],
+            blessing=verdict.outputs["blessing"],
+            serving_root=serving_root,
+            model_name=model_name,
+            version=registered.outputs["version"],
+        ).set_caching_options(False)

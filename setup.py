@@ -1,0 +1,36 @@
+"""Packaging; Beam workers install from it too, so `install_requires` stays at what a worker needs: nothing."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+REQUIREMENTS = Path(__file__).parent / "requirements"
+
+
+def _requirements(name: str) -> list[str]:
+    lines = (REQUIREMENTS / f"{name}.in").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "-"))]
+
+
+setup(
+    name="kfp-ct",
+    version="0.1.0",
+    description="Continuous training of TensorFlow models: Kubeflow Pipelines components with Cloud Build CI/CD",
+    long_description=(Path(__file__).parent / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["components*", "pipelines*", "ct*", "serving*"]),
+    package_data={
+        "pipelines": ["**/*.sql", "**/*.pbtxt", "**/*.yaml"],
+        "ct": ["**/*.html", "**/*.css", "**/*.js"],
+        "components": ["**/*.css"],
+    },
+    install_requires=[],
+    extras_require={
+        "author": _requirements("author"),
+        "components": _requirements("components-current"),
+        "components-older-glibc": _requirements("components-older-glibc"),
+    },
+    entry_points={"console_scripts": ["ct=ct.__main__:main"]},
+)

@@ -40,6 +40,7 @@ def resolve_champion(
     with reported():
         key = work.training_key(examples.path, hyperparameters, code_version)
         found = work.resolve(registry_uri, model_name, key)
-        champion.uri, champion.metadata["version"] = found.uri or champion.uri, found.version
-        base_model.uri = found.uri if warm_start and found.uri else found.nothing_uri or base_model.uri
+        champion.metadata["version"] = found.version
+        champion.uri = work.provide(found, champion.uri, champion.path)
+        base_model.uri = work.provide(found if warm_start else found.nothing, base_model.uri, base_model.path)
         return (found.version, key)

@@ -1,0 +1,124 @@
+"""Publishes a blessed model to the folder that a prediction service watches."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+from components import artifacts, blessing, folders, log, registry
+from components.errors import ConfigurationError
+
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
+# What makes a folder a SavedModel, for TensorFlow Serving too.
+SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """The model to serve, its verdict, and the name and version it is served as."""
+
+    model_path: str
+    blessing_path: str
+    model_name: str
+    version: str
+
+
+def deploy(release: Release, serving_root: str, keep_versions: int, deployment_path: str) -> dict[str, Any]:
+    """Publishes a blessed model as <serving_root>/<model_name>/<version>/ and makes it the served one.
+
+    Services serve the highest version, as TensorFlow Serving does, so higher ones are withdrawn (a rerun of an
+    older training that won); they stay in the registry. Of the lower ones the newest are kept.
+
+    Args:
+        release: What to serve.
+        serving_root: Local folder that the service watches.
+        keep_versions: Versions that stay, this one included; at least 1.
+        deployment_path: Where summary.json is written.
+
+    Returns:
+        The deployment's metadata: model, version and previous version.
+
+    Raises:
+        ModelNotBlessedError: The verdict is not a yes, or is about another model.
+        ConfigurationError: A name, a version or the folder cannot be used, or it holds another model as this version.
+    """
+    blessing.demand(release.blessing_path, release.model_path)
+    root = _check(release, serving_root, keep_versions)
+    base = root / release.model_name
+    with folders.writing_to("the serving folder", base):
+        base.mkdir(parents=True, exist_ok=True)
+        with folders.locked(root / f".{release.model_name}.lock"):
+            folders.sweep(base)
+            previous = _previous(root, release)
+            fingerprint = _publish(release, base / release.version)
+            kept = _prune(base, int(release.version), keep_versions)
+            state = {"model": release.model_name, "version": release.version, "previous": previous}
+            artifacts.write_json(_state_path(root, release), {**state, "fingerprint": fingerprint})
+    artifacts.write_json(Path(deployment_path) / artifacts.SUMMARY, {**state, "kept": kept, "path": str(base)})
+    log.finding(f"serving {release.model_name} v{release.version} from {base}{_said_of(kept)}")
+    return state
+
+
+def _check(release: Release, serving_root: str, keep_versions: int) -> Path:
+    registry.check_model_name(release.model_name)
+    if not _VERSION.fullmatch(release.version):
+        raise ConfigurationError(
+            f"{release.version!r} cannot be served as a version of {release.model_name}\n"
+            "expected: a whole number from 1 on, as the registry gives it"
+        )
+    if keep_versions < 1:
+        raise ConfigurationError(f"keep_versions is {keep_versions}\nexpected: at least 1, the served version itself")
+    if not serving_root or "://" in serving_root:
+        raise ConfigurationError(
+            f"the serving folder {serving_root!r} cannot be published to\nexpected: a folder on this machine\n"
+            "mend: correct serving_root in the settings file"
+        )
+    if not any((_saved_model(release) / name).is_file() for name in SAVED_MODEL):
+        raise ConfigurationError(
+            f"no SavedModel at {_saved_model(release)}\nexpected: {SAVED_MODEL[0]} in it, as train writes it"
+        )
+    return Path(serving_root).absolute()
+
+
+def _saved_model(release: Release) -> Path:
+    return Path(release.model_path) / artifacts.SERVING_MODEL
+
+
+def _publish(release: Release, folder: Path) -> str:
+    fingerprint = artifacts.tree_fingerprint(_saved_model(release))
+    if not folder.exists():
+        folders.publish(_saved_model(release), folder)
+    elif artifacts.tree_fingerprint(folder) != fingerprint:
+        raise ConfigurationError(
+            f"{folder} holds another model than the one registered as v{release.version}\n"
+            "expected: a serving folder that belongs to one registry, and versions that never change\n"
+            f"mend: move {folder} away, or name another serving_root"
+        )
+    return fingerprint
+
+
+def _previous(root: Path, release: Release) -> str:
+    path = _state_path(root, release)
+    state = artifacts.read_json(path) if path.is_file() else {}
+    same = state.get("version") == release.version
+    return str(state.get("previous" if same else "version", ""))
+
+
+def _state_path(root: Path, release: Release) -> Path:
+    # Beside the model's folder, not in it: TensorFlow Serving reads everything there as a version.
+    return root / f"{release.model_name}.json"
+
+
+def _prune(base: Path, served: int, keep_versions: int) -> list[str]:
+    """Withdraws the versions above the served one and the oldest below it; returns the lower ones that stay."""
+    versions = sorted((int(path.name) for path in base.iterdir() if _VERSION.fullmatch(path.name)), reverse=True)
+    lower = [version for version in versions if version < served]
+    kept = lower[: keep_versions - 1]
+    for version in versions:
+        if version != served and version not in kept:
+            folders.withdraw(base / str(version))
+    return [str(version) for version in kept]
+
+
+def _said_of(kept: list[str]) -> str:
+    return f"; {', '.join(f'v{version}' for version in kept)} kept" if kept else ""

@@ -1,0 +1,129 @@
+"""Writes a model into the registry through MLflow, in an order that survives being killed.
+
+Model files (copied under another name, then renamed) → run → version, with its tags in one transaction →
+alias. Each step first looks whether it has been done, so a rerun finishes what was begun.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from components import artifacts, folders, registry, registry_mlflow
+from components.register.work import Entry, Registered
+
+_FINGERPRINT = "model_fingerprint"
+# The folder of a run's artifacts that holds the model, on a server.
+_RUN_FOLDER = "model"
+
+
+def publish(entry: Entry, registry_uri: str) -> Registered:
+    """Makes the model a version and that version the champion; both only as far as they are not yet so.
+
+    Raises:
+        ConfigurationError: The registry cannot be written or does not answer.
+    """
+    database = registry.database_path(registry_uri)
+    with registry_mlflow.reaching(registry_uri):
+        client = registry_mlflow.open_client(registry_uri)
+        with _alone(database):
+            return _publish(client, entry, registry_uri)
+
+
+@contextlib.contextmanager
+def _alone(database: Path | None) -> Iterator[None]:
+    """Keeps two runs on one machine from registering at once; a server orders its requests itself."""
+    if database is None:
+        yield
+        return
+    lock = registry_mlflow.lock_path(database, "write")
+    with folders.writing_to("the registry", database), folders.locked(lock):
+        yield
+
+
+def _publish(client: MlflowClient, entry: Entry, registry_uri: str) -> Registered:
+    reader = registry.open_reader(registry_uri)
+    champion = reader.champion(entry.model_name)
+    before = champion.number if champion else ""
+    existing = reader.find(entry.model_name, _FINGERPRINT, entry.fingerprint)
+    if existing is None:
+        number = _create_version(client, entry, registry_uri, before)
+    else:
+        number = existing.number
+        if number == before:  # another run of the same model was faster
+            return Registered(number, existing.tags.get("previous_champion", ""))
+        client.set_model_version_tag(entry.model_name, number, "previous_champion", before)
+        # The same model from another training: an unchanged rerun of this one must recognise it.
+        client.set_model_version_tag(entry.model_name, number, "training_key", entry.tags["training_key"])
+    client.set_registered_model_alias(entry.model_name, registry.CHAMPION, number)
+    return Registered(number, before)
+
+
+def _create_version(client: MlflowClient, entry: Entry, registry_uri: str, before: str) -> str:
+    database = registry.database_path(registry_uri)
+    run = _run(client, entry, database)
+    if database is None:
+        client.log_artifacts(run.info.run_id, str(entry.model_path), _RUN_FOLDER)
+        source = f"{run.info.artifact_uri}/{_RUN_FOLDER}"
+    else:
+        source = str(_store(entry, registry.models_root(database) / entry.model_name))
+    _record(client, run.info.run_id, entry)
+    with contextlib.suppress(MlflowException):  # it exists; anything else comes up again one line on
+        client.create_registered_model(entry.model_name)
+    tags = {**entry.tags, "previous_champion": before}
+    version = client.create_model_version(entry.model_name, source, run.info.run_id, tags=tags)
+    return str(version.version)
+
+
+def _store(entry: Entry, parent: Path) -> Path:
+    """Copies the model to a folder named by its content, beside the database."""
+    folder = parent / entry.fingerprint[:16]
+    with folders.writing_to("the registry's folder", parent):
+        if folder.is_dir() and artifacts.tree_fingerprint(folder) != entry.fingerprint:
+            folders.withdraw(folder)
+        if not folder.is_dir():
+            parent.mkdir(parents=True, exist_ok=True)
+            folders.sweep(parent)
+            folders.publish(entry.model_path, folder)
+    return folder
+
+
+def _run(client: MlflowClient, entry: Entry, database: Path | None) -> Run:
+    """Returns the model's run: the one a killed registration began, else a new one."""
+    experiment = _experiment(client, entry.model_name, database)
+    begun = client.search_runs([experiment], f"tags.{_FINGERPRINT} = '{entry.fingerprint}'", max_results=1)
+    if begun:
+        return begun[0]
+    tags = {**entry.tags, "mlflow.runName": f"{entry.model_name} {entry.tags['window']}"}
+    return client.create_run(experiment, tags=tags)
+
+
+def _experiment(client: MlflowClient, name: str, database: Path | None) -> str:
+    existing = client.get_experiment_by_name(name)
+    if existing is not None:
+        return str(existing.experiment_id)
+    location = str(database.parent / "artifacts" / name) if database else None
+    try:
+        return str(client.create_experiment(name, artifact_location=location))
+    except MlflowException:
+        existing = client.get_experiment_by_name(name)  # another run was faster
+        if existing is None:
+            raise
+        return str(existing.experiment_id)
+
+
+def _record(client: MlflowClient, run_id: str, entry: Entry) -> None:
+    now = int(time.time() * 1000)
+    metrics = [Metric(_name(key), value, now, 0) for key, value in entry.metrics.items()]
+    parameters = [Param(_name(key), value) for key, value in entry.parameters.items()]
+    tags = [RunTag(key, value) for key, value in entry.tags.items()]
+    client.log_batch(run_id, metrics, parameters, tags)
+    client.set_terminated(run_id)
+
+
+def _name(key: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "_-./ :" else "_" for letter in key)

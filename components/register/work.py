@@ -1,0 +1,138 @@
+"""Registers a blessed model and makes it the champion."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from components import artifacts, blessing, log, registry
+
+# MLflow's limits are 500 characters for a run's parameter and 5,000 for a tag.
+_PARAMETER_LENGTH, _TAG_LENGTH = 500, 5_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A model and everything that is known about it, as paths of artifacts."""
+
+    model_path: str
+    blessing_path: str
+    examples_path: str
+    evaluation_path: str
+    training_key: str
+    lineage: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Registered:
+    """The version, and the version that the alias champion pointed at before (empty for none)."""
+
+    version: str
+    previous_champion: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What is written into the registry about one model."""
+
+    model_name: str
+    model_path: Path
+    fingerprint: str
+    tags: dict[str, str]
+    parameters: dict[str, str]
+    metrics: dict[str, float]
+
+
+def register(candidate: Candidate, registry_uri: str, model_name: str) -> Registered:
+    """Registers a blessed model and moves the alias champion to it.
+
+    A model that is registered already (by its content) keeps its version. A run that is killed at any point
+    leaves no version or a whole one, and the next one finishes the work.
+
+    Raises:
+        ModelNotBlessedError: The verdict is not a yes, or is about another model.
+        ConfigurationError: The registry cannot be used or written.
+    """
+    verdict = blessing.demand(candidate.blessing_path, candidate.model_path)
+    registry.check_model_name(model_name)
+    registered = _as_it_was(registry.open_reader(registry_uri), model_name, verdict.model_fingerprint)
+    if registered is None:
+        from components.register import publish  # MLflow takes seconds to import; an unchanged rerun needs none
+
+        registered = publish.publish(describe(candidate, verdict, model_name), registry_uri)
+    before = f"champion before: v{registered.previous_champion}" if registered.previous_champion else "the first one"
+    log.finding(f"{model_name} v{registered.version} is champion; {before}")
+    return registered
+
+
+def describe(candidate: Candidate, verdict: blessing.Blessing, model_name: str) -> Entry:
+    """Gathers what the registry shall know about a model."""
+    manifest = artifacts.read_manifest(candidate.examples_path)
+    lineage = flatten(candidate.lineage)
+    tags = {
+        "training_key": candidate.training_key,
+        "model_fingerprint": verdict.model_fingerprint,
+        "data_fingerprint": manifest.fingerprint,
+        "window": "/".join(manifest.window.get(edge, "") for edge in ("start", "end")),
+        "compared_with": verdict.compared_with,
+    }
+    tags = {**{key: _clip(value, _TAG_LENGTH) for key, value in lineage.items()}, **tags}
+    rows = {f"rows.{split.name}": str(split.rows) for split in manifest.splits}
+    parameters = {
+        key: _clip(value, _PARAMETER_LENGTH)
+        for key, value in {**lineage, **rows, "window": tags["window"]}.items()
+        if value
+    }
+    return Entry(
+        model_name,
+        Path(candidate.model_path),
+        verdict.model_fingerprint,
+        tags,
+        parameters,
+        overall_metrics(Path(candidate.evaluation_path) / artifacts.SUMMARY),
+    )
+
+
+def overall_metrics(summary: Path) -> dict[str, float]:
+    """Returns the finite numbers of an evaluation's metrics over all rows, by dotted name.
+
+    They stand under "overall" of "metrics", or directly under "metrics"; a summary without them gives none.
+    """
+    metrics = artifacts.read_json(summary).get("metrics", {}) if summary.is_file() else {}
+    if isinstance(metrics, dict):
+        metrics = metrics.get("overall", metrics)
+    return dict(_numbers(metrics, ""))
+
+
+def flatten(lineage: dict[str, Any]) -> dict[str, str]:
+    """Returns lineage entries as strings under names MLflow takes; what is nested becomes JSON."""
+    return {
+        "".join(letter if letter.isalnum() or letter in "_-./ " else "_" for letter in str(key)): _text(value)
+        for key, value in lineage.items()
+    }
+
+
+def _as_it_was(reader: registry.Reader, model_name: str, fingerprint: str) -> Registered | None:
+    champion = reader.champion(model_name)
+    if champion is None or champion.tags.get("model_fingerprint") != fingerprint:
+        return None
+    return Registered(champion.number, champion.tags.get("previous_champion", ""))
+
+
+def _numbers(value: Any, name: str) -> list[tuple[str, float]]:
+    if isinstance(value, dict):
+        return [
+            number for key, item in value.items() for number in _numbers(item, f"{name}.{key}" if name else str(key))
+        ]
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return [(name or "value", float(value))]
+    return []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _clip(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -1,0 +1,107 @@
+"""The registry through MLflow's own client: what writes, and what reads servers and unknown schemas.
+
+Apart from `components.registry` because importing it costs seconds.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from components import folders, registry
+from components.errors import ConfigurationError
+
+# What MLflow answers where a model, a version or an alias does not exist.
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+class MlflowReader:
+    """Reads any registry MLflow can open."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._client = open_client(uri)
+
+    def champion(self, model_name: str) -> registry.ModelVersion | None:
+        """Returns the version with the alias champion."""
+        return self._get(self._client.get_model_version_by_alias, model_name, registry.CHAMPION)
+
+    def version(self, model_name: str, number: str) -> registry.ModelVersion | None:
+        """Returns a version by number."""
+        return self._get(self._client.get_model_version, model_name, number)
+
+    def find(self, model_name: str, tag: str, value: str) -> registry.ModelVersion | None:
+        """Returns the newest version whose tag has this value."""
+        with reaching(self._uri):
+            found = self._client.search_model_versions(f"name = '{model_name}' AND tags.`{tag}` = '{value}'")
+        return _version(max(found, key=lambda version: int(version.version))) if found else None
+
+    def _get(self, ask: Any, *arguments: str) -> registry.ModelVersion | None:
+        with reaching(self._uri):
+            try:
+                return _version(ask(*arguments))
+            except MlflowException as error:
+                if error.error_code in _ABSENT:
+                    return None
+                raise
+
+
+def open_client(uri: str) -> MlflowClient:
+    """Opens a registry; a SQLite database is made first if there is none.
+
+    Two processes may do it at once, and one that is killed while it does leaves nothing behind: MLflow's
+    migrations run on a file of another name.
+    """
+    # A server that is down is reported after seconds; MLflow's own defaults are minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    database = registry.database_path(uri)
+    if database is None:
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    if not database.is_file():
+        with folders.writing_to("the registry", database), folders.locked(lock_path(database, "create")):
+            _create(database)
+    uri = f"{registry.SQLITE}{database}"
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def lock_path(database: Path, purpose: str) -> Path:
+    """Returns the lock file for one purpose, beside the database."""
+    return database.with_name(f".{database.name}.{purpose}.lock")
+
+
+@contextlib.contextmanager
+def reaching(uri: str) -> Iterator[None]:
+    """Turns an MLflow failure into one message.
+
+    Raises:
+        ConfigurationError: The registry does not answer or refuses.
+    """
+    try:
+        yield
+    except MlflowException as error:
+        first = str(error).splitlines()[0]
+        raise ConfigurationError(
+            f"the registry {uri} did not do what was asked: {first}\nexpected: an MLflow 3 registry that answers\n"
+            "mend: see that the server is up and registry_uri is right, then run again"
+        ) from error
+
+
+def _create(database: Path) -> None:
+    if database.is_file():  # another process was faster
+        return
+    partial = database.with_name(f".{database.name}.partial")
+    partial.unlink(missing_ok=True)
+    # Opening it is what makes the tables; experiment 0 is MLflow's own default.
+    MlflowClient(tracking_uri=f"{registry.SQLITE}{partial}").get_experiment("0")
+    partial.rename(database)
+
+
+def _version(version: Any) -> registry.ModelVersion:
+    return registry.ModelVersion(str(version.version), version.source, dict(version.tags))

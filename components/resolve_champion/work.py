@@ -1,0 +1,135 @@
+"""Finds the model to beat."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from components import artifacts, log, registry
+from components.errors import DataError
+
+# What a folder that stands for "no model" holds, so that a person who opens it understands.
+NO_MODEL = "NO_MODEL"
+# Buckets that KFP hands to a task by URI.
+_BUCKETS = ("gs://", "s3://", "minio://")
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """The model to compare with.
+
+    Attributes:
+        uri: Folder whose Format-Serving/ is its SavedModel, `nothing_uri` if there is none; empty if it has to
+            be downloaded.
+        version: Its version; empty if there is none.
+        nothing_uri: Folder without a SavedModel, the same one on every run; empty where there is no shared disk.
+        download: Registry URI and source to download it from; None if that is not needed.
+    """
+
+    uri: str
+    version: str
+    nothing_uri: str
+    download: tuple[str, str] | None = None
+
+    @property
+    def nothing(self) -> "Found":
+        """The answer as it would be without a champion."""
+        return Found(self.nothing_uri, "", self.nothing_uri)
+
+
+def training_key(examples_path: str, hyperparameters: dict[str, Any], code_version: str) -> str:
+    """Returns the identity of a training: two runs with the same key train the same model.
+
+    It is a SHA-256 over the content of the examples, the hyperparameters (5 and 5.0 are the same, as KFP turns
+    whole numbers into floats) and the version of the code.
+    """
+    parts = [artifacts.read_manifest(examples_path).fingerprint, _canonical(hyperparameters), code_version]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def resolve(registry_uri: str, model_name: str, training_key: str) -> Found:
+    """Finds the model to beat: the champion, or what it had to beat if this very training produced it.
+
+    So an unchanged rerun compares with the same model as the first run did, and every cached step is a hit.
+
+    Raises:
+        ConfigurationError: The registry's URI or the model's name does not fit, or it does not answer.
+        DataError: The registry names a champion whose files are gone.
+    """
+    registry.check_model_name(model_name)
+    reader = registry.open_reader(registry_uri)
+    version = _to_beat(reader, model_name, training_key)
+    nothing = _nothing_uri(registry_uri)
+    if version is None:
+        log.finding(f"no champion of {model_name} to compare with")
+        return Found(nothing, "", nothing)
+    log.finding(f"compare with {model_name} v{version.number}")
+    return _located(version, registry_uri, model_name, nothing)
+
+
+def provide(found: Found, uri: str, path: str) -> str:
+    """Returns the URI of the folder to hand on: the shared one, or the task's own output, which it then fills."""
+    if found.uri:
+        return found.uri
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    if found.download:
+        from components.resolve_champion import download
+
+        download.download(*found.download, folder)
+    else:
+        (folder / NO_MODEL).touch()
+    return uri
+
+
+def _to_beat(reader: registry.Reader, model_name: str, training_key: str) -> registry.ModelVersion | None:
+    version = reader.champion(model_name)
+    seen = set()
+    while version is not None and version.tags.get("training_key") == training_key:
+        if version.number in seen:
+            return None
+        seen.add(version.number)
+        previous = version.tags.get("previous_champion", "")
+        version = reader.version(model_name, previous) if previous else None
+    return version
+
+
+def _located(version: registry.ModelVersion, registry_uri: str, model_name: str, nothing: str) -> Found:
+    folder = registry.local_path(version.source)
+    if folder is None:
+        if version.source.startswith(_BUCKETS):
+            return Found(version.source, version.number, nothing)
+        return Found("", version.number, nothing, (registry_uri, version.source))
+    database = registry.database_path(registry_uri)
+    # The whole folder may have been moved: the models are still beside the database.
+    moved = registry.models_root(database) / model_name / folder.name if database else folder
+    for candidate in (folder, moved):
+        if (candidate / artifacts.SERVING_MODEL).is_dir():
+            return Found(str(candidate), version.number, nothing)
+    raise DataError(
+        f"the files of the champion {model_name} v{version.number} are gone: {folder}\n"
+        "expected: the folder that register wrote; without it no challenger can be compared\n"
+        f"mend: restore the folder, or delete version {version.number} of {model_name} in MLflow"
+    )
+
+
+def _nothing_uri(registry_uri: str) -> str:
+    database = registry.database_path(registry_uri)
+    if database is None:
+        return ""
+    folder = registry.models_root(database) / "none"
+    if not (folder / NO_MODEL).is_file():
+        from components import folders
+
+        with folders.writing_to("the registry's folder", folder):
+            artifacts.write_text(folder / NO_MODEL, "Stands for: there is no model yet.\n")
+    return str(folder)
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -73,10 +73,11 @@ details[open] > :last-child { margin-bottom: 16px; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(400px, 100%), 1fr)); gap: 8px 28px; }
 .columns > div { min-width: 0; }
 figure { margin: 0 0 18px; min-width: 0; }
-figcaption { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: 12.5px; color: var(--soft); margin: 0 0 4px; }
-figcaption .title { color: var(--text); font-weight: 600; flex-basis: 100%; }
+figcaption, .key { font-size: 12.5px; color: var(--soft); margin: 0 0 6px; }
+figcaption .title { color: var(--text); font-weight: 600; display: block; }
+.key { display: flex; flex-wrap: wrap; gap: 2px 16px; }
 svg { display: block; max-width: 100%; height: auto; overflow: visible; }
-figcaption svg, th svg { display: inline-block; vertical-align: -1px; margin-right: 6px; }
+.key svg { display: inline-block; vertical-align: -1px; margin-right: 6px; }
 svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif; fill: var(--soft);
   font-variant-numeric: tabular-nums; }
 svg .name { fill: var(--text); }

@@ -1,0 +1,76 @@
+"""Computes TFDV statistics of every split of a dataset."""
+
+from pathlib import Path
+from typing import Any
+
+from components import artifacts, log
+from components.errors import DataError
+from components.html import percent
+from components.statistics import beam_path, in_memory, summary, view
+
+STATISTICS = "FeatureStats.pb"
+
+
+def write_statistics(
+    examples_path: str, output_path: str, view_path: str, beam_pipeline_args: list[str]
+) -> dict[str, Any]:
+    """Writes `Split-<name>/FeatureStats.pb` and `summary.json`, and the statistics as a page.
+
+    Args:
+        examples_path: Dataset with a manifest.
+        output_path: Folder of the statistics artifact.
+        view_path: HTML file to write.
+        beam_pipeline_args: Beam options; empty computes in this process, its memory bounded by one batch.
+
+    Returns:
+        Metadata of the artifact: rows per split and the number of features.
+
+    Raises:
+        DataError: There is no split, a split has no rows, or a column has a type TFDV has no statistics for.
+    """
+    manifest = artifacts.read_manifest(examples_path)
+    _demand_rows(manifest, examples_path)
+    files = {split.name: artifacts.split_files(examples_path, split.name) for split in manifest.splits}
+    outputs = {name: artifacts.split_path(output_path, name) / STATISTICS for name in files}
+    for path in outputs.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if beam_pipeline_args:
+        beam_path.write_statistics(files, outputs, beam_pipeline_args)
+    else:
+        _write_in_memory(files, outputs)
+    account = {"splits": [summary.read_split(name, path) for name, path in outputs.items()]}
+    artifacts.write_json(Path(output_path) / artifacts.SUMMARY, account)
+    artifacts.write_text(view_path, view.draw(account))
+    return _report(account)
+
+
+def _write_in_memory(files: dict[str, list[str]], outputs: dict[str, Path]) -> None:
+    for name, paths in files.items():
+        statistics = in_memory.compute(artifacts.iter_batches(paths), name)
+        outputs[name].write_bytes(statistics.SerializeToString(deterministic=True))
+        log.progress(f"{name}: {statistics.datasets[0].num_examples:,} rows")
+
+
+def _demand_rows(manifest: artifacts.Manifest, examples_path: str) -> None:
+    if not manifest.splits:
+        raise DataError(f"the dataset at {examples_path} has no split\nexpected: at least train and eval")
+    for split in manifest.splits:
+        if not split.rows or not split.files:
+            raise DataError(
+                f"split {split.name!r} of the dataset has no rows (window {_window(manifest)})\n"
+                "expected: rows in every split\n"
+                "mend: widen the window, or change the split in the settings file"
+            )
+
+
+def _window(manifest: artifacts.Manifest) -> str:
+    return " to ".join(manifest.window.get(end) or "open" for end in ("start", "end"))
+
+
+def _report(account: dict[str, Any]) -> dict[str, Any]:
+    splits = account["splits"]
+    features = {feature["name"] for split in splits for feature in split["features"]}
+    worst = max((f for s in splits for f in s["features"]), key=lambda feature: feature["missing"], default=None)
+    missing = f"; most missing: {worst['name']} {percent(worst['missing'])}" if worst and worst["missing"] else ""
+    log.finding(f"{len(features)} features over {len(splits)} splits{missing}")
+    return {"rows": {split["name"]: split["num_examples"] for split in splits}, "features": len(features)}

@@ -1,0 +1,48 @@
+# The front door: `make help` lists what there is.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+AUTHOR := .venv/bin
+COMPONENTS := .venv-components/bin
+UV_COMPILE := $(AUTHOR)/uv pip compile --quiet --generate-hashes --no-annotate --custom-compile-command 'make lock'
+
+.PHONY: help setup setup-dev run serve test check format lock clean
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## prepare both environments and the example data (does nothing when they are current)
+	@$(PYTHON) -m ct.environments
+
+setup-dev: ## the same, with what checks and tests need
+	@$(PYTHON) -m ct.environments --dev
+
+run: setup ## run the whole continuous-training pipeline on the flights example
+	@$(AUTHOR)/ct run flights
+
+serve: setup ## serve the deployed model over TF Serving's REST API
+	@$(AUTHOR)/ct serve
+
+test: setup-dev ## run every test, in both environments
+	$(AUTHOR)/python -m pytest -q
+	$(COMPONENTS)/python -m pytest -q
+
+check: setup-dev ## lint, types and import rules
+	$(AUTHOR)/ruff check .
+	$(AUTHOR)/ruff format --check .
+	$(AUTHOR)/mypy
+	$(AUTHOR)/lint-imports
+
+format: setup-dev ## rewrite sources in the project's format
+	$(AUTHOR)/ruff check --fix .
+	$(AUTHOR)/ruff format .
+
+lock: ## resolve the lock files again from requirements/*.in
+	$(UV_COMPILE) --universal --python-version 3.11 requirements/author.in -o requirements/author.txt
+	$(UV_COMPILE) --universal --python-version 3.11 requirements/author-dev.in -o requirements/author-dev.txt
+	$(UV_COMPILE) --python-version 3.11 --python-platform x86_64-manylinux_2_36 requirements/components-older-glibc.in -o requirements/components-older-glibc.txt
+	$(UV_COMPILE) --universal --python-version 3.12 requirements/components-current.in -o requirements/components-current.txt
+	$(UV_COMPILE) --universal --python-version 3.11 requirements/components-dev.in -o requirements/components-dev.txt
+	$(UV_COMPILE) --universal --python-version 3.11 --no-deps requirements/data.in -o requirements/data.txt
+
+clean: ## delete both environments and all local state (runs, cache, registry, served models)
+	rm -rf .venv .venv-components .ct

@@ -1,0 +1,177 @@
+"""The `ct` command: thin over the functions of this package."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ct import errors, project, settings
+
+app = typer.Typer(
+    help="Continuous training of TensorFlow models on Kubeflow Pipelines: compile, run, serve.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Project = Annotated[str, typer.Argument(help="Folder under pipelines/, such as flights.")]
+Environment = Annotated[str, typer.Option("--settings", help="Settings file of the project: local, dev, prod.")]
+Home = Annotated[Path | None, typer.Option(help="Local state [default: $CT_HOME, else .ct in the repository].")]
+Set = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="Override a setting; dots reach inside.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+
+
+@app.command()
+def run(
+    name: Project,
+    window_start: Annotated[str | None, typer.Option(help="First day of the data window (inclusive).")] = None,
+    window_end: Annotated[str | None, typer.Option(help="Day after the window's last (exclusive).")] = None,
+    assignments: Set = [],  # noqa: B006 - typer copies it
+    environment: Environment = "local",
+    cache: Annotated[bool, typer.Option(help="Reuse steps whose inputs have not changed.")] = True,
+    cause: Annotated[str, typer.Option(help="Why this run happens; kept with the model.")] = "on demand",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Run a project's pipeline on this machine, from data to a blessed, served model.
+
+    Exit code 0 means the run reached its end, whether the model was blessed or refused (see --json);
+    2 that nothing was started, 4 that a step failed, 130 that it was interrupted.
+    """
+    from ct import run as runner
+    from ct import view
+
+    workspace = project.find_workspace(home)
+    windows = {"window_start": window_start, "window_end": window_end}
+    overrides = {key: value for key, value in windows.items() if value is not None}
+    overrides |= dict(settings.parse_override(text) for text in assignments)
+    console = Console(stderr=as_json, highlight=False)
+    request = runner.Request(name, environment, overrides, cache, cause)
+    done = runner.execute(workspace, request, console)
+    folder = workspace.runs / done.id
+    console.print(view.result(done, str(folder / "report.html")), soft_wrap=True)
+    if as_json:
+        print(json.dumps(dataclasses.asdict(done), indent=1, default=str))
+    if done.state != "SUCCEEDED":
+        raise typer.Exit(errors.RunFailedError.exit_code)
+
+
+@app.command("compile")
+def compile_(
+    name: Project,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Package to write.")] = Path("package.yaml"),
+    images: Annotated[
+        list[str],
+        typer.Option("--image", metavar="NAME=REFERENCE", help="Bind an image, such as components=…@sha256:…."),
+    ] = [],  # noqa: B006
+    environment: Environment = "local",
+    digests: Annotated[bool, typer.Option(help="Refuse images that are not named by digest.")] = False,
+) -> None:
+    """Compile a project's pipeline to a KFP package; the same sources give the same bytes."""
+    from ct import check, package
+    from ct.run import compile_project
+
+    workspace = project.find_workspace()
+    compiled = compile_project(workspace, settings.load(workspace, name, environment, {}))
+    compiled = package.bind_images(compiled, dict(_image(text) for text in images))
+    executors = check.check(compiled, digests)
+    package.write_package(compiled, output)
+    print(f"{output}: pipeline {compiled['pipelineInfo']['name']}, {executors} executors, checked")
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A compiled package.")],
+    digests: Annotated[bool, typer.Option(help="Also demand images by digest.")] = False,
+) -> None:
+    """Check a package by the rules of the KFP backend."""
+    from ct import check as checker
+    from ct import package
+
+    if not file.is_file():
+        raise errors.UsageError(f"there is no file {file}\nmend: make it with `ct compile`")
+    executors = checker.check(package.load_package(file), digests)
+    print(f"{file}: {executors} executors checked, nothing wrong")
+
+
+@app.command()
+def serve(
+    root: Annotated[Path | None, typer.Option(help="Served models [default: serving in the local state].")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+    home: Home = None,
+) -> None:
+    """Serve deployed models over TF Serving's REST API; new versions are picked up as they appear."""
+    from ct import serve as server
+
+    raise typer.Exit(server.serve(root or project.find_workspace(home).serving, host, port))
+
+
+@app.command()
+def runs(home: Home = None, as_json: Json = False) -> None:
+    """List the runs on this machine, newest first."""
+    from ct import record
+
+    workspace = project.find_workspace(home)
+    found = record.load_all(workspace)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(item) for item in found], indent=1, default=str))
+        return
+    table = Table(box=None, padding=(0, 1))
+    for heading in ("run", "pipeline", "window end", "state", "blessed", "seconds", "cause"):
+        table.add_column(heading)
+    for item in found:
+        table.add_row(*_row(item))
+    Console(highlight=False).print(table if found else "no runs yet: start one with `ct run flights`")
+
+
+@app.command()
+def setup(dev: Annotated[bool, typer.Option(help="Also what checks and tests need.")] = False) -> None:
+    """Prepare both environments and the example data; does nothing when they are current."""
+    from ct import environments
+
+    raise typer.Exit(environments.main(["--dev"] if dev else []))
+
+
+def _row(item: Any) -> list[str]:
+    verdict = item.task("evaluate")
+    blessed = {True: "yes", False: "no"}.get(verdict.parameters.get("blessed")) if verdict else None
+    window = str(item.parameters.get("window_end", ""))
+    return [
+        item.id,
+        f"{item.project}/{item.pipeline.rpartition('.')[2]}",
+        window,
+        item.state,
+        blessed or "",
+        f"{item.seconds:.1f}",
+        item.cause,
+    ]
+
+
+def _image(text: str) -> tuple[str, str]:
+    name, sign, reference = text.partition("=")
+    if not sign or not reference:
+        raise errors.UsageError(f"--image {text!r}\nexpected: --image NAME=REFERENCE")
+    return name, reference
+
+
+def main() -> None:
+    """Runs the command; a user's mistake is one message and an exit code, never a traceback."""
+    try:
+        app()
+    except errors.CtError as error:
+        first, *rest = str(error).splitlines()
+        print("\n".join([f"error: {first}", *(f"  {line}" for line in rest)]), file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Errors of the `ct` command and the exit codes they map to."""
+
+
+class CtError(Exception):
+    """Something went wrong that its user can mend; the message says what, where, what was expected and how.
+
+    Attributes:
+        exit_code: What the command exits with.
+    """
+
+    exit_code = 1
+
+
+class UsageError(CtError):
+    """A name, a setting or a file that the user gave does not fit; nothing was started."""
+
+    exit_code = 2
+
+
+class PackageError(CtError):
+    """A compiled package that a backend would refuse."""
+
+    exit_code = 3
+
+
+class RunFailedError(CtError):
+    """A run stopped before its end."""
+
+    exit_code = 4

@@ -1,0 +1,50 @@
+"""What happens in a run, as its listeners (the live view, the run record) hear of it."""
+
+import dataclasses
+import enum
+from typing import Any, Protocol
+
+
+class State(enum.StrEnum):
+    """State of a task, in KFP's words where KFP has one."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    CACHED = "CACHED"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a task ended.
+
+    Attributes:
+        state: SUCCEEDED, CACHED or FAILED.
+        seconds: Wall time.
+        parameters: Output parameters.
+        artifacts: Output artifacts: name to {uri, type, metadata}.
+        finding: What it said it found.
+        error: Why it failed, for a person.
+    """
+
+    state: State
+    seconds: float
+    parameters: dict[str, Any]
+    artifacts: dict[str, dict[str, Any]]
+    finding: str = ""
+    error: str = ""
+
+
+class Listener(Protocol):
+    """Hears of tasks as they run."""
+
+    def started(self, task: str, component: str) -> None:
+        """A task begins, or is about to be answered from the cache."""
+
+    def line(self, task: str, text: str) -> None:
+        """A task wrote a line."""
+
+    def ended(self, task: str, outcome: Outcome) -> None:
+        """A task ended."""

@@ -1,0 +1,142 @@
+"""Runs tasks as forks of a process that has already imported what they need.
+
+Importing TensorFlow and its libraries costs 8 s of CPU, and a pipeline has ten tasks: without this, imports
+are most of a small run. A task is a fork with its own environment, working directory and standard streams, and
+still runs the command that kfp gives it. Forking is safe here because the server only imports: it starts no
+TensorFlow session, no Beam worker and no thread of its own.
+
+Runs in the component environment; standard library only. `client` is what stands in for `python3` in kfp's
+command: it hands its arguments and streams to the server and waits for the exit code.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+SOCKET_VARIABLE = "CT_ZYGOTE"
+
+
+def serve(path: str, lifeline: int, modules: list[str]) -> NoReturn:
+    """Imports `modules`, then serves until the other end of `lifeline` closes, and ends its tasks with itself."""
+    for module in modules:
+        # A component that needs what is not installed says so itself, better than this place could.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    # The socket appears when the imports are done; a client waits for it.
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(f"{path}.partial")
+    server.listen()
+    Path(f"{path}.partial").rename(path)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers of tasks
+    with selectors.DefaultSelector() as selector:
+        selector.register(server, selectors.EVENT_READ)
+        selector.register(lifeline, selectors.EVENT_READ)
+        while True:
+            if any(key.fd == lifeline for key, _ in selector.select()):
+                os.killpg(0, signal.SIGKILL)
+            _accept(server)
+
+
+def _accept(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    if os.fork() == 0:
+        server.close()
+        os._exit(_keep(connection))
+    connection.close()
+
+
+def _keep(connection: socket.socket) -> int:
+    """Keeps one task: forks it, waits for it, tells the client its exit code; kills it if the client goes."""
+    message, descriptors, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+    request = json.loads(message)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        _run(request, descriptors)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    threading.Thread(target=_kill_when_gone, args=(connection, child), daemon=True).start()
+    _, status = os.waitpid(child, 0)
+    with contextlib.suppress(OSError):
+        connection.sendall(json.dumps({"code": os.waitstatus_to_exitcode(status)}).encode())
+    return 0
+
+
+def _kill_when_gone(connection: socket.socket, child: int) -> None:
+    with contextlib.suppress(OSError):
+        if not connection.recv(1):
+            os.kill(child, signal.SIGKILL)
+
+
+def _run(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    """Becomes the task."""
+    code = 1
+    try:
+        for target, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, target)
+        os.chdir(request["cwd"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        code = _run_module(request["arguments"])
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        # Not sys.exit: libraries' exit handlers of the parent are not this task's to run.
+        os._exit(code)
+
+
+def _run_module(arguments: list[str]) -> int:
+    option, module, *rest = arguments
+    if option != "-m":
+        raise ValueError(f"expected `-m module`, got {arguments}")
+    sys.argv = [module, *rest]
+    # What python does at start with the current folder, and did not do here.
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
+
+
+def client(arguments: list[str]) -> int:
+    """Stands in for `python3`: runs `-m module …` as a fork of the server and returns its exit code."""
+    request = {"arguments": arguments, "environment": dict(os.environ), "cwd": str(Path.cwd())}
+    with contextlib.closing(_connect(os.environ[SOCKET_VARIABLE])) as connection:
+        socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
+        answer = connection.recv(1024)
+    if not answer:
+        return 1
+    code = int(json.loads(answer)["code"])
+    return 128 - code if code < 0 else code
+
+
+def _connect(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    while True:
+        try:
+            connection.connect(path)
+            return connection
+        except (FileNotFoundError, ConnectionRefusedError):
+            time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--serve":
+        serve(sys.argv[2], int(sys.argv[3]), sys.argv[4:])
+    else:
+        sys.exit(client(sys.argv[1:]))

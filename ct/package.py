@@ -1,0 +1,127 @@
+"""Compiles a pipeline to a KFP v2 package: pure, offline, the same bytes for the same sources."""
+
+import contextlib
+import copy
+import importlib
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kfp import compiler
+from kfp.dsl import base_component
+
+from ct.errors import PackageError, UsageError
+
+Package = dict[str, Any]  # the pipeline document of a package, as parsed YAML
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,126}[a-z0-9])?")
+
+
+def compile_pipeline(pipeline: str, name: str) -> Package:
+    """Compiles `pipelines.training` (module; the function has its name) into a package.
+
+    Args:
+        pipeline: Import path of a module under pipelines/.
+        name: Pipeline name on the backend: lower case letters, digits and dashes.
+
+    Raises:
+        UsageError: There is no such pipeline, or the name does not fit.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no pipeline name\nexpected: lower case letters, digits and dashes, at most 128")
+    function = _load(pipeline)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        path = Path(folder) / "package.yaml"
+        compiler.Compiler().compile(function, str(path), pipeline_name=name)
+        return load_package(path)
+
+
+def with_defaults(package: Package, parameters: Mapping[str, Any]) -> Package:
+    """Makes values the defaults of pipeline inputs, so that a run started by hand begins from them."""
+    changed = copy.deepcopy(package)
+    for name, value in parameters.items():
+        inputs(changed)[name].update(defaultValue=value, isOptional=True)
+    return changed
+
+
+def bind_images(package: Package, images: Mapping[str, str]) -> Package:
+    """Replaces logical image names (components/image.py) by references.
+
+    Args:
+        package: A package.
+        images: Logical name, or the part of it that says which (`components`), to a reference.
+
+    Raises:
+        UsageError: A name that no component of the package uses.
+    """
+    bound = copy.deepcopy(package)
+    unused = set(images)
+    for executor in bound["deploymentSpec"]["executors"].values():
+        container = executor.get("container", {})
+        for name, reference in images.items():
+            if container.get("image") in (name, f"kfp-ct-{name}-python:local"):
+                container["image"] = reference
+                unused.discard(name)
+    if unused:
+        raise UsageError(f"no component of this package runs in the image {', '.join(sorted(unused))}")
+    return bound
+
+
+def inputs(package: Package) -> dict[str, dict[str, Any]]:
+    """Returns the package's parameters: name to its KFP definition (parameterType, defaultValue, isOptional)."""
+    return dict(package["root"].get("inputDefinitions", {}).get("parameters", {}))
+
+
+def dump(package: Package) -> str:
+    """Renders a package as YAML, keys sorted."""
+    return yaml.dump(package, Dumper=yaml.CSafeDumper, sort_keys=True, allow_unicode=True, width=120)
+
+
+def write_package(package: Package, path: Path) -> None:
+    """Writes a package under a temporary name and renames it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(dump(package))
+        partial.replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def load_package(path: Path) -> Package:
+    """Reads the pipeline document of a package.
+
+    Raises:
+        PackageError: The file is not a package.
+    """
+    try:
+        documents = list(yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PackageError(f"{path} is not YAML: {error}") from error
+    if len(documents) != 1 or not isinstance(documents[0], dict) or "root" not in documents[0]:
+        raise PackageError(f"{path} is no compiled pipeline\nmend: make it with `ct compile`")
+    return documents[0]
+
+
+def _load(pipeline: str) -> base_component.BaseComponent:
+    name = pipeline.rpartition(".")[2]
+    try:
+        function = getattr(importlib.import_module(pipeline), name)
+    except ModuleNotFoundError as error:
+        if error.name and not pipeline.startswith(error.name):
+            raise
+        raise UsageError(f"there is no pipeline module {pipeline}\nexpected: such as pipelines.training") from error
+    except AttributeError as error:
+        raise UsageError(
+            f"module {pipeline} has no pipeline {name}\nexpected: `@dsl.pipeline def {name}(…)`"
+        ) from error
+    if not isinstance(function, base_component.BaseComponent):
+        raise UsageError(f"{pipeline}.{name} is no pipeline\nexpected: the decorator @dsl.pipeline")
+    return function

@@ -1,0 +1,166 @@
+"""Runs a project's pipeline on this machine: compile, check, run, record, report."""
+
+import contextlib
+import dataclasses
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ct import check, package, project, record, settings, sources
+from ct.environments import component_python, component_set
+from ct.errors import RunFailedError, UsageError
+from ct.local.engine import Engine
+from ct.local.events import State
+from ct.local.task_servers import TaskServers
+from ct.report import report
+from ct.view import LiveView
+
+LOCAL_IMAGE = "kfp-ct-components-python:{version}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What to run and why."""
+
+    project: str
+    environment: str = "local"
+    overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    use_cache: bool = True
+    cause: str = "on demand"
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A run that can start: everything that can be wrong without running has been looked at."""
+
+    run: record.Run
+    compiled: package.Package
+    arguments: dict[str, Any]
+
+
+def compile_project(workspace: project.Workspace, chosen: settings.Settings) -> package.Package:
+    """Compiles a project's pipeline with its settings as defaults, and checks both."""
+    compiled = package.compile_pipeline(chosen.pipeline, chosen.pipeline_name)
+    settings.validate(chosen, compiled, workspace)
+    compiled = package.with_defaults(compiled, chosen.parameters)
+    check.check(compiled)
+    return compiled
+
+
+def prepare(workspace: project.Workspace, request: Request) -> Prepared:
+    """Compiles, checks and completes a run's arguments.
+
+    Raises:
+        CtError: The settings do not fit, the package is bad, or this machine is not set up.
+    """
+    chosen = settings.load(workspace, request.project, request.environment, request.overrides)
+    if not component_python().exists():
+        raise UsageError(f"there is no component environment at {component_python()}\nmend: run `make setup`")
+    compiled = compile_project(workspace, chosen)
+    version = project.code_version(workspace)
+    # The image's name stands for its content in cache keys; here that is the sources and the locked environment.
+    image = LOCAL_IMAGE.format(version=version)
+    compiled = package.bind_images(compiled, {"components": image})
+    run = _new_run(workspace, request, chosen, version, image)
+    run.tasks = record.tasks(compiled)
+    known = package.inputs(compiled)
+    completed = {name: value for name, value in _automatic(workspace, chosen, run).items() if name in known}
+    run.parameters = {**completed, **chosen.parameters}
+    return Prepared(run, compiled, run.parameters)
+
+
+def execute(workspace: project.Workspace, request: Request, console: Console) -> record.Run:
+    """Runs to the end; returns the closed record, whose report is beside it.
+
+    Raises:
+        RunFailedError: A step failed; the record says which and why.
+    """
+    prepared = prepare(workspace, request)
+    run = prepared.run
+    folder = workspace.runs / run.id
+    _make_writable(folder / "logs")
+    package.write_package(prepared.compiled, folder / "package.yaml")
+    recorder = record.Recorder(run, folder)
+    state = record.INTERRUPTED
+    try:
+        with _terminable(), LiveView(run, console) as view:
+            engine = Engine(workspace, [recorder, view], request.use_cache)
+            with TaskServers(component_python(), workspace.root, folder / "logs" / "servers.log") as servers:
+                succeeded = engine.run(prepared.compiled, prepared.arguments, servers, folder / "logs" / "kfp.log")
+        _check_skipped(prepared)
+        state = record.SUCCEEDED if succeeded else record.FAILED
+    finally:
+        recorder.finish(state)
+        report.write(run, folder)
+    return run
+
+
+def _new_run(
+    workspace: project.Workspace, request: Request, chosen: settings.Settings, version: str, image: str
+) -> record.Run:
+    return record.Run(
+        id=record.new_id(),
+        project=chosen.project,
+        environment=chosen.environment,
+        pipeline=chosen.pipeline,
+        parameters={},
+        cause=request.cause,
+        commit=project.commit(workspace.root),
+        code_version=version,
+        image=image,
+        versions={**record.versions(), "components": component_set()[0].removesuffix(".txt")},
+        user=record.user(),
+        process=os.getpid(),
+        started=record.now(),
+    )
+
+
+def _automatic(workspace: project.Workspace, chosen: settings.Settings, run: record.Run) -> dict[str, Any]:
+    """Fills inputs that describe the run itself."""
+    lineage = {"run": run.id, "commit": run.commit, "image": run.image, "cause": run.cause, "user": run.user}
+    return {
+        "data_version": sources.data_version(chosen.parameters.get("sources", {}), workspace.root),
+        "code_version": run.code_version,
+        "lineage": lineage,
+    }
+
+
+def _check_skipped(prepared: Prepared) -> None:
+    """kfp.local skips a branch whose condition it cannot evaluate and calls that success; here it is a failure."""
+    verdict = prepared.run.task("evaluate")
+    if verdict is None or verdict.parameters.get("blessed") is not True:
+        return
+    skipped = [task.name for task in prepared.run.tasks if task.state == State.PENDING]
+    failed = any(task.state == State.FAILED for task in prepared.run.tasks)
+    if skipped and not failed:
+        raise RunFailedError(
+            f"the model is blessed but {', '.join(skipped)} did not run\nmend: see logs/kfp.log of the run"
+        )
+
+
+def _make_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be written: {error.strerror}\nexpected: a folder this user may write\n"
+            "mend: set CT_HOME (or pass --home) to one"
+        ) from error
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Lets SIGTERM end a run as Ctrl-C does: its tasks with it, its record closed."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -139,15 +139,14 @@ def setup(dev: Annotated[bool, typer.Option(help="Also what checks and tests nee
 
 
 def _row(item: Any) -> list[str]:
-    verdict = item.task("evaluate")
-    blessed = {True: "yes", False: "no"}.get(verdict.parameters.get("blessed")) if verdict else None
+    blessed = {True: "yes", False: "no", None: ""}[item.blessed]
     window = str(item.parameters.get("window_end", ""))
     return [
         item.id,
         f"{item.project}/{item.pipeline.rpartition('.')[2]}",
         window,
         item.state,
-        blessed or "",
+        blessed,
         f"{item.seconds:.1f}",
         item.cause,
     ]

@@ -62,6 +62,12 @@ class Run:
         """Returns a task by name; None if the pipeline has none of that name."""
         return next((task for task in self.tasks if task.name == name), None)
 
+    @property
+    def blessed(self) -> bool | None:
+        """The verdict on the model; None if the run came to none."""
+        verdict = self.task("evaluate")
+        return verdict.parameters.get("Output") if verdict else None
+
     def summary(self, task: str, artifact: str) -> dict[str, Any]:
         """Returns the summary.json that a task left beside an artifact; empty if there is none."""
         found = self.task(task)

@@ -131,8 +131,7 @@ def _automatic(workspace: project.Workspace, chosen: settings.Settings, run: rec
 
 def _check_skipped(prepared: Prepared) -> None:
     """kfp.local skips a branch whose condition it cannot evaluate and calls that success; here it is a failure."""
-    verdict = prepared.run.task("evaluate")
-    if verdict is None or verdict.parameters.get("blessed") is not True:
+    if not prepared.run.blessed:
         return
     skipped = [task.name for task in prepared.run.tasks if task.state == State.PENDING]
     failed = any(task.state == State.FAILED for task in prepared.run.tasks)

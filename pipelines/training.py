@@ -88,7 +88,8 @@ def training(
         eval_config=eval_config,
         gates=gates,
     )
-    with dsl.If(verdict.outputs["blessed"] == True, name="blessed"):  # noqa: E712 - kfp builds a condition from it
+    # evaluate's only parameter, so that kfp.local resolves it: of several it finds none and skips the branch.
+    with dsl.If(verdict.outputs["Output"] == True, name="blessed"):  # noqa: E712 - kfp builds a condition from it
         registered = register(
             examples=data.outputs["examples"],
             model=trained.outputs["model"],

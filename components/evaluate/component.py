@@ -1,7 +1,5 @@
 """KFP interface of the evaluate component."""
 
-from typing import NamedTuple
-
 from kfp import dsl
 
 from components import image
@@ -20,7 +18,7 @@ def evaluate(
     view: dsl.Output[dsl.HTML],
     eval_config: str,
     gates: dict = {},
-) -> NamedTuple("Outputs", [("blessed", bool)]):
+) -> bool:
     """Scores the model and the champion on the same eval rows and decides whether the model is blessed.
 
     Args:
@@ -38,7 +36,7 @@ def evaluate(
             max_slice_loss.
 
     Returns:
-        blessed: Whether every gate let the model through.
+        Whether every gate let the model through.
     """
     from components.errors import reported
     from components.evaluate import work
@@ -50,4 +48,4 @@ def evaluate(
         )  # fmt: skip
         result = work.evaluate(request, work.Outputs(evaluation.path, blessing.path, view.path))
         result.log_to(metrics, curves)
-        return (result.blessed,)
+        return result.blessed

@@ -136,7 +136,7 @@ class Engine:
         if self._cacheable:
             # The cache has missed: what follows will need TensorFlow.
             self._servers.warm_up()
-        python = self._servers.python_for(self._component)
+        python = self._servers.python_for(command)
         self._child = subprocess.Popen(
             subprocess_task_handler.replace_python_executable(command, python),
             cwd=self._workspace.root,

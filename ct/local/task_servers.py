@@ -22,7 +22,8 @@ HEAVY = (
     "tensorflow_transform.beam",
     "tensorflow_model_analysis",
 )
-_HEAVY_IMPORT = re.compile(r"^(import|from) (tensorflow|apache_beam|keras|tfx)", re.MULTILINE)
+_HEAVY_IMPORT = re.compile(r"^\s*(import|from) (tensorflow|apache_beam|keras|tfx)", re.MULTILINE)
+_COMPONENT_IMPORT = re.compile(r"^\s*from components\.(\w+) import", re.MULTILINE)
 
 
 class TaskServers:
@@ -61,21 +62,22 @@ class TaskServers:
         """Begins to import the heavy libraries in the background."""
         self._start("heavy", HEAVY)
 
-    def python_for(self, component: str) -> str:
+    def python_for(self, command: list[str]) -> str:
         """Returns what stands in for `python3` in a component's shell command."""
-        kind = "heavy" if self._is_heavy(component) else "light"
+        kind = "heavy" if self._is_heavy(command) else "light"
         if kind == "heavy":
             self.warm_up()
         self._await_start(kind)
-        command = [str(self._python), "-I", "-S", str(Path(zygote.__file__))]
+        client = [str(self._python), "-I", "-S", zygote.__file__]
         # kfp pastes this into a shell script in front of its arguments.
-        return f"{zygote.SOCKET_VARIABLE}={shlex.quote(str(self._folder / kind))} {shlex.join(command)}"
+        return f"{zygote.SOCKET_VARIABLE}={shlex.quote(str(self._folder / kind))} {shlex.join(client)}"
 
-    def _is_heavy(self, component: str) -> bool:
-        folder = self._root / "components" / component
-        if not folder.is_dir():
-            return True
-        return any(_HEAVY_IMPORT.search(path.read_text()) for path in folder.glob("*.py"))
+    def _is_heavy(self, command: list[str]) -> bool:
+        """Tells from the code a task runs, and the component it imports, whether TensorFlow will be needed."""
+        texts = list(command)
+        for component in {match for text in command for match in _COMPONENT_IMPORT.findall(text)}:
+            texts += [path.read_text() for path in (self._root / "components" / component).glob("*.py")]
+        return any(_HEAVY_IMPORT.search(text) for text in texts)
 
     def _start(self, kind: str, modules: tuple[str, ...]) -> None:
         if kind in self._servers:

@@ -1,0 +1,203 @@
+"""The local engine: real kfp.local, real task processes in the component environment."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from kfp import compiler, dsl
+
+from ct import package
+from ct.environments import ROOT, component_python
+from ct.local.engine import Engine
+from ct.local.events import State
+from ct.local.task_servers import TaskServers
+from ct.project import Workspace
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+IMAGE = "test-python:local"
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def produce(text: str, out: dsl.Output[dsl.Dataset]) -> bool:
+    import os
+
+    print(f"finding: {len(text)} letters in process {os.getpid()}")
+    with open(out.path, "w") as file:
+        file.write(text)
+    out.metadata["letters"] = len(text)
+    return len(text) > 3
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def consume(data: dsl.Input[dsl.Dataset], how: str) -> str:
+    import os
+    import signal
+
+    text = open(data.path).read()
+    if how == "user error":
+        from components.errors import DataError, reported
+
+        with reported():
+            raise DataError("the text is too short\nexpected: more\nmend: write more")
+    if how == "defect":
+        raise ValueError(text)
+    if how == "signal":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "slow":
+        import time
+
+        time.sleep(600)
+    return text + os.environ.get("TMPDIR", "")
+
+
+@dsl.pipeline(name="toy")
+def toy(text: str = "hello", how: str = "fine"):
+    made = produce(text=text)
+    with dsl.If(made.outputs["Output"] == True, name="long enough"):  # noqa: E712
+        consume(data=made.outputs["out"], how=how)
+
+
+class Ears:
+    def __init__(self):
+        self.outcomes, self.lines = {}, []
+
+    def started(self, task, component):
+        self.lines.append(("started", task))
+
+    def line(self, task, text):
+        self.lines.append((task, text))
+
+    def ended(self, task, outcome):
+        self.outcomes[task] = outcome
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    path = tmp_path_factory.mktemp("package") / "toy.yaml"
+    compiler.Compiler().compile(toy, str(path))
+    return package.load_package(path)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    with TaskServers(component_python(), ROOT, tmp_path_factory.mktemp("servers") / "log") as running:
+        yield running
+
+
+@pytest.fixture
+def run(compiled, servers, tmp_path):
+    def _run(use_cache=True, **arguments):
+        ears = Ears()
+        engine = Engine(Workspace(ROOT, tmp_path), [ears], use_cache)
+        ears.succeeded = engine.run(compiled, arguments, servers, tmp_path / "kfp.log")
+        return ears
+
+    return _run
+
+
+def test_outputs_metadata_and_findings_reach_the_listeners(run):
+    ears = run()
+    assert ears.succeeded
+    made = ears.outcomes["produce"]
+    assert made.state is State.SUCCEEDED
+    assert made.parameters == {"Output": True}
+    assert made.artifacts["out"]["metadata"] == {"letters": 5}
+    assert made.finding.startswith("5 letters")
+    assert Path(made.artifacts["out"]["uri"]).read_text() == "hello"
+    assert ears.outcomes["consume"].parameters["Output"].startswith("hello")
+
+
+def test_unchanged_tasks_come_from_the_cache_with_their_finding(run):
+    first, second = run(), run()
+    assert [o.state for o in second.outcomes.values()] == [State.CACHED, State.CACHED]
+    assert second.outcomes["produce"].finding == first.outcomes["produce"].finding
+    assert run(use_cache=False).outcomes["produce"].state is State.SUCCEEDED
+    assert run(text="other").outcomes["produce"].state is State.SUCCEEDED
+
+
+def test_a_false_condition_skips_its_branch(run):
+    ears = run(text="no")
+    assert ears.succeeded
+    assert list(ears.outcomes) == ["produce"]
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        pytest.param("user error", "the text is too short\nexpected: more\nmend: write more", id="user-error"),
+        pytest.param("defect", "ValueError: hello", id="defect"),
+        pytest.param("signal", "killed by signal 9", id="signal"),
+    ],
+)
+def test_a_failed_task_fails_the_run_and_says_why(run, how, said):
+    ears = run(how=how)
+    assert not ears.succeeded
+    assert ears.outcomes["consume"].state is State.FAILED
+    assert said in ears.outcomes["consume"].error
+
+
+def test_a_failed_task_is_never_cached(run):
+    assert not run(how="defect").succeeded
+    again = run(how="defect")
+    assert not again.succeeded
+    assert again.outcomes["produce"].state is State.CACHED
+    assert again.outcomes["consume"].state is State.FAILED
+
+
+def test_tasks_leave_no_temporary_files_behind(compiled, tmp_path):
+    ears = Ears()
+    with TaskServers(component_python(), ROOT, tmp_path / "log") as servers:
+        folder = servers.environment["TMPDIR"]
+        assert Engine(Workspace(ROOT, tmp_path), [ears], False).run(compiled, {}, servers, tmp_path / "kfp.log")
+        assert ears.outcomes["consume"].parameters["Output"].endswith(folder)
+    assert not Path(folder).exists()
+
+
+KILLED_RUN = """
+import sys, pathlib
+from ct import package
+from ct.environments import ROOT, component_python
+from ct.local.engine import Engine
+from ct.local.task_servers import TaskServers
+from ct.project import Workspace
+home = pathlib.Path(sys.argv[1])
+with TaskServers(component_python(), ROOT, home / "log") as servers:
+    Engine(Workspace(ROOT, home), [], True).run(package.load_package(home / "p.yaml"), {"how": "slow"}, servers, home / "kfp.log")
+"""
+
+
+def test_killing_a_run_ends_its_tasks(compiled, tmp_path):
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(compiled))
+    process = subprocess.Popen([sys.executable, "-c", KILLED_RUN, str(tmp_path)], cwd=ROOT)
+    try:
+        wait_for(lambda: tasks_mentioning(tmp_path, "consume"))
+    finally:
+        process.kill()
+        process.wait()
+    wait_for(lambda: not tasks_mentioning(tmp_path, ""))
+
+
+def tasks_mentioning(home: Path, text: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        if int(entry.name) == os.getpid():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(home / "artifacts") in command and text in command:
+            found.append(int(entry.name))
+    return found
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)

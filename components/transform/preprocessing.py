@@ -1,0 +1,70 @@
+"""The user's preprocessing_fn: what it reads, and its mistakes told apart from ours."""
+
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow_transform as tft
+
+from components import batches
+from components.errors import ComponentError, ConfigurationError
+
+PreprocessingFn = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class _Columns(dict):
+    """The inputs of a preprocessing_fn, which says what there is when asked for what there is not."""
+
+    def __missing__(self, name: str) -> None:
+        raise ConfigurationError(
+            f"preprocessing_fn reads column {name!r}, which is not in the schema\nexpected: one of {sorted(self)}\n"
+            "mend: correct the name, or add the column to the query and the schema"
+        )
+
+
+def checked(preprocessing_fn: PreprocessingFn, module: str) -> PreprocessingFn:
+    """Wraps a preprocessing_fn so that its mistakes become a `ConfigurationError` that names it."""
+
+    def call(inputs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            outputs = preprocessing_fn(_Columns(inputs))
+        except ComponentError as error:
+            raise ConfigurationError(f"{module}: {error}") from error
+        except Exception as error:
+            raise ConfigurationError(_failure(error, module)) from error
+        if not isinstance(outputs, dict) or not outputs:
+            raise ConfigurationError(
+                f"preprocessing_fn of {module} yields no features\nexpected: a dict of feature name to tensor\n"
+                "mend: return at least one feature"
+            )
+        return outputs
+
+    return call
+
+
+def columns_read(preprocessing_fn: PreprocessingFn, specs: Mapping[str, batches.FeatureSpec]) -> list[str]:
+    """Returns the columns that the outputs depend on, so that only those are read from disk.
+
+    Raises:
+        ConfigurationError: The function fails, reads an unknown column, or its outputs depend on no column.
+    """
+    names = tft.get_transform_input_columns(
+        preprocessing_fn, {name: batches.type_spec(spec) for name, spec in specs.items()}
+    )
+    if not names:
+        raise ConfigurationError(
+            f"the outputs of preprocessing_fn depend on no column\nexpected: it to use some of {sorted(specs)}"
+        )
+    return sorted(names)
+
+
+def _failure(error: Exception, module: str) -> str:
+    place = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
+    # The deepest frame of the user's own file is where to look.
+    own = [frame for frame in place if frame.filename == place[0].filename][-1]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (
+        f"preprocessing_fn of {module} fails: {type(error).__name__}: {reason}\n"
+        f"where: {own.filename}, line {own.lineno}: {own.line}\n"
+        "expected: TensorFlow and tft operations on the inputs"
+    )

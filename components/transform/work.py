@@ -1,0 +1,138 @@
+"""Runs the user's preprocessing_fn over the train split with TensorFlow Transform."""
+
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from apache_beam.runners.portability import fn_api_runner
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
+from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
+
+from components import artifacts, batches, log, user_code
+from components.errors import DataError
+from components.transform import materialized, preprocessing
+
+NOT_MATERIALIZED = "NOT_MATERIALIZED"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is transformed and how: a dataset, its schema, the user's module and where Beam runs."""
+
+    examples_path: str
+    schema_file: str
+    module: str
+    beam_pipeline_args: list[str] = dataclasses.field(default_factory=list)
+
+
+class ReadBatches(beam.DoFn):
+    """Reads files in large batches of lists, on the worker: rows never pass through Beam's pickling."""
+
+    def __init__(self, columns: list[str]) -> None:
+        self._columns = columns
+
+    def process(self, file: str) -> Iterator[pa.RecordBatch]:
+        """Yields the batches of one Parquet file."""
+        for batch in artifacts.iter_batches([file], self._columns):
+            yield batches.to_lists(batch, self._columns)
+
+
+def analyze(request: Request, output_path: str) -> dict[str, Any]:
+    """Analyses the train split and writes the transform graph.
+
+    Args:
+        request: The dataset, its schema and the module with `preprocessing_fn`.
+        output_path: Folder that `tft.TFTransformOutput` opens afterwards; summary.json stands beside.
+
+    Returns:
+        Metadata of the artifact: rows analysed, columns read and features made.
+
+    Raises:
+        ConfigurationError: The preprocessing_fn fails, reads a column that is not there, or yields nothing.
+        DataError: The train split is empty.
+    """
+    train = artifacts.read_manifest(request.examples_path).split(artifacts.TRAIN)
+    if not train.rows:
+        raise DataError(
+            f"the train split of {request.examples_path} has no rows\nexpected: rows to analyse\nmend: widen the window"
+        )
+    schema = batches.read_schema(request.schema_file)
+    function = preprocessing.checked(user_code.load_function(request.module, "preprocessing_fn"), request.module)
+    columns = preprocessing.columns_read(function, batches.feature_specs(schema))
+    log.progress(f"analysing {len(columns)} columns of {train.rows:,} rows")
+    _run_beam(request, function, columns, output_path)
+    raw_metadata = dataset_metadata.DatasetMetadata(schema)
+    metadata_io.write_metadata(raw_metadata, str(Path(output_path) / tft.TFTransformOutput.RAW_METADATA_DIR))
+    return _summarise(output_path, train.rows, columns)
+
+
+def write_examples(request: Request, graph_path: str, output_path: str, materialize: bool) -> None:
+    """Writes the transformed rows of every split, or an empty dataset.
+
+    Args:
+        request: The dataset and its schema.
+        graph_path: Output of `analyze`.
+        output_path: Dataset folder; its Parquet columns are lists, as wide as the feature.
+        materialize: Whether to write rows; else the trainer applies the graph as it reads.
+    """
+    if not materialize:
+        artifacts.write_text(Path(output_path) / NOT_MATERIALIZED, "The trainer applies the transform graph itself.\n")
+        return
+    materialized.write(batches.read_schema(request.schema_file), request.examples_path, graph_path, output_path)
+
+
+def _run_beam(request: Request, function: preprocessing.PreprocessingFn, columns: list[str], output_path: str) -> None:
+    files = artifacts.split_files(request.examples_path, artifacts.TRAIN)
+    config = _adapter_config(request, files, columns)
+    with _pipeline(request.beam_pipeline_args) as (pipeline, temp_dir), tft_beam.Context(temp_dir=temp_dir):
+        rows = (
+            pipeline
+            | "Files" >> beam.Create(files, reshuffle=len(files) > 1)
+            | "Read" >> beam.ParDo(ReadBatches(columns)).with_output_types(pa.RecordBatch)
+        )
+        transform_fn = (rows, config) | "Analyze" >> tft_beam.AnalyzeDataset(function)
+        _ = transform_fn | "Write" >> tft_beam.WriteTransformFn(output_path)
+
+
+def _adapter_config(request: Request, files: list[str], columns: list[str]) -> tensor_adapter.TensorAdapterConfig:
+    schema = batches.read_schema(request.schema_file)
+    representations = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(schema)
+    first = next(artifacts.iter_batches(files, columns, batch_rows=1))
+    return tensor_adapter.TensorAdapterConfig(
+        batches.to_lists(first, columns).schema, {name: representations[name] for name in columns}
+    )
+
+
+@contextlib.contextmanager
+def _pipeline(beam_pipeline_args: list[str]) -> Iterator[tuple[beam.Pipeline, str]]:
+    """Yields a pipeline and its temporary folder; the pipeline runs on leaving."""
+    if beam_pipeline_args:
+        options = PipelineOptions(beam_pipeline_args)
+        with tempfile.TemporaryDirectory() as local, beam.Pipeline(options=options) as pipeline:
+            yield pipeline, options.view_as(GoogleCloudOptions).temp_location or local
+        return
+    # By name: newer Beams try to download another local runner first.
+    with tempfile.TemporaryDirectory() as temp_dir, beam.Pipeline(fn_api_runner.FnApiRunner()) as pipeline:
+        yield pipeline, temp_dir
+
+
+def _summarise(output_path: str, rows: int, columns: list[str]) -> dict[str, Any]:
+    output = tft.TFTransformOutput(output_path)
+    features = {
+        name: {"dtype": spec.dtype.name, "shape": list(spec.shape) if isinstance(spec, tf.io.FixedLenFeature) else None}
+        for name, spec in sorted(output.transformed_feature_spec().items())
+    }
+    artifacts.write_json(
+        Path(output_path) / artifacts.SUMMARY, {"rows": rows, "columns": columns, "features": features}
+    )
+    log.finding(f"{len(features)} features from {len(columns)} columns, analysed over {rows:,} rows")
+    return {"rows": rows, "columns": len(columns), "features": len(features)}

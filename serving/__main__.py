@@ -1,0 +1,113 @@
+"""Starts the prediction service: `python -m serving --root DIR`."""
+
+import argparse
+import gc
+import logging
+import os
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+_MEGABYTE = 1 << 20
+# Exit codes: 2 is the user's to mend, as everywhere in this project.
+USER_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves until it is told to stop; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    try:
+        listener = _bind(options.host, options.port)
+    except OSError as error:
+        print(
+            f"error: cannot listen on {options.host}:{options.port}: {error.strerror or error}\n"
+            "  expected: a free port and an address of this machine\n"
+            "  mend: stop what uses it, or choose another with --port",
+            file=sys.stderr,
+        )
+        return USER_ERROR
+    # Before TensorFlow is imported, or it is ignored. What matters comes as an exception; the rest is noise about GPUs.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    return _serve(options, listener)
+
+
+def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
+    # Imported here: they take seconds, and a port that is taken should be said at once.
+    import uvicorn
+
+    from serving.app import LOOPBACK_NAMES, Limits, create_app
+    from serving.saved_model import SavedModel
+    from serving.versions import Versions
+
+    gc.freeze()  # what was imported stays: collecting after an unload need not walk it
+    versions = Versions(options.root.absolute(), SavedModel)
+    versions.poll()  # the first version is there before the first request
+    hosts = (*LOOPBACK_NAMES, options.host, *options.allowed_host)
+    limits = Limits(options.max_body_mb * _MEGABYTE, options.max_pending, options.threads, hosts)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(versions, limits),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=options.grace_seconds,
+        )
+    )
+    stop = threading.Event()
+    threading.Thread(target=versions.watch, args=(stop, options.poll_seconds), name="watch", daemon=True).start()
+    if options.until_stdin_closes:
+        threading.Thread(target=_stop_at_end_of_input, args=(server,), name="stdin", daemon=True).start()
+    host, port = listener.getsockname()[:2]
+    logging.getLogger("serving").info("listening on http://%s:%d", host, port)
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass  # uvicorn ended in good order and hands the signal on
+    finally:
+        stop.set()
+    return 0
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Takes the port; connections are accepted only when the models are loaded."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _stop_at_end_of_input(server: object) -> None:
+    """Ends the server when the process that started it is gone, however that ended."""
+    sys.stdin.buffer.read()
+    server.should_exit = True  # type: ignore[attr-defined]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
+    parser.add_argument("--root", type=Path, required=True, help="folder with <model>/<version>/saved_model.pb")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8501, help="port; 0 takes a free one (default: %(default)s)")
+    parser.add_argument("--poll-seconds", type=float, default=1.0, help="how often to look for new versions")
+    parser.add_argument("--max-body-mb", type=int, default=64, help="largest request (default: %(default)s)")
+    parser.add_argument("--max-pending", type=int, default=256, help="requests that may wait (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 2, help="predictions that run at a time")
+    parser.add_argument("--grace-seconds", type=int, default=10, help="for requests that run when told to stop")
+    parser.add_argument(
+        "--allowed-host", action="append", default=[], help="further name in a request's Host header; * for any"
+    )
+    parser.add_argument("--until-stdin-closes", action="store_true", help="stop when standard input ends")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

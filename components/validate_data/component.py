@@ -28,6 +28,5 @@ def validate_data(
     from components.validate_data import work
 
     with reported():
-        anomalies.metadata.update(
-            work.validate(statistics.path, schema.path, work.Outputs(anomalies.path, view.path), label, environment)
-        )
+        inputs, outputs = work.Inputs(statistics.path, schema.path), work.Outputs(anomalies.path, view.path)
+        anomalies.metadata.update(work.validate(inputs, outputs, label, environment))

@@ -1,10 +1,9 @@
-"""Which tests run in which environment: a component's tests need TensorFlow, the author's tools must not."""
+"""Runs each test file in its environment: a component's tests need TensorFlow, the author's tools must not."""
 
 import importlib.util
 from pathlib import Path
 
-# Tests of the author side; every other test file belongs to the component environment.
-AUTHOR_PREFIXES = ("test_ct_", "test_pipelines_", "test_project_", "test_e2e_")
+from tests_environment import AUTHOR_PREFIXES
 
 IN_COMPONENT_ENVIRONMENT = importlib.util.find_spec("tensorflow") is not None
 

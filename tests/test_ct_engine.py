@@ -167,7 +167,8 @@ from ct.local.task_servers import TaskServers
 from ct.project import Workspace
 home = pathlib.Path(sys.argv[1])
 with TaskServers(component_python(), ROOT, home / "log") as servers:
-    Engine(Workspace(ROOT, home), [], True).run(package.load_package(home / "p.yaml"), {"how": "slow"}, servers, home / "kfp.log")
+    compiled = package.load_package(home / "p.yaml")
+    Engine(Workspace(ROOT, home), [], True).run(compiled, {"how": "slow"}, servers, home / "kfp.log")
 """
 
 

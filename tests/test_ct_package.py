@@ -1,0 +1,164 @@
+"""Compiling: pure, deterministic, checked by the backend's rules; the DAG has a golden file."""
+
+import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ct import check, package, record
+from ct.environments import ROOT
+from ct.errors import PackageError, UsageError
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+GOLDEN = Path(__file__).parent / "golden" / "training.yaml"
+DIGEST = "registry.example/ct/components@sha256:" + "a" * 64
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return package.compile_pipeline("pipelines.training", "flights-training")
+
+
+def outline(compiled):
+    """Tasks, edges and inputs: what a reviewer should see change."""
+    return {
+        "inputs": {name: item["parameterType"] for name, item in package.inputs(compiled).items()},
+        "tasks": {task.name: task.upstream for task in record.tasks(compiled)},
+    }
+
+
+def test_the_dag_is_the_golden_one(compiled):
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(yaml.safe_dump(outline(compiled)))
+    assert outline(compiled) == yaml.safe_load(GOLDEN.read_text()), "review, then: UPDATE_GOLDEN=1 make test"
+
+
+def test_nothing_is_registered_or_deployed_outside_the_blessed_branch(compiled):
+    assert {"register", "deploy"}.isdisjoint(compiled["root"]["dag"]["tasks"])
+    condition = compiled["root"]["dag"]["tasks"]["condition-1"]["triggerPolicy"]["condition"]
+    assert condition == "inputs.parameter_values['pipelinechannel--evaluate-Output'] == true"
+
+
+def test_compiling_in_another_process_gives_the_same_bytes(tmp_path):
+    outputs = []
+    for seed in ("1", "2"):
+        output = tmp_path / f"{seed}.yaml"
+        command = [sys.executable, "-m", "ct", "compile", "flights", "-o", str(output)]
+        subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True)
+        outputs.append(output.read_bytes())
+    assert outputs[0] == outputs[1]
+
+
+def test_images_are_bound_by_digest(compiled):
+    with pytest.raises(PackageError, match="is not named by digest"):
+        check.check(compiled, digests=True)
+    bound = package.bind_images(compiled, {"components": DIGEST})
+    assert check.check(bound, digests=True) == 10
+    assert package.dump(bound).count(DIGEST) == 10
+
+
+def test_binding_an_image_nobody_uses_is_an_error(compiled):
+    with pytest.raises(UsageError, match="no component of this package runs in the image servers"):
+        package.bind_images(compiled, {"servers": DIGEST})
+
+
+def test_defaults_come_from_the_settings(compiled):
+    changed = package.with_defaults(compiled, {"model_name": "m"})
+    assert package.inputs(changed)["model_name"]["defaultValue"] == "m"
+    assert "defaultValue" not in package.inputs(compiled)["model_name"]
+
+
+def rename(p):
+    p["pipelineInfo"]["name"] = "Bad_Name"
+
+
+def lose_component(p):
+    del p["components"]["comp-train"]
+
+
+def dangle(p):
+    p["root"]["dag"]["tasks"]["train"]["dependentTasks"].append("nobody")
+
+
+def unknown_output(p):
+    p["root"]["dag"]["tasks"]["train"]["inputs"]["artifacts"]["examples"]["taskOutputArtifact"]["outputArtifactKey"] = (
+        "x"
+    )
+
+
+def lose_input(p):
+    del p["root"]["dag"]["tasks"]["train"]["inputs"]["artifacts"]["examples"]
+
+
+def empty(p):
+    p["deploymentSpec"]["executors"] = {}
+
+
+def no_tasks(p):
+    p["root"]["dag"]["tasks"] = {}
+
+
+def old_schema(p):
+    p["schemaVersion"] = "2.0.0"
+
+
+def unknown_field(p):
+    p["surprise"] = 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (rename, "pipelineInfo.name 'Bad_Name'"),
+        (lose_component, "component 'comp-train' is not in the package"),
+        (dangle, "depends on 'nobody'"),
+        (unknown_output, "task 'ingest' has no output 'x'"),
+        (lose_input, "its input 'examples' is not given"),
+        (empty, "it has no executors"),
+        (no_tasks, "root: has no tasks"),
+        (old_schema, "schemaVersion is '2.0.0'"),
+        (unknown_field, "not a PipelineSpec"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_the_check_says_no(compiled, damage, said):
+    damaged = copy.deepcopy(compiled)
+    damage(damaged)
+    with pytest.raises(PackageError, match="would refuse") as refused:
+        check.check(damaged)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "{}", "a: 1\n---\nb: 2\n", "\x00"])
+def test_what_is_no_package_is_one_message(tmp_path, text):
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(PackageError):
+        package.load_package(tmp_path / "p.yaml")
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "name", "said"),
+    [
+        ("pipelines.nowhere", "x", "there is no pipeline module"),
+        ("pipelines.flights", "x", "has no pipeline flights"),
+        ("pipelines.training", "Bad_Name", "is no pipeline name"),
+    ],
+)
+def test_what_cannot_be_compiled_is_one_message(pipeline, name, said):
+    with pytest.raises(UsageError, match=said):
+        package.compile_pipeline(pipeline, name)
+
+
+def test_a_package_is_replaced_whole_or_not_at_all(compiled, tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text("before")
+    unserialisable = {**compiled, "x": object()}
+    with pytest.raises(yaml.YAMLError):
+        package.write_package(unserialisable, path)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,94 @@
+"""The rules of the map: who may import whom, what stands where, that nothing is left unexamined."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ct.environments import ROOT
+from tests_environment import AUTHOR_PREFIXES
+
+PACKAGES = ("components", "pipelines", "ct", "serving")
+COMPONENTS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_there_is_something_to_check():
+    assert len(COMPONENTS) >= 10
+    assert len(SOURCES) > 40
+
+
+def test_packages_import_only_whom_they_may():
+    result = subprocess.run([Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+    assert "0 broken" in result.stdout
+
+
+def test_import_rules_name_every_component():
+    rules = (ROOT / "pyproject.toml").read_text()
+    assert [name for name in COMPONENTS if f'"components.{name}"' not in rules] == []
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_component_is_an_interface_and_its_work(component):
+    folder = ROOT / "components" / component
+    assert (folder / "work.py").is_file()
+    assert list((ROOT / "tests").glob(f"test_{component}*.py"))
+    for path in folder.glob("*.py"):
+        if path.name != "component.py":
+            assert not [name for name in imports(path) if name.split(".")[0] == "kfp"], path
+
+
+@pytest.mark.parametrize("pipeline", sorted((ROOT / "pipelines").glob("*.py")), ids=lambda path: path.name)
+def test_pipelines_import_only_interfaces(pipeline):
+    others = {name for name in imports(pipeline) if name.split(".")[0] in PACKAGES}
+    assert [name for name in others if ".component." not in name] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_inits_are_empty_and_files_small(path):
+    if path.name == "__init__.py":
+        assert path.read_text() == ""
+    assert len(path.read_text().splitlines()) <= 350
+    functions = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+    if path.name != "component.py":
+        assert [f.name for f in functions if f.end_lineno - f.lineno >= 60] == []
+
+
+def test_tests_are_flat_so_that_they_shadow_no_package():
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+    assert not list((ROOT / "tests").glob("*/test_*.py"))
+
+
+def test_every_test_file_runs_in_one_environment_and_has_tests():
+    files = sorted((ROOT / "tests").glob("test_*.py"))
+    author = [path for path in files if path.name.startswith(AUTHOR_PREFIXES)]
+    assert author
+    assert len(author) < len(files)
+    for path in files:
+        names = [n.name for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+        assert [name for name in names if name.startswith("test_")], f"{path.name} tests nothing"
+
+
+def test_every_component_has_its_row_in_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in COMPONENTS if f"| [`{name}`](components/{name}/component.py)" not in readme] == []
+
+
+def test_the_library_speaks_of_no_machine():
+    for path in [*SOURCES, *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        text = path.read_text()
+        assert "/home/" not in text, path
+        assert "/root/" not in text, path

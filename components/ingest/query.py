@@ -1,0 +1,171 @@
+"""The user's query: one SELECT over the sources, for one window of time."""
+
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+
+import dataclasses
+import datetime
+import re
+from typing import Any
+
+import duckdb
+
+from components import user_code
+from components.errors import ConfigurationError, DataError
+from components.ingest import database
+from components.ingest.database import identifier
+
+# Columns that ingest adds while it works.
+RESERVED = ("ct_split", "ct_hash")
+# Strings, quoted names and comments are passed over, so that only real uses are bound.
+_TOKEN = re.compile(
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | @(?P<name>[A-Za-z_]\w*)""", re.DOTALL | re.VERBOSE
+)
+_PARAMETERS = ("window_start", "window_end")
+_TEMPORAL = ("DATE", "TIMESTAMP")
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """A span of time, start inclusive, end exclusive; without zone, in UTC where one was given."""
+
+    start: datetime.datetime | None = None
+    end: datetime.datetime | None = None
+
+    def as_texts(self) -> dict[str, str]:
+        """Returns the bounds as ISO 8601, empty where unbounded."""
+        return {"start": _text(self.start), "end": _text(self.end)}
+
+    def __str__(self) -> str:
+        """Says the window as users write it."""
+        return f"from {_text(self.start) or 'the beginning'} up to {_text(self.end) or 'the end'}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """A SELECT with DuckDB's named parameters, and the values of those it uses."""
+
+    file: str
+    sql: str
+    parameters: dict[str, datetime.datetime | None]
+
+
+def parse_window(start: str, end: str) -> Window:
+    """Reads the two bounds of a window.
+
+    Raises:
+        ConfigurationError: One is no ISO 8601 instant, or they enclose nothing.
+    """
+    window = Window(_instant("window_start", start), _instant("window_end", end))
+    if window.start and window.end and window.start >= window.end:
+        raise ConfigurationError(
+            f"the window {window} is empty\nexpected: window_start before window_end\nmend: correct the two dates"
+        )
+    return window
+
+
+def read(file: str, window: Window) -> Query:
+    """Reads a query file and binds the window to it.
+
+    Raises:
+        ConfigurationError: There is no such file, it names an unknown parameter, or a bound that was given is not used.
+    """
+    used: set[str] = set()
+
+    def bound(match: re.Match[str]) -> str:
+        name = match["name"]
+        if not name:
+            return match[0]
+        if name not in _PARAMETERS:
+            raise ConfigurationError(f"{file} uses @{name}\nexpected: @window_start and @window_end only")
+        used.add(name)
+        return f"CAST(${name} AS TIMESTAMP)"
+
+    sql = _TOKEN.sub(bound, user_code.read_text(file, "query"))
+    values = dict(zip(_PARAMETERS, (window.start, window.end), strict=True))
+    for name, value in values.items():
+        if value and name not in used:
+            raise ConfigurationError(
+                f"{name} is given, but {file} does not use it\nexpected: a condition on @{name}\n"
+                f"mend: add it to the query's WHERE (start inclusive, end exclusive), or leave {name} empty"
+            )
+    return Query(file, sql, {name: values[name] for name in used})
+
+
+def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> Query:
+    """Returns the query without a closing semicolon.
+
+    Raises:
+        ConfigurationError: The file holds anything but one SELECT.
+    """
+    try:
+        statements = connection.extract_statements(query.sql)
+    except duckdb.Error as error:
+        raise wrong(query, error) from error
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise ConfigurationError(
+            f"{query.file} holds {len(statements)} statements, or one that is no SELECT\n"
+            "expected: one SELECT over the sources\nmend: put earlier steps into WITH clauses"
+        )
+    return dataclasses.replace(query, sql=statements[0].query.strip().rstrip(";"))
+
+
+def columns(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, str]:
+    """Returns the names and SQL types of the result's columns.
+
+    Raises:
+        ConfigurationError: The query is not valid, or two columns have one name.
+    """
+    try:
+        described = [row[:2] for row in database.rows(connection, f"DESCRIBE {query.sql}", query.parameters)]
+    except duckdb.Error as error:
+        raise wrong(query, error) from error
+    lower = [name.lower() for name, _ in described]
+    if twice := sorted({name for name, _ in described if lower.count(name.lower()) > 1 or name.lower() in RESERVED}):
+        raise ConfigurationError(
+            f"{query.file}: more than one column, or one of ingest's own, is named {', '.join(twice)}\n"
+            f"expected: a name of its own for every column, none of them {' or '.join(RESERVED)}\n"
+            f"mend: rename with AS, e.g. weather.{twice[0]} AS weather_{twice[0]}"
+        )
+    return dict(described)
+
+
+def wrong(query: Query, error: duckdb.Error) -> ConfigurationError:
+    """Returns DuckDB's complaint about the query as the user's error."""
+    message = str(error).replace("CAST($window_start AS TIMESTAMP)", "@window_start")
+    message = message.replace("CAST($window_end AS TIMESTAMP)", "@window_end")
+    return ConfigurationError(
+        f"{query.file} is not a valid query: {database.first_line(error)}\n"
+        + "\n".join(line for line in message.split("\n\n", 1)[-1].splitlines() if line.startswith("LINE "))
+        + "\nexpected: DuckDB's SQL over the tables and columns of sources\nmend: correct the query"
+    )
+
+
+def nothing_found(connection: duckdb.DuckDBPyConnection, query: Query, window: Window, types: dict[str, str]) -> Any:
+    """Returns the error for a query without rows; it tells what there would be without a window."""
+    temporal = [name for name, type_name in types.items() if type_name.startswith(_TEMPORAL)]
+    ranges = "".join(f", min({identifier(name)})::VARCHAR, max({identifier(name)})::VARCHAR" for name in temporal)
+    unbound = dict.fromkeys(query.parameters)
+    count, *bounds = database.row(connection, f"SELECT count(*){ranges} FROM ({query.sql}\n)", unbound)
+    present = ", ".join(f"{name} {bounds[2 * n]} to {bounds[2 * n + 1]}" for n, name in enumerate(temporal))
+    known = f"without a window it has {count:,}{f' ({present})' if present else ''}" if count else "with any window"
+    return DataError(
+        f"{query.file} has no rows in the window {window}\n"
+        f"expected: at least one row; {known if count else 'it has none without a window either'}\n"
+        "mend: choose a window the data covers, or fetch newer data"
+    )
+
+
+def _instant(name: str, text: str) -> datetime.datetime | None:
+    if not text.strip():
+        return None
+    try:
+        instant = datetime.datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{name} is {text!r}\nexpected: a date or instant in ISO 8601, such as 2013-06-01 or 2013-06-01T12:00:00Z"
+        ) from error
+    return instant.astimezone(datetime.UTC).replace(tzinfo=None) if instant.tzinfo else instant
+
+
+def _text(instant: datetime.datetime | None) -> str:
+    return instant.isoformat() if instant else ""

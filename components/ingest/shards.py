@@ -1,0 +1,104 @@
+"""Writes the selected rows: split, in a fixed order, as Parquet files, with a fingerprint of their content."""
+
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from components import artifacts
+from components.ingest import database
+from components.ingest.column_types import Stored
+from components.ingest.database import identifier, literal
+
+# Rows of a file: large enough to read fast, small enough that readers share the work.
+SHARD_ROWS = 1_000_000
+# Rows of a row group; readers take batches of this size, so a batch decodes one group.
+GROUP_ROWS = artifacts.BATCH_ROWS
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """What is written: the query with its parameters, the columns' forms, and the expression of a row's split."""
+
+    sql: str
+    parameters: Mapping[str, object]
+    columns: Mapping[str, Stored]
+    split: str
+
+
+def select(connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
+    """Runs the query once and keeps its rows in `ct.examples`, in the order they are written in.
+
+    The order is by split and then by a hash of the row's content: the same rows are in the same order wherever they
+    came from, and as good as shuffled, so that any batch is a fair sample of its split.
+    """
+    stored = ", ".join(f"{column.expression} AS {identifier(name)}" for name, column in selection.columns.items())
+    # A separator and a mark for missing that no text holds keep (a, bc) and (ab, c) apart.
+    values = ", chr(1), ".join(f"coalesce(CAST({identifier(name)} AS VARCHAR), chr(0))" for name in selection.columns)
+    connection.execute(
+        f"""CREATE TABLE ct.examples AS
+        WITH ct_query AS {"MATERIALIZED" if "ct_query" in selection.split else ""} ({selection.sql}
+        ), ct_stored AS (SELECT {stored}, {selection.split} AS ct_split FROM ct_query)
+        SELECT *, md5_number(concat({values})) AS ct_hash FROM ct_stored ORDER BY ct_split, ct_hash""",
+        selection.parameters,
+    )
+
+
+def count(connection: duckdb.DuckDBPyConnection) -> dict[str | None, int]:
+    """Returns the rows of each split; those of none are under None."""
+    return dict(database.rows(connection, "SELECT ct_split, count(*) FROM ct.examples GROUP BY ct_split"))
+
+
+def write(connection: duckdb.DuckDBPyConnection, root: Path, columns: Mapping[str, Stored]) -> list[artifacts.Split]:
+    """Writes all splits, train first."""
+    rows = count(connection)
+    # Sorted by name, a split is one range of row numbers: a file is read without looking at the rest.
+    first = {artifacts.EVAL: 0, artifacts.TRAIN: rows[artifacts.EVAL]}
+    names = (artifacts.TRAIN, artifacts.EVAL)
+    return [
+        artifacts.Split(name, rows[name], _write_split(connection, root, name, (first[name], rows[name]), columns))
+        for name in names
+    ]
+
+
+def _write_split(
+    connection: duckdb.DuckDBPyConnection,
+    root: Path,
+    split: str,
+    extent: tuple[int, int],
+    columns: Mapping[str, Stored],
+) -> list[str]:
+    first, rows = extent
+    shards = -(-rows // SHARD_ROWS)
+    bounds = [first + rows * n // shards for n in range(shards + 1)]
+    artifacts.split_path(root, split).mkdir()
+    names = ", ".join(map(identifier, columns))
+    files = []
+    for n in range(shards):
+        file = artifacts.split_path(root, split) / f"data_parquet-{n:05d}-of-{shards:05d}.parquet"
+        connection.execute(
+            f"COPY (SELECT {names} FROM ct.examples WHERE rowid >= {bounds[n]} AND rowid < {bounds[n + 1]})"
+            f" TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {GROUP_ROWS})"
+        )
+        files.append(file.relative_to(root).as_posix())
+    return files
+
+
+def fingerprint(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, Stored]) -> str:
+    """Returns a SHA-256 of the rows' content: columns, and per split the number of rows and the sum of their MD5.
+
+    A sum does not depend on order, and unlike an exclusive or it sees a row that is there twice. Each half of the
+    128-bit hashes is summed by itself, which leaves room for 2^63 rows.
+    """
+    sums = database.rows(
+        connection,
+        "SELECT ct_split, count(*)::VARCHAR, sum((ct_hash >> 64)::UBIGINT)::VARCHAR,"
+        f" sum((ct_hash & {2**64 - 1})::UBIGINT)::VARCHAR FROM ct.examples GROUP BY ct_split ORDER BY ct_split",
+    )
+    kinds = [[name, column.kind] for name, column in columns.items()]
+    return hashlib.sha256(json.dumps([kinds, sums], ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,196 @@
+"""Rows of one time window, by SQL over files, split into train and eval, as sharded Parquet."""
+
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+
+import contextlib
+import dataclasses
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from components import artifacts, log
+from components.artifacts import EVAL, TRAIN
+from components.errors import ComponentError, ConfigurationError, DataError
+from components.ingest import column_types, database, query, shards, sources, splits
+from components.ingest.column_types import Stored
+from components.ingest.database import identifier
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is asked of ingest; see the component's arguments."""
+
+    sources: Mapping[str, Any]
+    query: str
+    split: Mapping[str, Any]
+    window_start: str = ""
+    window_end: str = ""
+    max_bad_fraction: float = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A request whose every part was checked, before any data is read."""
+
+    request: Request
+    sources: list[sources.Source]
+    window: query.Window
+    query: query.Query
+    split: splits.TimeSplit | splits.HashSplit
+
+
+def ingest(request: Request, output_path: str | Path) -> dict[str, Any]:
+    """Writes the rows of one window as a dataset: `Split-train/`, `Split-eval/` and a manifest, written last.
+
+    Args:
+        request: What to read.
+        output_path: Folder of the dataset; what an earlier try left there is removed.
+
+    Returns:
+        The artifact's metadata: rows per split, fingerprint, rejected rows.
+
+    Raises:
+        ConfigurationError: A part of the request, or the query, does not fit.
+        DataError: Files are missing, too many rows cannot be read, or a split is empty.
+    """
+    plan = _plan(request)
+    with _folders(Path(output_path)) as (root, scratch), database.opened(scratch) as connection:
+        loaded = _load(connection, plan, scratch)
+        sources.demand_readable(connection, loaded, request.max_bad_fraction, root)
+        readable = [file for source in loaded.values() for file in source.files]
+        database.close_to_other_files(connection, root, readable)
+        columns = _select(connection, plan)
+        _demand_splits(connection, plan)
+        manifest = artifacts.Manifest(
+            splits=shards.write(connection, root, columns),
+            columns={name: column.kind for name, column in columns.items()},
+            fingerprint=shards.fingerprint(connection, columns),
+            sources={source.name: source.uri for source in plan.sources},
+            window=plan.window.as_texts(),
+            split_by=dict(request.split),
+            rejected_rows=sum(source.rejected for source in loaded.values()),
+        )
+        return _finish(root, manifest, loaded)
+
+
+def _plan(request: Request) -> Plan:
+    if not 0 <= request.max_bad_fraction <= 1:
+        raise ConfigurationError(f"max_bad_fraction is {request.max_bad_fraction}\nexpected: a number from 0 to 1")
+    window = query.parse_window(request.window_start, request.window_end)
+    return Plan(
+        request, sources.parse(request.sources), window, query.read(request.query, window), splits.parse(request.split)
+    )
+
+
+@contextlib.contextmanager
+def _folders(output: Path) -> Iterator[tuple[Path, Path]]:
+    """Gives an empty output folder and a scratch folder on the same disk that is gone afterwards."""
+    root = output.absolute()
+    scratch = root.with_name(f".{root.name}.ingest")
+    try:
+        # The manifest goes first: without it nobody takes what is left for a dataset.
+        (root / artifacts.MANIFEST).unlink(missing_ok=True)
+        for folder in (root, scratch):
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+        yield root, scratch
+    except (OSError, duckdb.IOException) as error:
+        raise ComponentError(
+            f"ingest cannot write to {root}: {database.first_line(error)}\n"
+            "expected: a folder that can be written to, with room for the data twice over\n"
+            "mend: free disk space, or correct the folder's permissions"
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _load(connection: duckdb.DuckDBPyConnection, plan: Plan, scratch: Path) -> dict[str, sources.Loaded]:
+    loaded = {}
+    for source in plan.sources:
+        loaded[source.name] = found = sources.load(connection, source, scratch)
+        log.progress(f"{source.name}: {found.rows:,} rows read, {found.rejected:,} rejected")
+    return loaded
+
+
+def _select(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Stored]:
+    selected = query.checked(connection, plan.query)
+    types = query.columns(connection, selected)
+    columns = {name: column_types.stored(name, identifier(name), type_name) for name, type_name in types.items()}
+    if isinstance(plan.split, splits.TimeSplit):
+        split = plan.split.expression(types, plan.window.end)
+    else:
+        split = plan.split.expression(types, columns)
+    try:
+        shards.select(connection, shards.Selection(selected.sql, selected.parameters, columns, split))
+    except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
+        raise query.wrong(selected, error) from error
+    except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
+        raise _unfit_value(connection, selected, columns, error) from error
+    if not shards.count(connection):
+        raise query.nothing_found(connection, selected, plan.window, types)
+    return columns
+
+
+def _unfit_value(
+    connection: duckdb.DuckDBPyConnection, selected: query.Query, columns: Mapping[str, Stored], error: duckdb.Error
+) -> DataError:
+    """Returns the error for a value that a conversion refused: the column's overflow, or the query's own cast."""
+    for name, column in columns.items():
+        if column.narrows and (example := _overflowing(connection, selected, name, column)):
+            return DataError(
+                f"{selected.file}: column {name} holds {example}, which is too large for a {column.kind} column\n"
+                f"expected: numbers that fit {'int64' if column.kind.startswith('int') else 'float32'}\n"
+                f"mend: scale, cap or cast {name} in the query, or leave out the row"
+            )
+    return DataError(
+        f"{selected.file} fails on a value: {database.first_line(error)}\n"
+        "expected: casts and sums that hold for every row\nmend: use TRY_CAST, or leave out such rows in the query"
+    )
+
+
+def _overflowing(connection: duckdb.DuckDBPyConnection, selected: query.Query, name: str, column: Stored) -> str | None:
+    unfit = f"{identifier(name)} IS NOT NULL AND TRY({column.expression}) IS NULL"
+    try:
+        found = database.rows(
+            connection,
+            f"SELECT {identifier(name)}::VARCHAR FROM ({selected.sql}\n) WHERE {unfit} LIMIT 1",
+            selected.parameters,
+        )
+    except duckdb.Error:
+        # The query's own expressions fail: the caller says so.
+        return None
+    return str(found[0][0]) if found else None
+
+
+def _demand_splits(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    rows = shards.count(connection)
+    if timeless := rows.get(None):
+        raise DataError(
+            f"{timeless:,} rows have no value in the split's column {plan.request.split['column']}\n"
+            f"expected: an instant in every row\nmend: leave such rows out in {plan.request.query}"
+        )
+    for split in (TRAIN, EVAL):
+        if not rows.get(split):
+            raise DataError(
+                f"the {split} split is empty: all {sum(rows.values()):,} rows are in the other\n"
+                f"expected: rows on both sides of {dict(plan.request.split)}\n"
+                "mend: choose another holdout or fraction, or a longer window"
+            )
+
+
+def _finish(root: Path, manifest: artifacts.Manifest, loaded: Mapping[str, sources.Loaded]) -> dict[str, Any]:
+    rows = {split.name: split.rows for split in manifest.splits}
+    metadata = {"rows": rows, "fingerprint": manifest.fingerprint, "rejected_rows": manifest.rejected_rows}
+    read = {name: {"rows": source.rows, "rejected": source.rejected} for name, source in loaded.items()}
+    artifacts.write_json(
+        root / artifacts.SUMMARY,
+        {**metadata, "columns": manifest.columns, "window": manifest.window, "sources": read},
+    )
+    artifacts.write_manifest(root, manifest)
+    parts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
+    log.finding(f"{sum(rows.values()):,} rows: {parts}; {manifest.rejected_rows:,} rejected")
+    return metadata

@@ -58,7 +58,7 @@ def test_a_missing_argument_is_named(workspace, compiled):
 
 def test_all_problems_are_told_at_once(workspace, compiled):
     chosen = settings.load(workspace, "flights", "local", {"nonsense": 1, "sources": 3})
-    with pytest.raises(UsageError, match="(?s)nonsense.*sources"):
+    with pytest.raises(UsageError, match=r"(?s)nonsense.*sources"):
         settings.validate(chosen, compiled, workspace)
 
 

@@ -50,7 +50,7 @@ def run(
     windows = {"window_start": window_start, "window_end": window_end}
     overrides = {key: value for key, value in windows.items() if value is not None}
     overrides |= dict(settings.parse_override(text) for text in assignments)
-    console = Console(stderr=as_json, highlight=False)
+    console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
     request = runner.Request(name, environment, overrides, cache, cause)
     done = runner.execute(workspace, request, console)
     folder = workspace.runs / done.id

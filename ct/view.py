@@ -30,7 +30,13 @@ class LiveView:
         self._console = console
         self._progress = ""
         self._since = time.monotonic()
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=False)
+        self._live = Live(
+            console=console,
+            get_renderable=self._render,
+            refresh_per_second=8,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def __enter__(self) -> "LiveView":
         if self._console.is_terminal:

@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import json
 import logging
 import os
 import socket
@@ -10,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 _MEGABYTE = 1 << 20
 # Exit codes: 2 is the user's to mend, as everywhere in this project.
@@ -49,21 +51,18 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
     versions.poll()  # the first version is there before the first request
     hosts = (*LOOPBACK_NAMES, options.host, *options.allowed_host)
     limits = Limits(options.max_body_mb * _MEGABYTE, options.max_pending, options.threads, hosts)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(versions, limits),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=options.grace_seconds,
-        )
+    config = uvicorn.Config(
+        create_app(versions, limits),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=options.grace_seconds,
     )
+    server = _announcing(uvicorn.Server)(config)
     stop = threading.Event()
     threading.Thread(target=versions.watch, args=(stop, options.poll_seconds), name="watch", daemon=True).start()
     if options.until_stdin_closes:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), name="stdin", daemon=True).start()
-    host, port = listener.getsockname()[:2]
-    logging.getLogger("serving").info("listening on http://%s:%d", host, port)
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
@@ -71,6 +70,23 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
     finally:
         stop.set()
     return 0
+
+
+def _announcing(base: type[Any]) -> type[Any]:
+    """Returns the server class that says on standard output, as one JSON line, from when on it answers and where."""
+
+    class AnnouncingServer(base):  # uvicorn is imported only after the port is taken
+        async def startup(self, sockets: list[socket.socket]) -> None:
+            await super().startup(sockets)
+            print(json.dumps({"url": _url(sockets[0])}), flush=True)
+
+    return AnnouncingServer
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - named, not listened on
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from components.html import Html, escape, number
-from components.svg import Plot, Point, colour, nothing, px, svg
+from components.svg import Plot, Point, colour, drawable, nothing, px, spread, svg
 
 # One dash pattern a series, so that colour is never the only difference.
 _DASHES = ("", "6 4", "2 4", "9 4 2 4", "1 3", "12 4")
@@ -52,9 +52,7 @@ def lines(series: Mapping[str, Sequence[Point]], x_label: str, y_label: str, fra
         frame: Title, limits and size.
     """
     frame = frame or Frame()
-    shown = {
-        name: [p for p in points if math.isfinite(p[0]) and math.isfinite(p[1])] for name, points in series.items()
-    }
+    shown = {name: [point for point in points if drawable(*point)] for name, points in series.items()}
     every = [point for points in shown.values() for point in points]
     if not every:
         return _figure(nothing(), frame.title)
@@ -73,7 +71,7 @@ def intervals(rows: Sequence[Interval], x_label: str = "", width: int = 560) -> 
 
     An interval entirely above zero, entirely below, or across zero differs in colour and in its dot's shape.
     """
-    kept = [row for row in rows if all(math.isfinite(v) for v in (row.low, row.value, row.high))]
+    kept = [row for row in rows if drawable(row.low, row.value, row.high)]
     if not kept:
         return nothing()
     names = min(max(len(row.name) for row in kept) * 7 + 16, 220)
@@ -161,9 +159,7 @@ def _step(span: float, about: int) -> float:
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
     """Limits at round numbers around the data."""
-    low, high = min(values), max(values)
-    if high - low <= abs(high) * 1e-9:
-        low, high = low - (abs(low) * 0.1 or 1), high + (abs(high) * 0.1 or 1)
+    low, high = spread(min(values), max(values))
     step = _step(high - low, 5)
     return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
 

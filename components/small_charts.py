@@ -2,11 +2,10 @@
 
 import dataclasses
 import html
-import math
 from collections.abc import Mapping, Sequence
 
 from components.html import Html, number, percent
-from components.svg import Plot, colour, nothing, px, svg
+from components.svg import Plot, colour, drawable, nothing, px, spread, svg
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +36,7 @@ def bars(
         names: Name of each bar, shown on hovering.
         size: Width and height in pixels.
     """
-    heights = [value if math.isfinite(value) and value > 0 else 0.0 for value in values]
+    heights = [value if drawable(value) and value > 0 else 0.0 for value in values]
     width, height = size
     step, top = width / max(len(heights), 1), max(heights, default=0) or 1
     drawn = ""
@@ -64,12 +63,12 @@ def histogram(
         return nothing()
     low = min(bucket.low for buckets in shown.values() for bucket in buckets)
     high = max(bucket.high for buckets in shown.values() for bucket in buckets)
-    limits = (low, high) if high > low else (low - 0.5, low + 0.5)
-    drawable = {name: _widened(buckets, limits) for name, buckets in shown.items()}
-    top = max(bucket.count for buckets in drawable.values() for bucket in buckets)
+    limits = spread(low, high)
+    drawn_buckets = {name: _widened(buckets, limits) for name, buckets in shown.items()}
+    top = max(bucket.count for buckets in drawn_buckets.values() for bucket in buckets)
     plot = Plot(limits, (0, top), (0, 1, *size))
     numbers = {name: n for n, name in enumerate(series)}
-    drawn = "".join(_steps(plot, buckets, numbers[name]) for name, buckets in drawable.items())
+    drawn = "".join(_steps(plot, buckets, numbers[name]) for name, buckets in drawn_buckets.items())
     width, height = size
     ends = f'<text x="0" y="{height + 14}">{number(low)}</text>'
     ends += f'<text x="{width}" y="{height + 14}" text-anchor="end">{number(high)}</text>'
@@ -112,15 +111,15 @@ def _listed(row: Share) -> str:
 
 def _proportions(buckets: Sequence[Bucket]) -> list[Bucket]:
     """Shares of a series' total, without what is not finite."""
-    finite = [b for b in buckets if all(map(math.isfinite, (b.low, b.high, b.count))) and b.high >= b.low]
+    finite = [b for b in buckets if drawable(b.low, b.high, b.count) and b.high >= b.low and b.count >= 0]
     total = sum(bucket.count for bucket in finite)
     return [Bucket(b.low, b.high, b.count / total) for b in finite] if total > 0 else []
 
 
 def _widened(buckets: Sequence[Bucket], limits: tuple[float, float]) -> list[Bucket]:
-    """Turns shares into densities; a single value is drawn as wide as a bucket of the whole range would be."""
+    """Turns shares into densities; what is nearly a single value is drawn as wide as a bucket of the whole range."""
     least = (limits[1] - limits[0]) / 12
-    wide = [b if b.high > b.low else _around(b, least, limits) for b in buckets]
+    wide = [b if b.high - b.low > least / 1000 else _around(b, least, limits) for b in buckets]
     return [Bucket(b.low, b.high, b.count / (b.high - b.low)) for b in wide]
 
 

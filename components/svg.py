@@ -2,10 +2,13 @@
 
 import dataclasses
 import html
+import math
 
 from components.html import Html
 
 Point = tuple[float, float]
+# Beyond it, differences and squares of values leave what a float can hold.
+_EXTREME = 1e100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +34,18 @@ class Plot:
         """Writes a text so many pixels away from a point; `anchor` is start, middle or end."""
         x, y = map(float, self.at(at).split())
         return f'<text x="{px(x + shift[0])}" y="{px(y + shift[1])}" text-anchor="{anchor}">{html.escape(said)}</text>'
+
+
+def drawable(*values: float) -> bool:
+    """Whether all values can be placed: finite and not astronomic."""
+    return all(math.isfinite(value) and abs(value) < _EXTREME for value in values)
+
+
+def spread(low: float, high: float) -> tuple[float, float]:
+    """Returns limits that are apart: those given, or some room around a single value."""
+    if high - low > max(abs(low), abs(high)) * 1e-9 + 1 / _EXTREME:
+        return low, high
+    return low - (abs(low) * 0.1 or 0.5), high + (abs(high) * 0.1 or 0.5)
 
 
 def colour(series: int) -> int:

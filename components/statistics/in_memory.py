@@ -6,6 +6,7 @@ Measured on 261,506 rows of 16 columns: 0.3 s here, 16 s on Beam's in-process ru
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.statistics import stats_impl
@@ -35,10 +36,12 @@ def compute(batches: Iterable[Any], name: str) -> statistics_pb2.DatasetFeatureS
     accumulators = [generator.create_accumulator() for generator in generators]
     for batch in batches:
         lists = to_lists(batch)
-        accumulators = [
-            generator.compact(generator.add_input(accumulator, lists))
-            for generator, accumulator in zip(generators, accumulators, strict=True)
-        ]
+        # Infinite values have no variance; the summary says so, numpy need not.
+        with np.errstate(invalid="ignore"):
+            accumulators = [
+                generator.compact(generator.add_input(accumulator, lists))
+                for generator, accumulator in zip(generators, accumulators, strict=True)
+            ]
     statistics = stats_impl.extract_statistics_output(accumulators, generators)
     statistics.datasets[0].name = name
     return statistics

@@ -1,0 +1,104 @@
+"""The schema: the curated one as it is written, or one inferred from the train split."""
+
+import pyarrow as pa
+import pytest
+import tensorflow_data_validation as tfdv
+
+from components import artifacts
+from components.errors import ConfigurationError, DataError
+from components.schema import work
+from components.statistics import in_memory
+
+CURATED = """\
+# Comments stay: people read this file.
+default_environment: "TRAINING"
+default_environment: "SERVING"
+feature { name: "hour" type: INT presence { min_fraction: 1.0 min_count: 1 } int_domain { min: 0 max: 23 } }
+feature { name: "carrier" type: BYTES domain: "carrier" }
+feature { name: "late" type: INT not_in_environment: "SERVING" }
+string_domain { name: "carrier" value: "UA" value: "B6" }
+"""
+
+
+@pytest.fixture
+def statistics(tmp_path):
+    table = pa.table({"hour": [1, 2, 3], "carrier": ["UA", "B6", None], "gust": pa.array([1.5, None, None])})
+    path = artifacts.split_path(tmp_path / "statistics", "train") / "FeatureStats.pb"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(in_memory.compute(table.to_batches(), "train").SerializeToString())
+    return str(tmp_path / "statistics")
+
+
+def written(tmp_path, text):
+    file = tmp_path / "schema.pbtxt"
+    file.write_text(text)
+    return str(file)
+
+
+def test_a_curated_schema_is_copied_as_it_is(tmp_path, capsys):
+    metadata = work.write_schema("nowhere", str(tmp_path / "out"), written(tmp_path, CURATED))
+    assert (tmp_path / "out" / "schema.pbtxt").read_text() == CURATED
+    assert metadata == {"features": 3, "curated": True}
+    assert "finding: 3 features, 1 closed domains, from " in capsys.readouterr().out
+
+
+def test_the_summary_says_type_presence_domain_and_environments(tmp_path):
+    work.write_schema("nowhere", str(tmp_path / "out"), written(tmp_path, CURATED))
+    hour, carrier, late = artifacts.read_json(tmp_path / "out" / "summary.json")["features"]
+    assert hour == {
+        "name": "hour",
+        "type": "int",
+        "presence": {"min_fraction": 1.0, "min_count": 1},
+        "domain": {"min": 0, "max": 23},
+        "environments": ["TRAINING", "SERVING"],
+    }
+    assert carrier["domain"] == {"size": 2, "values": ["UA", "B6"]}
+    assert late["environments"] == ["TRAINING"]
+
+
+def test_a_schema_is_inferred_from_the_train_split(statistics, tmp_path):
+    metadata = work.write_schema(statistics, str(tmp_path / "out"), "")
+    schema = tfdv.load_schema_text(str(tmp_path / "out" / "schema.pbtxt"))
+    assert [feature.name for feature in schema.feature] == ["hour", "carrier", "gust"]
+    assert [sorted(domain.value) for domain in schema.string_domain] == [["B6", "UA"]]
+    assert metadata == {"features": 3, "curated": False}
+
+
+def test_the_shipped_flights_schema_is_accepted(tmp_path):
+    assert work.write_schema("nowhere", str(tmp_path), "pipelines/flights/schema.pbtxt")["features"] > 10
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('feature { name: "a" type: INT }\nfeature { nme: "b" }', r"line 2: .*nme.*\nfound: feature \{ nme"),
+        ('feature { name: "a" type: INTEGER }', r"line 1: .*INTEGER"),
+        ('feature { name: "a" type: INT', r"cannot be parsed, line \d"),
+        ("", "has no feature"),
+        ("# only a comment\n", "has no feature"),
+        ('feature { name: "a" type: INT } feature { name: "a" type: INT }', "names a feature twice: a"),
+        ('feature { name: "a" }', "gives feature 'a' no type"),
+        ("feature { type: INT }", "a feature without a name"),
+        ('feature { name: "a" type: BYTES domain: "b" }', "the domain 'b', which it does not define"),
+        ('feature { name: "a" type: INT not_in_environment: "SERVING" }', "does not declare: SERVING"),
+    ],
+    ids=[
+        "unknown field", "unknown type", "unclosed", "empty", "comment only", "twice", "no type", "no name",
+        "no such domain", "no such environment",
+    ],
+)  # fmt: skip
+def test_a_schema_that_cannot_be_used_says_why_and_where(tmp_path, text, said):
+    with pytest.raises(ConfigurationError, match=said) as raised:
+        work.write_schema("nowhere", str(tmp_path / "out"), written(tmp_path, text))
+    assert "mend: " in str(raised.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_schema_file_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"no schema at gone\.pbtxt"):
+        work.write_schema("nowhere", str(tmp_path), "gone.pbtxt")
+
+
+def test_nothing_is_inferred_without_statistics_of_the_train_split(tmp_path):
+    with pytest.raises(DataError, match="no statistics of the split 'train'"):
+        work.write_schema(str(tmp_path), str(tmp_path / "out"), "")

@@ -1,0 +1,258 @@
+"""The data-validation gate: says no to every anomaly and to nothing at all, yes to data that merely moved."""
+
+import pyarrow as pa
+import pytest
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+
+from components import artifacts
+from components.errors import AnomaliesFoundError, ConfigurationError, DataError
+from components.statistics import in_memory
+from components.validate_data import work
+
+SCHEMA = """
+default_environment: "TRAINING"
+default_environment: "SERVING"
+feature {
+  name: "hour" type: INT presence { min_fraction: 1.0 min_count: 1 } shape { dim { size: 1 } }
+  int_domain { min: 0 max: 23 }
+}
+feature { name: "gust" type: FLOAT value_count { min: 1 max: 1 } float_domain { min: 0.0 max: 100.0 } }
+feature { name: "carrier" type: BYTES presence { min_fraction: 0.9 min_count: 1 } domain: "carrier" }
+feature { name: "dest" type: BYTES presence { min_count: 1 } }
+feature {
+  name: "late" type: INT presence { min_fraction: 1.0 min_count: 1 } not_in_environment: "SERVING"
+  skew_comparator { jensen_shannon_divergence { threshold: 0.0001 } }
+  drift_comparator { jensen_shannon_divergence { threshold: 0.0001 } }
+}
+string_domain { name: "carrier" value: "UA" value: "B6" }
+"""
+ROWS = 100
+
+
+def table(**changed):
+    """A hundred rows that fit the schema, with columns changed, added, or taken out (None)."""
+    columns = {
+        "hour": pa.array([n % 24 for n in range(ROWS)], pa.int64()),
+        "gust": pa.array([float(n) if n % 3 == 0 else None for n in range(ROWS)], pa.float32()),
+        "carrier": pa.array(["UA", "B6"] * (ROWS // 2)),
+        "dest": pa.array([f"D{n % 7}" for n in range(ROWS)]),
+        "late": pa.array([n % 4 == 0 for n in range(ROWS)]).cast(pa.int64()),
+    }
+    return pa.table({name: column for name, column in (columns | changed).items() if column is not None})
+
+
+class Gate:
+    """The gate over tables by split."""
+
+    def __init__(self, root):
+        self.root = root
+        self.anomalies, self.page = root / "anomalies", root / "view.html"
+        (root / "schema").mkdir()
+        (root / "statistics").mkdir()
+
+    def validate(self, splits, label="late", environment="TRAINING", schema=SCHEMA):
+        artifacts.write_text(self.root / "schema" / "schema.pbtxt", schema)
+        artifacts.write_json(self.root / "schema" / "summary.json", {"schema_file": "flights/schema.pbtxt"})
+        for name, rows in splits.items():
+            path = artifacts.split_path(self.root / "statistics", name) / "FeatureStats.pb"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(in_memory.compute(rows.to_batches(), name).SerializeToString())
+        inputs = work.Inputs(str(self.root / "statistics"), str(self.root / "schema"))
+        return work.validate(inputs, work.Outputs(str(self.anomalies), str(self.page)), label, environment)
+
+    def refuse(self, splits, **options):
+        """Expects a no; returns its message and the anomalies that were written before it was said."""
+        with pytest.raises(AnomaliesFoundError) as raised:
+            self.validate(splits, **options)
+        return str(raised.value), artifacts.read_json(self.anomalies / "summary.json")["anomalies"]
+
+    def diff(self, split):
+        file = artifacts.split_path(self.anomalies, split) / "SchemaDiff.pb"
+        return anomalies_pb2.Anomalies.FromString(file.read_bytes())
+
+
+@pytest.fixture
+def gate(tmp_path):
+    return Gate(tmp_path)
+
+
+def test_data_that_fits_the_schema_passes(gate, capsys):
+    metadata = gate.validate({"train": table(), "eval": table()})
+    assert metadata == {"splits": ["train", "eval"], "features": 5, "anomalies": 0}
+    assert "finding: no anomalies in 2 splits, 5 features\n" in capsys.readouterr().out
+    assert not gate.diff("train").anomaly_info
+    assert "No anomalies" in gate.page.read_text()
+    assert artifacts.read_json(gate.anomalies / "summary.json")["anomalies"] == []
+
+
+CARRIERS = ["UA", "B6"] * 45
+CASES = {
+    "all-null column": (
+        {"dest": pa.array([None] * ROWS, pa.string())},
+        ("dest", "FEATURE_TYPE_NOT_PRESENT", "column without any value", ROWS),
+    ),
+    "all-null column that may be missing": (
+        {"gust": pa.array([None] * ROWS, pa.float32())},
+        ("gust", "NO_VALUES", "column without any value", ROWS),
+    ),
+    "unseen category": (
+        {"carrier": pa.array([*CARRIERS, *["ZZ"] * 10])},
+        ("carrier", "ENUM_TYPE_UNEXPECTED_STRING_VALUES", "a value not in the schema's domain of 2", 10),
+    ),
+    "new column": (
+        {"tail": pa.array(["N1"] * ROWS)},
+        ("tail", "SCHEMA_NEW_COLUMN", "column that is not in the schema", ROWS),
+    ),
+    "wrong type": (
+        {"hour": pa.array([str(n % 24) for n in range(ROWS)])},
+        ("hour", "UNEXPECTED_DATA_TYPE", "expected the type INT, found STRING", ROWS),
+    ),
+    "missing column": (
+        {"carrier": None},
+        ("carrier", "SCHEMA_MISSING_COLUMN", "column of the schema that is not in the data", None),
+    ),
+    "too many missing values": (
+        {"carrier": pa.array([*CARRIERS[:80], *[None] * 20])},
+        ("carrier", "FEATURE_TYPE_LOW_FRACTION_PRESENT", "missing values (the schema wants it present in", 20),
+    ),
+    "value above the range": (
+        {"hour": pa.array([*[1] * 99, 24], pa.int64())},
+        ("hour", "INT_TYPE_BIG_INT", "values above the schema's maximum of 23", None),
+    ),
+    "value below the range": (
+        {"gust": pa.array([-1.0] * ROWS, pa.float32())},
+        ("gust", "FLOAT_TYPE_SMALL_FLOAT", "values below the schema's minimum of 0", None),
+    ),
+    "label of one class": (
+        {"late": pa.array([0] * ROWS, pa.int64())},
+        ("late", "LABEL_CONSTANT", "the label has one value only", ROWS),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("split", ["train", "eval"])
+@pytest.mark.parametrize(("changed", "expected"), CASES.values(), ids=CASES)
+def test_an_anomaly_in_any_split_stops_the_run(gate, changed, expected, split):
+    splits = {"train": table(), "eval": table()} | {split: table(**changed)}
+    message, anomalies = gate.refuse(splits)
+    assert len(anomalies) == 1
+    feature, kind, what, how_many = expected
+    assert (anomalies[0]["split"], anomalies[0]["feature"], anomalies[0]["kind"]) == (split, feature, kind)
+    assert anomalies[0]["what"].startswith(what)
+    assert anomalies[0]["how_many"] == how_many
+    assert f"- {feature} ({split}): {what}" in message
+    assert feature in gate.diff(split).anomaly_info
+    assert what.split("'")[0] in gate.page.read_text()
+
+
+def test_the_message_says_how_many_an_example_and_the_mend(gate):
+    message, _ = gate.refuse({"train": table(carrier=pa.array([*CARRIERS, *["ZZ"] * 10]))})
+    assert message.splitlines() == [
+        "the data does not fit the schema: 1 anomaly in 1 feature: carrier",
+        "- carrier (train): a value not in the schema's domain of 2; 10 rows (10 %); such as 'ZZ'",
+        "expected: what flights/schema.pbtxt says",
+        "mend: correct the source or the query if the data is wrong; change the schema if the world has changed",
+        "mend: a new value that is real: add it to the feature's string_domain",
+    ]
+
+
+def test_a_long_list_is_cut_but_counted(gate):
+    extra = {f"new_{n:02d}": pa.array([1] * ROWS) for n in range(30)}
+    message, anomalies = gate.refuse({"train": table(**extra)})
+    assert len(anomalies) == 30
+    assert message.count("\n- new_") == 20
+    assert "- and 10 more" in message
+
+
+def test_one_cause_is_said_once(gate):
+    missing = pa.array([None, *range(23), *[1] * 76], pa.int64())
+    _, anomalies = gate.refuse({"train": table(hour=missing)})
+    assert [anomaly["kind"] for anomaly in anomalies] == ["FEATURE_TYPE_LOW_FRACTION_PRESENT"]
+
+
+def test_the_account_is_written_before_the_gate_says_no(gate, capsys):
+    gate.refuse({"train": table(carrier=None, tail=pa.array([1] * ROWS)), "eval": table()})
+    summary = artifacts.read_json(gate.anomalies / "summary.json")
+    assert [(split["name"], split["anomalies"]) for split in summary["splits"]] == [("train", 2), ("eval", 0)]
+    assert "finding: 2 anomalies in 2 features: carrier, tail\n" in capsys.readouterr().out
+
+
+def test_a_distribution_that_moved_does_not_stop_the_run(gate):
+    moved = table(
+        hour=pa.array([23] * ROWS, pa.int64()),
+        gust=pa.array([99.0] * ROWS, pa.float32()),
+        carrier=pa.array(["UA"] * ROWS),
+        dest=pa.array(["somewhere new"] * ROWS),
+        late=pa.array([1] * (ROWS - 1) + [0], pa.int64()),
+    )
+    assert gate.validate({"train": table(), "eval": moved})["anomalies"] == 0
+
+
+def test_the_label_may_be_absent_when_serving(gate):
+    assert gate.validate({"serving": table(late=None)}, environment="SERVING")["anomalies"] == 0
+
+
+def test_the_label_may_not_be_absent_when_training(gate):
+    _, anomalies = gate.refuse({"train": table(late=None)})
+    assert [(anomaly["feature"], anomaly["kind"]) for anomaly in anomalies] == [("late", "SCHEMA_MISSING_COLUMN")]
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [(None, "LABEL_MISSING"), (pa.array(["yes"] * ROWS), "LABEL_CONSTANT")],
+    ids=["absent", "one class"],
+)
+def test_a_label_that_the_schema_leaves_free_is_still_demanded(gate, column, kind):
+    schema = 'feature { name: "hour" type: INT } feature { name: "y" type: BYTES presence { min_count: 0 } }'
+    rows = pa.table({"hour": pa.array(range(ROWS), pa.int64())} | ({} if column is None else {"y": column}))
+    _, anomalies = gate.refuse({"train": rows}, schema=schema, label="y")
+    assert [(anomaly["feature"], anomaly["kind"]) for anomaly in anomalies] == [("y", kind)]
+    assert gate.diff("train").anomaly_info["y"].reason[0].short_description == kind
+
+
+def test_a_constant_column_without_a_label_passes(gate):
+    constant = table(late=pa.array([0] * ROWS, pa.int64()))
+    assert gate.validate({"train": constant}, label="")["anomalies"] == 0
+
+
+def test_a_deprecated_feature_may_be_empty(gate):
+    schema = SCHEMA.replace('name: "gust" type: FLOAT', 'name: "gust" type: FLOAT lifecycle_stage: DEPRECATED')
+    empty = table(gust=pa.array([None] * ROWS, pa.float32()))
+    assert gate.validate({"train": empty}, schema=schema)["anomalies"] == 0
+
+
+@pytest.mark.parametrize(
+    ("splits", "schema", "said"),
+    [
+        ({}, SCHEMA, "the statistics have no split"),
+        ({"train": table()}, 'default_environment: "TRAINING"', "the schema has no feature"),
+        ({"train": pa.table({})}, SCHEMA, "the statistics of the split have no feature"),
+        ({"train": table().slice(0, 0)}, SCHEMA, "the split has no rows"),
+    ],
+    ids=["no split", "no feature in the schema", "no feature in the statistics", "no rows"],
+)
+def test_a_gate_that_examined_nothing_says_no(gate, splits, schema, said):
+    message, anomalies = gate.refuse(splits, schema=schema, label="")
+    assert said in message
+    assert "NOTHING_EXAMINED" in {anomaly["kind"] for anomaly in anomalies}
+
+
+def test_a_schema_without_environments_is_valid_in_any(gate):
+    schema = text_format.Parse(SCHEMA, schema_pb2.Schema())
+    del schema.default_environment[:]
+    for feature in schema.feature:
+        del feature.not_in_environment[:]
+    text = text_format.MessageToString(schema)
+    assert gate.validate({"train": table()}, schema=text, environment="ANY")["anomalies"] == 0
+
+
+def test_an_undeclared_environment_is_named(gate):
+    with pytest.raises(ConfigurationError, match="declares no environment 'PRODUCTION'"):
+        gate.validate({"train": table()}, environment="PRODUCTION")
+
+
+def test_a_split_without_statistics_is_refused(gate):
+    artifacts.split_path(gate.root / "statistics", "train").mkdir()
+    with pytest.raises(DataError, match=r"no FeatureStats.pb in .*Split-train"):
+        gate.validate({})

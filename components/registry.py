@@ -8,6 +8,7 @@ revision, and everything that writes, goes through MLflow.
 
 import contextlib
 import dataclasses
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -22,6 +23,16 @@ SQLITE = "sqlite:///"
 SCHEMES = (SQLITE, "http://", "https://")
 # MLflow 3.17's schema revision (`alembic_version`); a test compares both ways of reading.
 KNOWN_REVISION = "dc11669786a5"
+
+# How MLflow shall behave where the user has not said otherwise; it reads some of it as it is imported.
+MLFLOW_DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # A server that is down is reported after seconds; MLflow's own defaults are minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -90,6 +101,8 @@ def models_root(database: Path) -> Path:
 def open_reader(uri: str) -> Reader:
     """Opens a registry for reading, by the fastest way that fits it; one that does not exist yet is empty."""
     database = database_path(uri)
+    for name, value in MLFLOW_DEFAULTS.items():
+        os.environ.setdefault(name, value)
     if database and (not database.is_file() or _revision(database) == KNOWN_REVISION):
         return SqliteReader(database)
     from components import registry_mlflow

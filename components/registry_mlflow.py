@@ -5,7 +5,6 @@ Apart from `components.registry` because importing it costs seconds.
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,10 +56,7 @@ def open_client(uri: str) -> MlflowClient:
     Two processes may do it at once, and one that is killed while it does leaves nothing behind: MLflow's
     migrations run on a file of another name.
     """
-    # A server that is down is reported after seconds; MLflow's own defaults are minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     database = registry.database_path(uri)
     if database is None:
         return MlflowClient(tracking_uri=uri, registry_uri=uri)

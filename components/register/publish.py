@@ -65,12 +65,11 @@ def _publish(client: MlflowClient, entry: Entry, registry_uri: str) -> Registere
 
 def _create_version(client: MlflowClient, entry: Entry, registry_uri: str, before: str) -> str:
     database = registry.database_path(registry_uri)
+    source = str(_store(entry, registry.models_root(database) / entry.model_name)) if database else ""
     run = _run(client, entry, database)
-    if database is None:
+    if not source:
         client.log_artifacts(run.info.run_id, str(entry.model_path), _RUN_FOLDER)
         source = f"{run.info.artifact_uri}/{_RUN_FOLDER}"
-    else:
-        source = str(_store(entry, registry.models_root(database) / entry.model_name))
     _record(client, run.info.run_id, entry)
     with contextlib.suppress(MlflowException):  # it exists; anything else comes up again one line on
         client.create_registered_model(entry.model_name)

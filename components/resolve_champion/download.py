@@ -1,10 +1,11 @@
 """Fetches a registered model from an MLflow server; apart because MLflow takes seconds to import."""
 
+import shutil
 from pathlib import Path
 
-from components import registry_mlflow
+from mlflow.artifacts import download_artifacts
 
-from mlflow.artifacts import download_artifacts  # isort: skip
+from components import registry_mlflow
 
 
 def download(registry_uri: str, source: str, folder: Path) -> None:
@@ -13,5 +14,11 @@ def download(registry_uri: str, source: str, folder: Path) -> None:
     Raises:
         ConfigurationError: The server does not answer or has no such model.
     """
+    partial = folder / ".partial"
+    partial.mkdir(exist_ok=True)
     with registry_mlflow.reaching(registry_uri):
-        download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=registry_uri)
+        downloaded = download_artifacts(artifact_uri=source, dst_path=str(partial), tracking_uri=registry_uri)
+    # MLflow puts it into a folder named after the source's last part.
+    for path in Path(downloaded).iterdir():
+        path.rename(folder / path.name)
+    shutil.rmtree(partial)

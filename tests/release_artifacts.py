@@ -1,0 +1,56 @@
+"""Small real artifacts that register, resolve_champion and deploy take: a model, its verdict, its data."""
+
+import dataclasses
+from pathlib import Path
+
+from components import artifacts, blessing
+from components.register.work import Candidate
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """The artifacts of one pipeline run below `root`."""
+
+    root: Path
+
+    @property
+    def model(self) -> str:
+        return str(self.root / "model")
+
+    @property
+    def blessing(self) -> str:
+        return str(self.root / "blessing")
+
+    @property
+    def examples(self) -> str:
+        return str(self.root / "examples")
+
+    @property
+    def evaluation(self) -> str:
+        return str(self.root / "evaluation")
+
+    def candidate(self, training_key: str = "key") -> Candidate:
+        lineage = {"commit": "abc123", "image": "components@sha256:1", "parameters": {"epochs": 3}}
+        return Candidate(self.model, self.blessing, self.examples, self.evaluation, training_key, lineage)
+
+
+def make_run(root: Path, content: str, blessed: bool = True) -> Run:
+    """Writes the artifacts of a run whose model is `content`."""
+    run = Run(root)
+    saved_model = Path(run.model) / artifacts.SERVING_MODEL
+    artifacts.write_text(saved_model / "saved_model.pb", f"graph {content}")
+    artifacts.write_text(saved_model / "variables" / "variables.index", f"weights {content}")
+    checks = [blessing.Check("auc", blessed, "auc 0.70 against 0.65")]
+    blessing.write(run.blessing, blessing.decide(run.model, checks))
+    manifest = artifacts.Manifest(
+        splits=[artifacts.Split("train", 300, []), artifacts.Split("eval", 100, [])],
+        columns={"hour": "int"},
+        fingerprint=f"rows of {content}",
+        sources={"flights": "flights.csv"},
+        window={"start": "2013-01-01", "end": "2013-06-01"},
+        split_by={"method": "time"},
+    )
+    artifacts.write_manifest(run.examples, manifest)
+    summary = {"metrics": {"overall": {"auc": 0.7, "rows": 100, "interval": {"low": 0.68}, "note": "text"}}}
+    artifacts.write_json(Path(run.evaluation) / artifacts.SUMMARY, summary)
+    return run

@@ -1,0 +1,163 @@
+"""Only a blessed model is published, whole and at once, in TensorFlow Serving's layout; the last ones stay."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from release_artifacts import make_run
+
+from components import artifacts
+from components.deploy import work
+from components.errors import ConfigurationError, ModelNotBlessedError
+
+
+def deploy(run, root, version="1", name="flights", keep=3):
+    release = work.Release(run.model, run.blessing, name, version)
+    return work.deploy(release, str(root), keep, str(run.root / "deployment"))
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "serving"
+
+
+@pytest.fixture
+def run(tmp_path):
+    return make_run(tmp_path / "run", "one")
+
+
+def versions(root, name="flights"):
+    return sorted(path.name for path in (root / name).iterdir())
+
+
+def deploy_many(tmp_path, root, numbers, keep=3):
+    for number in numbers:
+        deploy(make_run(tmp_path / f"run{number}", f"model {number}"), root, str(number), keep=keep)
+
+
+def test_publishes_in_tensorflow_servings_layout(run, root):
+    metadata = deploy(run, root)
+
+    assert metadata == {"model": "flights", "version": "1", "previous": ""}
+    assert (root / "flights" / "1" / "saved_model.pb").read_text() == "graph one"
+    assert (root / "flights" / "1" / "variables" / "variables.index").is_file()
+    assert versions(root) == ["1"]
+
+
+def test_records_what_is_served_and_what_was(tmp_path, root):
+    deploy_many(tmp_path, root, [1, 2])
+
+    summary = artifacts.read_json(tmp_path / "run2" / "deployment" / "summary.json")
+    assert summary["version"] == "2"
+    assert summary["previous"] == "1"
+    assert summary["kept"] == ["1"]
+    assert summary["path"] == str(root / "flights")
+    assert json.loads((root / "flights.json").read_text())["previous"] == "1"
+
+
+def test_a_repeated_deployment_changes_nothing(tmp_path, root):
+    deploy_many(tmp_path, root, [1, 2])
+    before = (root / "flights" / "2").stat().st_ino
+
+    deploy_many(tmp_path, root, [2])
+
+    assert (root / "flights" / "2").stat().st_ino == before
+    assert json.loads((root / "flights.json").read_text())["previous"] == "1"
+
+
+def test_keeps_the_newest_versions(tmp_path, root):
+    deploy_many(tmp_path, root, [1, 2, 9, 10, 11])
+
+    assert versions(root) == ["10", "11", "9"]
+
+
+def test_an_older_version_that_won_again_is_the_one_served(tmp_path, root):
+    deploy_many(tmp_path, root, [1, 2, 3, 2])
+
+    assert versions(root) == ["1", "2"], "services serve the highest version"
+    assert json.loads((root / "flights.json").read_text())["version"] == "2"
+
+
+def test_models_do_not_touch_each_other(run, root, tmp_path):
+    deploy(run, root, name="flights")
+    deploy(make_run(tmp_path / "other", "two"), root, "7", name="taxi", keep=1)
+
+    assert versions(root, "flights") == ["1"]
+    assert versions(root, "taxi") == ["7"]
+
+
+def test_refuses_a_model_without_the_blessing(tmp_path, root):
+    with pytest.raises(ModelNotBlessedError):
+        deploy(make_run(tmp_path / "run", "one", blessed=False), root)
+    assert not root.exists()
+
+
+def test_refuses_the_blessing_of_another_model(run, root):
+    artifacts.write_text(Path(run.model) / artifacts.SERVING_MODEL / "saved_model.pb", "swapped after evaluation")
+
+    with pytest.raises(ModelNotBlessedError, match="another model"):
+        deploy(run, root)
+    assert not root.exists()
+
+
+def test_refuses_to_change_a_published_version(run, root, tmp_path):
+    deploy(run, root)
+
+    with pytest.raises(ConfigurationError, match="holds another model"):
+        deploy(make_run(tmp_path / "other", "two"), root)
+    assert (root / "flights" / "1" / "saved_model.pb").read_text() == "graph one"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"name": "../flights"}, "model name"),
+        ({"name": ""}, "model name"),
+        ({"version": ""}, "as a version"),
+        ({"version": "v2"}, "as a version"),
+        ({"version": "0"}, "as a version"),
+        ({"version": "../1"}, "as a version"),
+        ({"keep": 0}, "keep_versions"),
+        ({"root": "gs://bucket/serving"}, "folder on this machine"),
+        ({"root": ""}, "folder on this machine"),
+    ],
+    ids=str,
+)
+def test_refuses_what_cannot_be_served(change, complaint, run, root):
+    with pytest.raises(ConfigurationError, match=complaint):
+        deploy(**{"run": run, "root": root, **change})
+    assert not root.exists()
+
+
+def test_names_a_folder_that_cannot_be_written(run, tmp_path):
+    (tmp_path / "serving").write_text("a file in the way")
+
+    with pytest.raises(ConfigurationError, match=r"serving.flights cannot be written"):
+        deploy(run, tmp_path / "serving")
+
+
+@pytest.mark.parametrize("function", ["_flush", "_prune", "write_json"])
+def test_killed_at_any_point_nothing_half_written_is_served(function, tmp_path, root):
+    deploy_many(tmp_path, root, [1])
+    second = make_run(tmp_path / "run2", "model 2")
+
+    pid = os.fork()
+    if pid == 0:
+        sys.setprofile(
+            lambda frame, event, _: (
+                event == "call" and frame.f_code.co_name == function and os.kill(os.getpid(), signal.SIGKILL)
+            )
+        )
+        deploy(second, root, "2")
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+
+    expected = artifacts.tree_fingerprint(Path(second.model) / artifacts.SERVING_MODEL)
+    visible = [name for name in versions(root) if not name.startswith(".")]
+    assert visible == ["1"] or artifacts.tree_fingerprint(root / "flights" / "2") == expected
+    deploy(second, root, "2")
+    assert versions(root) == ["1", "2"]
+    assert json.loads((root / "flights.json").read_text())["previous"] == "1"

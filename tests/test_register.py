@@ -1,0 +1,291 @@
+"""Only a blessed model becomes a version and the champion; killed or repeated, nothing is half or double."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from release_artifacts import make_run
+
+from components import artifacts, blessing, registry, registry_mlflow
+from components.errors import ConfigurationError, ModelNotBlessedError
+from components.register import work
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
+
+
+@pytest.fixture(scope="module")
+def new_database(tmp_path_factory):
+    """One freshly made registry, to be copied: making one takes a second or two."""
+    path = tmp_path_factory.mktemp("new") / "registry.db"
+    registry_mlflow.open_client(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def uri(new_database, tmp_path):
+    path = tmp_path / "registry" / "registry.db"
+    path.parent.mkdir()
+    shutil.copy(new_database, path)
+    return f"sqlite:///{path}"
+
+
+def client(uri):
+    return registry_mlflow.open_client(uri)
+
+
+def champion(uri):
+    return registry.open_reader(uri).champion("flights")
+
+
+def test_registers_a_blessed_model_as_champion(uri, tmp_path):
+    run = make_run(tmp_path / "run", "one")
+
+    assert work.register(run.candidate(), uri, "flights") == work.Registered("1", "")
+
+    version = champion(uri)
+    assert version.number == "1"
+    assert artifacts.tree_fingerprint(version.source) == artifacts.tree_fingerprint(run.model)
+
+
+def test_records_lineage_metrics_and_parameters(uri, tmp_path):
+    work.register(make_run(tmp_path / "run", "one").candidate("the key"), uri, "flights")
+
+    version = client(uri).get_model_version("flights", "1")
+    assert version.tags == {
+        "training_key": "the key",
+        "model_fingerprint": artifacts.tree_fingerprint(version.source),
+        "data_fingerprint": "rows of one",
+        "window": "2013-01-01/2013-06-01",
+        "previous_champion": "",
+        "compared_with": "",
+        "commit": "abc123",
+        "image": "components@sha256:1",
+        "parameters": '{"epochs": 3}',
+    }
+    recorded = client(uri).get_run(version.run_id)
+    assert recorded.info.status == "FINISHED"
+    assert recorded.data.metrics == {"auc": 0.7, "rows": 100.0, "interval.low": 0.68}
+    assert recorded.data.params["rows.train"] == "300"
+
+
+def test_the_next_model_names_the_champion_it_replaced(uri, tmp_path):
+    work.register(make_run(tmp_path / "1", "one").candidate(), uri, "flights")
+
+    assert work.register(make_run(tmp_path / "2", "two").candidate(), uri, "flights") == work.Registered("2", "1")
+    assert champion(uri).tags["previous_champion"] == "1"
+
+
+def test_the_same_model_keeps_its_version(uri, tmp_path):
+    candidate = make_run(tmp_path / "run", "one").candidate()
+    first = work.register(candidate, uri, "flights")
+
+    assert work.register(candidate, uri, "flights") == first
+    assert len(client(uri).search_model_versions("name='flights'")) == 1
+
+
+def test_a_former_champion_that_wins_again_keeps_its_version(uri, tmp_path):
+    one, two = (make_run(tmp_path / name, name).candidate(f"key {name}") for name in ("one", "two"))
+    work.register(one, uri, "flights")
+    work.register(two, uri, "flights")
+
+    assert work.register(one, uri, "flights") == work.Registered("1", "2")
+    assert champion(uri).number == "1"
+    assert work.register(one, uri, "flights") == work.Registered("1", "2")
+
+
+def refused(root):
+    return make_run(root, "one", blessed=False)
+
+
+def without_verdict(root):
+    run = make_run(root, "one")
+    shutil.rmtree(run.blessing)
+    return run
+
+
+def with_the_verdict_on_another_model(root):
+    run = make_run(root, "one")
+    artifacts.write_text(Path(run.model) / artifacts.SERVING_MODEL / "saved_model.pb", "another graph")
+    return run
+
+
+def with_no_gate_evaluated(root):
+    run = make_run(root, "one")
+    shutil.rmtree(run.blessing)
+    blessing.write(run.blessing, blessing.decide(run.model, []))
+    return run
+
+
+@pytest.mark.parametrize(
+    "make",
+    [refused, without_verdict, with_the_verdict_on_another_model, with_no_gate_evaluated],
+    ids=lambda m: m.__name__,
+)
+def test_refuses_a_model_without_the_blessing(make, uri, tmp_path):
+    run = make(tmp_path / "run")
+
+    with pytest.raises(ModelNotBlessedError):
+        work.register(run.candidate(), uri, "flights")
+    assert champion(uri) is None
+    assert not registry.models_root(registry.database_path(uri)).exists()
+
+
+@pytest.mark.parametrize("uri", ["", "sqlite:///", "postgresql://host/db", "/some/path"], ids=repr)
+def test_refuses_a_registry_it_cannot_use(uri, tmp_path):
+    with pytest.raises(ConfigurationError, match="registry URI"):
+        work.register(make_run(tmp_path, "one").candidate(), uri, "flights")
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "a/b", "a b", "x" * 129, "a'b"], ids=repr)
+def test_refuses_a_name_that_is_unsafe(name, uri, tmp_path):
+    with pytest.raises(ConfigurationError, match="model name"):
+        work.register(make_run(tmp_path, "one").candidate(), uri, name)
+
+
+def test_says_that_a_file_is_not_a_registry(tmp_path):
+    (tmp_path / "registry.db").write_text("not a database, but long enough to look like a file of one" * 20)
+
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        work.register(make_run(tmp_path / "run", "one").candidate(), f"sqlite:///{tmp_path}/registry.db", "flights")
+
+
+def test_says_that_a_server_does_not_answer(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"http://127\.0\.0\.1:9"):
+        work.register(make_run(tmp_path, "one").candidate(), "http://127.0.0.1:9", "flights")
+
+
+@pytest.mark.parametrize("content", [{}, {"metrics": None}, {"metrics": {"auc": 0.5}}, None], ids=repr)
+def test_takes_any_shape_of_evaluation_summary(content, tmp_path):
+    if content is not None:
+        artifacts.write_json(tmp_path / "summary.json", content)
+
+    expected = {"auc": 0.5} if content == {"metrics": {"auc": 0.5}} else {}
+    assert work.overall_metrics(tmp_path / "summary.json") == expected
+
+
+def test_reading_directly_and_through_mlflow_agree(uri, tmp_path):
+    for name in ("one", "two", "three"):
+        work.register(make_run(tmp_path / name, name).candidate(f"key {name}"), uri, "flights")
+    client(uri).delete_model_version("flights", "2")
+
+    direct, mlflow = registry.open_reader(uri), registry_mlflow.MlflowReader(uri)
+    assert isinstance(direct, registry.SqliteReader), "MLflow's schema has changed: see registry.KNOWN_REVISION"
+    for ask in (
+        lambda reader: reader.champion("flights"),
+        lambda reader: reader.champion("absent"),
+        lambda reader: [reader.version("flights", number) for number in ("1", "2", "3", "4")],
+        lambda reader: [reader.find("flights", "training_key", f"key {name}") for name in ("one", "two", "absent")],
+    ):
+        assert ask(direct) == ask(mlflow)
+    assert direct.version("flights", "1") is not None
+    assert direct.version("flights", "2") is None
+
+
+def test_an_unknown_schema_is_read_through_mlflow(uri, monkeypatch):
+    monkeypatch.setattr(registry, "KNOWN_REVISION", "of another release")
+
+    assert isinstance(registry.open_reader(uri), registry_mlflow.MlflowReader)
+
+
+def test_a_repeated_registration_does_not_import_mlflow(uri, tmp_path):
+    run = make_run(tmp_path / "run", "one")
+    work.register(run.candidate(), uri, "flights")
+    script = (
+        "import sys; from components.register import work;"
+        f"print(work.register(work.Candidate({run.model!r}, {run.blessing!r}, {run.examples!r}, {run.evaluation!r},"
+        f" 'key', {{}}), {uri!r}, 'flights').version); print([m for m in ('mlflow', 'pandas') if m in sys.modules])"
+    )
+
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert said.splitlines()[-2:] == ["1", "[]"]
+
+
+def in_child(act):
+    """Runs `act` in a forked process; returns its exit status."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            act()
+            code = 0
+        finally:
+            os._exit(code)
+    return pid
+
+
+def kill_me_at(function, event):
+    """Arranges that this process is killed as `function` is called or has returned."""
+
+    def hook(frame, what, _):
+        if what == event and frame.f_code.co_name == function:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(hook)
+
+
+KILLS = [
+    ("_create", "call"),  # of the database
+    ("_initialize_tables", "return"),
+    ("_flush", "call"),  # the model is copied under its hidden name
+    ("_store", "return"),
+    ("create_run", "return"),
+    ("log_batch", "return"),
+    ("create_registered_model", "return"),
+    ("create_model_version", "call"),
+    ("create_model_version", "return"),
+    ("set_registered_model_alias", "call"),
+]
+
+
+def test_killed_at_any_point_it_leaves_no_version_or_a_whole_one(tmp_path):
+    run, uri = make_run(tmp_path / "run", "one"), f"sqlite:///{tmp_path}/registry/registry.db"
+
+    def registering(function, event):
+        kill_me_at(function, event)
+        work.register(run.candidate(), uri, "flights")
+
+    for function, event in KILLS:
+        _, status = os.waitpid(in_child(lambda f=function, e=event: registering(f, e)), 0)
+        assert os.WTERMSIG(status) == signal.SIGKILL, f"{function} was never reached ({event})"
+        version = registry.open_reader(uri).version("flights", "1")
+        if version is not None:
+            assert artifacts.tree_fingerprint(version.source) == artifacts.tree_fingerprint(run.model)
+            assert version.tags["data_fingerprint"] == "rows of one"
+
+    assert work.register(run.candidate(), uri, "flights") == work.Registered("1", "")
+    assert champion(uri).number == "1"
+    assert len(client(uri).search_model_versions("name='flights'")) == 1
+    experiment = client(uri).get_experiment_by_name("flights").experiment_id
+    assert [r.info.status for r in client(uri).search_runs([experiment])] == ["FINISHED"]
+    assert [path.name for path in (tmp_path / "registry" / "models" / "flights").iterdir()] == [
+        artifacts.tree_fingerprint(run.model)[:16]
+    ]
+
+
+def test_two_runs_at_once_register_two_versions(tmp_path):
+    uri = f"sqlite:///{tmp_path}/registry/registry.db"
+    runs = [make_run(tmp_path / name, name) for name in ("one", "two")]
+
+    children = [in_child(lambda run=run: work.register(run.candidate(), uri, "flights")) for run in runs]
+
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+    reader = registry.open_reader(uri)
+    assert {reader.find("flights", "data_fingerprint", f"rows of {name}").number for name in ("one", "two")} == {
+        "1",
+        "2",
+    }
+    assert reader.champion("flights").tags["previous_champion"] == "1"
+
+
+def test_a_registry_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        work.register(
+            make_run(tmp_path / "run", "one").candidate(), f"sqlite:///{tmp_path}/file/registry.db", "flights"
+        )

@@ -1,10 +1,31 @@
-"""Stand-in until the report lands."""
+"""The report of a run: a page for people and the same content for programs, beside the record."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ct.record import Run
+from components import artifacts
+from ct.report import machine, page
+from ct.report.content import gather
+from ct.report.decision import decide
+
+if TYPE_CHECKING:
+    from ct.record import Run
+
+PAGE, JSON = "report.html", "report.json"
 
 
-def write(run: Run, folder: Path) -> Path:
-    """Writes the report of a run."""
-    return folder / "report.html"
+def write(run: "Run", folder: Path) -> Path:
+    """Writes report.html and report.json, whatever the run came to.
+
+    Args:
+        run: The record, closed or not.
+        folder: The run's folder.
+
+    Returns:
+        The page.
+    """
+    content = gather(run, folder)
+    decision = decide(content)
+    artifacts.write_json(folder / JSON, machine.account(content, decision))
+    artifacts.write_text(folder / PAGE, page.draw(content, decision))
+    return folder / PAGE

@@ -1,0 +1,100 @@
+"""What a run left behind, read once: its record and the summaries its components wrote."""
+
+import dataclasses
+import datetime
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components import artifacts
+
+if TYPE_CHECKING:
+    from ct.record import Run, Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """A run's record and its components' summaries; a summary is empty where its component did not get so far."""
+
+    run: "Run"
+    folder: Path  # of the record and the report
+    manifest: dict[str, Any]  # of the examples
+    statistics: dict[str, Any]
+    anomalies: dict[str, Any]
+    training: dict[str, Any]
+    evaluation: dict[str, Any]
+    deployment: dict[str, Any]
+
+    def task(self, component: str) -> "Task | None":
+        """Returns the first task of a component; None if the pipeline has none."""
+        return task_of(self.run, component)
+
+
+def gather(run: "Run", folder: Path) -> Content:
+    """Reads everything the report is made of; what is absent or unreadable is left empty.
+
+    Args:
+        run: The record.
+        folder: The run's folder.
+    """
+    reader = _Reader(run)
+    return Content(
+        run=run,
+        folder=folder,
+        manifest=reader.read("ingest", "examples", artifacts.MANIFEST),
+        statistics=reader.read("statistics", "statistics"),
+        anomalies=reader.read("validate_data", "anomalies"),
+        training=reader.read("train", "model_run"),
+        evaluation=reader.read("evaluate", "evaluation"),
+        deployment=reader.read("deploy", "deployment"),
+    )
+
+
+def task_of(run: "Run", component: str) -> "Task | None":
+    """Returns the first task of a component; None if the pipeline has none."""
+    return next((task for task in run.tasks if task.component == component), None)
+
+
+def jsonable(value: Any) -> Any:
+    """Returns a value as JSON can hold it: None for NaN and infinity, text for what JSON does not know."""
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reader:
+    """Finds what a component wrote beside its data."""
+
+    run: "Run"
+
+    def read(self, component: str, artifact: str, file: str = artifacts.SUMMARY) -> dict[str, Any]:
+        task = task_of(self.run, component)
+        if task is None:
+            return {}
+        recorded = task.artifacts.get(artifact, {}).get("uri", "")
+        folders = [Path(recorded)] if recorded else self._of_failed(task, artifact)
+        return next((found for folder in folders if (found := _read(folder / file))), {})
+
+    def _of_failed(self, task: "Task", artifact: str) -> list[Path]:
+        """Returns where a failed task left an artifact: it has no outputs, but its folder is beside the others'."""
+        if not task.started:
+            return []
+        written = [Path(kept["uri"]) for other in self.run.tasks for kept in other.artifacts.values() if kept["uri"]]
+        folders = {path.parent.parent / task.name / artifact for path in written}
+        # A folder of an earlier run, which a cached task points into, does not count.
+        began = datetime.datetime.fromisoformat(task.started).timestamp()
+        return [folder for folder in sorted(folders) if folder.is_dir() and folder.stat().st_mtime >= began - 1]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = artifacts.read_json(path)
+    except (OSError, json.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,38 @@
+"""The report for programs."""
+
+import dataclasses
+from typing import Any
+
+from ct.report.content import Content, jsonable
+from ct.report.decision import Decision, champion_version
+
+
+def account(content: Content, decision: Decision) -> dict[str, Any]:
+    """Returns the content of report.json.
+
+    Returns:
+        run (the record), decision (outcome, headline, consequence, step, details), checks, metrics (challenger,
+        champion), comparison, baseline, slices, slice_comparison, curves, training, data (the manifest),
+        statistics, anomalies and deployment; what the run did not get to is empty.
+    """
+    evaluation = content.evaluation
+    said = dataclasses.asdict(decision)
+    checks = said.pop("checks")
+    return jsonable(
+        {
+            "run": dataclasses.asdict(content.run),
+            "decision": said | {"version": champion_version(content)},
+            "checks": checks,
+            "metrics": evaluation.get("metrics", {}),
+            "comparison": evaluation.get("comparison"),
+            "baseline": evaluation.get("baseline"),
+            "slices": evaluation.get("slices", []),
+            "slice_comparison": evaluation.get("slice_comparison", []),
+            "curves": evaluation.get("curves", {}),
+            "training": content.training,
+            "data": content.manifest,
+            "statistics": content.statistics,
+            "anomalies": content.anomalies,
+            "deployment": content.deployment,
+        }
+    )

@@ -1,0 +1,174 @@
+"""The challenger against the champion: metrics, differences with their intervals, slices, curves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from components import charts
+from components.html import Html, badge, columns, details, join, muted, paragraph, percent, subsection, table
+from ct.report import dumbbell, words
+from ct.report.content import Content
+from ct.report.metrics import Metric, every, pick
+
+_MOST_INTERVALS = 20
+_MOST_SLICES = 40
+_ROLES = ("challenger", "champion")
+
+
+def comparison(content: Content) -> list[Html]:
+    """Metrics of both models on the same rows, and the difference with its interval, on every judged slice too."""
+    evaluation = content.evaluation
+    if not evaluation:
+        return []
+    parts = [_said(evaluation)]
+    metrics = _metrics_table(every(evaluation["metrics"]), bool(evaluation.get("compared_with")))
+    intervals = _intervals(evaluation)
+    return [*parts, columns(metrics, intervals) if intervals else metrics]
+
+
+def slices(content: Content) -> list[Html]:
+    """The metric that decides, slice by slice; the greatest losses first, or the worst where there is no champion."""
+    evaluation = content.evaluation
+    found = [(entry, metric) for entry in evaluation.get("slices", []) if (metric := pick(evaluation, entry))]
+    if not found:
+        return []
+    found.sort(key=lambda pair: _rank(pair[1]))
+    name = found[0][1].title
+    against = bool(evaluation.get("compared_with"))
+    order = "greatest losses against the champion first" if against else "worst first"
+    parts: list[Html] = [paragraph(f"{name} by slice, {order}."), _slice_table(evaluation, found[:_MOST_SLICES])]
+    rest = found[_MOST_SLICES:]
+    if rest:
+        parts.append(details(f"{len(rest):,} more slices", _slice_table(evaluation, rest)))
+    return parts
+
+
+def curves(content: Content) -> list[Html]:
+    """ROC, precision against recall, calibration and the confusion matrices."""
+    drawn = {role: found for role in _ROLES if (found := content.evaluation.get("curves", {}).get(role))}
+    if not drawn:
+        return []
+    names = {role: _name(role, content.evaluation) for role in drawn}
+    roc = {names[role]: _points(of["roc"], "fpr", "tpr") for role, of in drawn.items()}
+    recall = {names[role]: _points(of["pr"], "recall", "precision") for role, of in drawn.items()}
+    calibration = {
+        names[role]: [(bin_["prediction"], bin_["positive_rate"]) for bin_ in of["calibration"]]
+        for role, of in drawn.items()
+    }
+    matrices = [_confusion(names[role], of["confusion"]) for role, of in drawn.items()]
+    return [
+        columns(
+            charts.lines(roc, "false positive rate", "true positive rate", _frame("ROC", diagonal=True)),
+            charts.lines(recall, "recall", "precision", _frame("Precision and recall")),
+            charts.lines(calibration, "mean prediction", "share of positives", _calibration_frame(calibration)),
+            join(matrices),
+        )
+    ]
+
+
+def _said(evaluation: dict[str, Any]) -> Html:
+    against = evaluation.get("compared_with")
+    who = f"champion {words.version(against)}, scored anew on the same rows" if against else "no champion yet"
+    label = f", {percent(evaluation['positive_rate'])} of them positive" if "positive_rate" in evaluation else ""
+    baseline = evaluation.get("baseline")
+    trivial = (
+        f" Always predicting the train split's positive rate gives {words.title(baseline['metric'])} "
+        f"{words.metric(baseline['value'])}."
+        if baseline
+        else ""
+    )
+    return paragraph(f"{evaluation['rows']:,} held-out rows{label}; {who}.{trivial}")
+
+
+def _metrics_table(metrics: Sequence[Metric], against: bool) -> Html:
+    if not against:
+        return table(["metric", "challenger"], [[metric.title, words.metric(metric.challenger)] for metric in metrics])
+    rows = [
+        [m.title, words.metric(m.challenger), words.metric(m.champion), words.change(m.difference), _better(m)]
+        for m in metrics
+    ]
+    return table(["metric", "challenger", "champion", "difference", ""], rows)
+
+
+def _better(metric: Metric) -> Html:
+    if metric.gain is None or abs(metric.gain) < 5e-5:
+        return muted("")
+    return badge("ok", "better") if metric.gain > 0 else badge("warn", "worse")
+
+
+def _intervals(evaluation: dict[str, Any]) -> Html | None:
+    overall = evaluation.get("comparison")
+    if not overall:
+        return None
+    judged = evaluation.get("slice_comparison") or []
+    rows = [_interval("all rows", overall), *(_interval(item["slice"], item) for item in judged[:_MOST_INTERVALS])]
+    known = [row for row in rows if row]
+    metric, level = words.title(overall["metric"]), f"{overall['confidence']:.0%}"
+    more = f" The {_MOST_INTERVALS} least of {len(judged)} slices." if len(judged) > _MOST_INTERVALS else ""
+    chart = charts.intervals(known, f"gain in {metric} over the champion, {level} intervals", width=520)
+    return join([chart, paragraph(muted(f"Right of the dashed line the challenger is better.{more}"))])
+
+
+def _interval(name: str, of: dict[str, Any]) -> charts.Interval | None:
+    if None in (of["low"], of["gain"], of["high"]):  # too few rows to know a variance
+        return None
+    return charts.Interval(name, of["low"], of["gain"], of["high"])
+
+
+def _rank(metric: Metric) -> tuple[int, float]:
+    if metric.gain is not None:
+        return (0, metric.gain)
+    value, sense = metric.challenger, words.direction(metric.name) or 1
+    return (1, value * sense) if value is not None else (2, 0.0)
+
+
+def _slice_table(evaluation: dict[str, Any], found: Sequence[tuple[dict[str, Any], Metric]]) -> Html:
+    whole = pick(evaluation, evaluation["metrics"])
+    scale = dumbbell.scale([value for _, m in found for value in (m.challenger, m.champion) if value is not None])
+    middle = whole.challenger if whole else None
+    against = bool(evaluation.get("compared_with"))
+    rows = []
+    for entry, metric in found:
+        numbers = [words.metric(metric.challenger)]
+        if against:
+            numbers += [words.metric(metric.champion), words.change(metric.difference)]
+        drawn = dumbbell.draw((metric.challenger, metric.champion), scale, middle)
+        rows.append([entry["slice"], entry["rows"], *numbers, drawn])
+    low, high = (words.metric(end, 3) for end in scale)
+    headers = ["slice", "rows", "challenger", *(["champion", "difference"] if against else []), f"{low} to {high}"]
+    key = "● challenger, ○ champion; " if against else "● challenger; "
+    return join([table(headers, rows), paragraph(muted(f"{key}the dotted line is the challenger on all rows."))])
+
+
+def _name(role: str, evaluation: dict[str, Any]) -> str:
+    version = evaluation.get("compared_with", "")
+    return f"champion {words.version(version)}" if role == "champion" and version != "champion" else role
+
+
+def _points(of: dict[str, Any], x: str, y: str) -> list[tuple[float, float]]:
+    return list(zip(of[x], of[y], strict=True))
+
+
+def _frame(title: str, diagonal: bool = False) -> charts.Frame:
+    return charts.Frame(title, (0, 1), (0, 1), diagonal=diagonal, width=500, height=360)
+
+
+def _calibration_frame(series: dict[str, list[tuple[float, float]]]) -> charts.Frame:
+    """One range on both axes, as far as the predictions reach, so that the diagonal is perfection."""
+    most = max((value for points in series.values() for point in points for value in point), default=1.0)
+    limits = (0.0, min(1.0, -(-most * 10 // 1) / 10))
+    return charts.Frame("Calibration", limits, limits, diagonal=True, markers=True, width=500, height=360)
+
+
+def _confusion(name: str, counts: dict[str, Any]) -> Html:
+    positives, negatives = counts["tp"] + counts["fn"], counts["tn"] + counts["fp"]
+    rows = [
+        ["positive", _cell(counts["tp"], positives), _cell(counts["fn"], positives), positives],
+        ["negative", _cell(counts["fp"], negatives), _cell(counts["tn"], negatives), negatives],
+    ]
+    title = f"Confusion matrix at {counts['threshold']:g}: {name}"
+    return subsection(title, table(["actual", "predicted positive", "predicted negative", "rows"], rows))
+
+
+def _cell(count: int, of: int) -> Html:
+    share = count / of if of else 0.0
+    return Html(f'<span class="heat" style="--share:{share:.3f}">{count:,} {muted(percent(share))}</span>')

@@ -6,7 +6,7 @@ int64 or string. TensorFlow has no null, so a missing value is the dtype's entry
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +21,8 @@ from components.errors import ConfigurationError, DataError
 # What stands for null in a tensor. A float that is NaN in the file counts as missing too.
 MISSING: dict[tf.DType, Any] = {tf.float32: float("nan"), tf.int64: -(2**63), tf.string: b""}
 
-FeatureSpec = tf.io.FixedLenFeature | tf.io.VarLenFeature
-Tensor = tf.Tensor | tf.SparseTensor
+FeatureSpec: TypeAlias = tf.io.FixedLenFeature | tf.io.VarLenFeature
+Tensor: TypeAlias = tf.Tensor | tf.SparseTensor
 
 _ARROW_TYPES = {tf.float32: pa.float32(), tf.int64: pa.int64(), tf.string: pa.binary()}
 

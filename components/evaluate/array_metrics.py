@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.metrics import (
     binary_confusion_matrices,
@@ -80,14 +81,17 @@ def unsupported(config: config_pb2.EvalConfig, wanted: Computations) -> str:
     return ", ".join([*names, *(type(item).__name__ for item in wanted.others)])
 
 
+@tf.autograph.experimental.do_not_convert  # Keras would translate its own metrics' Python for 2 s
 def compute(wanted: Computations, rows: Slice) -> Metrics:
     """Returns a slice's metrics and plots, with the differences to the baseline, as TFMA's evaluator does."""
     metrics: Metrics = {}
     for item in wanted.combined:
         accumulator = _FILLERS[type(item.combiner)](item.combiner, rows)
         metrics.update(item.combiner.extract_output(accumulator))
-    for item in wanted.derived:
-        metrics.update(item.result(metrics))
+    # Where a slice has rows of one class only, TFMA divides by zero: its NaN is the answer.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for item in wanted.derived:
+            metrics.update(item.result(metrics))
     public = {key: value for key, value in metrics.items() if not _private(key)}
     return public | _differences(public, wanted.baseline)
 

@@ -1,6 +1,7 @@
 """What the user asks of an evaluation: TFMA's EvalConfig file and the gates beside it."""
 
 import dataclasses
+import math
 from typing import Any
 
 from google.protobuf import text_format
@@ -134,6 +135,6 @@ def _typed(name: str, value: Any, default: Any) -> Any:
         return value
     # KFP hands integers in a dict over as floats.
     numeric = isinstance(default, int | float) and isinstance(value, int | float) and not isinstance(value, bool)
-    if numeric and (isinstance(default, float) or float(value).is_integer()):
+    if numeric and math.isfinite(value) and (isinstance(default, float) or float(value).is_integer()):
         return type(default)(value)
     raise ConfigurationError(f"gates.{name} is {value!r}\nexpected: a {type(default).__name__}, such as {default!r}")

@@ -12,6 +12,7 @@ import tensorflow_model_analysis as tfma
 from apache_beam.runners.portability import fn_api_runner
 from google.protobuf import json_format
 from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_model_analysis.evaluators import metrics_plots_and_validations_evaluator as evaluator
 from tensorflow_model_analysis.evaluators import metrics_validator
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2, validation_result_pb2
@@ -86,18 +87,43 @@ def write(folder: str, config: config_pb2.EvalConfig, sliced: SlicedMetrics) -> 
 
 
 def write_with_beam(folder: str, scores: Scores, config: config_pb2.EvalConfig, schema: schema_pb2.Schema) -> None:
-    """Lets TFMA's ordinary path compute and write everything, in memory: slow, row by row."""
+    """Lets TFMA's ordinary extractors, evaluator and writer do it, in memory: slow, row by row.
+
+    They are wired here, since `tfma.ExtractEvaluateAndWriteResults` refuses change thresholds over stored predictions.
+    """
+    paths = {key: f"{folder}/{key}" for key in ("metrics", "plots", "attributions", "validations")}
+    evaluators = [evaluator.MetricsPlotsAndValidationsEvaluator(config, schema=schema)]
+    # By name: Beam's default runner first tries to download another one.
+    with beam.Pipeline(runner=fn_api_runner.FnApiRunner()) as pipeline:
+        _ = (
+            pipeline
+            | beam.Create(_beam_batches(scores))
+            | tfma.BatchedInputsToExtracts()
+            | tfma.ExtractAndEvaluate(tfma.default_extractors(eval_config=_without_thresholds(config)), evaluators)
+            | tfma.WriteResults(writers=[writer.MetricsPlotsAndValidationsWriter(paths, config)])
+        )
+    _write_config(Path(folder), config)
+
+
+def _beam_batches(scores: Scores) -> list[pa.RecordBatch]:
     table = scores.columns.append_column(scores.label, pa.array(scores.labels))
     for name, predictions in scores.predictions.items():
         table = table.append_column(name, pa.array(predictions))
-    batches = [
-        table_util.CanonicalizeRecordBatch(batch) for batch in table.combine_chunks().to_batches(BEAM_BATCH_ROWS)
-    ]
-    # By name: Beam's default runner first tries to download another one.
-    with beam.Pipeline(runner=fn_api_runner.FnApiRunner()) as pipeline:
-        _ = pipeline | beam.Create(batches) | tfma.ExtractEvaluateAndWriteResults(
-            eval_config=config, output_path=folder, schema=schema
-        )  # fmt: skip
+    return [table_util.CanonicalizeRecordBatch(batch) for batch in table.combine_chunks().to_batches(BEAM_BATCH_ROWS)]
+
+
+def _without_thresholds(config: config_pb2.EvalConfig) -> config_pb2.EvalConfig:
+    """What the extractors need to know; they take change thresholds for a missing baseline."""
+    stripped = config_pb2.EvalConfig()
+    stripped.CopyFrom(config)
+    for spec in stripped.metrics_specs:
+        for named in (spec, *spec.metrics):
+            named.ClearField("per_slice_thresholds")
+            named.ClearField("cross_slice_thresholds")
+        spec.ClearField("thresholds")
+        for metric in spec.metrics:
+            metric.ClearField("threshold")
+    return stripped
 
 
 def read(folder: str) -> Evaluation:

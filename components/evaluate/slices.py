@@ -24,7 +24,8 @@ def rows_by_slice(table: pa.Table, config: config_pb2.EvalConfig) -> dict[SliceK
     specs = [slicer_lib.SingleSliceSpec(spec=spec) for spec in config.slicing_specs]
     found: dict[SliceKey, list[Rows]] = {}
     for features, rows in _cells(table.select(sorted(columns))):
-        for key in slicer_lib.get_slices_for_features_dicts([features], None, specs):
+        # Overlapping specs give a row the same slice twice; it counts once.
+        for key in dict.fromkeys(slicer_lib.get_slices_for_features_dicts([features], None, specs)):
             found.setdefault(key, []).append(rows)
     return {key: np.sort(np.concatenate(found[key])) for key in sorted(found, key=lambda key: (len(key), str(key)))}
 
@@ -42,6 +43,8 @@ def name(key: SliceKey) -> str:
 
 def _cells(table: pa.Table) -> list[tuple[dict[str, np.ndarray], Rows]]:
     """Splits the rows by distinct values of all columns; a cell's features are as TFMA's extractors would give them."""
+    if not table.num_rows:
+        return []
     if not table.num_columns:
         return [({}, np.arange(table.num_rows))]
     encoded = [_encode(table.column(column)) for column in table.column_names]

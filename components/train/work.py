@@ -1,0 +1,195 @@
+"""Trains a model with the user's run_fn."""
+
+import contextlib
+import dataclasses
+import hashlib
+import inspect
+import json
+import math
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from components import artifacts, batches, log, user_code
+from components.errors import ConfigurationError, DataError, TrainingError
+from components.train import checkpoints, diagnosis
+from components.train.callbacks import History, StopOnNonFiniteLoss
+from components.train.data import Reader
+from components.train.fn_args import DataAccessor, FnArgs
+
+# Batch size that steps are counted in where the hyperparameters name none; TFX's examples use it.
+DEFAULT_BATCH_SIZE = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is trained on what: the artifacts' paths, the user's module and the settings."""
+
+    examples_path: str
+    graph_path: str
+    schema_file: str
+    base_model_path: str
+    module: str
+    hyperparameters: dict[str, Any] = dataclasses.field(default_factory=dict)
+    checkpoints: str = ""
+    distribution: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Outputs:
+    model_path: str
+    run_path: str
+    working_dir: str
+
+    @property
+    def serving_model_dir(self) -> str:
+        return str(Path(self.model_path) / artifacts.SERVING_MODEL)
+
+
+def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
+    """Runs run_fn and checks what it leaves.
+
+    Args:
+        request: Artifacts, module and settings.
+        model_path: The SavedModel appears below, under `Format-Serving`.
+        run_path: TensorBoard logs, and summary.json with the metrics of every epoch.
+
+    Returns:
+        Metadata of the model: rows, epochs and steps.
+
+    Raises:
+        ConfigurationError: The module or a setting does not fit.
+        DataError: The train split is empty or its label has one value.
+        TrainingError: The loss is not finite, or no SavedModel that loads was left.
+    """
+    manifest = artifacts.read_manifest(request.examples_path)
+    if not manifest.split(artifacts.TRAIN).rows:
+        raise DataError("the train split has no rows\nexpected: rows to train on\nmend: widen the window")
+    run_fn = user_code.load_function(request.module, "run_fn")
+    with tempfile.TemporaryDirectory() as working_dir, _strategy(request.distribution) as is_chief:
+        kept = _Outputs(model_path, run_path, working_dir)
+        # Every worker must save, for the collectives in it; only the chief's files are kept.
+        outputs = kept if is_chief else _Outputs(f"{working_dir}/model", f"{working_dir}/run", working_dir)
+        reader = Reader(batches.read_schema(request.schema_file), request.graph_path)
+        history = History(reader.batch_size)
+        folder = f"{request.checkpoints.rstrip('/')}/{_key(request)}" if request.checkpoints else ""
+        callbacks = _callbacks(reader, history, outputs.run_path)
+        if folder:
+            callbacks.append(checkpoints.Resume(folder, history, is_chief))
+        run_fn(_fn_args(request, outputs, reader, callbacks))
+        _demand_saved_model(outputs.serving_model_dir, request.module)
+        if folder and is_chief:
+            checkpoints.remove(folder)
+    return _summarise(manifest.split(artifacts.TRAIN).rows, history, run_path)
+
+
+def _callbacks(reader: Reader, history: History, run_path: str) -> list[Any]:
+    return [
+        history,
+        StopOnNonFiniteLoss(lambda: diagnosis.non_finite_features(reader)),
+        tf.keras.callbacks.TensorBoard(run_path, write_graph=False),
+    ]
+
+
+def _fn_args(request: Request, outputs: _Outputs, reader: Reader, callbacks: list[Any]) -> FnArgs:
+    base_model = Path(request.base_model_path) / artifacts.SERVING_MODEL
+    return FnArgs(
+        working_dir=outputs.working_dir,
+        train_files=artifacts.split_files(request.examples_path, artifacts.TRAIN),
+        eval_files=_files_if_any(request.examples_path, artifacts.EVAL),
+        train_steps=_steps(request, artifacts.TRAIN),
+        eval_steps=_steps(request, artifacts.EVAL),
+        schema_path=request.schema_file,
+        transform_graph_path=request.graph_path,
+        data_accessor=DataAccessor(reader.dataset, reader.record_batches),
+        serving_model_dir=outputs.serving_model_dir,
+        eval_model_dir=str(Path(outputs.working_dir) / "Format-TFMA"),
+        model_run_dir=outputs.run_path,
+        base_model=str(base_model) if base_model.is_dir() else None,
+        hyperparameters=dict(request.hyperparameters),
+        custom_config=dict(request.hyperparameters),
+        callbacks=callbacks,
+    )
+
+
+def _files_if_any(examples_path: str, split: str) -> list[str]:
+    names = [split.name for split in artifacts.read_manifest(examples_path).splits]
+    return artifacts.split_files(examples_path, split) if split in names else []
+
+
+def _steps(request: Request, split: str) -> int:
+    """Returns the steps asked for, else those of one pass: a dataset may repeat for ever."""
+    asked = request.hyperparameters.get(f"{split}_steps")
+    if asked:
+        return int(asked)
+    splits = artifacts.read_manifest(request.examples_path).splits
+    rows = next((each.rows for each in splits if each.name == split), 0)
+    return math.ceil(rows / int(request.hyperparameters.get("batch_size") or DEFAULT_BATCH_SIZE))
+
+
+@contextlib.contextmanager
+def _strategy(distribution: str) -> Iterator[bool]:
+    """Runs its body in a tf.distribute strategy's scope; yields whether this process is the chief."""
+    if not distribution:
+        yield True
+        return
+    makers = {
+        "mirrored": tf.distribute.MirroredStrategy,
+        "multi_worker_mirrored": tf.distribute.MultiWorkerMirroredStrategy,
+    }
+    if distribution not in makers:
+        raise ConfigurationError(f"unknown distribution {distribution!r}\nexpected: empty or one of {sorted(makers)}")
+    strategy = makers[distribution]()
+    resolver = strategy.cluster_resolver
+    task = getattr(resolver, "task_type", None), getattr(resolver, "task_id", None)
+    with strategy.scope():
+        yield task[0] in (None, "", "chief") or (task == ("worker", 0) and "chief" not in resolver.cluster_spec().jobs)
+
+
+def _key(request: Request) -> str:
+    """Names this training: the same data, graph, code and settings, and nothing else, go on from its checkpoints."""
+    source = inspect.getsource(user_code.load_module(request.module))
+    identity = [
+        artifacts.read_manifest(request.examples_path).fingerprint,
+        artifacts.tree_fingerprint(request.graph_path),
+        hashlib.sha256(source.encode()).hexdigest(),
+        request.hyperparameters,
+    ]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _demand_saved_model(path: str, module: str) -> None:
+    expected = "expected: a SavedModel with at least one signature, saved to fn_args.serving_model_dir"
+    if not tf.io.gfile.exists(f"{path}/saved_model.pb"):
+        raise TrainingError(f"run_fn of {module} left no SavedModel\n{expected}\nmend: call tf.saved_model.save there")
+    try:
+        signatures = tf.saved_model.load(path).signatures
+    except Exception as error:
+        raise TrainingError(
+            f"the SavedModel that run_fn of {module} left does not load: {error}\n{expected}"
+        ) from error
+    if not signatures:
+        raise TrainingError(
+            f"the SavedModel that run_fn of {module} left has no signature\n{expected}\n"
+            "mend: pass signatures={'serving_default': …} when saving"
+        )
+
+
+def _summarise(rows: int, history: History, run_path: str) -> dict[str, Any]:
+    best = diagnosis.best_epoch(history.epochs)
+    summary = {
+        "rows": rows,
+        "epochs": len(history.epochs),
+        "steps": history.steps,
+        "best_epoch": best + 1 if best is not None else None,
+        "history": history.epochs,
+    }
+    artifacts.write_json(Path(run_path) / artifacts.SUMMARY, summary)
+    said = ""
+    if best is not None:
+        said = f", best after epoch {best + 1}: " + ", ".join(f"{k} {v:.4f}" for k, v in history.epochs[best].items())
+    log.finding(f"trained on {rows:,} rows, {len(history.epochs)} epochs, {history.steps:,} steps{said}")
+    return {key: summary[key] for key in ("rows", "epochs", "steps")}

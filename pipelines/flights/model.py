@@ -1,0 +1,141 @@
+"""The flights' model: wide and deep, the probability that a flight arrives more than 15 minutes late."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx_bsl.public import tfxio
+
+from components import batches
+from pipelines.flights.features import BUCKETS, CATEGORIES, LABEL, NUMBERS
+
+Dataset = tf.data.Dataset
+
+
+@dataclasses.dataclass(frozen=True)
+class Hyperparameters:
+    """What the settings may say about training.
+
+    Attributes:
+        epochs: Passes over the data at most; training stops earlier when the held-out days get worse.
+        batch_size: Rows a step.
+        learning_rate: Adam's first step size; it falls to zero along a cosine.
+        hidden: Width of each hidden layer.
+        seed: Of the weights, the rows' order and dropout.
+        shuffle_labels: Trains on permuted labels: a model that must be refused, to try the gates with.
+    """
+
+    epochs: int = 4
+    batch_size: int = 1024
+    learning_rate: float = 2e-3
+    hidden: tuple[int, ...] = (128, 64)
+    seed: int = 1
+    shuffle_labels: bool = False
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "Hyperparameters":
+        """Takes what it knows from the settings' dict; the rest is somebody else's."""
+        return cls(**{field.name: values[field.name] for field in dataclasses.fields(cls) if field.name in values})
+
+
+def run_fn(fn_args: Any) -> None:
+    """Trains on the train split and saves the model; TFX's contract.
+
+    The eval split is not looked at: it is what the model is judged on. To know when to stop, every tenth day of
+    the train split is held out instead; whole days, because flights of one day share its weather.
+    """
+    parameters = Hyperparameters.of(fn_args.hyperparameters)
+    tf.keras.utils.set_random_seed(parameters.seed)
+    output = tft.TFTransformOutput(fn_args.transform_graph_path)
+    train = _rows(fn_args, parameters, lambda day: day % 10 != 0)
+    held_out = _rows(fn_args, parameters, lambda day: day % 10 == 0)
+    if parameters.shuffle_labels:
+        train = train.map(lambda features, label: (features, tf.random.shuffle(label, seed=parameters.seed)))
+    model = build(output, parameters)
+    schedule = tf.keras.optimizers.schedules.CosineDecay(
+        parameters.learning_rate, parameters.epochs * int(train.cardinality())
+    )
+    # XLA would compile once a batch size, and the held-out days make every batch another size.
+    model.compile(tf.keras.optimizers.Adam(schedule), "binary_crossentropy", metrics=["AUC"], jit_compile=False)
+    stop = tf.keras.callbacks.EarlyStopping("val_loss", patience=1, restore_best_weights=True)
+    model.fit(
+        train, validation_data=held_out, epochs=parameters.epochs, callbacks=[stop, *fn_args.callbacks], verbose=0
+    )
+    save(model, output, batches.read_schema(fn_args.schema_path), fn_args.serving_model_dir)
+
+
+def build(output: tft.TFTransformOutput, parameters: Hyperparameters) -> tf.keras.Model:
+    """Builds the model on transformed features.
+
+    Deep: embedded categories, standardised numbers and embedded buckets of them, through hidden layers. Wide: one
+    weight a bucket, so that what a single number says needs no hidden layer.
+    """
+    layers = tf.keras.layers
+    sizes = {name: output.vocabulary_size_by_name(name) + 1 for name in CATEGORIES} | {"day_of_week": 8}
+    categories = {name: layers.Input((), name=name, dtype="int64") for name in sizes}
+    numbers = layers.Input((len(NUMBERS),), name="numbers")
+    buckets = layers.Input((len(NUMBERS),), name="buckets", dtype="int64")
+    # One table holds the buckets of all numbers, one after the other; the last of each is "missing".
+    rows = buckets + np.arange(len(NUMBERS)) * (BUCKETS + 1)
+    table = len(NUMBERS) * (BUCKETS + 1)
+    embedded = [layers.Embedding(size, 8)(categories[name]) for name, size in sizes.items()]
+    deep = layers.Concatenate()([*embedded, numbers, layers.Flatten()(layers.Embedding(table, 4)(rows))])
+    for width in parameters.hidden:
+        deep = layers.Dropout(0.2)(layers.Dense(width, activation="relu")(deep))
+    wide = layers.Flatten()(layers.Embedding(table, 1, embeddings_initializer="zeros")(rows))
+    probability = layers.Dense(1, activation="sigmoid", name="probability")(layers.Concatenate()([deep, wide]))
+    return tf.keras.Model({**categories, "numbers": numbers, "buckets": buckets}, probability)
+
+
+class Served(tf.Module):
+    """Transform graph and model in one, asked with raw columns as they are known before departure."""
+
+    def __init__(self, model: tf.keras.Model, output: tft.TFTransformOutput, specs: dict[str, Any]) -> None:
+        super().__init__()
+        self.model, self.transform, self.specs = model, output.transform_features_layer(), specs
+
+    def raw(self, columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Predicts from one tensor `[n]` a column; missing is NaN."""
+        return self.predict(batches.to_features(columns, self.specs))
+
+    def examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Predicts from serialized tf.Examples `[n]`."""
+        return self.predict(tf.io.parse_example(examples, self.specs))
+
+    def predict(self, features: dict[str, Any]) -> dict[str, tf.Tensor]:
+        """Returns the probability of a late arrival, `[n, 1]`."""
+        transformed = self.transform(features)
+        inputs = {name: transformed[name] for name in self.model.input}
+        return {"probability": self.model(inputs, training=False)}
+
+
+def save(model: tf.keras.Model, output: tft.TFTransformOutput, schema: Any, path: str) -> None:
+    """Saves the model with the signatures `serving_default` (raw columns) and `serving_examples` (tf.Examples)."""
+    specs = batches.feature_specs(schema, environment="SERVING")
+    served = Served(model, output, specs)
+    columns = {name: tf.TensorSpec([None], spec.dtype, name) for name, spec in specs.items()}
+    signatures = {
+        "serving_default": tf.function(served.raw).get_concrete_function(columns),
+        "serving_examples": tf.function(served.examples).get_concrete_function(
+            tf.TensorSpec([None], tf.string, "examples")
+        ),
+    }
+    tf.saved_model.save(served, path, signatures=signatures)
+
+
+def _rows(fn_args: Any, parameters: Hyperparameters, wanted: Callable[[tf.Tensor], tf.Tensor]) -> Dataset:
+    """Batches of the train split's rows on wanted days; a batch has as many rows as are left of `batch_size`."""
+    options = tfxio.TensorFlowDatasetOptions(
+        parameters.batch_size, num_epochs=1, shuffle_seed=parameters.seed, label_key=LABEL
+    )
+
+    def select(features: dict[str, tf.Tensor], label: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        chosen = wanted(features.pop("day"))
+        rows = {name: tf.boolean_mask(values, chosen) for name, values in features.items()}
+        return rows, tf.boolean_mask(label, chosen)
+
+    dataset = fn_args.data_accessor.tf_dataset_factory(fn_args.train_files, options)
+    return dataset.map(select, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,120 @@
+"""`ct serve`: the service in the component environment, one clear message each for what can be missing."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from ct import environments
+from ct.errors import CtError
+from ct.serve import example_request, serve
+
+ROOT = Path(__file__).parent.parent
+SERVE = "import sys; from pathlib import Path; from ct.serve import serve; sys.exit(serve(Path(sys.argv[1]), port=0))"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A serving folder with one deployed model."""
+    root = tmp_path_factory.mktemp("serving")
+    script = ROOT / "tests" / "saved_models.py"
+    subprocess.run(
+        [environments.component_python(), script, root / "flights" / "3", "0.25"], check=True, capture_output=True
+    )
+    return root
+
+
+def start(root):
+    return subprocess.Popen([sys.executable, "-c", SERVE, str(root)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def until(process, prefix):
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip())
+        if line.startswith(prefix):
+            return lines
+    raise AssertionError(f"it ended before it said {prefix!r}: {lines}")
+
+
+def test_serves_and_says_a_request_that_works(root):
+    process = start(root)
+    try:
+        said = until(process, "New versions")
+        first, curl, answer, _ = said
+        assert first.startswith("serving flights v3 at http://127.0.0.1:")
+        assert json.loads(answer) == {"predictions": [[0.25]]}
+        command = curl.removeprefix("try: ")
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout) == {"predictions": [[0.25]]}
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(20)
+        process.stdout.close()
+    assert code == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
+def test_leaves_no_service_behind(how, root):
+    process = start(root)
+    url = until(process, "serving")[0].split(" at ")[1].split("/v1")[0]
+
+    process.send_signal(how)
+    code = process.wait(20)
+    process.stdout.close()
+
+    assert code == (0 if how == signal.SIGTERM else -signal.SIGKILL)
+    with pytest.raises(OSError, match="refused"):
+        for _ in range(50):
+            urllib.request.urlopen(f"{url}/healthz", timeout=5).close()
+            os.sched_yield()
+            signal.sigtimedwait([], 0.1)
+
+
+def test_says_that_nothing_is_deployed(tmp_path):
+    with pytest.raises(CtError, match="nothing is deployed") as error:
+        serve(tmp_path)
+    assert "mend:" in str(error.value)
+
+
+def test_says_that_the_component_environment_is_missing(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("CT_COMPONENT_PYTHON", str(tmp_path / "python"))
+
+    with pytest.raises(CtError, match="make setup"):
+        serve(root)
+
+
+def test_says_that_the_port_is_taken(root, capfd):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(CtError, match="did not start") as error:
+            serve(root, port=taken.getsockname()[1])
+
+    assert error.value.exit_code == 2
+    assert "Address already in use" in capfd.readouterr().err
+
+
+def tensor(dtype, *sizes):
+    return {"dtype": dtype, "tensor_shape": {"dim": [{"size": str(size), "name": ""} for size in sizes]}}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ({"x": tensor("DT_FLOAT", -1)}, [{"x": 1.0}]),
+        ({"x": tensor("DT_FLOAT", -1, 1), "n": tensor("DT_INT64", -1)}, [{"n": 1, "x": 1.0}]),
+        ({"image": tensor("DT_FLOAT", -1, 2, 3)}, [[[1.0] * 3] * 2]),
+        ({"image": tensor("DT_FLOAT", -1, 2), "flag": tensor("DT_BOOL", -1)}, [{"flag": True, "image": [1.0, 1.0]}]),
+        ({f"f{n}": tensor("DT_STRING", -1) for n in range(9)}, [{f"f{n}": "a" for n in range(6)}]),
+    ],
+    ids=["one", "two", "image", "required", "many"],
+)
+def test_makes_up_a_request_that_fits_the_signature(inputs, expected):
+    assert example_request({"inputs": inputs}) == {"instances": expected}

@@ -85,8 +85,8 @@ def finding(account: dict[str, Any]) -> str:
     """Says the verdict in one line with its numbers."""
     if not account["blessed"]:
         refusals = [check["reason"] for check in account["checks"] if not check["passed"]]
-        more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
-        return f"refused: {refusals[0]}{more}"
+        more = f", and {len(refusals) - 1} more" if len(refusals) > 1 else ""
+        return f"refused: {refusals[0].split(' (')[0]}{more}"  # the numbers in brackets stand in the report
     metric, compared = words.title(account["gates"]["metric"]), account["comparison"]
     if compared is None:
         ours = account["baseline"]

@@ -86,16 +86,16 @@ def _header(source: str, file: DataFile, delimiter: str) -> tuple[str, tuple[str
     """Reads the column names, and the delimiter where it is not known yet."""
     opener: Any = gzip.open if file.path.name.endswith(".gz") else open
     try:
-        with opener(file.path, "rt", encoding="utf-8-sig", newline="") as lines:
+        with opener(file.path, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
             line = lines.readline()
             delimiter = delimiter or max(DELIMITERS, key=line.count)
             lines.seek(0)
             header = next(csv.reader(lines, delimiter=delimiter), [])
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"source {source}: {file.known_as} cannot be read: {error}\nexpected: a CSV file in UTF-8"
-        ) from error
+    except (OSError, EOFError, csv.Error) as error:
+        raise DataError(f"source {source}: {file.known_as} cannot be read: {error}\nexpected: a CSV file") from error
     names = [name.strip() for name in header]
+    if any("\ufffd" in name for name in names):
+        raise DataError(f"source {source}: {file.known_as} is not in UTF-8\nmend: convert it (iconv -t utf-8)")
     if not any(names):
         raise DataError(f"source {source}: {file.known_as} is empty\nexpected: a first line with the column names")
     lower = [name.lower() for name in names]

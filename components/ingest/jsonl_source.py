@@ -56,24 +56,24 @@ def _pointer(key: str) -> str:
 
 def _guess(connection: duckdb.DuckDBPyConnection, reading: Reading) -> dict[str, str]:
     """Guesses the columns and their types from the first lines."""
-    lines = f"(SELECT rowid AS id, line FROM ct.lines WHERE is_object LIMIT {SAMPLE_ROWS})"
+    lines = f"(SELECT rowid AS line_number, line FROM ct.lines WHERE is_object LIMIT {SAMPLE_ROWS})"
     nulls = database.literals(list(reading.null_values)) + "::VARCHAR[]"
     values = (
-        f"(SELECT id, e.id AS place, key, type, value, e.value->>'$' AS text FROM {lines}, json_each(line) e"
-        f" WHERE type <> 'NULL' AND NOT (type = 'VARCHAR' AND list_contains({nulls}, e.value->>'$')))"
+        f"(SELECT e.key, e.type, e.value, e.value->>'$' AS text FROM {lines}, json_each(line) e"
+        f" WHERE e.type <> 'NULL' AND NOT (e.type = 'VARCHAR' AND list_contains({nulls}, e.value->>'$')))"
     )
     guessed = {key: _type(counts) for key, *counts in _tally(connection, values)}
     listed = [key for key, type_name in guessed.items() if type_name == "[]"]
     if listed:
         elements = (
-            f"(SELECT id, place, v.key, e.type, e.value, e.value->>'$' AS text FROM {values} v, json_each(v.value) e"
+            f"(SELECT v.key, e.type, e.value, e.value->>'$' AS text FROM {values} v, json_each(v.value) e"
             f" WHERE v.type = 'ARRAY' AND e.type <> 'NULL')"
         )
         inner = {key: _type(counts) for key, *counts in _tally(connection, elements)}
         guessed |= {key: "JSON" if inner.get(key) == "[]" else inner.get(key, "VARCHAR") + "[]" for key in listed}
     keys = database.rows(
         connection,
-        f"SELECT key FROM {lines}, json_each(line) e GROUP BY key ORDER BY min((id, e.id))",
+        f"SELECT e.key FROM {lines}, json_each(line) e GROUP BY e.key ORDER BY min((line_number, e.id))",
     )
     return {key: guessed.get(key, "VARCHAR") for (key,) in keys}
 

@@ -52,12 +52,13 @@ class Limits:
 
 def create_app(versions: Versions, limits: Limits) -> Starlette:
     """Returns the ASGI application that answers from these models."""
-    api = _Api(versions, limits)
+    handlers = _Api(versions, limits)
     return Starlette(
         routes=[
             Route("/healthz", _alive, methods=["GET"]),
-            Route("/readyz", api.ready, methods=["GET"]),
-            Route("/v1/{rest:path}", api.answer, methods=["GET", "POST"]),
+            Route("/readyz", handlers.ready, methods=["GET"]),
+            # TensorFlow Serving's addresses are not case-sensitive; "/v1" is the only part that is matched here.
+            *(Route(f"/{api}/{{rest:path}}", handlers.answer, methods=["GET", "POST"]) for api in ("v1", "V1")),
         ],
         middleware=[Middleware(_HostCheck, hosts=limits.hosts)],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},

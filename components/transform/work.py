@@ -104,11 +104,14 @@ def _run_beam(request: Request, function: preprocessing.PreprocessingFn, columns
 
 
 def _adapter_config(request: Request, files: list[str], columns: list[str]) -> tensor_adapter.TensorAdapterConfig:
+    """Describes the columns that are read; the graph's inputs are all of the schema's, as TFX has them."""
     schema = batches.read_schema(request.schema_file)
     representations = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(schema)
     first = next(artifacts.iter_batches(files, columns, batch_rows=1))
     return tensor_adapter.TensorAdapterConfig(
-        batches.to_lists(first, columns).schema, {name: representations[name] for name in columns}
+        batches.to_lists(first, columns).schema,
+        {name: representations[name] for name in columns},
+        {name: batches.type_spec(spec) for name, spec in batches.feature_specs(schema).items()},
     )
 
 

@@ -14,8 +14,9 @@ from ct.report.layout import Edge, Layout, Place, arrange
 if TYPE_CHECKING:
     from ct.record import Task
 
-_LETTER = 6.9  # pixels; a generous mean for 12.5 px system fonts
-_HEIGHT, _GAP = 46, 30
+_LETTER = 7.9  # pixels; generous for 12.5 px of the widest system fonts
+_HEIGHT, _GAP = 46, 26
+_WIDEST = 1400  # pixels; a wider drawing is scrolled instead of shrunk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +51,14 @@ def draw(tasks: Sequence["Task"]) -> Html:
     layout = arrange({task.name: task.upstream for task in tasks})
     if not layout.places:
         return Html("")
-    wide, narrow = (_drawing(tasks, layout, grid) for grid in (_across_page(layout), _down_page(layout)))
-    return Html(f'<div class="dag wide" tabindex="0">{wide}</div><div class="dag narrow">{narrow}</div>')
+    across = _across_page(layout)
+    style = "wide scrolled" if across.starts[-1] + across.sizes[-1] > _WIDEST else "wide"
+    wide, narrow = (_drawing(tasks, layout, grid) for grid in (across, _down_page(layout)))
+    return Html(f'<div class="dag {style}">{wide}</div><div class="dag narrow">{narrow}</div>')
 
 
 def _across_page(layout: Layout) -> _Grid:
-    sizes = [max(76, max(len(name) for name in names) * _LETTER + 24) for names in _layers(layout)]
+    sizes = [max(70, max(len(name) for name in names) * _LETTER + 24) for names in _layers(layout)]
     return _Grid(_starts(sizes), sizes, _HEIGHT + 16, _HEIGHT, turned=False)
 
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from components import charts, small_charts
-from components.html import MISSING, Html, details, join, muted, note, number, paragraph, percent, table
+from components.html import MISSING, Html, code, details, join, muted, note, number, paragraph, percent, table
 from ct.report import words
 from ct.report.content import Content
+from ct.report.parts import pairs
 
 _SHOWN_VALUES = 4
 _MOST_FEATURES = 60
@@ -43,15 +44,15 @@ def examples(content: Content) -> list[Html]:
     splits = [[split["name"], split["rows"], percent(split["rows"] / total)] for split in of["splits"]]
     window = of.get("window") or {}
     about = [
-        ["window", f"{window.get('start') or 'no bound'} to {window.get('end') or 'no bound'} (end exclusive)"],
+        ["window", " until ".join(words.day(window.get(end) or "no bound") for end in ("start", "end"))],
         ["split by", ", ".join(f"{key} {_plain(value)}" for key, value in of["split_by"].items())],
         ["rejected rows", number(of.get("rejected_rows", 0))],
         ["columns", f"{len(of['columns'])}: {', '.join(of['columns'])}"],
         *([f"source {name}", uri] for name, uri in of["sources"].items()),
-        ["fingerprint", of["fingerprint"]],
+        ["fingerprint", code(of["fingerprint"])],
     ]
     drawn = table(["split", "rows", "share"], splits)
-    return [Html(f'<div class="split">{drawn}{facts_table(about)}</div>')]
+    return [Html(f'<div class="split">{drawn}{pairs(about)}</div>')]
 
 
 def features(content: Content) -> list[Html]:
@@ -70,13 +71,8 @@ def features(content: Content) -> list[Html]:
     return [*parts, details(f"{len(rest):,} more features", _feature_table(rest, names))] if rest else parts
 
 
-def facts_table(rows: Sequence[Sequence[Any]]) -> Html:
-    """A table of names and values without headings of its own."""
-    return Html(f'<div class="pairs">{table(["", ""], rows)}</div>')
-
-
 def _feature_table(shown: Sequence[tuple[str, dict[str, Feature]]], splits: Sequence[str]) -> Html:
-    headers = ["feature", "distribution", *(f"missing in {split}" for split in splits), "typical", "range"]
+    headers = ["feature", "distribution", *(f"missing in {split}" for split in splits), "mean ± std", "range"]
     rows = []
     for name, of in shown:
         first = next(iter(of.values()))
@@ -84,7 +80,7 @@ def _feature_table(shown: Sequence[tuple[str, dict[str, Feature]]], splits: Sequ
         chart = _values(of, splits) if "top_values" in first else _histogram(name, of)
         title = join([name, " ", muted(first["type"])])
         rows.append([title, chart, *missing, _each(of, splits, _typical), _each(of, splits, _range)])
-    return table(headers, rows)
+    return Html(f'<div class="features">{table(headers, rows)}</div>')
 
 
 def _histogram(name: str, of: dict[str, Feature]) -> Html:

@@ -6,7 +6,7 @@ from components.html import Html
 from components.svg import px, svg
 from ct.report import words
 
-_WIDTH, _HEIGHT, _EDGE = 200, 18, 7
+_WIDTH, _HEIGHT, _EDGE = 260, 18, 7
 Scale = tuple[float, float]
 
 

@@ -8,6 +8,7 @@ from components.html import Html, badge, columns, details, join, muted, paragrap
 from ct.report import dumbbell, words
 from ct.report.content import Content
 from ct.report.metrics import Metric, every, pick
+from ct.report.parts import remark
 
 _MOST_INTERVALS = 20
 _MOST_SLICES = 40
@@ -22,7 +23,9 @@ def comparison(content: Content) -> list[Html]:
     parts = [_said(evaluation)]
     metrics = _metrics_table(every(evaluation["metrics"]), bool(evaluation.get("compared_with")))
     intervals = _intervals(evaluation)
-    return [*parts, columns(metrics, intervals) if intervals else metrics]
+    if intervals is None:
+        return [*parts, metrics]
+    return [*parts, columns(join([metrics, remark(_reading(evaluation))]), intervals)]
 
 
 def slices(content: Content) -> list[Html]:
@@ -102,10 +105,16 @@ def _intervals(evaluation: dict[str, Any]) -> Html | None:
     judged = evaluation.get("slice_comparison") or []
     rows = [_interval("all rows", overall), *(_interval(item["slice"], item) for item in judged[:_MOST_INTERVALS])]
     known = [row for row in rows if row]
-    metric, level = words.title(overall["metric"]), f"{overall['confidence']:.0%}"
-    more = f" The {_MOST_INTERVALS} least of {len(judged)} slices." if len(judged) > _MOST_INTERVALS else ""
-    chart = charts.intervals(known, f"gain in {metric} over the champion, {level} intervals", width=520)
-    return join([chart, paragraph(muted(f"Right of the dashed line the challenger is better.{more}"))])
+    metric, level = words.title(overall["metric"]), words.level(overall["confidence"])
+    return charts.intervals(known, f"gain in {metric} over the champion, {level} intervals", width=520)
+
+
+def _reading(evaluation: dict[str, Any]) -> str:
+    judged = len(evaluation.get("slice_comparison") or [])
+    if not judged:
+        return "Right of the dashed line the challenger is better."
+    which = f"the {_MOST_INTERVALS} least of {judged}" if judged > _MOST_INTERVALS else f"all {judged}"
+    return f"Right of the dashed line the challenger is better. Shown are {which} slices that a gate judged."
 
 
 def _interval(name: str, of: dict[str, Any]) -> charts.Interval | None:
@@ -136,7 +145,7 @@ def _slice_table(evaluation: dict[str, Any], found: Sequence[tuple[dict[str, Any
     low, high = (words.metric(end, 3) for end in scale)
     headers = ["slice", "rows", "challenger", *(["champion", "difference"] if against else []), f"{low} to {high}"]
     key = "● challenger, ○ champion; " if against else "● challenger; "
-    return join([table(headers, rows), paragraph(muted(f"{key}the dotted line is the challenger on all rows."))])
+    return join([table(headers, rows), remark(f"{key}the dashed line is the challenger on all rows.")])
 
 
 def _name(role: str, evaluation: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from components.html import Html, badge, bullets, code, escape, facts, join, muted, note, paragraph, table
+from components.html import Html, badge, bullets, escape, facts, join, muted, note, paragraph, table
 from components.svg import px, svg
 from ct.local.events import State
 from ct.report import dag as drawing
@@ -11,6 +11,7 @@ from ct.report import states, words
 from ct.report.content import Content
 from ct.report.decision import Decision, champion_version
 from ct.report.metrics import primary
+from ct.report.parts import link
 
 if TYPE_CHECKING:
     from ct.record import Task
@@ -21,7 +22,8 @@ _LABELS = ("expected", "mend", "found")
 def subtitle(content: Content) -> str:
     """Says which run this is, in one line."""
     run = content.run
-    commit = f" · commit {run.commit[:12]}{'-dirty' if run.commit.endswith('-dirty') else ''}" if run.commit else ""
+    changed = " with changes" if run.commit.endswith("-dirty") else ""
+    commit = f" · commit {run.commit[:10]}{changed}" if run.commit else ""
     return f"Run {run.id} · {words.moment(run.started)} · {run.cause}, by {run.user} · {run.environment}{commit}"
 
 
@@ -31,7 +33,7 @@ def verdict(content: Content, decision: Decision) -> Html:
     if decision.consequence:
         parts.append(paragraph(decision.consequence))
     if decision.step and (content.folder / "logs" / f"{decision.step}.log").is_file():
-        parts.append(paragraph("Log: ", _link(f"logs/{decision.step}.log")))
+        parts.append(paragraph("Log: ", link(f"logs/{decision.step}.log", f"logs/{decision.step}.log")))
     if decision.checks:
         parts.append(_gates(decision.checks))
     headline = Html(f'<strong class="headline">{escape(decision.headline)}</strong>')
@@ -60,17 +62,24 @@ def steps(content: Content) -> list[Html]:
         [task.name, states.mark(task.state), _time(task), _bar(task, begins[task.name], span), _finding(task)]
         for task in run.tasks
     ]
-    within = sum(task.seconds for task in run.tasks)
-    said = f"{words.seconds(run.seconds)} in all, {words.seconds(within)} of it in steps."
+    between = max(run.seconds - sum(task.seconds for task in run.tasks), 0.0)
+    said = f"{words.seconds(run.seconds)} in all; {words.seconds(between)} of it before, between and after the steps."
     drawn = table(["step", "result", "time", f"from the start to {words.seconds(span)}", "finding"], rows)
     return [paragraph(said), Html(f'<div class="steps">{drawn}</div>')]
 
 
 def _reason_lines(lines: tuple[str, ...]) -> Html:
     """A failed step's message: its points as a list, what was expected and what mends it on lines of their own."""
+    if not any(_is_said(line) for line in lines):
+        return Html(f"<pre>{escape(chr(10).join(lines))}</pre>")  # not for a person: the last words of a crash
     points = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
-    others = [paragraph(_labelled(line)) for line in lines if not line.startswith("- ")]
-    return join([bullets(points) if points else Html(""), *others])
+    others = [_labelled(line) for line in lines if not line.startswith("- ")]
+    spoken = Html(f'<p class="said">{join(others, "<br>")}</p>') if others else Html("")
+    return join([bullets(points) if points else Html(""), spoken])
+
+
+def _is_said(line: str) -> bool:
+    return line.startswith("- ") or line.partition(": ")[0] in _LABELS
 
 
 def _labelled(line: str) -> Html:
@@ -94,7 +103,7 @@ def _metric(content: Content) -> dict[str, Any]:
         before = words.version(content.evaluation["compared_with"])
         below = [
             f"champion {before}: {words.metric(metric.champion)}",
-            f"{words.change(compared['gain'])} ({compared['confidence']:.0%} interval "
+            f"{words.change(compared['gain'])} ({words.level(compared['confidence'])} interval "
             f"{words.change(compared['low'])} to {words.change(compared['high'])})",
         ]
     return {metric.title: _tile(words.metric(metric.challenger), *below)}
@@ -116,8 +125,8 @@ def _window(content: Content) -> dict[str, Any]:
     if not start and not end:
         return {}
     holdout = (content.manifest.get("split_by") or {}).get("holdout")
-    until = f"until {_day(end)}" if end else "without an end"
-    return {"window": _tile(_day(start) if start else "all", until, f"last {holdout} held out" if holdout else "")}
+    until = f"until {words.day(end)}" if end else "without an end"
+    return {"window": _tile(words.day(start) if start else "all", until, f"last {holdout} held out" if holdout else "")}
 
 
 def _duration(content: Content) -> dict[str, Any]:
@@ -137,17 +146,13 @@ def _served(content: Content) -> dict[str, Any]:
         return {"registered": _tile(words.version(version))} if version else {}
     previous = deployment.get("previous")
     below = f"before: {words.version(previous)}" if previous else "the first version"
-    return {"served": _tile(f"{deployment['model']} {words.version(deployment['version'])}", below)}
+    served = f"{deployment['model']} {words.version(deployment['version'])}"
+    return {"served": _tile(served, below, f"from {words.near(deployment['path'])}")}
 
 
 def _tile(value: str, *below: str) -> Html:
     lines = "".join(f"<small>{escape(line)}</small>" for line in below if line)
     return Html(f"{escape(value)}{lines}")
-
-
-def _day(instant: str) -> str:
-    """Leaves out a time of midnight."""
-    return instant.removesuffix("Z").removesuffix("+00:00").removesuffix("T00:00:00").removesuffix(" 00:00:00")
 
 
 def _passed(passed: bool) -> Html:
@@ -187,7 +192,3 @@ def _finding(task: "Task") -> Any:
     if task.error:
         return task.error.partition("\n")[0]
     return task.finding or muted("")
-
-
-def _link(path: str) -> Html:
-    return Html(f'<a href="{escape(path)}">{code(path)}</a>')

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from components.html import Html, code, details, escape, join, muted, subsection, table
+from components.html import Html, code, details, join, muted, subsection, table
 from ct.report import words
 from ct.report.content import Content
-from ct.report.data import facts_table
+from ct.report.parts import link, pairs
 
 
 def facts(content: Content) -> list[Html]:
@@ -27,7 +27,7 @@ def facts(content: Content) -> list[Html]:
         ["compared with", _champion(content)],
     ]
     parameters = [[name, code(_written(value))] for name, value in run.parameters.items()]
-    return [facts_table(rows), details(f"{words.count(len(parameters), 'parameter')}", facts_table(parameters))]
+    return [pairs(rows), details(f"{words.count(len(parameters), 'parameter')}", pairs(parameters))]
 
 
 def files(content: Content) -> list[Html]:
@@ -45,11 +45,6 @@ def files(content: Content) -> list[Html]:
     if logs:
         parts.append(subsection("Logs", Html(f"<p>{' '.join(link(path, Path(path).name) for path in logs)}</p>")))
     return parts
-
-
-def link(href: str, text: str) -> Html:
-    """A link to a file beside the report."""
-    return Html(f'<a href="{escape(href)}">{code(text)}</a>')
 
 
 def _champion(content: Content) -> Any:

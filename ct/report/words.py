@@ -2,6 +2,7 @@
 
 import datetime
 import math
+from pathlib import Path
 from typing import Any
 
 from components.html import MISSING
@@ -67,3 +68,19 @@ def count(number: int, singular: str) -> str:
 def version(name: str) -> str:
     """Says a model's version: `v3`."""
     return f"v{name}" if name[:1].isdigit() else name
+
+
+def level(confidence: float) -> str:
+    """Says a confidence level: `95 %`."""
+    return f"{100 * confidence:g} %"
+
+
+def day(instant: str) -> str:
+    """Says an ISO 8601 instant, without a time of midnight."""
+    return instant.removesuffix("Z").removesuffix("+00:00").removesuffix("T00:00:00").removesuffix(" 00:00:00")
+
+
+def near(path: str) -> str:
+    """Says a path relative to the working directory if it lies below it."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

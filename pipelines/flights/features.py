@@ -11,6 +11,8 @@ AMOUNTS = (
     "distance", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib",
 )  # fmt: skip
 NUMBERS = TIMES + AMOUNTS
+# What a caller tells of a flight.
+SERVED = (*CATEGORIES, "day_of_week", *NUMBERS)
 BUCKETS = 20
 # Standard deviations; a sensor's outlier must not drive the model far outside of what it has seen.
 LIMIT = 4.0

@@ -10,7 +10,7 @@ import tensorflow_transform as tft
 from tfx_bsl.public import tfxio
 
 from components import batches
-from pipelines.flights.features import BUCKETS, CATEGORIES, LABEL, NUMBERS
+from pipelines.flights.features import BUCKETS, CATEGORIES, LABEL, NUMBERS, SERVED
 
 Dataset = tf.data.Dataset
 
@@ -114,7 +114,8 @@ class Served(tf.Module):
 
 def save(model: tf.keras.Model, output: tft.TFTransformOutput, schema: Any, path: str) -> None:
     """Saves the model with the signatures `serving_default` (raw columns) and `serving_examples` (tf.Examples)."""
-    specs = batches.feature_specs(schema, environment="SERVING")
+    known = batches.feature_specs(schema, environment="SERVING")
+    specs = {name: known[name] for name in SERVED}
     served = Served(model, output, specs)
     columns = {name: tf.TensorSpec([None], spec.dtype, name) for name, spec in specs.items()}
     signatures = {

@@ -99,7 +99,7 @@ def result(run: Run, report: str) -> Group:
         parts.append(f"{cached} of {len(run.tasks)} steps were served from the cache: their inputs have not changed.")
     if deployment:
         parts.append(f"served from   {deployment['path']}  (run `ct serve` to answer requests)")
-    parts.append(f"report        {report}")
+    parts.append(Text(f"report        {report}"))
     parts.append(f"run           {run.id}  {run.seconds:.1f} s")
     return Group(*parts)
 
@@ -129,12 +129,13 @@ def _reasons(evaluation: dict[str, Any]) -> Group:
 
 
 def _metrics(evaluation: dict[str, Any]) -> Table:
+    metric = (evaluation.get("baseline") or {}).get("metric", "auc")
     table = Table(box=None, padding=(0, 2))
-    metric = evaluation["primary_metric"]
     for heading in ("slice", "rows", metric, "champion", "difference"):
         table.add_column(heading, justify="left" if heading == "slice" else "right")
-    for row in evaluation["slices"]:
-        value, champion = row["metrics"].get(metric), (row.get("champion_metrics") or {}).get(metric)
+    overall = {"slice": "all rows", "rows": evaluation["rows"], **evaluation["metrics"]}
+    for row in [overall, *evaluation["slices"]]:
+        value, champion = row["challenger"].get(metric), (row.get("champion") or {}).get(metric)
         difference = f"{value - champion:+.4f}" if value is not None and champion is not None else ""
         table.add_row(row["slice"], f"{row['rows']:,}", _number(value), _number(champion), difference)
     return table

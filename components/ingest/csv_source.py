@@ -60,6 +60,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Dat
         _read(connection, layout, reading, _load_types(types, exact))
     for column in _fractional(connection, source, [c for c in guessed if types[c] == "BIGINT"]):
         types[column] = "DOUBLE"
+        log.progress(f"{source}.{column} holds fractions after its first {SAMPLE_ROWS:,} rows: read as a float")
     _demand_finite(connection, layout, reading, types)
     _collect_rejects(connection, layout)
     _make_view(connection, source, types, files)

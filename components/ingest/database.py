@@ -10,7 +10,7 @@ import duckdb
 from components.errors import ComponentError, ConfigurationError
 
 # Enough for a sort to run in large pieces; what does not fit is spilled to the folder.
-MEMORY_LIMIT = "2GB"
+MEMORY_LIMIT = "1GB"
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from components.ingest.database import identifier, literal
 
 # Rows of a file: large enough to read fast, small enough that readers share the work.
 SHARD_ROWS = 1_000_000
-# Rows of a row group; readers take batches of this size, so a batch decodes one group.
+# Rows of a row group (DuckDB rounds up to 51,200): about what readers take as a batch.
 GROUP_ROWS = artifacts.BATCH_ROWS
 
 
@@ -61,32 +62,33 @@ def write(connection: duckdb.DuckDBPyConnection, root: Path, columns: Mapping[st
     first = {artifacts.EVAL: 0, artifacts.TRAIN: rows[artifacts.EVAL]}
     names = (artifacts.TRAIN, artifacts.EVAL)
     return [
-        artifacts.Split(name, rows[name], _write_split(connection, root, name, (first[name], rows[name]), columns))
+        artifacts.Split(name, rows[name], [
+            _write_shard(connection, artifacts.split_path(root, name) / file, extent, columns)
+            for file, extent in _shards(first[name], rows[name])
+        ])
         for name in names
+    ]  # fmt: skip
+
+
+def _shards(first: int, rows: int) -> list[tuple[str, tuple[int, int]]]:
+    """Returns the files of a split, all of nearly one size, each with its first row and the row after its last."""
+    number = -(-rows // SHARD_ROWS)
+    bounds = [first + rows * n // number for n in range(number + 1)]
+    return [
+        (f"data_parquet-{n:05d}-of-{number:05d}.parquet", extent) for n, extent in enumerate(itertools.pairwise(bounds))
     ]
 
 
-def _write_split(
-    connection: duckdb.DuckDBPyConnection,
-    root: Path,
-    split: str,
-    extent: tuple[int, int],
-    columns: Mapping[str, Stored],
-) -> list[str]:
-    first, rows = extent
-    shards = -(-rows // SHARD_ROWS)
-    bounds = [first + rows * n // shards for n in range(shards + 1)]
-    artifacts.split_path(root, split).mkdir()
-    names = ", ".join(map(identifier, columns))
-    files = []
-    for n in range(shards):
-        file = artifacts.split_path(root, split) / f"data_parquet-{n:05d}-of-{shards:05d}.parquet"
-        connection.execute(
-            f"COPY (SELECT {names} FROM ct.examples WHERE rowid >= {bounds[n]} AND rowid < {bounds[n + 1]})"
-            f" TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {GROUP_ROWS})"
-        )
-        files.append(file.relative_to(root).as_posix())
-    return files
+def _write_shard(
+    connection: duckdb.DuckDBPyConnection, path: Path, extent: tuple[int, int], columns: Mapping[str, Stored]
+) -> str:
+    path.parent.mkdir(exist_ok=True)
+    first, end = extent
+    connection.execute(
+        f"COPY (SELECT {', '.join(map(identifier, columns))} FROM ct.examples WHERE rowid >= {first} AND rowid < {end})"
+        f" TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {GROUP_ROWS})"
+    )
+    return f"{path.parent.name}/{path.name}"
 
 
 def fingerprint(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, Stored]) -> str:

@@ -129,7 +129,7 @@ def _reasons(evaluation: dict[str, Any]) -> Group:
 
 
 def _metrics(evaluation: dict[str, Any]) -> Table:
-    metric = (evaluation.get("baseline") or {}).get("metric", "auc")
+    metric = evaluation["gates"]["metric"]
     table = Table(box=None, padding=(0, 2))
     for heading in ("slice", "rows", metric, "champion", "difference"):
         table.add_column(heading, justify="left" if heading == "slice" else "right")

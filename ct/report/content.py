@@ -2,12 +2,14 @@
 
 import dataclasses
 import datetime
+import glob
 import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components import artifacts
+from ct.project import Workspace
 
 if TYPE_CHECKING:
     from ct.record import Run, Task
@@ -38,7 +40,7 @@ def gather(run: "Run", folder: Path) -> Content:
         run: The record.
         folder: The run's folder.
     """
-    reader = _Reader(run)
+    reader = _Reader(run, Workspace(folder, folder.parent.parent).artifacts)
     return Content(
         run=run,
         folder=folder,
@@ -72,6 +74,7 @@ class _Reader:
     """Finds what a component wrote beside its data."""
 
     run: "Run"
+    written: Path  # by the tasks of all runs
 
     def read(self, component: str, artifact: str, file: str = artifacts.SUMMARY) -> dict[str, Any]:
         task = task_of(self.run, component)
@@ -82,14 +85,13 @@ class _Reader:
         return next((found for folder in folders if (found := _read(folder / file))), {})
 
     def _of_failed(self, task: "Task", artifact: str) -> list[Path]:
-        """Returns where a failed task left an artifact: it has no outputs, but its folder is beside the others'."""
+        """Returns where a failed task left an artifact: kfp.local records no outputs of it, but its folder is there."""
         if not task.started:
             return []
-        written = [Path(kept["uri"]) for other in self.run.tasks for kept in other.artifacts.values() if kept["uri"]]
-        folders = {path.parent.parent / task.name / artifact for path in written}
-        # A folder of an earlier run, which a cached task points into, does not count.
         began = datetime.datetime.fromisoformat(task.started).timestamp()
-        return [folder for folder in sorted(folders) if folder.is_dir() and folder.stat().st_mtime >= began - 1]
+        # Folders of earlier runs do not count.
+        folders = sorted(self.written.glob(f"*/{glob.escape(task.name)}/{artifact}"))
+        return [folder for folder in folders if folder.stat().st_mtime >= began - 1]
 
 
 def _read(path: Path) -> dict[str, Any]:

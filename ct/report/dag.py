@@ -58,7 +58,7 @@ def draw(tasks: Sequence["Task"]) -> Html:
 
 
 def _across_page(layout: Layout) -> _Grid:
-    sizes = [max(70, max(len(name) for name in names) * _LETTER + 24) for names in _layers(layout)]
+    sizes = [max(76, max(len(name) for name in names) * _LETTER + 24) for names in _layers(layout)]
     return _Grid(_starts(sizes), sizes, _HEIGHT + 16, _HEIGHT, turned=False)
 
 

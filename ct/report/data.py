@@ -122,7 +122,8 @@ def _typical(feature: Feature) -> str:
 def _range(feature: Feature) -> str:
     if "top_values" in feature:
         return ""
-    return f"{number(feature['min'])} to {number(feature['max'])}"
+    low, high = number(feature["min"]), number(feature["max"])
+    return low if low == high else f"{low} to {high}"
 
 
 def _how_many(item: dict[str, Any]) -> str:

@@ -53,7 +53,7 @@ def decide(content: Content) -> Decision:
         return Decision("running", "The run goes on", checks=checks)
     if not content.evaluation:
         return Decision("finished", "The run finished")
-    if content.evaluation["blessed"]:
+    if content.evaluation.get("blessed"):
         return Decision("blessed", _blessed(content), _blessed_over(content), checks=checks)
     refused = [check for check in checks if not check["passed"]]
     said = f"Not blessed: {len(refused)} of {words.count(len(checks), 'gate')} said no"
@@ -94,7 +94,7 @@ def _blessed(content: Content) -> str:
 
 
 def _blessed_over(content: Content) -> str:
-    passed = f"It passed {words.count(len(content.evaluation['checks']), 'gate')}"
+    passed = f"It passed {words.count(len(content.evaluation.get('checks', ())), 'gate')}"
     before = content.evaluation.get("compared_with")
     return (
         f"{passed} and takes over from champion {words.version(before)}." if before else f"{passed}; it is the first."
@@ -103,7 +103,7 @@ def _blessed_over(content: Content) -> str:
 
 def _consequence(content: Content) -> str:
     if content.deployment:
-        return f"Version {content.deployment['version']} had been deployed before and is served."
+        return f"Version {content.deployment.get('version', '?')} had been deployed before and is served."
     if champion_version(content):
         return f"Version {champion_version(content)} is registered but was not deployed."
     before = content.evaluation.get("compared_with")

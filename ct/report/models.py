@@ -29,20 +29,27 @@ def comparison(content: Content) -> list[Html]:
 
 
 def slices(content: Content) -> list[Html]:
-    """The metric that decides, slice by slice; the greatest losses first, or the worst where there is no champion."""
+    """The metric that decides, slice by slice; the greatest losses first, or the worst where there is no champion.
+
+    Slices too small for a gate to judge are folded away: a metric of a few rows says little, and spoils the scale.
+    """
     evaluation = content.evaluation
     found = [(entry, metric) for entry in evaluation.get("slices", []) if (metric := pick(evaluation, entry))]
     if not found:
         return []
     found.sort(key=lambda pair: _rank(pair[1]))
-    name = found[0][1].title
-    against = bool(evaluation.get("compared_with"))
-    order = "greatest losses against the champion first" if against else "worst first"
-    parts: list[Html] = [paragraph(f"{name} by slice, {order}."), _slice_table(evaluation, found[:_MOST_SLICES])]
-    rest = found[_MOST_SLICES:]
-    if rest:
-        parts.append(details(f"{len(rest):,} more slices", _slice_table(evaluation, rest)))
-    return parts
+    least = int((evaluation.get("gates") or {}).get("min_slice_rows", 0))
+    large, small = ([pair for pair in found if (pair[0]["rows"] >= least) is judged] for judged in (True, False))
+    order = "greatest losses against the champion" if evaluation.get("compared_with") else "the worst"
+    folds = {
+        words.count(len(large) - _MOST_SLICES, "more slice"): large[_MOST_SLICES:],
+        f"{words.count(len(small), 'slice')} of fewer than {least:,} rows, too few to be judged": small,
+    }
+    return [
+        paragraph(f"{found[0][1].title} by slice, {order} first."),
+        *([_slice_table(evaluation, large[:_MOST_SLICES])] if large else []),
+        *(details(said, _slice_table(evaluation, pairs)) for said, pairs in folds.items() if pairs),
+    ]
 
 
 def curves(content: Content) -> list[Html]:

@@ -40,10 +40,10 @@ def verdict(content: Content, decision: Decision) -> Html:
     return note(decision.kind, headline, *parts)
 
 
-def figures(content: Content) -> Html:
+def figures(content: Content) -> list[Html]:
     """The key figures, as far as the run got."""
     found = {**_metric(content), **_rows(content), **_window(content), **_duration(content), **_served(content)}
-    return facts(found)
+    return [facts(found)] if found else []
 
 
 def dag(content: Content) -> Html:

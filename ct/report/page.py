@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 import markupsafe
 
-from components.html import Html, note, section
+from components.html import Html, join, note, section
 from components.html_style import STYLE
 from ct.report import data, models, overview, provenance, training
 from ct.report.content import Content
@@ -40,7 +40,7 @@ def draw(content: Content, decision: Decision) -> str:
         own_style=markupsafe.Markup((HERE / "report.css").read_text()),  # noqa: S704
         subtitle=overview.subtitle(content),
         decision=_markup(overview.verdict(content, decision)),
-        figures=_markup(overview.figures(content)),
+        figures=_markup(join(_drawn(overview.figures, content))),
         dag=_markup(overview.dag(content)),
         sections=sections,
     )

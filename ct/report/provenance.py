@@ -55,7 +55,7 @@ def _champion(content: Content) -> Any:
 def _place(uri: str, folder: Path) -> Html:
     if not Path(uri).exists():  # elsewhere (a bucket), or swept away
         return code(uri)
-    return link(os.path.relpath(uri, folder), uri)
+    return link(os.path.relpath(uri, folder), words.near(uri))
 
 
 def _written(value: Any) -> str:

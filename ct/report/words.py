@@ -39,7 +39,7 @@ def change(value: Any, digits: int = 4) -> str:
     if not isinstance(value, int | float) or not math.isfinite(value):
         return MISSING
     said = f"{value:+.{digits}f}"
-    return (f"±{0:.{digits}f}" if float(said) == 0 else said).replace("-", "−")
+    return (said[1:] if float(said) == 0 else said).replace("-", "−")
 
 
 def seconds(value: float) -> str:

@@ -1,0 +1,45 @@
+"""Runs the `ct` command as a person would, and looks at what it left."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ct.environments import ROOT
+
+COMMAND = [sys.executable, "-m", "ct"]
+# Two real winter months, the second held out, one pass: small, and still a model worth serving.
+SMALL = ("--window-end", "2013-03-01", "--set", "hyperparameters.epochs=1")
+
+
+@dataclasses.dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def record(self) -> dict:
+        return json.loads(self.out)
+
+    def task(self, name: str) -> dict:
+        return next(task for task in self.record["tasks"] if task["name"] == name)
+
+    def states(self) -> dict[str, str]:
+        return {task["name"]: task["state"] for task in self.record["tasks"]}
+
+    def summary(self, task: str, artifact: str) -> dict:
+        return json.loads((Path(self.task(task)["artifacts"][artifact]["uri"]) / "summary.json").read_text())
+
+
+def ct(home: Path, *arguments: str) -> Done:
+    environment = {**os.environ, "CT_HOME": str(home)}
+    result = subprocess.run([*COMMAND, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert "Traceback" not in result.stderr + result.stdout, result.stderr + result.stdout
+    return Done(result.returncode, result.stdout, result.stderr)
+
+
+def run(home: Path, *arguments: str) -> Done:
+    return ct(home, "run", "flights", "--json", *arguments)

@@ -96,9 +96,8 @@ def _blessed(content: Content) -> str:
 def _blessed_over(content: Content) -> str:
     passed = f"It passed {words.count(len(content.evaluation.get('checks', ())), 'gate')}"
     before = content.evaluation.get("compared_with")
-    return (
-        f"{passed} and takes over from champion {words.version(before)}." if before else f"{passed}; it is the first."
-    )
+    place = f" and takes over from champion {words.version(before)}." if before else "; it is the first champion."
+    return f"{passed}{place}"
 
 
 def _consequence(content: Content) -> str:

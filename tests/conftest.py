@@ -1,9 +1,13 @@
 """Runs each test file in its environment: a component's tests need TensorFlow, the author's tools must not."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 from tests_environment import AUTHOR_PREFIXES
+
+# As ct gives it to tasks: which Keras tf.keras is must not hang on the order of imports.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
 
 IN_COMPONENT_ENVIRONMENT = importlib.util.find_spec("tensorflow") is not None
 

@@ -22,6 +22,9 @@ HEAVY = (
     "tensorflow_transform.beam",
     "tensorflow_model_analysis",
 )
+# TensorFlow Transform turns tf.keras into Keras 2 if it is imported before tf.keras is used; then which Keras a model
+# is made of would hang on the order of imports.
+KERAS_3 = {"TF_USE_LEGACY_KERAS": "0"}
 _HEAVY_IMPORT = re.compile(r"^\s*(import|from) (tensorflow|apache_beam|keras|tfx)", re.MULTILINE)
 _COMPONENT_IMPORT = re.compile(r"^\s*from components\.(\w+) import", re.MULTILINE)
 
@@ -56,7 +59,11 @@ class TaskServers:
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables of tasks: temporary files go where leaving the context removes them."""
-        return {"TMPDIR": str(self._folder), "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")}
+        return {
+            "TMPDIR": str(self._folder),
+            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+            **KERAS_3,
+        }
 
     def warm_up(self) -> None:
         """Begins to import the heavy libraries in the background."""

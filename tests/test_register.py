@@ -1,5 +1,6 @@
 """Only a blessed model becomes a version and the champion; killed or repeated, nothing is half or double."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -265,6 +266,20 @@ def test_killed_at_any_point_it_leaves_no_version_or_a_whole_one(tmp_path):
     assert [path.name for path in (tmp_path / "registry" / "models" / "flights").iterdir()] == [
         artifacts.tree_fingerprint(run.model)[:16]
     ]
+
+
+def test_a_killed_registration_is_finished_from_another_commit(tmp_path):
+    run, uri = make_run(tmp_path / "run", "one"), f"sqlite:///{tmp_path}/registry/registry.db"
+
+    def registering():
+        kill_me_at("create_model_version", "call")
+        work.register(run.candidate(), uri, "flights")
+
+    assert os.WTERMSIG(os.waitpid(in_child(registering), 0)[1]) == signal.SIGKILL
+    later = dataclasses.replace(run.candidate(), lineage={"commit": "def456"})
+
+    assert work.register(later, uri, "flights") == work.Registered("1", "")
+    assert champion(uri).tags["commit"] == "def456"
 
 
 def test_two_runs_at_once_register_two_versions(tmp_path):

@@ -94,9 +94,10 @@ def _store(entry: Entry, parent: Path) -> Path:
 def _run(client: MlflowClient, entry: Entry, database: Path | None) -> Run:
     """Returns the model's run: the one a killed registration began, else a new one."""
     experiment = _experiment(client, entry.model_name, database)
-    begun = client.search_runs([experiment], f"tags.{_FINGERPRINT} = '{entry.fingerprint}'", max_results=1)
-    if begun:
-        return begun[0]
+    for begun in client.search_runs([experiment], f"tags.{_FINGERPRINT} = '{entry.fingerprint}'"):
+        # MLflow lets nobody change a parameter: a run of another commit stays as it was.
+        if all(begun.data.params.get(_name(key), value) == value for key, value in entry.parameters.items()):
+            return begun
     tags = {**entry.tags, "mlflow.runName": f"{entry.model_name} {entry.tags['window']}"}
     return client.create_run(experiment, tags=tags)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from ct.environments import ROOT
 
 COMMAND = [sys.executable, "-m", "ct"]
-# Two real winter months, the second held out, one pass: small, and still a model worth serving.
-SMALL = ("--window-end", "2013-03-01", "--set", "hyperparameters.epochs=1")
+# Three real months, the third held out, two passes: small, and still a model worth serving.
+SMALL = ("--window-end", "2013-04-01", "--set", "hyperparameters.epochs=2", "--set", "hyperparameters.batch_size=512")
 
 
 @dataclasses.dataclass

@@ -39,7 +39,7 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     features = {
         "numbers": tf.where(missing, 0.0, tf.clip_by_value(scores, -LIMIT, LIMIT)),
         "buckets": tf.where(missing, tf.cast(BUCKETS, tf.int64), buckets),
-        "day_of_week": _column(inputs["day_of_week"]),
+        "day_of_week": _day_of_week(inputs["day_of_week"]),
         "day": _column(inputs["day"]),
         LABEL: _column(inputs[LABEL]),
     }
@@ -59,6 +59,12 @@ def _dense(values: tf.Tensor | tf.SparseTensor) -> tf.Tensor:
         shape = [values.dense_shape[0], 1]
         values = tf.sparse.to_dense(tf.SparseTensor(values.indices, values.values, shape), default_value=float("nan"))
     return _column(tf.cast(values, tf.float32))
+
+
+def _day_of_week(values: tf.Tensor) -> tf.Tensor:
+    """ISO day, 1 to 7; whatever else a caller sends, or leaves out, is 0."""
+    day = _column(values)
+    return tf.where((day >= 1) & (day <= 7), day, tf.zeros_like(day))
 
 
 def _minute_of_day(clock: tf.Tensor) -> tf.Tensor:

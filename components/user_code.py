@@ -39,7 +39,7 @@ def load_function(reference: str, name: str) -> Callable[..., Any]:
         raise ConfigurationError(
             f"module {reference} has no function {name}\nexpected: `def {name}(...)` at its top level, as TFX has it"
         )
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 def read_text(reference: str, what: str) -> str:
@@ -58,7 +58,7 @@ def read_text(reference: str, what: str) -> str:
 
 
 def with_integers(values: Any) -> Any:
-    """Makes whole floats integers again, at any depth: KFP passes dicts as protobuf Structs, which have only doubles."""
+    """Makes whole floats integers again, at any depth: KFP passes dicts as protobuf Structs, which know doubles only."""
     if isinstance(values, dict):
         return {name: with_integers(value) for name, value in values.items()}
     if isinstance(values, list):

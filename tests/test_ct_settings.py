@@ -67,7 +67,7 @@ def test_extends_merges_deeply_and_overrides_win(workspace):
     assert chosen.parameters["gates"]["min_gain"] == 0.5
     assert chosen.parameters["gates"]["metric"] == "auc"
     assert chosen.parameters["hyperparameters"] == {"epochs": 2}
-    assert chosen.parameters["sources"]["flights"]["uri"].endswith(".parquet")
+    assert chosen.parameters["sources"]["flights"]["uri"].endswith(".csv.gz")
     assert chosen.parameters["sources"]["flights"]["columns"]["carrier"] == "VARCHAR"
 
 

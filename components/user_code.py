@@ -58,7 +58,7 @@ def read_text(reference: str, what: str) -> str:
 
 
 def with_integers(values: Any) -> Any:
-    """Makes whole floats integers again, at any depth: KFP passes dicts as protobuf Structs, which know doubles only."""
+    """Makes whole floats integers again, at any depth: KFP passes dicts as protobuf Structs, of doubles."""
     if isinstance(values, dict):
         return {name: with_integers(value) for name, value in values.items()}
     if isinstance(values, list):

@@ -25,6 +25,7 @@ HEAVY = (
 # TensorFlow Transform turns tf.keras into Keras 2 if it is imported before tf.keras is used; then which Keras a model
 # is made of would hang on the order of imports.
 KERAS_3 = {"TF_USE_LEGACY_KERAS": "0"}
+_PREFIX = "ct-tasks-"
 _HEAVY_IMPORT = re.compile(r"^\s*(import|from) (tensorflow|apache_beam|keras|tfx)", re.MULTILINE)
 _COMPONENT_IMPORT = re.compile(r"^\s*from components\.(\w+) import", re.MULTILINE)
 
@@ -36,7 +37,8 @@ class TaskServers:
         self._python = python
         self._root = root
         self._log = log
-        self._folder = Path(tempfile.mkdtemp(prefix="ct-tasks-"))
+        _remove_leftovers()
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         self._lifeline, self._held = os.pipe()
         self._servers: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -107,3 +109,10 @@ class TaskServers:
             if self._servers[kind].poll() is not None:
                 raise RuntimeError(f"the {kind} task server ended while starting; see {self._log}")
             time.sleep(0.01)
+
+
+def _remove_leftovers() -> None:
+    """Removes the folders of runs that were killed; a folder's name says whose it is."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        if not Path(f"/proc/{folder.name.split('-')[2]}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)

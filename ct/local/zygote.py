@@ -19,7 +19,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,7 +31,7 @@ def serve(path: str, lifeline: int, modules: list[str]) -> NoReturn:
         # A component that needs what is not installed says so itself, better than this place could.
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
-    # The socket appears when the imports are done; a client waits for it.
+    # The socket appears when the imports are done; the run waits for it.
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.bind(f"{path}.partial")
     server.listen()
@@ -116,23 +115,15 @@ def _run_module(arguments: list[str]) -> int:
 def client(arguments: list[str]) -> int:
     """Stands in for `python3`: runs `-m module …` as a fork of the server and returns its exit code."""
     request = {"arguments": arguments, "environment": dict(os.environ), "cwd": str(Path.cwd())}
-    with contextlib.closing(_connect(os.environ[SOCKET_VARIABLE])) as connection:
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+        # The server is there before its first client is started; if it is not, its run is gone and so is this task.
+        connection.connect(os.environ[SOCKET_VARIABLE])
         socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
         answer = connection.recv(1024)
     if not answer:
         return 1
     code = int(json.loads(answer)["code"])
     return 128 - code if code < 0 else code
-
-
-def _connect(path: str) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    while True:
-        try:
-            connection.connect(path)
-            return connection
-        except (FileNotFoundError, ConnectionRefusedError):
-            time.sleep(0.01)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The data accessor: examples as a `tf.data.Dataset`, with TFX's options and meaning."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components import artifacts, batches
 from components.errors import ConfigurationError, DataError
 from components.train.blocks import Blocks, count_rows
+from components.transform_graph import TransformGraph
 
 # Blocks transformed at once: one on each core that training leaves.
 PARALLEL_BLOCKS = 2
@@ -37,7 +39,6 @@ class Reader:
     def __post_init__(self) -> None:
         self._specs = batches.feature_specs(self.schema)
         self._output = tft.TFTransformOutput(self.graph_path)
-        self._layer: Any = None
 
     def dataset(
         self, file_pattern: str | Sequence[str], options: Any, schema: schema_pb2.Schema | None = None
@@ -104,13 +105,13 @@ class Reader:
             "expected: tf_transform_output.transformed_metadata.schema, or the schema at fn_args.schema_path"
         )
 
+    @tf.autograph.experimental.do_not_convert
     def _transform(self, columns: Mapping[str, tf.Tensor]) -> dict[str, batches.Tensor]:
-        return dict(self._transform_layer()(batches.to_features(columns, self._specs)))
+        return self._graph(batches.to_features(columns, self._specs))
 
-    def _transform_layer(self) -> Any:
-        if self._layer is None:
-            self._layer = self._output.transform_features_layer()
-        return self._layer
+    @functools.cached_property
+    def _graph(self) -> TransformGraph:
+        return TransformGraph(self._output)
 
     def _transform_columns(self) -> list[str]:
         summary = f"{self.graph_path}/{artifacts.SUMMARY}"

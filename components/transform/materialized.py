@@ -12,6 +12,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio import tensor_to_arrow
 
 from components import artifacts, batches
+from components.transform_graph import TransformGraph
 
 _KINDS = {tf.int64: "int", tf.float32: "float", tf.string: "string"}
 
@@ -41,8 +42,8 @@ def write(schema: schema_pb2.Schema, examples_path: str, graph_path: str, output
 def _transform(output: tft.TFTransformOutput, specs: Mapping[str, batches.FeatureSpec]) -> Transform:
     columns = artifacts.read_json(Path(output.transform_savedmodel_dir).parent / artifacts.SUMMARY)["columns"]
     used = {name: specs[name] for name in columns}
-    layer = output.transform_features_layer()
-    apply = tf.function(lambda raw: layer(batches.to_features(raw, used)), reduce_retracing=True)
+    graph = TransformGraph(output)
+    apply = tf.function(lambda raw: graph(batches.to_features(raw, used)), autograph=False, reduce_retracing=True)
     converter = tensor_to_arrow.TensorsToRecordBatchConverter(_type_specs(output))
 
     def call(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -12,6 +12,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from serving import tensors
 from serving.errors import InvalidRequestError
+from serving.values import InputSpec, missing_rows
 
 DEFAULT_SIGNATURE = "serving_default"
 _SERVE_TAG = "serve"
@@ -108,16 +109,16 @@ def _specs(definition: meta_graph_pb2.SignatureDef) -> tensors.Specs:
     return {name: _spec(name, info) for name, info in definition.inputs.items()}
 
 
-def _spec(name: str, info: meta_graph_pb2.TensorInfo) -> tensors.InputSpec:
+def _spec(name: str, info: meta_graph_pb2.TensorInfo) -> InputSpec:
     dtype = types_pb2.DataType.Name(info.dtype).removeprefix("DT_").lower()
     array_type = np.dtype(object) if dtype == "string" else np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype)
     shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
-    return tensors.InputSpec(name, dtype, array_type, None if info.tensor_shape.unknown_rank else shape)
+    return InputSpec(name, dtype, array_type, None if info.tensor_shape.unknown_rank else shape)
 
 
-def _made_up(spec: tensors.InputSpec, rows: int) -> np.ndarray:
+def _made_up(spec: InputSpec, rows: int) -> np.ndarray:
     if spec.missing is not None:
-        return tensors.missing_rows(spec, rows)
+        return missing_rows(spec, rows)
     shape = spec.shape if spec.shape is not None else (None,)
     sizes = [rows if axis == 0 and size is None else size or 1 for axis, size in enumerate(shape)]
     return np.full(sizes, b"" if spec.dtype == "string" else 0, spec.array_type)

@@ -1,70 +1,20 @@
-"""JSON values to arrays: TensorFlow Serving's mapping, its messages, and missing values.
+"""Requests and responses of the predict API as arrays, in row and in column format.
 
-Source of the mapping: https://www.tensorflow.org/tfx/serving/api_rest, "JSON mapping".
+Source: https://www.tensorflow.org/tfx/serving/api_rest, "Predict API".
 Beyond TensorFlow Serving, an input of shape [None] or [None, 1] (a raw feature) takes a plain value per row, and
 an absent or null one means missing: NaN, "" or -2**63.
 """
 
 import base64
-import binascii
-import dataclasses
-import json
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from serving.errors import InvalidRequestError
-
-MISSING_INT = -(2**63)
-_B64 = "b64"
-_JSON_TYPES = {dict: "Object", list: "Array", str: "String", int: "Number", float: "Number", type(None): "Null"}
-# Whole numbers up to here are exact in the type.
-_EXACT = {"float16": 2**11 - 1, "float32": 2**24 - 1, "float64": 2**53 - 1}
-_SHOWN = 80
-
-
-@dataclasses.dataclass(frozen=True)
-class InputSpec:
-    """One input of a signature.
-
-    Attributes:
-        name: Its name in the signature.
-        dtype: TensorFlow's name of its type: "float", "int64", "string", …
-        array_type: The NumPy type; object for strings.
-        shape: Its dimensions, None where any size is taken; None for any number of dimensions.
-    """
-
-    name: str
-    dtype: str
-    array_type: np.dtype
-    shape: tuple[int | None, ...] | None
-
-    @property
-    def is_raw_feature(self) -> bool:
-        """Whether it takes one value per row."""
-        return self.shape in ((None,), (None, 1))
-
-    @property
-    def missing(self) -> Any:
-        """What stands for a missing value; None if nothing can."""
-        if not self.is_raw_feature:
-            return None
-        if self.array_type.kind == "f":
-            return math.nan
-        return {"string": b"", "int64": MISSING_INT}.get(self.dtype)
-
+from serving.values import B64, BadValueError, InputSpec, convert, missing_rows, shown
 
 Specs = dict[str, InputSpec]
-
-
-class _BadValueError(Exception):
-    """A value that does not fit; `index` is its place among all values of the input."""
-
-    def __init__(self, index: int, reason: str) -> None:
-        super().__init__(reason)
-        self.index = index
 
 
 def decode_rows(instances: Any, specs: Specs) -> dict[str, np.ndarray]:
@@ -74,7 +24,7 @@ def decode_rows(instances: Any, specs: Specs) -> dict[str, np.ndarray]:
         InvalidRequestError: A value, a name or a shape does not fit; the message says which and in what row.
     """
     if not isinstance(instances, list):
-        raise InvalidRequestError(f"JSON Value: {_shown(instances)} Excepting 'instances' to be an list/array")
+        raise InvalidRequestError(f"JSON Value: {shown(instances)} Excepting 'instances' to be an list/array")
     if not instances:
         raise InvalidRequestError("JSON Value: {} No values in 'instances' array")
 
@@ -174,11 +124,6 @@ def _fill(arrays: dict[str, np.ndarray], specs: Specs) -> dict[str, np.ndarray]:
     return {spec.name: missing_rows(spec, rows) for spec in absent}
 
 
-def missing_rows(spec: InputSpec, rows: int) -> np.ndarray:
-    """Returns an input in which every row is missing."""
-    return np.full((rows,) if spec.shape == (None,) else (rows, 1), spec.missing, spec.array_type)
-
-
 Fail = Callable[[str, int, str], InvalidRequestError]
 
 
@@ -187,8 +132,8 @@ def _decode(spec: InputSpec, values: Any, fail: Fail) -> np.ndarray:
     leaves, shape = (_one_per_row(values), (rows,)) if spec.is_raw_feature else _flatten(spec, values, fail)
     try:
         array = np.empty(len(leaves), spec.array_type)
-        array[:] = _convert(leaves, spec)
-    except _BadValueError as error:
+        array[:] = convert(leaves, spec)
+    except BadValueError as error:
         raise fail(spec.name, error.index * rows // max(len(leaves), 1), str(error)) from None
     array = array.reshape((rows, 1) if spec.shape == (None, 1) else shape)
     if not _fits(array.shape, spec.shape):
@@ -220,90 +165,6 @@ def _flatten(spec: InputSpec, values: Any, fail: Fail) -> tuple[list[Any], tuple
     return level, tuple(shape)
 
 
-def _convert(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
-    kind = "s" if spec.dtype == "string" else spec.array_type.kind
-    convert = {"f": _floats, "i": _integers, "u": _integers, "b": _booleans, "s": _strings}.get(kind)
-    if convert is None:
-        raise _BadValueError(0, f"Conversion of JSON values to type: {spec.dtype} is not supported")
-    return convert(leaves, spec)
-
-
-def _floats(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
-    types = _check_types(leaves, spec, (float, int))
-    if int in types:
-        exact = _EXACT.get(str(spec.array_type), 0)
-        _check(leaves, lambda value: type(value) is not int or abs(value) <= exact, _lossy(spec))
-    largest = float(np.finfo(spec.array_type).max)
-    if types & {float}:
-        _check(leaves, lambda value: value is None or abs(value) <= largest or not math.isfinite(value), _lossy(spec))
-    return _filled(leaves, types, spec)
-
-
-def _integers(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
-    types = _check_types(leaves, spec, (int,))
-    limits = np.iinfo(spec.array_type)
-    _check(leaves, lambda value: value is None or limits.min <= value <= limits.max, _type_error(spec))
-    return _filled(leaves, types, spec)
-
-
-def _booleans(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
-    _check_types(leaves, spec, (bool,))
-    return leaves
-
-
-def _strings(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
-    types = _check_types(leaves, spec, (str, dict))
-    return [
-        value if value is spec.missing else _bytes(value, index)
-        for index, value in enumerate(_filled(leaves, types, spec))
-    ]
-
-
-def _bytes(value: Any, index: int) -> bytes:
-    try:
-        if isinstance(value, str):
-            return value.encode()
-        if value.keys() == {_B64} and isinstance(value[_B64], str):
-            return base64.b64decode(value[_B64], validate=True)
-    except UnicodeEncodeError:
-        raise _BadValueError(index, "a string that is not valid Unicode") from None
-    except binascii.Error:
-        raise _BadValueError(index, "Unable to base64 decode") from None
-    raise _BadValueError(index, f"JSON Value: {_shown(value)} not formatted correctly for base64 data")
-
-
-def _check_types(leaves: list[Any], spec: InputSpec, allowed: tuple[type, ...]) -> set[type]:
-    if spec.missing is not None:
-        allowed = (*allowed, type(None))
-    types = set(map(type, leaves))
-    if not types <= set(allowed):
-        _check(leaves, lambda value: type(value) in allowed, _type_error(spec))
-    return types
-
-
-def _check(leaves: Iterable[Any], fits: Callable[[Any], bool], reason: Callable[[Any], str]) -> None:
-    for index, value in enumerate(leaves):
-        if not fits(value):
-            raise _BadValueError(index, reason(value))
-
-
-def _filled(leaves: list[Any], types: set[type], spec: InputSpec) -> list[Any]:
-    missing = spec.missing
-    return [missing if value is None else value for value in leaves] if type(None) in types else leaves
-
-
-def _type_error(spec: InputSpec) -> Callable[[Any], str]:
-    def reason(value: Any) -> str:
-        kind = str(value) if isinstance(value, bool) else _JSON_TYPES.get(type(value), "?")
-        return f"JSON Value: {_shown(value)} Type: {kind} is not of expected type: {spec.dtype}"
-
-    return reason
-
-
-def _lossy(spec: InputSpec) -> Callable[[Any], str]:
-    return lambda value: f"Cannot convert JSON value: {_shown(value)} to {spec.dtype} without loss of precision."
-
-
 def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> bool:
     if expected is None:
         return True
@@ -314,12 +175,7 @@ def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...] | None) -> bo
 
 def _is_object(value: Any) -> bool:
     """Whether it is an object of named inputs, not a binary value."""
-    return isinstance(value, dict) and not (value.keys() == {_B64} and isinstance(value[_B64], str))
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return isinstance(value, dict) and not (value.keys() == {B64} and isinstance(value[B64], str))
 
 
 def _to_json(name: str, array: np.ndarray) -> Any:
@@ -339,4 +195,4 @@ def _texts(value: Any, binary: bool) -> Any:
             return value.decode()
     except UnicodeDecodeError:
         pass  # JSON has no other way for bytes
-    return {_B64: base64.b64encode(value).decode()}
+    return {B64: base64.b64encode(value).decode()}

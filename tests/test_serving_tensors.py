@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from serving import tensors
 from serving.errors import InvalidRequestError
+from serving.values import InputSpec
 
 
 def spec(name, dtype, array_type, shape=(None,)):
-    return tensors.InputSpec(name, dtype, np.dtype(array_type), shape)
+    return InputSpec(name, dtype, np.dtype(array_type), shape)
 
 
 FLIGHT = {

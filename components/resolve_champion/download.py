@@ -14,8 +14,9 @@ def download(registry_uri: str, source: str, folder: Path) -> None:
     Raises:
         ConfigurationError: The server does not answer or has no such model.
     """
+    shutil.rmtree(folder)  # what a killed download left
     partial = folder / ".partial"
-    partial.mkdir(exist_ok=True)
+    partial.mkdir(parents=True)
     with registry_mlflow.reaching(registry_uri):
         downloaded = download_artifacts(artifact_uri=source, dst_path=str(partial), tracking_uri=registry_uri)
     # MLflow puts it into a folder named after the source's last part.

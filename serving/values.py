@@ -1,0 +1,160 @@
+"""JSON values to array values: TensorFlow Serving's mapping and messages, and what stands for a missing value.
+
+Source of the mapping: https://www.tensorflow.org/tfx/serving/api_rest, "JSON mapping".
+"""
+
+import base64
+import binascii
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+MISSING_INT = -(2**63)
+B64 = "b64"
+_JSON_TYPES = {dict: "Object", list: "Array", str: "String", int: "Number", float: "Number", type(None): "Null"}
+# Whole numbers up to here are exact in the type.
+_EXACT = {"float16": 2**11 - 1, "float32": 2**24 - 1, "float64": 2**53 - 1}
+_SHOWN = 80
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSpec:
+    """One input of a signature.
+
+    Attributes:
+        name: Its name in the signature.
+        dtype: TensorFlow's name of its type: "float", "int64", "string", …
+        array_type: The NumPy type; object for strings.
+        shape: Its dimensions, None where any size is taken; None for any number of dimensions.
+    """
+
+    name: str
+    dtype: str
+    array_type: np.dtype
+    shape: tuple[int | None, ...] | None
+
+    @property
+    def is_raw_feature(self) -> bool:
+        """Whether it takes one value per row."""
+        return self.shape in ((None,), (None, 1))
+
+    @property
+    def missing(self) -> Any:
+        """What stands for a missing value; None if nothing can."""
+        if not self.is_raw_feature:
+            return None
+        if self.array_type.kind == "f":
+            return math.nan
+        return {"string": b"", "int64": MISSING_INT}.get(self.dtype)
+
+
+class BadValueError(Exception):
+    """A value that does not fit; `index` is its place among all values of the input."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.index = index
+
+
+def missing_rows(spec: InputSpec, rows: int) -> np.ndarray:
+    """Returns an input in which every row is missing."""
+    return np.full((rows,) if spec.shape == (None,) else (rows, 1), spec.missing, spec.array_type)
+
+
+def convert(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
+    """Converts JSON values to what an array of the input's type takes; null becomes its missing value.
+
+    Raises:
+        BadValueError: The first value that does not fit.
+    """
+    kind = "s" if spec.dtype == "string" else spec.array_type.kind
+    converter = {"f": _floats, "i": _integers, "u": _integers, "b": _booleans, "s": _strings}.get(kind)
+    if converter is None:
+        raise BadValueError(0, f"Conversion of JSON values to type: {spec.dtype} is not supported")
+    return converter(leaves, spec)
+
+
+def _floats(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
+    types = _check_types(leaves, spec, (float, int))
+    if int in types:
+        exact = _EXACT.get(str(spec.array_type), 0)
+        _check(leaves, lambda value: type(value) is not int or abs(value) <= exact, _lossy(spec))
+    largest = float(np.finfo(spec.array_type).max)
+    if types & {float}:
+        _check(leaves, lambda value: value is None or abs(value) <= largest or not math.isfinite(value), _lossy(spec))
+    return _filled(leaves, types, spec)
+
+
+def _integers(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
+    types = _check_types(leaves, spec, (int,))
+    limits = np.iinfo(spec.array_type)
+    _check(leaves, lambda value: value is None or limits.min <= value <= limits.max, _type_error(spec))
+    return _filled(leaves, types, spec)
+
+
+def _booleans(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
+    _check_types(leaves, spec, (bool,))
+    return leaves
+
+
+def _strings(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
+    types = _check_types(leaves, spec, (str, dict))
+    return [
+        value if value is spec.missing else _bytes(value, index)
+        for index, value in enumerate(_filled(leaves, types, spec))
+    ]
+
+
+def _bytes(value: Any, index: int) -> bytes:
+    try:
+        if isinstance(value, str):
+            return value.encode()
+        if value.keys() == {B64} and isinstance(value[B64], str):
+            return base64.b64decode(value[B64], validate=True)
+    except UnicodeEncodeError:
+        raise BadValueError(index, "a string that is not valid Unicode") from None
+    except binascii.Error:
+        raise BadValueError(index, "Unable to base64 decode") from None
+    raise BadValueError(index, f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+
+
+def _check_types(leaves: list[Any], spec: InputSpec, allowed: tuple[type, ...]) -> set[type]:
+    if spec.missing is not None:
+        allowed = (*allowed, type(None))
+    types = set(map(type, leaves))
+    if not types <= set(allowed):
+        _check(leaves, lambda value: type(value) in allowed, _type_error(spec))
+    return types
+
+
+def _check(leaves: Iterable[Any], fits: Callable[[Any], bool], reason: Callable[[Any], str]) -> None:
+    for index, value in enumerate(leaves):
+        if not fits(value):
+            raise BadValueError(index, reason(value))
+
+
+def _filled(leaves: list[Any], types: set[type], spec: InputSpec) -> list[Any]:
+    missing = spec.missing
+    return [missing if value is None else value for value in leaves] if type(None) in types else leaves
+
+
+def _type_error(spec: InputSpec) -> Callable[[Any], str]:
+    def reason(value: Any) -> str:
+        kind = str(value) if isinstance(value, bool) else _JSON_TYPES.get(type(value), "?")
+        return f"JSON Value: {shown(value)} Type: {kind} is not of expected type: {spec.dtype}"
+
+    return reason
+
+
+def _lossy(spec: InputSpec) -> Callable[[Any], str]:
+    return lambda value: f"Cannot convert JSON value: {shown(value)} to {spec.dtype} without loss of precision."
+
+
+def shown(value: Any) -> str:
+    """Returns a value as JSON for a message, cut where it is long."""
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

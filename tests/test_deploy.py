@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from release_artifacts import make_run
 
 from components import artifacts
 from components.deploy import work
 from components.errors import ConfigurationError, ModelNotBlessedError
+from release_artifacts import make_run
 
 
 def deploy(run, root, version="1", name="flights", keep=3):

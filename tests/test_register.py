@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from release_artifacts import make_run
 
 from components import artifacts, blessing, registry, registry_mlflow
 from components.errors import ConfigurationError, ModelNotBlessedError
 from components.register import work
+from release_artifacts import make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
 

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from release_artifacts import make_run
 
 from components import artifacts, registry
 from components.errors import ConfigurationError, DataError
 from components.register import work as register_work
 from components.resolve_champion import work
+from release_artifacts import make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from saved_models import save
 
 from components import folders
+from saved_models import save
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60

@@ -51,6 +51,6 @@ def make_run(root: Path, content: str, blessed: bool = True) -> Run:
         split_by={"method": "time"},
     )
     artifacts.write_manifest(run.examples, manifest)
-    summary = {"metrics": {"overall": {"auc": 0.7, "rows": 100, "interval": {"low": 0.68}, "note": "text"}}}
+    summary = {"metrics": {"challenger": {"auc": 0.7, "rows": 100, "interval": {"low": 0.68}, "note": "text"}}}
     artifacts.write_json(Path(run.evaluation) / artifacts.SUMMARY, summary)
     return run

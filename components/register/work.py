@@ -97,12 +97,10 @@ def describe(candidate: Candidate, verdict: blessing.Blessing, model_name: str) 
 def overall_metrics(summary: Path) -> dict[str, float]:
     """Returns the finite numbers of an evaluation's metrics over all rows, by dotted name.
 
-    They stand under "overall" of "metrics", or directly under "metrics"; a summary without them gives none.
+    They stand under "challenger" of "metrics", as evaluate writes them; a summary without them gives none.
     """
     metrics = artifacts.read_json(summary).get("metrics", {}) if summary.is_file() else {}
-    if isinstance(metrics, dict):
-        metrics = metrics.get("overall", metrics)
-    return dict(_numbers(metrics, ""))
+    return dict(_numbers(metrics.get("challenger", {}), ""))
 
 
 def flatten(lineage: dict[str, Any]) -> dict[str, str]:

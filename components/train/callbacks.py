@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
+import keras
 
 from components import log
 from components.errors import TrainingError
 
 
-class History(tf.keras.callbacks.Callback):
+class History(keras.callbacks.Callback):
     """Keeps the loss and metrics of every epoch, and says them.
 
     Attributes:
@@ -45,7 +45,7 @@ class History(tf.keras.callbacks.Callback):
         log.progress(f"epoch {epoch + 1}{of}: {said}; {speed:,.0f} rows/s")
 
 
-class StopOnNonFiniteLoss(tf.keras.callbacks.Callback):
+class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Stops training at the first step whose loss is NaN or infinite.
 
     Args:

@@ -8,6 +8,7 @@ import json
 import tempfile
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from components import log
@@ -16,7 +17,7 @@ from components.train.callbacks import History
 DONE = "done.json"
 
 
-class Resume(tf.keras.callbacks.BackupAndRestore):
+class Resume(keras.callbacks.BackupAndRestore):
     """Keras's BackupAndRestore over a local folder, each epoch published whole to a lasting one.
 
     Args:

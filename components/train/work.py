@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from components import artifacts, batches, log, user_code
@@ -65,6 +66,7 @@ def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
         DataError: The train split is empty or its label has one value.
         TrainingError: The loss is not finite, or no SavedModel that loads was left.
     """
+    request = dataclasses.replace(request, hyperparameters=_whole_numbers(request.hyperparameters))
     manifest = artifacts.read_manifest(request.examples_path)
     if not manifest.split(artifacts.TRAIN).rows:
         raise DataError("the train split has no rows\nexpected: rows to train on\nmend: widen the window")
@@ -86,11 +88,20 @@ def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
     return _summarise(manifest.split(artifacts.TRAIN).rows, history, run_path)
 
 
+def _whole_numbers(value: Any) -> Any:
+    """Undoes what KFP does to numbers in a dict: it carries them as doubles, and `epochs: 3` arrives as 3.0."""
+    if isinstance(value, dict):
+        return {key: _whole_numbers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _callbacks(reader: Reader, history: History, run_path: str) -> list[Any]:
     return [
         history,
         StopOnNonFiniteLoss(lambda: diagnosis.non_finite_features(reader)),
-        tf.keras.callbacks.TensorBoard(run_path, write_graph=False),
+        keras.callbacks.TensorBoard(run_path, write_graph=False),
     ]
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -50,36 +51,37 @@ def run_fn(fn_args: Any) -> None:
     the train split is held out instead; whole days, because flights of one day share its weather.
     """
     parameters = Hyperparameters.of(fn_args.hyperparameters)
-    tf.keras.utils.set_random_seed(parameters.seed)
+    keras.utils.set_random_seed(parameters.seed)
     output = tft.TFTransformOutput(fn_args.transform_graph_path)
     train = _rows(fn_args, parameters, lambda day: day % 10 != 0)
     held_out = _rows(fn_args, parameters, lambda day: day % 10 == 0).rebatch(HELD_OUT_BATCH)
     if parameters.shuffle_labels:
         train = train.map(lambda features, label: (features, tf.random.shuffle(label, seed=parameters.seed)))
     model = build(output, parameters)
-    schedule = tf.keras.optimizers.schedules.CosineDecay(
+    schedule = keras.optimizers.schedules.CosineDecay(
         parameters.learning_rate, parameters.epochs * int(train.cardinality())
     )
     # XLA would compile once a batch size, and the held-out days make every batch another size.
-    model.compile(tf.keras.optimizers.Adam(schedule), "binary_crossentropy", metrics=["AUC"], jit_compile=False)
-    stop = tf.keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
+    model.compile(keras.optimizers.Adam(schedule), "binary_crossentropy", metrics=["AUC"], jit_compile=False)
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
     model.fit(
         train,
         validation_data=held_out.take(HELD_OUT_BATCHES).cache(),
         epochs=parameters.epochs,
         callbacks=[stop, *fn_args.callbacks],
+        shuffle=False,  # the dataset is
         verbose=0,
     )
     save(model, output, batches.read_schema(fn_args.schema_path), fn_args.serving_model_dir)
 
 
-def build(output: tft.TFTransformOutput, parameters: Hyperparameters) -> tf.keras.Model:
+def build(output: tft.TFTransformOutput, parameters: Hyperparameters) -> keras.Model:
     """Builds the model on transformed features.
 
     Deep: embedded categories, standardised numbers and embedded buckets of them, through hidden layers. Wide: one
     weight a bucket, so that what a single number says needs no hidden layer.
     """
-    layers = tf.keras.layers
+    layers = keras.layers
     sizes = {name: output.vocabulary_size_by_name(name) + 1 for name in CATEGORIES} | {"day_of_week": 8}
     categories = {name: layers.Input((), name=name, dtype="int64") for name in sizes}
     numbers = layers.Input((len(NUMBERS),), name="numbers")
@@ -93,13 +95,13 @@ def build(output: tft.TFTransformOutput, parameters: Hyperparameters) -> tf.kera
         deep = layers.Dropout(0.2)(layers.Dense(width, activation="relu")(deep))
     wide = layers.Flatten()(layers.Embedding(table, 1, embeddings_initializer="zeros")(rows))
     probability = layers.Dense(1, activation="sigmoid", name="probability")(layers.Concatenate()([deep, wide]))
-    return tf.keras.Model({**categories, "numbers": numbers, "buckets": buckets}, probability)
+    return keras.Model({**categories, "numbers": numbers, "buckets": buckets}, probability)
 
 
 class Served(tf.Module):
     """Transform graph and model in one, asked with raw columns as they are known before departure."""
 
-    def __init__(self, model: tf.keras.Model, output: tft.TFTransformOutput, specs: dict[str, Any]) -> None:
+    def __init__(self, model: keras.Model, output: tft.TFTransformOutput, specs: dict[str, Any]) -> None:
         super().__init__()
         self.model, self.transform, self.specs = model, TransformGraph(output), specs
 
@@ -118,7 +120,7 @@ class Served(tf.Module):
         return {"probability": self.model(inputs, training=False)}
 
 
-def save(model: tf.keras.Model, output: tft.TFTransformOutput, schema: Any, path: str) -> None:
+def save(model: keras.Model, output: tft.TFTransformOutput, schema: Any, path: str) -> None:
     """Saves the model with the signatures `serving_default` (raw columns) and `serving_examples` (tf.Examples)."""
     known = batches.feature_specs(schema, environment="SERVING")
     specs = {name: known[name] for name in SERVED}

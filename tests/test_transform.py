@@ -1,0 +1,149 @@
+"""The transform component: real TFT over real Parquet, and what it says to a user's mistakes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+
+import small_examples
+from components import artifacts, batches
+from components.errors import ConfigurationError, DataError
+from components.transform import work
+from components.transform_graph import TransformGraph
+
+ROWS = 2_000
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return small_examples.prepare(tmp_path_factory.mktemp("transform"), ROWS)
+
+
+def request_for(tmp_path, source, rows=20):
+    examples = small_examples.write(tmp_path / "examples", small_examples.table(rows))
+    schema = small_examples.write_text(tmp_path / "schema.pbtxt", small_examples.SCHEMA)
+    return work.Request(examples, schema, small_examples.write_text(tmp_path / "features.py", source))
+
+
+def apply(graph_path, schema_path, table):
+    specs = batches.feature_specs(batches.read_schema(schema_path))
+    batch = table.combine_chunks().to_batches()[0]
+    arrays = batches.to_arrays(batch, {name: spec.dtype for name, spec in specs.items()})
+    graph = TransformGraph(tft.TFTransformOutput(graph_path))
+    return graph(batches.to_features({name: tf.constant(values) for name, values in arrays.items()}, specs))
+
+
+def test_tft_opens_what_is_written(prepared):
+    output = tft.TFTransformOutput(prepared[2])
+    assert set(output.transformed_feature_spec()) == {"size_xf", "weight_xf", "colour_xf", "label"}
+    assert sorted(output.vocabulary_by_name(next(iter(Path(prepared[2]).glob("transform_fn/assets/*"))).name)) == [
+        b"blue",
+        b"green",
+        b"red",
+    ]
+
+
+def test_raw_metadata_is_the_whole_schema_with_optional_features_sparse(prepared):
+    spec = tft.TFTransformOutput(prepared[2]).raw_feature_spec()
+    assert isinstance(spec["weight"], tf.io.VarLenFeature)
+    assert isinstance(spec["size"], tf.io.FixedLenFeature)
+    assert list(spec["size"].shape) == [1]
+    assert "id" in spec
+
+
+def test_analysis_is_over_the_train_split_alone(prepared):
+    train = small_examples.table(ROWS)
+    scored = apply(prepared[2], prepared[1], train)["size_xf"].numpy()
+    size = train["size"].to_numpy()
+    np.testing.assert_allclose(scored, (size - size.mean()) / size.std(), atol=1e-4)
+
+
+def test_keras_layer_of_tft_gives_the_same(prepared):
+    table = small_examples.table(50, seed=3)
+    specs = batches.feature_specs(batches.read_schema(prepared[1]))
+    examples = batches.to_examples(table.combine_chunks().to_batches()[0])
+    layer = tft.TFTransformOutput(prepared[2]).transform_features_layer()
+    expected = layer(tf.io.parse_example(examples, specs))
+    for name, values in apply(prepared[2], prepared[1], table).items():
+        np.testing.assert_array_equal(values.numpy(), expected[name].numpy(), err_msg=name)
+
+
+def test_summary_names_columns_read_and_features_made(prepared):
+    summary = json.loads((Path(prepared[2]) / "summary.json").read_text())
+    assert summary["rows"] == ROWS
+    assert summary["columns"] == ["colour", "label", "size", "weight"]
+    assert summary["features"]["size_xf"] == {"dtype": "float32", "shape": []}
+
+
+def test_analysis_again_gives_the_same_metadata(prepared, tmp_path):
+    request = work.Request(prepared[0], prepared[1], str(Path(prepared[1]).parent / "small_features.py"))
+    first, second = (work.analyze(request, str(tmp_path / name)) for name in ("a", "b"))
+    assert first == second == {"rows": ROWS, "columns": 4, "features": 4}
+    assert json.dumps(first)
+
+
+def test_beam_arguments_choose_the_runner(tmp_path, prepared):
+    module = str(Path(prepared[1]).parent / "small_features.py")
+    request = work.Request(prepared[0], prepared[1], module, ["--runner=BundleBasedDirectRunner"])
+    assert work.analyze(request, str(tmp_path / "graph"))["features"] == 4
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        pytest.param("return {'x': inputs['lenght']}", "lenght", id="column not in the schema"),
+        pytest.param("return {}", "yields no features", id="no features"),
+        pytest.param("return None", "yields no features", id="nothing returned"),
+        pytest.param("return {'x': inputs['size'] + inputs['colour']}", "line 3", id="operation that cannot be"),
+        pytest.param("raise ValueError('not today')", "not today", id="exception"),
+        pytest.param("return {'x': tf.constant([1.0])}", "depend on no column", id="no column used"),
+    ],
+)
+def test_a_mistake_in_preprocessing_fn_is_named(tmp_path, body, said):
+    request = request_for(tmp_path, f"import tensorflow as tf\ndef preprocessing_fn(inputs):\n    {body}\n")
+    with pytest.raises(ConfigurationError) as caught:
+        work.analyze(request, str(tmp_path / "graph"))
+    message = str(caught.value)
+    assert said in message
+    assert "preprocessing_fn" in message.splitlines()[0]
+    assert "expected:" in message
+
+
+def test_a_module_without_preprocessing_fn_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="has no function preprocessing_fn"):
+        work.analyze(request_for(tmp_path, "x = 1\n"), str(tmp_path / "graph"))
+
+
+def test_zero_train_rows_are_refused(tmp_path):
+    with pytest.raises(DataError, match="no rows"):
+        work.analyze(request_for(tmp_path, small_examples.PREPROCESSING, rows=0), str(tmp_path / "graph"))
+
+
+def test_schema_that_is_none_is_refused(tmp_path):
+    request = request_for(tmp_path, small_examples.PREPROCESSING)
+    Path(request.schema_file).write_text("no schema")
+    with pytest.raises(ConfigurationError, match="cannot be read as a schema"):
+        work.analyze(request, str(tmp_path / "graph"))
+
+
+def test_not_materialised_is_an_empty_dataset(prepared, tmp_path):
+    request = work.Request(prepared[0], prepared[1], "")
+    work.write_examples(request, prepared[2], str(tmp_path / "out"), materialize=False)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [work.NOT_MATERIALIZED]
+
+
+def test_materialised_rows_are_those_of_the_graph(prepared, tmp_path):
+    out = str(tmp_path / "out")
+    work.write_examples(work.Request(prepared[0], prepared[1], ""), prepared[2], out, materialize=True)
+    manifest = artifacts.read_manifest(out)
+    assert {split.name: split.rows for split in manifest.splits} == {"train": ROWS, "eval": 100}
+    assert manifest.columns == {"colour_xf": "int", "label": "int", "size_xf": "float", "weight_xf": "float"}
+    for split, rows in (("train", small_examples.table(ROWS)), ("eval", small_examples.table(100, seed=9))):
+        written = pyarrow.parquet.ParquetDataset(artifacts.split_files(out, split)).read()
+        for name, values in apply(prepared[2], prepared[1], rows).items():
+            got = np.concatenate(written[name].to_pylist())
+            np.testing.assert_allclose(got, values.numpy(), err_msg=f"{split} {name}")

@@ -29,14 +29,12 @@ def main() -> None:
     for task in first["record"]["tasks"]:
         print(f"{task['name']:<18}{task['seconds']:>8.1f}{first['peaks'].get(task['name'], 0) / 2**20:>10.0f}")
     print(f"{'whole command':<18}{first['wall']:>8.1f}{max(first['peaks'].values()) / 2**20:>10.0f}")
-    print(f"{'  cpu':<18}{first['cpu']:>8.1f}")
     print(f"{'unchanged rerun':<18}{again['wall']:>8.1f}{max(again['peaks'].values()) / 2**20:>10.0f}")
 
 
 def measure(home: Path, window_end: str) -> dict:
     """Runs once; returns the record, wall and CPU seconds, and peak bytes (PSS of the tree) by step."""
     command = [sys.executable, "-m", "ct", "run", "flights", "--json", "--window-end", window_end]
-    before = os.times()
     started = time.monotonic()
     process = subprocess.Popen(
         command, env={**os.environ, "CT_HOME": str(home)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -46,11 +44,8 @@ def measure(home: Path, window_end: str) -> dict:
     watcher.start()
     out, _ = process.communicate()
     wall = time.monotonic() - started
-    after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
     if process.returncode:
         raise SystemExit(f"the run failed: {out[-2000:]}")
-    return {"record": json.loads(out), "wall": wall, "cpu": cpu, "peaks": peaks}
 
 
 def watch(process: subprocess.Popen, home: Path, peaks: dict[str, int]) -> None:

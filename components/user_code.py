@@ -57,15 +57,6 @@ def read_text(reference: str, what: str) -> str:
     return path.read_text()
 
 
-def with_integers(values: Any) -> Any:
-    """Makes whole floats integers again, at any depth: KFP passes dicts as protobuf Structs, of doubles."""
-    if isinstance(values, dict):
-        return {name: with_integers(value) for name, value in values.items()}
-    if isinstance(values, list):
-        return [with_integers(value) for value in values]
-    return int(values) if isinstance(values, float) and values.is_integer() else values
-
-
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ConfigurationError(f"no module file at {path}\nexpected: a Python file, or an import path without .py")

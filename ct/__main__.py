@@ -124,10 +124,11 @@ def runs(home: Home = None, as_json: Json = False) -> None:
         return
     table = Table(box=None, padding=(0, 1))
     for heading in ("run", "pipeline", "window end", "state", "blessed", "seconds", "cause"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading == "run", min_width=20 if heading == "run" else None, overflow="fold")
     for item in found:
         table.add_row(*_row(item))
-    Console(highlight=False).print(table if found else "no runs yet: start one with `ct run flights`")
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console.print(table if found else "no runs yet: start one with `ct run flights`")
 
 
 @app.command()

@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from ct_command import run
 
 from ct.environments import DATA
+from ct_command import run
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from ct_command import COMMAND, SMALL, ct, run
 
 from ct.environments import ROOT
+from ct_command import COMMAND, SMALL, ct, run
 
 pytestmark = pytest.mark.slow
 

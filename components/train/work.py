@@ -107,7 +107,6 @@ def _callbacks(reader: Reader, history: History, run_path: str) -> list[Any]:
 
 def _fn_args(request: Request, outputs: _Outputs, reader: Reader, callbacks: list[Any]) -> FnArgs:
     base_model = Path(request.base_model_path) / artifacts.SERVING_MODEL
-    hyperparameters = user_code.with_integers(request.hyperparameters)
     return FnArgs(
         working_dir=outputs.working_dir,
         train_files=artifacts.split_files(request.examples_path, artifacts.TRAIN),
@@ -121,8 +120,8 @@ def _fn_args(request: Request, outputs: _Outputs, reader: Reader, callbacks: lis
         eval_model_dir=str(Path(outputs.working_dir) / "Format-TFMA"),
         model_run_dir=outputs.run_path,
         base_model=str(base_model) if base_model.is_dir() else None,
-        hyperparameters=hyperparameters,
-        custom_config=dict(hyperparameters),
+        hyperparameters=dict(request.hyperparameters),
+        custom_config=dict(request.hyperparameters),
         callbacks=callbacks,
     )
 

@@ -15,7 +15,7 @@ from components.transform_graph import TransformGraph
 from pipelines.flights.features import BUCKETS, CATEGORIES, LABEL, NUMBERS, SERVED
 
 # At most this many held-out rows are kept in memory to know when to stop.
-HELD_OUT_BATCH, HELD_OUT_BATCHES = 8192, 16
+HELD_OUT_ROWS = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ def run_fn(fn_args: Any) -> None:
     keras.utils.set_random_seed(parameters.seed)
     output = tft.TFTransformOutput(fn_args.transform_graph_path)
     train = _rows(fn_args, parameters, lambda day: day % 10 != 0)
-    held_out = _rows(fn_args, parameters, lambda day: day % 10 == 0).rebatch(HELD_OUT_BATCH)
+    held_out = next(iter(_rows(fn_args, parameters, lambda day: day % 10 == 0).rebatch(HELD_OUT_ROWS)), None)
     if parameters.shuffle_labels:
         train = train.map(lambda features, label: (features, tf.random.shuffle(label, seed=parameters.seed)))
     model = build(output, parameters)
@@ -63,10 +63,13 @@ def run_fn(fn_args: Any) -> None:
     )
     # XLA would compile once a batch size, and the held-out days make every batch another size.
     model.compile(keras.optimizers.Adam(schedule), "binary_crossentropy", metrics=["AUC"], jit_compile=False)
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
+    # A window of a few days may hold out none.
+    watched = "loss" if held_out is None else "val_loss"
+    stop = keras.callbacks.EarlyStopping(watched, mode="min", patience=2, restore_best_weights=True)
     model.fit(
         train,
-        validation_data=held_out.take(HELD_OUT_BATCHES).cache(),
+        validation_data=held_out,
+        validation_batch_size=8192,
         epochs=parameters.epochs,
         callbacks=[stop, *fn_args.callbacks],
         shuffle=False,  # the dataset is

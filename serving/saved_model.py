@@ -46,8 +46,10 @@ class SavedModel:
         return _json({"outputs": tensors.encode_columns(outputs)})
 
     def warm_up(self) -> None:
-        """Runs every signature once on made-up rows, so that the first real request is not slow."""
+        """Runs every signature that takes columns once on made-up rows, so that the first real request is not slow."""
         for name, specs in self._specs.items():
+            if [spec.dtype for spec in specs.values()] == ["string"]:
+                continue  # most likely serialized tf.Examples, which cannot be made up
             for rows in _WARM_UP_ROWS:
                 self._run(name, {spec.name: _made_up(spec, rows) for spec in specs.values()})
 

@@ -170,7 +170,7 @@ class Versions:
         try:
             model.warm_up()
         except Exception as error:  # made-up rows may be refused where real ones are not
-            _log.warning("%s v%d: warm-up failed: %s", name, number, error)
+            _log.warning("%s v%d: warm-up failed: %s", name, number, str(error).partition("\n")[0])
         version.model = model
         _log.info("%s v%d loaded in %.1f s", name, number, time.monotonic() - started)
         return version

@@ -48,6 +48,7 @@ def test_the_first_run_ends_with_a_blessed_served_model_and_a_report(home, first
     folder = home / "runs" / first.record["id"]
     page = (folder / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "could not be drawn" not in page
     assert json.loads((folder / "report.json").read_text())
     assert "BLESSED: version 1 is the champion" in first.err
 

@@ -18,7 +18,10 @@ from ct_command import COMMAND, SMALL, ct, run
 
 pytestmark = pytest.mark.slow
 
-STEPS = ("ingest", "statistics", "transform", "train", "evaluate", "register", "deploy")
+STEPS = (
+    "ingest", "statistics", "schema", "validate-data", "transform", "resolve-champion", "train", "evaluate", "register",
+    "deploy",
+)  # fmt: skip
 NEVER_CACHED = {"resolve-champion", "register", "deploy"}
 FLIGHT = {
     "carrier": "B6", "origin": "JFK", "dest": "BOS", "day_of_week": 4,

@@ -1,9 +1,7 @@
 """Compiles a pipeline to a KFP v2 package: pure, offline, the same bytes for the same sources."""
 
-import contextlib
 import copy
 import importlib
-import os
 import re
 import tempfile
 import warnings
@@ -15,6 +13,7 @@ import yaml
 from kfp import compiler
 from kfp.dsl import base_component
 
+from components import artifacts
 from ct.errors import PackageError, UsageError
 
 Package = dict[str, Any]  # the pipeline document of a package, as parsed YAML
@@ -85,14 +84,7 @@ def dump(package: Package) -> str:
 
 def write_package(package: Package, path: Path) -> None:
     """Writes a package under a temporary name and renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(dump(package))
-        partial.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            partial.unlink()
+    artifacts.write_text(path, dump(package))
 
 
 def load_package(path: Path) -> Package:

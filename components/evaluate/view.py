@@ -104,9 +104,5 @@ def _curves(curves: dict[str, Any], roles: dict[str, str]) -> list[html.Html]:
     ]
 
 
-def _bins(of: list[dict[str, float]]) -> list[tuple[float, float]]:
-    return [(bin_["prediction"], bin_["positive_rate"]) for bin_ in of]
-
-
 def _points(of: dict[str, list[float]], x: str, y: str) -> list[tuple[float, float]]:
     return list(zip(of[x], of[y], strict=True))

@@ -23,8 +23,8 @@ serve: setup ## serve the deployed model over TF Serving's REST API
 	@$(AUTHOR)/ct serve
 
 test: setup-dev ## run every test, in both environments
-	$(AUTHOR)/python -m pytest -q
-	$(COMPONENTS)/python -m pytest -q
+	$(AUTHOR)/python -m pytest -q -n auto --dist loadfile
+	$(COMPONENTS)/python -m pytest -q -n auto --dist loadfile
 
 check: setup-dev ## lint, types and import rules
 	$(AUTHOR)/ruff check .

@@ -7,7 +7,9 @@ Examples (a `Dataset`):
     quarantine.jsonl                                  rows that could not be read, if any
 
 Statistics: `Split-<name>/FeatureStats.pb`; schema: `schema.pbtxt`; anomalies: `Split-<name>/SchemaDiff.pb`;
-transform graph: TFT's `transform_fn/` and `transformed_metadata/`; model: a SavedModel under `Format-Serving/`.
+transform graph: TFT's `transform_fn/` and `transformed_metadata/`; model: a SavedModel under `Format-Serving/`,
+and under `Training/` the `schema.pbtxt` and `manifest.json` it was trained by. A registered model also has
+`Registered/`: the statistics artifact of its training data and its evaluation's `summary.json`.
 A machine-readable account of a step stands beside its data as `summary.json`; reports read nothing else.
 """
 
@@ -25,6 +27,9 @@ MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 SCHEMA = "schema.pbtxt"
 SERVING_MODEL = "Format-Serving"
+# What a model artifact says of its training, and what the registry keeps beside a registered one.
+TRAINING, REGISTERED = "Training", "Registered"
+STATISTICS_FILE = "FeatureStats.pb"
 TRAIN, EVAL = "train", "eval"
 # Rows handled at a time: memory is bounded by this, whatever the number of rows.
 BATCH_ROWS = 50_000
@@ -125,11 +130,13 @@ def read_json(path: str | Path) -> Any:
     return json.loads(Path(path).read_text())
 
 
-def tree_fingerprint(root: str | Path) -> str:
-    """Returns a SHA-256 over the names and contents of all files below a folder."""
+def tree_fingerprint(root: str | Path, leave_out: str = "") -> str:
+    """Returns a SHA-256 over the names and contents of all files below a folder, without one of its subfolders."""
     digest = hashlib.sha256()
     root = Path(root)
     for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        if leave_out and path.relative_to(root).parts[0] == leave_out:
+            continue
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

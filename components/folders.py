@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from components.errors import ConfigurationError
@@ -12,16 +12,20 @@ from components.errors import ConfigurationError
 PARTIAL = ".partial"
 
 
-def publish(source: Path, destination: Path) -> None:
+def publish(source: Path, destination: Path, added: Mapping[str, Path] | None = None) -> None:
     """Copies a folder beside its destination under a hidden name, flushes it to disk and renames it.
 
-    The destination must not exist. A killed copy leaves only a hidden folder, which `sweep` removes.
+    The destination must not exist. Files of `added` (path below the destination to file) are copied into it.
+    A killed copy leaves only a hidden folder, which `sweep` removes.
     """
     partial = destination.with_name(f".{destination.name}.{os.getpid()}{PARTIAL}")
     shutil.rmtree(partial, ignore_errors=True)
     destination.parent.mkdir(parents=True, exist_ok=True)
     try:
         shutil.copytree(source, partial)
+        for name, path in (added or {}).items():
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, partial / name)
         _flush(partial)
         partial.rename(destination)
     finally:

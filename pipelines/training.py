@@ -91,7 +91,7 @@ def training(
     # evaluate's only parameter, so that kfp.local resolves it: of several it finds none and skips the branch.
     with dsl.If(verdict.outputs["Output"] == True, name="blessed"):  # noqa: E712 - kfp builds a condition from it
         registered = register(
-            examples=data.outputs["examples"],
+            statistics=stats.outputs["statistics"],
             model=trained.outputs["model"],
             blessing=verdict.outputs["blessing"],
             evaluation=verdict.outputs["evaluation"],

@@ -26,12 +26,16 @@ class Run:
         return str(self.root / "examples")
 
     @property
+    def statistics(self) -> str:
+        return str(self.root / "statistics")
+
+    @property
     def evaluation(self) -> str:
         return str(self.root / "evaluation")
 
     def candidate(self, training_key: str = "key") -> Candidate:
         lineage = {"commit": "abc123", "image": "components@sha256:1", "parameters": {"epochs": 3}}
-        return Candidate(self.model, self.blessing, self.examples, self.evaluation, training_key, lineage)
+        return Candidate(self.model, self.blessing, self.statistics, self.evaluation, training_key, lineage)
 
 
 def make_run(root: Path, content: str, blessed: bool = True) -> Run:
@@ -40,8 +44,6 @@ def make_run(root: Path, content: str, blessed: bool = True) -> Run:
     saved_model = Path(run.model) / artifacts.SERVING_MODEL
     artifacts.write_text(saved_model / "saved_model.pb", f"graph {content}")
     artifacts.write_text(saved_model / "variables" / "variables.index", f"weights {content}")
-    checks = [blessing.Check("auc", blessed, "auc 0.70 against 0.65")]
-    blessing.write(run.blessing, blessing.decide(run.model, checks))
     manifest = artifacts.Manifest(
         splits=[artifacts.Split("train", 300, []), artifacts.Split("eval", 100, [])],
         columns={"hour": "int"},
@@ -51,6 +53,12 @@ def make_run(root: Path, content: str, blessed: bool = True) -> Run:
         split_by={"method": "time"},
     )
     artifacts.write_manifest(run.examples, manifest)
+    artifacts.write_manifest(Path(run.model) / artifacts.TRAINING, manifest)
+    checks = [blessing.Check("auc", blessed, "auc 0.70 against 0.65")]
+    blessing.write(run.blessing, blessing.decide(run.model, checks))
+    for split in manifest.splits:
+        path = artifacts.split_path(run.statistics, split.name) / artifacts.STATISTICS_FILE
+        artifacts.write_text(path, f"statistics of {split.name}")
     summary = {"metrics": {"challenger": {"auc": 0.7, "rows": 100, "interval": {"low": 0.68}, "note": "text"}}}
     artifacts.write_json(Path(run.evaluation) / artifacts.SUMMARY, summary)
     return run

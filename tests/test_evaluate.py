@@ -17,6 +17,7 @@ import tensorflow_model_analysis as tfma
 from components import artifacts, blessing
 from components.errors import ConfigurationError, DataError
 from components.evaluate import work
+from components.evaluate.model import Model
 
 EVAL_ROWS = 4_000
 FLIGHTS_CONFIG = Path(__file__).parents[1] / "pipelines" / "flights" / "eval_config.pbtxt"
@@ -409,12 +410,12 @@ def test_model_that_is_not_there_is_an_error(judge, models, tmp_path):
     (broken / "saved_model.pb").write_bytes(b"not a model")
     for path, message in [(tmp_path / "none", "no SavedModel in"), (tmp_path / "broken", "cannot be read")]:
         with pytest.raises(ConfigurationError, match=message):
-            work.model.Model(str(path), "the model", work.Signature("serving_default", ""), ["x"])
+            Model(str(path), "the model", work.Signature("serving_default", ""), ["x"])
 
 
 def test_model_that_needs_a_column_the_examples_lack_is_an_error(models):
     with pytest.raises(ConfigurationError, match=r"needs the columns \['origin'\]"):
-        work.model.Model(models("good"), "the model", work.Signature("serving_default", ""), ["x", "z"])
+        Model(models("good"), "the model", work.Signature("serving_default", ""), ["x", "z"])
 
 
 # What is left behind

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components import artifacts, blessing, registry, registry_mlflow
-from components.errors import ConfigurationError, ModelNotBlessedError
+from components.errors import ConfigurationError, DataError, ModelNotBlessedError
 from components.register import work
 from release_artifacts import make_run
 
@@ -49,7 +49,28 @@ def test_registers_a_blessed_model_as_champion(uri, tmp_path):
 
     version = champion(uri)
     assert version.number == "1"
-    assert artifacts.tree_fingerprint(version.source) == artifacts.tree_fingerprint(run.model)
+    assert artifacts.tree_fingerprint(version.source, leave_out=artifacts.REGISTERED) == artifacts.tree_fingerprint(
+        run.model
+    )
+
+
+def test_keeps_the_training_statistics_and_the_evaluation_with_the_version(uri, tmp_path):
+    run = make_run(tmp_path / "run", "one")
+
+    work.register(run.candidate(), uri, "flights")
+
+    kept = Path(champion(uri).source) / artifacts.REGISTERED
+    assert (kept / "statistics" / "Split-train" / artifacts.STATISTICS_FILE).read_text() == "statistics of train"
+    assert artifacts.read_json(kept / "evaluation" / artifacts.SUMMARY)["metrics"]["challenger"]["auc"] == 0.7
+
+
+def test_training_statistics_that_are_missing_stop_it(uri, tmp_path):
+    run = make_run(tmp_path / "run", "one")
+    shutil.rmtree(run.statistics)
+
+    with pytest.raises(DataError, match=r"FeatureStats\.pb is not there"):
+        work.register(run.candidate(), uri, "flights")
+    assert champion(uri) is None
 
 
 def test_records_lineage_metrics_and_parameters(uri, tmp_path):
@@ -58,7 +79,7 @@ def test_records_lineage_metrics_and_parameters(uri, tmp_path):
     version = client(uri).get_model_version("flights", "1")
     assert version.tags == {
         "training_key": "the key",
-        "model_fingerprint": artifacts.tree_fingerprint(version.source),
+        "model_fingerprint": artifacts.tree_fingerprint(version.source, leave_out=artifacts.REGISTERED),
         "data_fingerprint": "rows of one",
         "window": "2013-01-01/2013-06-01",
         "previous_champion": "",
@@ -196,7 +217,7 @@ def test_a_repeated_registration_does_not_import_mlflow(uri, tmp_path):
     work.register(run.candidate(), uri, "flights")
     script = (
         "import sys; from components.register import work;"
-        f"print(work.register(work.Candidate({run.model!r}, {run.blessing!r}, {run.examples!r}, {run.evaluation!r},"
+        f"print(work.register(work.Candidate({run.model!r}, {run.blessing!r}, {run.statistics!r}, {run.evaluation!r},"
         f" 'key', {{}}), {uri!r}, 'flights').version); print([m for m in ('mlflow', 'pandas') if m in sys.modules])"
     )
 
@@ -254,7 +275,9 @@ def test_killed_at_any_point_it_leaves_no_version_or_a_whole_one(tmp_path):
         assert os.WTERMSIG(status) == signal.SIGKILL, f"{function} was never reached ({event})"
         version = registry.open_reader(uri).version("flights", "1")
         if version is not None:
-            assert artifacts.tree_fingerprint(version.source) == artifacts.tree_fingerprint(run.model)
+            assert artifacts.tree_fingerprint(
+                version.source, leave_out=artifacts.REGISTERED
+            ) == artifacts.tree_fingerprint(run.model)
             assert version.tags["data_fingerprint"] == "rows of one"
 
     assert work.register(run.candidate(), uri, "flights") == work.Registered("1", "")

@@ -4,10 +4,9 @@ import pyarrow as pa
 import pytest
 import tensorflow_data_validation as tfdv
 
-from components import artifacts
+from components import artifacts, feature_statistics
 from components.errors import ConfigurationError, DataError
 from components.schema import work
-from components.statistics import in_memory
 
 CURATED = """\
 # Comments stay: people read this file.
@@ -25,7 +24,7 @@ def statistics(tmp_path):
     table = pa.table({"hour": [1, 2, 3], "carrier": ["UA", "B6", None], "gust": pa.array([1.5, None, None])})
     path = artifacts.split_path(tmp_path / "statistics", "train") / "FeatureStats.pb"
     path.parent.mkdir(parents=True)
-    path.write_bytes(in_memory.compute(table.to_batches(), "train").SerializeToString())
+    path.write_bytes(feature_statistics.compute(table.to_batches(), "train").SerializeToString())
     return str(tmp_path / "statistics")
 
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from components import artifacts
+from components import artifacts, feature_statistics
 from components.errors import DataError
-from components.statistics import in_memory, work
+from components.statistics import work
 
 ROWS = 20_000
 
@@ -117,7 +117,7 @@ def test_statistics_over_shards_equal_tfdv_over_all_rows(written):
 @pytest.mark.parametrize("batch_rows", [997, 5_000, ROWS], ids="{} rows a batch".format)
 def test_the_size_of_a_batch_changes_nothing(batch_rows):
     table = flights()
-    result = in_memory.compute(table.to_batches(max_chunksize=batch_rows), "train")
+    result = feature_statistics.compute(table.to_batches(max_chunksize=batch_rows), "train")
     assert_same_statistics(result.datasets[0], at_once(table))
 
 
@@ -215,7 +215,7 @@ def test_any_values_in_any_batches_are_counted_right(rows, batch_rows):
     types = [pa.int64(), pa.float32(), pa.string()]
     arrays = [pa.array(column, kind) for column, kind in zip((whole, real, text), types, strict=True)]
     table = pa.Table.from_arrays(arrays, names=["whole", "real", "text"])
-    dataset = in_memory.compute(table.to_batches(max_chunksize=batch_rows), "train").datasets[0]
+    dataset = feature_statistics.compute(table.to_batches(max_chunksize=batch_rows), "train").datasets[0]
     assert dataset.num_examples == len(rows)
     for feature, column in zip(dataset.features, (whole, real, text), strict=True):
         stats = getattr(feature, feature.WhichOneof("stats"))

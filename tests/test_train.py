@@ -151,6 +151,13 @@ def test_a_model_is_trained_and_its_history_kept(prepared, tmp_path, capsys):
     assert said.splitlines()[-1].startswith("finding: trained on 2,000 rows, 3 epochs, 30 steps, best after epoch 3")
 
 
+def test_a_model_carries_the_schema_and_the_manifest_it_was_trained_by(prepared, tmp_path):
+    train(request_for(prepared, tmp_path), tmp_path)
+    training = tmp_path / "model" / artifacts.TRAINING
+    assert (training / artifacts.SCHEMA).read_text() == Path(prepared[1]).read_text()
+    assert artifacts.read_manifest(training) == artifacts.read_manifest(prepared[0])
+
+
 def test_a_seed_decides_the_model(prepared, tmp_path):
     losses = []
     for name in ("first", "second"):

@@ -5,9 +5,8 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
-from components import artifacts
+from components import artifacts, feature_statistics
 from components.errors import AnomaliesFoundError, ConfigurationError, DataError
-from components.statistics import in_memory
 from components.validate_data import work
 
 SCHEMA = """
@@ -57,7 +56,7 @@ class Gate:
         for name, rows in splits.items():
             path = artifacts.split_path(self.root / "statistics", name) / "FeatureStats.pb"
             path.parent.mkdir(parents=True)
-            path.write_bytes(in_memory.compute(rows.to_batches(), name).SerializeToString())
+            path.write_bytes(feature_statistics.compute(rows.to_batches(), name).SerializeToString())
         inputs = work.Inputs(str(self.root / "statistics"), str(self.root / "schema"))
         return work.validate(inputs, work.Outputs(str(self.anomalies), str(self.page)), label, environment)
 

@@ -6,10 +6,10 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
-from components import artifacts, batches, blessing, log
+from components import artifacts, batches, blessing, log, saved_model
 from components.blessing import Check
 from components.errors import ConfigurationError
-from components.evaluate import array_metrics, gates, model, results, scoring, summary, thresholds, view
+from components.evaluate import array_metrics, gates, results, scoring, summary, thresholds, view
 from components.evaluate.config import CHALLENGER, CHAMPION, Gates, Plan, read_gates, read_plan
 from components.evaluate.model import Model, Signature
 from components.evaluate.results import Scores
@@ -67,7 +67,7 @@ def evaluate(request: Request, outputs: Outputs) -> Result:
         ComponentError: There are no rows to judge on, a model cannot be read or scored, or a setting does not fit.
     """
     trial = _Trial(
-        request, read_plan(request.eval_config), read_gates(request.gates), model.exists(request.champion_path)
+        request, read_plan(request.eval_config), read_gates(request.gates), saved_model.exists(request.champion_path)
     )
     config = trial.plan.completed(trial.has_champion)
     schema = batches.read_schema(request.schema_file)

@@ -9,7 +9,7 @@ from components import image
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
 def register(
-    examples: dsl.Input[dsl.Dataset],
+    statistics: dsl.Input[dsl.Artifact],
     model: dsl.Input[dsl.Model],
     blessing: dsl.Input[dsl.Artifact],
     evaluation: dsl.Input[dsl.Artifact],
@@ -21,10 +21,11 @@ def register(
     """Registers a blessed model in MLflow and moves the alias champion to it.
 
     Args:
-        examples: Dataset the model was trained on, for its lineage.
-        model: SavedModel under Format-Serving/.
+        statistics: FeatureStats.pb per split of the data the model was trained on; kept with the version, so that
+            later data can be compared with it.
+        model: SavedModel under Format-Serving/, with Training/ as train leaves it.
         blessing: The verdict on this model; anything but a yes is refused.
-        evaluation: Metrics recorded with the version.
+        evaluation: summary.json; its metrics are recorded with the version, and it is kept with it.
         registry_uri: MLflow tracking URI: sqlite:///path, or http(s)://server.
         model_name: Registered model; created if absent.
         training_key: Identity of the training, from resolve_champion.
@@ -38,6 +39,6 @@ def register(
     from components.register import work
 
     with reported():
-        candidate = work.Candidate(model.path, blessing.path, examples.path, evaluation.path, training_key, lineage)
+        candidate = work.Candidate(model.path, blessing.path, statistics.path, evaluation.path, training_key, lineage)
         registered = work.register(candidate, registry_uri, model_name)
         return (registered.version, registered.previous_champion)

@@ -69,6 +69,8 @@ def _create_version(client: MlflowClient, entry: Entry, registry_uri: str, befor
     run = _run(client, entry, database)
     if not source:
         client.log_artifacts(run.info.run_id, str(entry.model_path), _RUN_FOLDER)
+        for name, path in entry.kept.items():
+            client.log_artifact(run.info.run_id, str(path), str(Path(_RUN_FOLDER, artifacts.REGISTERED, name).parent))
         source = f"{run.info.artifact_uri}/{_RUN_FOLDER}"
     _record(client, run.info.run_id, entry)
     with contextlib.suppress(MlflowException):  # it exists; anything else comes up again one line on
@@ -82,12 +84,13 @@ def _store(entry: Entry, parent: Path) -> Path:
     """Copies the model to a folder named by its content, beside the database."""
     folder = parent / entry.fingerprint[:16]
     with folders.writing_to("the registry's folder", parent):
-        if folder.is_dir() and artifacts.tree_fingerprint(folder) != entry.fingerprint:
+        if folder.is_dir() and artifacts.tree_fingerprint(folder, leave_out=artifacts.REGISTERED) != entry.fingerprint:
             folders.withdraw(folder)
         if not folder.is_dir():
             parent.mkdir(parents=True, exist_ok=True)
             folders.sweep(parent)
-            folders.publish(entry.model_path, folder)
+            added = {f"{artifacts.REGISTERED}/{name}": path for name, path in entry.kept.items()}
+            folders.publish(entry.model_path, folder, added)
     return folder
 
 

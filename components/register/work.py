@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components import artifacts, blessing, log, registry
+from components.errors import DataError
 
 # MLflow's limits are 500 characters for a run's parameter and 5,000 for a tag.
 _PARAMETER_LENGTH, _TAG_LENGTH = 500, 5_000
@@ -18,7 +19,7 @@ class Candidate:
 
     model_path: str
     blessing_path: str
-    examples_path: str
+    statistics_path: str
     evaluation_path: str
     training_key: str
     lineage: dict[str, Any]
@@ -42,6 +43,7 @@ class Entry:
     tags: dict[str, str]
     parameters: dict[str, str]
     metrics: dict[str, float]
+    kept: dict[str, Path]  # path below `Registered/` of the version's folder to the file to copy there
 
 
 def register(candidate: Candidate, registry_uri: str, model_name: str) -> Registered:
@@ -52,6 +54,7 @@ def register(candidate: Candidate, registry_uri: str, model_name: str) -> Regist
 
     Raises:
         ModelNotBlessedError: The verdict is not a yes, or is about another model.
+        DataError: The model, the statistics or the evaluation is not whole.
         ConfigurationError: The registry cannot be used or written.
     """
     verdict = blessing.demand(candidate.blessing_path, candidate.model_path)
@@ -68,7 +71,7 @@ def register(candidate: Candidate, registry_uri: str, model_name: str) -> Regist
 
 def describe(candidate: Candidate, verdict: blessing.Blessing, model_name: str) -> Entry:
     """Gathers what the registry shall know about a model."""
-    manifest = artifacts.read_manifest(candidate.examples_path)
+    manifest = artifacts.read_manifest(Path(candidate.model_path) / artifacts.TRAINING)
     lineage = flatten(candidate.lineage)
     tags = {
         "training_key": candidate.training_key,
@@ -91,7 +94,21 @@ def describe(candidate: Candidate, verdict: blessing.Blessing, model_name: str) 
         tags,
         parameters,
         overall_metrics(Path(candidate.evaluation_path) / artifacts.SUMMARY),
+        _kept(candidate, manifest),
     )
+
+
+def _kept(candidate: Candidate, manifest: artifacts.Manifest) -> dict[str, Path]:
+    kept = {}
+    for split in manifest.splits:
+        name = f"{artifacts.split_path('', split.name)}/{artifacts.STATISTICS_FILE}"
+        kept[f"statistics/{name}"] = Path(candidate.statistics_path) / name
+    kept[f"evaluation/{artifacts.SUMMARY}"] = Path(candidate.evaluation_path) / artifacts.SUMMARY
+    if missing := [str(path) for path in kept.values() if not path.is_file()]:
+        raise DataError(
+            f"{missing[0]} is not there\nexpected: the statistics and the evaluation of the run that trained the model"
+        )
+    return kept
 
 
 def overall_metrics(summary: Path) -> dict[str, float]:

@@ -11,8 +11,7 @@ import tensorflow_data_validation as tfdv
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from components import artifacts
-from components.statistics import in_memory
+from components import artifacts, feature_statistics
 
 # By name: Beam's default runner first tries to download another one, Prism.
 _IN_PROCESS = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -25,7 +24,7 @@ class ReadBatches(beam.DoFn):
         """Yields a file's rows as record batches of lists."""
         with FileSystems.open(file) as opened, pyarrow.parquet.ParquetFile(opened) as parquet:
             for batch in parquet.iter_batches(batch_size=artifacts.BATCH_ROWS):
-                yield in_memory.to_lists(batch)
+                yield feature_statistics.to_lists(batch)
 
 
 def write_statistics(
@@ -45,7 +44,7 @@ def write_statistics(
                 | f"Files[{split}]" >> beam.Create([_uri(path) for path in paths])
                 | f"Spread[{split}]" >> beam.Reshuffle()
                 | f"Read[{split}]" >> beam.ParDo(ReadBatches()).with_output_types(pa.RecordBatch)
-                | f"Compute[{split}]" >> tfdv.GenerateStatistics(tfdv.StatsOptions(**in_memory.SKETCHES))
+                | f"Compute[{split}]" >> tfdv.GenerateStatistics(tfdv.StatsOptions(**feature_statistics.SKETCHES))
                 | f"Name[{split}]" >> beam.Map(_named, split)
             )
             _ = statistics | f"Write[{split}]" >> tfdv.WriteStatisticsToBinaryFile(_uri(outputs[split]))

@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from components import artifacts, log
+from components import artifacts, feature_statistics, log
 from components.errors import DataError
 from components.html import percent
-from components.statistics import beam_path, in_memory, summary, view
-
-STATISTICS = "FeatureStats.pb"
+from components.statistics import beam_path, summary, view
 
 
 def write_statistics(
@@ -31,7 +29,7 @@ def write_statistics(
     manifest = artifacts.read_manifest(examples_path)
     _demand_rows(manifest, examples_path)
     files = {split.name: artifacts.split_files(examples_path, split.name) for split in manifest.splits}
-    outputs = {name: artifacts.split_path(output_path, name) / STATISTICS for name in files}
+    outputs = {name: artifacts.split_path(output_path, name) / artifacts.STATISTICS_FILE for name in files}
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     if beam_pipeline_args:
@@ -46,7 +44,7 @@ def write_statistics(
 
 def _write_in_memory(files: dict[str, list[str]], outputs: dict[str, Path]) -> None:
     for name, paths in files.items():
-        statistics = in_memory.compute(artifacts.iter_batches(paths), name)
+        statistics = feature_statistics.compute(artifacts.iter_batches(paths), name)
         outputs[name].write_bytes(statistics.SerializeToString(deterministic=True))
         log.progress(f"{name}: {statistics.datasets[0].num_examples:,} rows")
 

@@ -25,7 +25,7 @@ def train(
         transform_graph: Output of transform.
         schema: schema.pbtxt.
         base_model: Model to start from; a folder without a SavedModel means from scratch.
-        model: SavedModel under Format-Serving/.
+        model: SavedModel under Format-Serving/; the schema and manifest it was trained by under Training/.
         model_run: TensorBoard logs, and summary.json with the loss and metrics of every epoch.
         module: Import path or file with TFX's `run_fn(fn_args)`.
         hyperparameters: Passed to run_fn as fn_args.hyperparameters and fn_args.custom_config.

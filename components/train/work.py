@@ -55,7 +55,8 @@ def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
 
     Args:
         request: Artifacts, module and settings.
-        model_path: The SavedModel appears below, under `Format-Serving`.
+        model_path: The SavedModel appears below, under `Format-Serving`; the schema and the manifest of the
+            examples under `Training`.
         run_path: TensorBoard logs, and summary.json with the metrics of every epoch.
 
     Returns:
@@ -85,6 +86,8 @@ def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
         _demand_saved_model(outputs.serving_model_dir, request.module)
         if folder and is_chief:
             checkpoints.remove(folder)
+    if is_chief:
+        _record_training(request, model_path)
     return _summarise(manifest.split(artifacts.TRAIN).rows, history, run_path)
 
 
@@ -187,6 +190,13 @@ def _demand_saved_model(path: str, module: str) -> None:
             f"the SavedModel that run_fn of {module} left has no signature\n{expected}\n"
             "mend: pass signatures={'serving_default': …} when saving"
         )
+
+
+def _record_training(request: Request, model_path: str) -> None:
+    """Puts the schema and the manifest into the model: what its inputs look like, and which rows it has seen."""
+    folder = Path(model_path) / artifacts.TRAINING
+    artifacts.write_text(folder / artifacts.SCHEMA, Path(request.schema_file).read_text())
+    artifacts.write_manifest(folder, artifacts.read_manifest(request.examples_path))
 
 
 def _summarise(rows: int, history: History, run_path: str) -> dict[str, Any]:

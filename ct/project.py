@@ -38,6 +38,11 @@ class Workspace:
         """Deployed models in TF Serving's layout."""
         return self.home / "serving"
 
+    @property
+    def builds(self) -> Path:
+        """Records and logs of builds, a folder a build."""
+        return self.home / "builds"
+
     def projects(self) -> list[str]:
         """Names of the projects under pipelines/ that have settings."""
         return sorted(path.parent.name for path in (self.root / "pipelines").glob("*/settings"))

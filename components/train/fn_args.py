@@ -35,8 +35,8 @@ class FnArgs:
         eval_model_dir: Where run_fn may save an evaluation graph; nothing reads it.
         model_run_dir: Where logs go; TensorBoard reads it.
         base_model: SavedModel to start from, or None.
-        hyperparameters: The user's dict; what is in it is the module's business.
-        custom_config: The same dict, under the name TFX modules look for settings.
+        hyperparameters: The user's dict without train_steps and eval_steps; what is in it is the module's business.
+        custom_config: The whole dict, under the name TFX modules look for settings.
         callbacks: Keras callbacks for `model.fit`: resume after a kill, logs, progress, a stop on NaN.
     """
 

@@ -110,6 +110,8 @@ def _callbacks(reader: Reader, history: History, run_path: str) -> list[Any]:
 
 def _fn_args(request: Request, outputs: _Outputs, reader: Reader, callbacks: list[Any]) -> FnArgs:
     base_model = Path(request.base_model_path) / artifacts.SERVING_MODEL
+    # In TFX, steps are arguments of their own: a module may take any hyperparameters for KerasTuner's.
+    tuned = {key: value for key, value in request.hyperparameters.items() if key not in ("train_steps", "eval_steps")}
     return FnArgs(
         working_dir=outputs.working_dir,
         train_files=artifacts.split_files(request.examples_path, artifacts.TRAIN),
@@ -123,7 +125,7 @@ def _fn_args(request: Request, outputs: _Outputs, reader: Reader, callbacks: lis
         eval_model_dir=str(Path(outputs.working_dir) / "Format-TFMA"),
         model_run_dir=outputs.run_path,
         base_model=str(base_model) if base_model.is_dir() else None,
-        hyperparameters=dict(request.hyperparameters),
+        hyperparameters=tuned,
         custom_config=dict(request.hyperparameters),
         callbacks=callbacks,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from components import gcs
 from components.errors import ConfigurationError
 
 
@@ -43,11 +44,13 @@ def load_function(reference: str, name: str) -> Callable[..., Any]:
 
 
 def read_text(reference: str, what: str) -> str:
-    """Reads a text file the user names (an SQL query, a schema, an evaluation config).
+    """Reads a text file the user names (an SQL query, a schema, an evaluation config), local or at gs://.
 
     Raises:
         ConfigurationError: There is no such file.
     """
+    if gcs.is_uri(reference):
+        return gcs.read_text(reference, what)
     path = Path(reference)
     if not path.is_file():
         raise ConfigurationError(

@@ -19,8 +19,8 @@ def ingest(
     """Reads the rows of one time window with SQL and splits them into train and eval.
 
     Args:
-        sources: Table name to a file, glob or folder (CSV, Parquet, JSON Lines; .gz and .zip CSV), or to an
-            object with uri, format, null_values and columns (name to SQL type).
+        sources: Table name to a file, glob or folder, local or at gs:// (CSV, Parquet, JSON Lines; .gz and .zip CSV),
+            or to an object with uri, format, null_values and columns (name to SQL type).
         query: SQL file that selects the examples from those tables; may use @window_start and @window_end.
         examples: The rows as sharded Parquet per split, with a manifest.
         split: {"method": "time", "column": ..., "holdout": "1 month"}, {"method": "hash" or "group", "columns":

@@ -9,6 +9,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from components import gcs
 from components.errors import ConfigurationError, DataError
 
 CSV, PARQUET, JSONL = "csv", "parquet", "jsonl"
@@ -28,17 +29,21 @@ class DataFile:
     known_as: str
 
 
-def find(source: str, uri: str) -> list[Path]:
-    """Returns the files behind a URI, sorted by name.
+def find(source: str, uri: str, folder: Path) -> list[Path]:
+    """Returns the files behind a URI, sorted by name; those in Cloud Storage are copied to a folder of their own.
 
     Args:
         source: The source's name, for messages.
-        uri: A file, a glob (`**` descends) or a folder, read with all folders below it; `file://` may be in front.
+        uri: A file, a glob (`**` descends) or a folder, read with all folders below it; `file://` or `gs://` may be in
+            front.
+        folder: Scratch folder.
 
     Raises:
         ConfigurationError: The URI is of a kind that is not read.
         DataError: Nothing is there.
     """
+    if gcs.is_uri(uri):
+        return _fetch(source, uri, folder / f"{source}-gs")
     path = _local_path(source, uri)
     if has_magic(path):
         found = [Path(match) for match in glob(path, recursive=True) if Path(match).is_file()]  # noqa: PTH207
@@ -47,11 +52,7 @@ def find(source: str, uri: str) -> list[Path]:
     else:
         found = [Path(path)] if Path(path).exists() else []
     if not found:
-        raise DataError(
-            f"source {source}: there is no file at {uri}\n"
-            f"expected: a file, glob or folder; relative paths start at {Path.cwd()}\n"
-            f"mend: correct sources.{source} in the settings file, or put the data there"
-        )
+        raise _nothing_there(source, uri, f"a file, glob or folder; relative paths start at {Path.cwd()}")
     return sorted(found)
 
 
@@ -85,6 +86,20 @@ def unpack(source: str, files: Sequence[Path], folder: Path) -> list[DataFile]:
     return unpacked
 
 
+def _fetch(source: str, uri: str, folder: Path) -> list[Path]:
+    objects = gcs.find(uri)
+    if not objects:
+        raise _nothing_there(source, uri, "an object, glob or folder in the bucket")
+    return gcs.download(objects, folder)
+
+
+def _nothing_there(source: str, uri: str, expected: str) -> DataError:
+    return DataError(
+        f"source {source}: there is no file at {uri}\nexpected: {expected}\n"
+        f"mend: correct sources.{source} in the settings file, or put the data there"
+    )
+
+
 def _local_path(source: str, uri: str) -> str:
     # A single letter before the colon is a drive, not a scheme.
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", uri):
@@ -94,7 +109,7 @@ def _local_path(source: str, uri: str) -> str:
         return unquote(parts.path)
     raise ConfigurationError(
         f"source {source}: {uri} cannot be read, {parts.scheme} is not supported\n"
-        "expected: a local file, glob or folder\n"
+        "expected: a file, glob or folder, local or at gs://\n"
         f"mend: copy the data here and name the copy in sources.{source}"
     )
 

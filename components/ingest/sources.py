@@ -57,7 +57,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path) ->
     Raises:
         DataError: The files are missing, unreadable as a whole, or without rows.
     """
-    found = files.find(source.name, source.uri)
+    found = files.find(source.name, source.uri, folder)
     format = files.format_of(source.name, found, source.format)
     data_files = files.unpack(source.name, found, folder)
     try:

@@ -289,26 +289,6 @@ def test_the_signature_asks_for_raw_columns(june_model):
     assert set(inputs) == set(features.SERVED)
 
 
-def test_both_signatures_agree(june, june_model):
-    batch = next(artifacts.iter_batches(artifacts.split_files(june[0], "eval"))).slice(0, 1_000)
-    raw = june_model.signatures["serving_default"]
-    inputs = batches.to_signature_inputs(batch, raw.structured_input_signature[1])
-    examples = tf.constant(batches.to_examples(batch, inputs))
-    np.testing.assert_allclose(
-        raw(**inputs)["probability"], june_model.signatures["serving_examples"](examples)["probability"], rtol=1e-5
-    )
-
-
-def test_a_flight_without_weather_to_a_new_place_has_a_probability(june_model):
-    signature = june_model.signatures["serving_default"]
-    inputs = {
-        name: tf.constant([batches.MISSING[spec.dtype]], spec.dtype)
-        for name, spec in signature.structured_input_signature[1].items()
-    }
-    probability = float(signature(**inputs | {"dest": tf.constant(["XYZ"])})["probability"][0, 0])
-    assert 0 < probability < 1
-
-
 def test_the_graph_leaves_missing_numbers_at_their_mean_and_has_room_for_the_unknown(june):
     graph = tft.TFTransformOutput(june[1]).transform_features_layer()
     found = graph(transformed())

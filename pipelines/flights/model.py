@@ -27,6 +27,7 @@ class Hyperparameters:
         batch_size: Rows a step.
         learning_rate: Adam's first step size; it falls to zero along a cosine.
         hidden: Width of each hidden layer.
+        patience: Epochs without a gain after which training stops.
         seed: Of the weights, the rows' order and dropout.
         shuffle_labels: Trains on permuted labels: a model that must be refused, to try the gates with.
     """
@@ -35,6 +36,7 @@ class Hyperparameters:
     batch_size: int = 1024
     learning_rate: float = 2e-3
     hidden: tuple[int, ...] = (128, 64)
+    patience: int = 2
     seed: int = 1
     shuffle_labels: bool = False
 
@@ -65,7 +67,7 @@ def run_fn(fn_args: Any) -> None:
     model.compile(keras.optimizers.Adam(schedule), "binary_crossentropy", metrics=["AUC"], jit_compile=False)
     # A window of a few days may hold out none.
     watched = "loss" if held_out is None else "val_loss"
-    stop = keras.callbacks.EarlyStopping(watched, mode="min", patience=2, restore_best_weights=True)
+    stop = keras.callbacks.EarlyStopping(watched, mode="min", patience=parameters.patience, restore_best_weights=True)
     model.fit(
         train,
         validation_data=held_out,

@@ -5,7 +5,7 @@ AUTHOR := .venv/bin
 COMPONENTS := .venv-components/bin
 UV_COMPILE := $(AUTHOR)/uv pip compile --quiet --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: help setup setup-dev run serve test check format lock clean
+.PHONY: help setup setup-dev run run-small serve test check format lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ setup-dev: ## the same, with what checks and tests need
 
 run: setup ## run the whole continuous-training pipeline on the flights example
 	@$(AUTHOR)/ct run flights
+
+run-small: setup ## the same on three months and two epochs: what every build runs
+	@$(AUTHOR)/ct run flights --window-end 2013-04-01 --set hyperparameters.epochs=2 --set hyperparameters.batch_size=512
 
 serve: setup ## serve the deployed model over TF Serving's REST API
 	@$(AUTHOR)/ct serve
@@ -41,6 +44,7 @@ lock: ## resolve the lock files again from requirements/*.in
 	$(UV_COMPILE) --universal --python-version 3.11 requirements/author-dev.in -o requirements/author-dev.txt
 	$(UV_COMPILE) --python-version 3.11 --python-platform x86_64-manylinux_2_36 requirements/components-older-glibc.in -o requirements/components-older-glibc.txt
 	$(UV_COMPILE) --universal --python-version 3.12 requirements/components-current.in -o requirements/components-current.txt
+	$(UV_COMPILE) --universal --python-version 3.12 requirements/serving.in -o requirements/serving.txt
 	$(UV_COMPILE) --universal --python-version 3.11 requirements/components-dev.in -o requirements/components-dev.txt
 	$(UV_COMPILE) --universal --python-version 3.11 --no-deps requirements/data.in -o requirements/data.txt
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ct import errors, project, settings
+from ct.images import command as images_command
 
 app = typer.Typer(
     help="Continuous training of TensorFlow models on Kubeflow Pipelines: compile, run, serve.",
@@ -18,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+app.add_typer(images_command.app, name="images")
 
 Project = Annotated[str, typer.Argument(help="Folder under pipelines/, such as flights.")]
 Environment = Annotated[str, typer.Option("--settings", help="Settings file of the project: local, dev, prod.")]
@@ -35,6 +38,8 @@ def run(
     environment: Environment = "local",
     cache: Annotated[bool, typer.Option(help="Reuse steps whose inputs have not changed.")] = True,
     cause: Annotated[str, typer.Option(help="Why this run happens; kept with the model.")] = "on demand",
+    containers: Annotated[bool, typer.Option("--containers", help="Run every task in a container.")] = False,
+    image: Annotated[str, typer.Option(help="The image for --containers.")] = "kfp-ct-components:dev",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +56,7 @@ def run(
     overrides = {key: value for key, value in windows.items() if value is not None}
     overrides |= dict(settings.parse_override(text) for text in assignments)
     console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
-    request = runner.Request(name, environment, overrides, cache, cause)
+    request = runner.Request(name, environment, overrides, cache, cause, image if containers else "")
     done = runner.execute(workspace, request, console)
     folder = workspace.runs / done.id
     console.print(view.result(done, str(folder / "report.html")), soft_wrap=True)
@@ -69,6 +74,7 @@ def compile_(
         list[str],
         typer.Option("--image", metavar="NAME=REFERENCE", help="Bind an image, such as components=…@sha256:…."),
     ] = [],  # noqa: B006
+    lock: Annotated[Path | None, typer.Option(help="Bind images as images.lock names them.")] = None,
     environment: Environment = "local",
     digests: Annotated[bool, typer.Option(help="Refuse images that are not named by digest.")] = False,
 ) -> None:
@@ -78,7 +84,13 @@ def compile_(
 
     workspace = project.find_workspace()
     compiled = compile_project(workspace, settings.load(workspace, name, environment, {}))
-    compiled = package.bind_images(compiled, dict(_image(text) for text in images))
+    bound = dict(_image(text) for text in images)
+    if lock:
+        from ct.images.build import read_lock
+
+        used = package.logical_images(compiled)
+        bound = {**{name: each for name, each in read_lock(lock).items() if name in used}, **bound}
+    compiled = package.bind_images(compiled, bound)
     executors = check.check(compiled, digests)
     package.write_package(compiled, output)
     print(f"{output}: pipeline {compiled['pipelineInfo']['name']}, {executors} executors, checked")
@@ -173,6 +185,22 @@ def build(
     done = builder.run(workspace, request, console)
     console.print(builder.closing(done, workspace.builds / done.id), soft_wrap=True)
     raise typer.Exit(builder.exit_code(done))
+
+
+@app.command()
+def upload(
+    files: Annotated[list[Path], typer.Argument(help="Files to upload, such as package.yaml.")],
+    to: Annotated[str, typer.Option(help="Folder in Cloud Storage, gs://bucket/folder.")],
+) -> None:
+    """Upload files to a folder in Cloud Storage."""
+    from ct.build import results
+
+    if not to.startswith("gs://") or to.removeprefix("gs://").strip("/") == "":
+        raise errors.UsageError(f"--to {to!r}\nexpected: gs://bucket/folder")
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise errors.UsageError(f"there is no file {missing[0]}")
+    for place in results.to_bucket(files, to):
+        print(place)
 
 
 @app.command()

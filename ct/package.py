@@ -18,6 +18,7 @@ from ct.errors import PackageError, UsageError
 
 Package = dict[str, Any]  # the pipeline document of a package, as parsed YAML
 
+_LOGICAL = re.compile(r"kfp-ct-(.+)-python:local")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,126}[a-z0-9])?")
 
 
@@ -70,6 +71,18 @@ def bind_images(package: Package, images: Mapping[str, str]) -> Package:
     if unused:
         raise UsageError(f"no component of this package runs in the image {', '.join(sorted(unused))}")
     return bound
+
+
+def images(package: Package) -> list[str]:
+    """Returns the images a package's executors run in, each once."""
+    executors = package["deploymentSpec"]["executors"].values()
+    return sorted({executor["container"]["image"] for executor in executors if "container" in executor})
+
+
+def logical_images(package: Package) -> set[str]:
+    """Returns the names of the images that are still to be bound, such as `components`."""
+    found = (_LOGICAL.fullmatch(image) for image in images(package))
+    return {match[1] for match in found if match}
 
 
 def inputs(package: Package) -> dict[str, dict[str, Any]]:

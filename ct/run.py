@@ -13,6 +13,7 @@ from rich.console import Console
 from ct import check, package, project, record, settings, sources
 from ct.environments import component_python, component_set
 from ct.errors import RunFailedError, UsageError
+from ct.local.containers import Containers, folders_for
 from ct.local.engine import Engine
 from ct.local.events import State
 from ct.local.task_servers import TaskServers
@@ -31,6 +32,7 @@ class Request:
     overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     use_cache: bool = True
     cause: str = "on demand"
+    container_image: str = ""  # run every task in a container of it; empty for processes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Prepared:
     run: record.Run
     compiled: package.Package
     arguments: dict[str, Any]
+    containers: Containers | None = None
 
 
 def compile_project(workspace: project.Workspace, chosen: settings.Settings) -> package.Package:
@@ -58,19 +61,20 @@ def prepare(workspace: project.Workspace, request: Request) -> Prepared:
         CtError: The settings do not fit, the package is bad, or this machine is not set up.
     """
     chosen = settings.load(workspace, request.project, request.environment, request.overrides)
-    if not component_python().exists():
+    if not request.container_image and not component_python().exists():
         raise UsageError(f"there is no component environment at {component_python()}\nmend: run `make setup`")
     compiled = compile_project(workspace, chosen)
-    version = project.code_version(workspace)
-    # The image's name stands for its content in cache keys; here that is the sources and the locked environment.
-    image = LOCAL_IMAGE.format(version=version)
+    containers = _containers(workspace, request, chosen.parameters)
+    # The image's name stands for its content in cache keys; without one that is the sources and the locked environment.
+    version = containers.version if containers else project.code_version(workspace)
+    image = containers.image if containers else LOCAL_IMAGE.format(version=version)
     compiled = package.bind_images(compiled, {"components": image})
     run = _new_run(workspace, request, chosen, version, image)
     run.tasks = record.tasks(compiled)
     known = package.inputs(compiled)
     completed = {name: value for name, value in _automatic(workspace, chosen, run).items() if name in known}
     run.parameters = {**completed, **chosen.parameters}
-    return Prepared(run, compiled, run.parameters)
+    return Prepared(run, compiled, run.parameters, containers)
 
 
 def execute(workspace: project.Workspace, request: Request, console: Console) -> record.Run:
@@ -89,14 +93,31 @@ def execute(workspace: project.Workspace, request: Request, console: Console) ->
     try:
         with _terminable(), LiveView(run, console) as view:
             engine = Engine(workspace, [recorder, view], request.use_cache)
-            with TaskServers(component_python(), workspace.root, folder / "logs" / "servers.log") as servers:
-                succeeded = engine.run(prepared.compiled, prepared.arguments, servers, folder / "logs" / "kfp.log")
+            log = folder / "logs" / "kfp.log"
+            with _tasks(workspace, prepared, folder) as tasks:
+                succeeded = engine.run(prepared.compiled, prepared.arguments, tasks, log)
         _check_skipped(prepared)
         state = record.SUCCEEDED if succeeded else record.FAILED
     finally:
         recorder.finish(state)
         report.write(run, folder)
     return run
+
+
+def _containers(workspace: project.Workspace, request: Request, arguments: Mapping[str, Any]) -> Containers | None:
+    if not request.container_image:
+        return None
+    folders = folders_for(arguments, workspace.root)
+    workspace.home.mkdir(parents=True, exist_ok=True)
+    return Containers(request.container_image, folders, workspace.home)
+
+
+def _tasks(
+    workspace: project.Workspace, prepared: Prepared, folder: Path
+) -> contextlib.AbstractContextManager[TaskServers | Containers]:
+    if prepared.containers:
+        return contextlib.nullcontext(prepared.containers)
+    return TaskServers(component_python(), workspace.root, folder / "logs" / "servers.log")
 
 
 def _new_run(

@@ -51,23 +51,29 @@ def upload(objects: dict[str, list[str]], workspace: Path) -> int:
     Raises:
         DeliveryError: A pattern matches nothing, or Cloud Storage refuses.
     """
-    if not objects:
-        return 0
+    return sum(len(to_bucket(_matching(patterns, workspace), location)) for location, patterns in objects.items())
+
+
+def to_bucket(paths: list[Path], location: str) -> list[str]:
+    """Uploads files into a gs:// folder under their own names; returns where they are.
+
+    Raises:
+        DeliveryError: Cloud Storage refuses or does not answer.
+    """
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
     from google.cloud import storage
 
-    uploaded = 0
-    for location, patterns in objects.items():
-        bucket, _, folder = location.removeprefix("gs://").strip("/").partition("/")
-        for path in _matching(patterns, workspace):
-            name = f"{folder}/{path.name}".lstrip("/")
-            try:
-                storage.Client().bucket(bucket).blob(name).upload_from_filename(str(path))
-            except (GoogleAPIError, GoogleAuthError, OSError) as error:
-                raise DeliveryError(f"{path.name} cannot be uploaded to {location}: {error}") from error
-            uploaded += 1
-    return uploaded
+    bucket, _, folder = location.removeprefix("gs://").strip("/").partition("/")
+    done = []
+    for path in paths:
+        name = f"{folder}/{path.name}".lstrip("/")
+        try:
+            storage.Client().bucket(bucket).blob(name).upload_from_filename(str(path))
+        except (GoogleAPIError, GoogleAuthError, OSError) as error:
+            raise DeliveryError(f"{path.name} cannot be uploaded to {location}: {error}") from error
+        done.append(f"gs://{bucket}/{name}")
+    return done
 
 
 def _matching(patterns: list[str], workspace: Path) -> list[Path]:

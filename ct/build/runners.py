@@ -141,7 +141,9 @@ class ContainerRunner:
         mounts |= {self.places.volume(volume): path for volume, path in step.volumes.items()}
         for folder in mounts:
             folder.mkdir(parents=True, exist_ok=True)
-        arguments = [self.engine, "run", "--rm", "--name", name, "--workdir", f"/workspace/{step.folder}".rstrip("/")]
+        # The host's network, so that registries and emulators on loopback are reached.
+        arguments = [self.engine, "run", "--rm", "--name", name, "--network", "host"]
+        arguments += ["--workdir", f"/workspace/{step.folder}".rstrip("/")]
         if step.folder.startswith("/"):
             arguments[-1] = step.folder
         socket = Path(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://"))

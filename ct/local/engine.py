@@ -2,7 +2,8 @@
 
 kfp.local has no hooks. This module is the one place that reaches into it, at two points, both module
 attributes that kfp looks up at each call: the task executor (to hear of starts, cache hits and ends) and the
-subprocess task handler (to start the component environment's Python instead of this one, and to keep logs apart).
+task handlers (to start the component environment's Python instead of this one, or a container that is waited for,
+and to keep logs apart).
 """
 
 import contextlib
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from kfp import components, dsl, local
-from kfp.local import status, subprocess_task_handler, task_dispatcher
+from kfp.local import docker_task_handler, status, subprocess_task_handler, task_dispatcher
 from kfp.local.orchestrator import task_executor
 
 from components import log as protocol
 from ct import package
+from ct.local.containers import Containers
 from ct.local.events import Listener, Outcome, State
 from ct.local.task_servers import TaskServers
 from ct.project import Workspace
@@ -35,21 +37,24 @@ class Engine:
         self._current = self._component = ""
         self._cacheable = self._executed = False
         self._output = TaskOutput()
-        self._servers: TaskServers | None = None
+        self._tasks: TaskServers | Containers | None = None
         self._child: subprocess.Popen[str] | None = None
 
-    def run(self, compiled: package.Package, arguments: dict[str, Any], servers: TaskServers, log: Path) -> bool:
+    def run(
+        self, compiled: package.Package, arguments: dict[str, Any], tasks: TaskServers | Containers, log: Path
+    ) -> bool:
         """Runs a package; returns whether it succeeded.
 
         Args:
             compiled: A checked package.
             arguments: Values of its inputs.
-            servers: The task servers to run tasks with.
+            tasks: What runs them: task servers in the component environment, or containers.
             log: File that receives what kfp itself has to say.
         """
-        self._servers = servers
+        self._tasks = tasks
+        in_containers = isinstance(tasks, Containers)
         local.init(
-            local.SubprocessRunner(use_venv=False),
+            local.DockerRunner() if in_containers else local.SubprocessRunner(use_venv=False),
             pipeline_root=str(self._workspace.artifacts),
             # kfp deletes this folder after every run: it must be nothing else's.
             workspace_root=str(self._workspace.home / "kfp-workspace"),
@@ -69,6 +74,7 @@ class Engine:
     @contextlib.contextmanager
     def _hooks(self) -> Iterator[None]:
         execute, handler = task_executor.execute_single_task, subprocess_task_handler.SubprocessTaskHandler
+        container_handler = docker_task_handler.DockerTaskHandler
         dispatch = task_dispatcher.run_single_task_implementation
         engine = self
 
@@ -77,6 +83,12 @@ class Engine:
 
             def run(self) -> status.Status:
                 return engine._run_task(self.full_command)
+
+        class ContainerTaskHandler(container_handler):  # type: ignore[valid-type, misc]
+            """Runs a task in a container whose end is seen."""
+
+            def run(self) -> status.Status:
+                return engine._run_container(self.full_command)
 
         def execute_observed(**call: Any) -> Any:
             return engine._observe(execute, call)
@@ -88,12 +100,14 @@ class Engine:
         task_executor.execute_single_task = execute_observed
         task_dispatcher.run_single_task_implementation = dispatch_observed
         subprocess_task_handler.SubprocessTaskHandler = ComponentTaskHandler
+        docker_task_handler.DockerTaskHandler = ContainerTaskHandler
         try:
             yield
         finally:
             task_executor.execute_single_task = execute
             task_dispatcher.run_single_task_implementation = dispatch
             subprocess_task_handler.SubprocessTaskHandler = handler
+            docker_task_handler.DockerTaskHandler = container_handler
 
     def _observe(self, execute: Any, call: dict[str, Any]) -> Any:
         """Announces a task before and after kfp executes it."""
@@ -132,11 +146,12 @@ class Engine:
         )
 
     def _run_task(self, command: list[str]) -> status.Status:
-        assert self._servers is not None  # noqa: S101 - set by run, which installs the handler
+        servers = self._tasks
+        assert isinstance(servers, TaskServers)  # noqa: S101 - set by run, which installs the handler
         if self._cacheable:
             # The cache has missed: what follows will need TensorFlow.
-            self._servers.warm_up()
-        python = self._servers.python_for(command)
+            servers.warm_up()
+        python = servers.python_for(command)
         self._child = subprocess.Popen(
             subprocess_task_handler.replace_python_executable(command, python),
             cwd=self._workspace.root,
@@ -145,19 +160,29 @@ class Engine:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env={**os.environ, **self._servers.environment},
+            env={**os.environ, **servers.environment},
             start_new_session=True,
         )
         assert self._child.stdout is not None  # noqa: S101
         for line in self._child.stdout:
-            self._output.add(line.rstrip("\n"))
-            for listener in self._listeners:
-                listener.line(self._current, line.rstrip("\n"))
+            self._say(line.rstrip("\n"))
         self._output.exit_code = self._child.wait()
         self._child = None
         return status.Status.SUCCESS if self._output.exit_code == 0 else status.Status.FAILURE
 
+    def _run_container(self, command: list[str]) -> status.Status:
+        assert isinstance(self._tasks, Containers)  # noqa: S101 - set by run, which installs the handler
+        self._output.exit_code = self._tasks.run(command, self._say)
+        return status.Status.SUCCESS if self._output.exit_code == 0 else status.Status.FAILURE
+
+    def _say(self, line: str) -> None:
+        self._output.add(line)
+        for listener in self._listeners:
+            listener.line(self._current, line)
+
     def _kill_child(self) -> None:
+        if isinstance(self._tasks, Containers):
+            self._tasks.kill()
         if self._child is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)

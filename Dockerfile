@@ -1,0 +1,80 @@
+# Three images, a target each: `components` (what tasks run in), `serving` (the prediction service), `author` (compiles
+# and deploys). Built with Docker, BuildKit or not: docker build --target components --build-arg BASE=… .
+#
+# BASE is Debian 13; a build pins it by digest. Optional inputs of a build lie in infra/build-inputs and never reach an
+# image: ca.crt, certificates that this network needs.
+ARG BASE=debian:trixie-slim
+
+FROM ${BASE} AS python
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3 \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# Any numeric user works: KFP's launcher writes under these folders, libraries under HOME.
+RUN mkdir -p /app /home/ct /gcs /minio /s3 && chmod 1777 /home/ct /gcs /minio /s3
+ENV HOME=/home/ct
+WORKDIR /app
+
+# The compiler stays here: one of TFX's dependencies is published as source only.
+FROM python AS builder
+RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv python3-dev g++ ca-certificates
+COPY infra/build-inputs /build-inputs
+COPY requirements/author.txt requirements/install.sh /requirements/
+RUN sh /requirements/install.sh uv
+
+FROM builder AS author-venv
+RUN sh /requirements/install.sh packages author.txt
+
+FROM python AS author
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git make ca-certificates \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log
+COPY --from=author-venv /opt/venv /opt/venv
+COPY components components
+COPY pipelines pipelines
+COPY ct ct
+COPY setup.py README.md LICENSE ./
+RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app \
+    && printf '#!/bin/sh\nexec python3 -m ct "$@"\n' > /opt/venv/bin/ct && chmod 755 /opt/venv/bin/ct
+ENV PYTHONPATH=/app
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="kfp-ct author" org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
+# Root, unlike the others: build steps run in it, and Cloud Build's /workspace and engine socket are root's.
+CMD ["ct", "--help"]
+
+FROM builder AS serving-venv
+COPY requirements/serving.txt /requirements/
+RUN sh /requirements/install.sh packages serving.txt
+
+FROM python AS serving
+COPY --from=serving-venv /opt/venv /opt/venv
+COPY serving serving
+RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app
+ENV PYTHONPATH=/app TF_CPP_MIN_LOG_LEVEL=2
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="kfp-ct serving" org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
+USER 1000:1000
+EXPOSE 8501
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/readyz', timeout=4)"]
+CMD ["python3", "-m", "serving", "--root", "/models", "--host", "0.0.0.0", "--allowed-host", "*"]
+
+FROM builder AS components-venv
+COPY requirements/components-current.txt /requirements/
+RUN sh /requirements/install.sh packages components-current.txt
+
+# No ENTRYPOINT: KFP and its local Docker runner give the whole command.
+FROM python AS components
+COPY --from=components-venv /opt/venv /opt/venv
+# serving: the model is tried in the very server that will serve it.
+COPY components components
+COPY serving serving
+COPY pipelines pipelines
+RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app
+ENV PYTHONPATH=/app TF_USE_LEGACY_KERAS=0 TF_CPP_MIN_LOG_LEVEL=2
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="kfp-ct components" org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
+USER 1000:1000

@@ -1,0 +1,158 @@
+"""Builds, pushes and locks the images: after it, `images.lock` names every image by digest."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import yaml
+
+from components import artifacts
+from ct.errors import CtError, UsageError
+from ct.images import inputs, registry
+
+LOCK = "images.lock"
+PREFIX = "kfp-ct-"
+DEFAULT_BASE = "debian:trixie-slim"
+
+
+class ImageError(CtError):
+    """An image cannot be built or pushed."""
+
+    exit_code = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """Where images go and what they are made from.
+
+    Attributes:
+        root: The repository.
+        registry: Such as europe-docker.pkg.dev/project/repository, or localhost:5000.
+        commit: Tag, and the label `revision`.
+        base: The base image; its digest is part of every image's content hash.
+        network: Network of build steps, such as cloudbuild or host; empty for the engine's own.
+    """
+
+    root: Path
+    registry: str
+    commit: str
+    base: str = DEFAULT_BASE
+    network: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """An image in its registry: `reference` is by digest, `inputs` its content hash, `reused` if nothing was built."""
+
+    reference: str
+    inputs: str
+    reused: bool
+
+
+def build(request: Request, names: Iterable[str], say: Callable[[str], None]) -> dict[str, Built]:
+    """Brings images into the registry, each tagged by its content hash and by the commit.
+
+    One whose content hash is there already only gets the commit as another tag.
+
+    Raises:
+        ImageError: It cannot be built or pushed.
+        RegistryError: The registry does not answer or refuses.
+    """
+    client = _client()
+    base = _base(client, request.base)
+    done = {}
+    for name in names:
+        content = inputs.content_hash(request.root, name, base)
+        repository = f"{request.registry}/{PREFIX}{name}"
+        tagged = f"{repository}:in-{content}"
+        reused = bool(registry.digest(tagged))
+        if reused:
+            say(f"{name}: nothing it is made of has changed (in-{content})")
+        else:
+            say(f"{name}: building in-{content}")
+            _build(client, request, name, tagged, say)
+            _push(client, tagged)
+        registry.tag(tagged, request.commit)
+        found = registry.digest(f"{repository}:{request.commit}")
+        done[name] = Built(f"{repository}@{found}", content, reused)
+        say(f"{name}: {done[name].reference}")
+    return done
+
+
+def write_lock(path: Path, built: Mapping[str, Built]) -> None:
+    """Writes images into the lock file; those of other names stay in it."""
+    images = {**(read_lock(path) if path.is_file() else {}), **{name: each.reference for name, each in built.items()}}
+    artifacts.write_text(path, yaml.safe_dump({"images": images}, sort_keys=True))
+
+
+def read_lock(path: Path) -> dict[str, str]:
+    """Reads the lock file: name to reference by digest.
+
+    Raises:
+        UsageError: It is not there, or holds no images.
+    """
+    try:
+        images = yaml.safe_load(path.read_text())["images"]
+    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise UsageError(f"{path} is no image lock: {error}\nmend: make it with `ct images build`") from error
+    if not images or not all("@sha256:" in str(reference) for reference in images.values()):
+        raise UsageError(f"{path} holds no images by digest\nmend: make it with `ct images build`")
+    return {str(name): str(reference) for name, reference in images.items()}
+
+
+def absent(references: Iterable[str]) -> list[str]:
+    """Returns those of some images that their registry does not have.
+
+    Raises:
+        UsageError: There is no image to look for.
+    """
+    references = list(references)
+    if not references:
+        raise UsageError("there are no images to look for")
+    return [reference for reference in references if not registry.digest(reference)]
+
+
+def _client() -> Any:
+    try:
+        client = docker.from_env(timeout=3600)
+        client.ping()
+    except docker.errors.DockerException as error:
+        raise UsageError(f"no Docker engine answers: {error}\nmend: start it") from error
+    return client
+
+
+def _base(client: Any, reference: str) -> str:
+    """Returns the identity of the base image: its digest, or its id where it was made on this machine."""
+    if "@sha256:" in reference:
+        return reference
+    try:
+        image = client.images.get(reference)
+    except docker.errors.ImageNotFound:
+        try:
+            image = client.images.pull(reference)
+        except docker.errors.DockerException as error:
+            raise ImageError(f"the base image {reference} is not here and cannot be pulled: {error}") from error
+    return str(image.id)
+
+
+def _build(client: Any, request: Request, name: str, tagged: str, say: Callable[[str], None]) -> None:
+    arguments = {"BASE": request.base, "REVISION": request.commit}
+    stream = client.api.build(
+        path=str(request.root), target=name, tag=tagged, rm=True, decode=True, buildargs=arguments,
+        network_mode=request.network or None,
+    )  # fmt: skip
+    for event in stream:
+        if "error" in event:
+            raise ImageError(f"the image {name} cannot be built: {event['error'].strip()}")
+        if (text := event.get("stream", "").strip()).startswith("Step "):
+            say(f"{name}: {text}")
+
+
+def _push(client: Any, tagged: str) -> None:
+    for event in client.api.push(tagged, stream=True, decode=True):
+        if "error" in event:
+            raise ImageError(f"{tagged} cannot be pushed: {json.dumps(event['error'])}")

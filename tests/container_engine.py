@@ -1,0 +1,77 @@
+"""A real container engine for tests: the one that answers, else Debian's dockerd started for the session."""
+
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+IMAGE = "ct-test-tools:latest"
+# Enough of this machine to run a shell in a container.
+TOOLS = ("sh", "sleep", "cat", "ls", "touch", "mkdir", "true", "false", "env", "id", "tail")
+
+
+@contextlib.contextmanager
+def engine(folder: Path) -> Iterator[str]:
+    """Yields DOCKER_HOST of an engine that has IMAGE; skips where none answers and none can be started."""
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if _answers(host):
+        _import_tools(host)
+        yield host
+        return
+    if os.getuid() != 0 or not shutil.which("dockerd"):
+        pytest.skip("no container engine answers, and none can be started here (it takes root and dockerd)")
+    host = f"unix://{folder}/docker.sock"
+    command = ["dockerd", "--host", host, "--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
+    command += ["--pidfile", str(folder / "pid"), "--iptables=false", "--bridge=none"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 30
+        while not _answers(host):
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.skip(f"dockerd does not start here: {(folder / 'log').read_text().splitlines()[-1:]}")
+            time.sleep(0.2)
+        _import_tools(host)
+        yield host
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _answers(host: str) -> bool:
+    with contextlib.suppress(docker.errors.DockerException), contextlib.closing(docker.DockerClient(host)) as client:
+        return bool(client.ping())
+    return False
+
+
+def _import_tools(host: str) -> None:
+    files = {Path(found).resolve() for tool in TOOLS if (found := shutil.which(tool))}
+    for file in list(files):
+        listed = subprocess.run(["ldd", file], capture_output=True, text=True).stdout
+        files |= {Path(part) for part in listed.split() if part.startswith("/")}
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        shells = tarfile.TarInfo("bin")
+        shells.type, shells.linkname = tarfile.SYMTYPE, "usr/bin"
+        archive.addfile(shells)
+        for file in sorted(files):
+            archive.add(file.resolve(), str(file).lstrip("/"))
+        for tool in TOOLS:
+            link = tarfile.TarInfo(f"usr/bin/{tool}")
+            if not (found := shutil.which(tool)) or Path(found).resolve() == Path("/usr/bin", tool):
+                continue
+            link.type, link.linkname = tarfile.SYMTYPE, str(Path(found).resolve())
+            archive.addfile(link)
+        folder = tarfile.TarInfo("tmp")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
+        archive.addfile(folder)
+    with contextlib.closing(docker.DockerClient(host)) as client:
+        client.api.import_image_from_data(stream.getvalue(), repository=IMAGE.partition(":")[0], tag="latest")

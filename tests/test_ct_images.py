@@ -1,0 +1,196 @@
+"""Images are built only if what they are made of changed, pushed before they are named, and named by digest."""
+
+import contextlib
+import http.server
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+import requests
+import yaml
+
+import container_engine
+from ct.environments import ROOT
+from ct.errors import UsageError
+from ct.images import build, inputs, registry
+from ct_command import ct
+
+DOCKERFILE = f"""
+ARG BASE={container_engine.IMAGE}
+# What both begin with.
+FROM ${{BASE}} AS common
+ENV A=b
+FROM common AS one
+COPY one one
+LABEL org.opencontainers.image.title="one"
+FROM common AS two
+COPY two \\
+     lock.txt /
+COPY --from=one /one /one
+LABEL org.opencontainers.image.title="two"
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    root = tmp_path / "project"
+    for name in ("one", "two"):
+        (root / name).mkdir(parents=True)
+        (root / name / "work.py").write_text(f"{name}\n")
+    (root / "lock.txt").write_text("package==1\n")
+    (root / "Dockerfile").write_text(DOCKERFILE)
+    return root
+
+
+def hashes(root, base="base@sha256:1"):
+    return [inputs.content_hash(root, name, base) for name in ("one", "two")]
+
+
+def test_an_images_content_is_its_stages_what_they_copy_and_its_base(project):
+    assert inputs.targets(project) == ["one", "two"]
+    one, two = hashes(project)
+    assert hashes(project, "base@sha256:2") != [one, two]
+    (project / "lock.txt").write_text("package==2\n")
+    assert hashes(project)[0] == one
+    assert hashes(project)[1] != two
+    (project / "lock.txt").write_text("package==1\n")
+    (project / "one" / "__pycache__").mkdir()
+    (project / "one" / "__pycache__" / "work.pyc").write_text("made by running")
+    (project / "README.md").write_text("copied by nobody")
+    assert hashes(project) == [one, two]
+    (project / "one" / "work.py").write_text("changed\n")
+    assert hashes(project)[0] != one
+    assert hashes(project)[1] != two, "two copies from one"
+
+
+def test_a_comment_changes_no_image_and_an_instruction_does(project):
+    before = hashes(project)
+    (project / "Dockerfile").write_text(DOCKERFILE.replace("# What both begin with.", "# Another word."))
+    assert hashes(project) == before
+    (project / "Dockerfile").write_text(DOCKERFILE.replace("A=b", "A=c"))
+    assert not set(hashes(project)) & set(before)
+
+
+def test_what_is_not_there_is_said(project):
+    with pytest.raises(UsageError, match=r"no stage three\nexpected: one of one, two"):
+        inputs.content_hash(project, "three", "")
+    shutil.rmtree(project / "one")
+    with pytest.raises(UsageError, match="copies one, which is not there"):
+        inputs.content_hash(project, "one", "")
+
+
+def test_this_projects_own_images():
+    assert sorted(inputs.targets(ROOT)) == ["author", "components", "serving"]
+    assert len({inputs.content_hash(ROOT, name, "x") for name in inputs.targets(ROOT)}) == 3
+
+
+@pytest.mark.parametrize("text", ["app", "library/app:1", "https://host.example/app", ""])
+def test_a_reference_must_name_its_registry(text):
+    with pytest.raises(UsageError, match="names no registry"):
+        registry.parse(text)
+
+
+def test_a_registry_that_does_not_answer_or_refuses_is_one_message():
+    with pytest.raises(registry.RegistryError, match="does not answer"):
+        registry.digest("127.0.0.1:9/app:1")
+
+    class Refusing(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_error(403)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(registry.RegistryError, match="says 403 to 127"):
+            registry.digest(f"127.0.0.1:{server.server_port}/app:1")
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    with container_engine.engine(tmp_path_factory.mktemp("engine")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def store(host, tmp_path_factory):
+    """Debian's own image registry on loopback."""
+    if not shutil.which("docker-registry"):
+        pytest.skip("there is no docker-registry to start here")
+    folder = tmp_path_factory.mktemp("registry")
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+    }
+    (folder / "config.yml").write_text(yaml.safe_dump(config))
+    process = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while True:
+        with contextlib.suppress(requests.ConnectionError):
+            if requests.get(f"http://127.0.0.1:{port}/v2/", timeout=5).ok:
+                break
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    yield f"localhost:{port}"
+    process.terminate()
+    process.wait(30)
+
+
+def test_only_what_changed_is_built_again(store, host, project, tmp_path, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", host)
+    lock = tmp_path / "images.lock"
+
+    def make(commit):
+        request = build.Request(project, store, commit, container_engine.IMAGE, "none")
+        built = build.build(request, ["one", "two"], lambda _: None)
+        build.write_lock(lock, built)
+        return built
+
+    first = make("commit1")
+    assert [each.reused for each in first.values()] == [False, False]
+    assert build.read_lock(lock) == {name: each.reference for name, each in first.items()}
+    assert build.absent(build.read_lock(lock).values()) == []
+    assert [each.reused for each in make("commit2").values()] == [True, True]
+    assert registry.digest(f"{store}/kfp-ct-one:commit2") == first["one"].reference.partition("@")[2]
+
+    (project / "two" / "work.py").write_text("changed\n")
+    third = make("commit3")
+    assert [each.reused for each in third.values()] == [True, False]
+    assert third["one"].reference == first["one"].reference
+    assert third["two"].reference != first["two"].reference
+
+
+def test_an_image_that_no_registry_has_is_found_out(store, tmp_path):
+    lock = tmp_path / "images.lock"
+    lock.write_text(f"images: {{components: '{store}/kfp-ct-components@sha256:{'0' * 64}'}}\n")
+    done = ct(tmp_path, "images", "check", "--lock", str(lock))
+    assert done.code == 3
+    assert "1 of 1 images are in no registry" in done.err
+    package = tmp_path / "package.yaml"
+    compiled = ct(tmp_path, "compile", "flights", "--lock", str(lock), "--digests", "--output", str(package))
+    assert compiled.code == 0, compiled.err
+    assert ct(tmp_path, "images", "check", "--package", str(package)).code == 3
+
+
+@pytest.mark.parametrize("text", ["", "images: {}", "images: {components: 'registry.example/app:latest'}", "images: ["])
+def test_a_lock_without_digests_is_refused(tmp_path, text):
+    lock = tmp_path / "images.lock"
+    lock.write_text(text)
+    assert ct(tmp_path, "images", "check", "--lock", str(lock)).code == 2
+
+
+def test_a_build_that_fails_names_the_step(store, host, project, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", host)
+    (project / "Dockerfile").write_text(DOCKERFILE.replace("COPY one one", "COPY one one\nRUN exit 3"))
+    request = build.Request(project, store, "commit", container_engine.IMAGE, "none")
+    with pytest.raises(build.ImageError, match=r"the image one cannot be built: .*non-zero code: 3"):
+        build.build(request, ["one"], lambda _: None)

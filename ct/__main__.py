@@ -116,12 +116,20 @@ def serve(
     root: Annotated[Path | None, typer.Option(help="Served models [default: serving in the local state].")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+    request_log: Annotated[Path | None, typer.Option(help="Folder to log requests to, for monitoring.")] = None,
+    sample: Annotated[float, typer.Option(min=0, max=1, help="Fraction of requests to log.")] = 1.0,
+    max_mb: Annotated[int, typer.Option(min=1, help="Size of the request log; the oldest files go.")] = 1024,
+    log_rows: Annotated[int, typer.Option(min=1, help="Rows until a file of the log is written,")] = 20_000,
+    log_seconds: Annotated[int, typer.Option(min=1, help="or seconds until then.")] = 60,
     home: Home = None,
 ) -> None:
     """Serve deployed models over TF Serving's REST API; new versions are picked up as they appear."""
     from ct import serve as server
 
-    raise typer.Exit(server.serve(root or project.find_workspace(home).serving, host, port))
+    settings_of_log = {"": request_log and request_log.absolute(), "-sample": sample, "-max-mb": max_mb,
+                       "-rows": log_rows, "-seconds": log_seconds}  # fmt: skip
+    options = [f"--request-log{name}={value}" for name, value in settings_of_log.items()] if request_log else []
+    raise typer.Exit(server.serve(root or project.find_workspace(home).serving, host, port, options))
 
 
 @app.command()

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,13 +22,14 @@ _SHOWN_INPUTS = 6
 _INTEGERS = ("DT_INT8", "DT_INT16", "DT_INT32", "DT_INT64", "DT_UINT8", "DT_UINT16", "DT_UINT32", "DT_UINT64")
 
 
-def serve(root: Path, host: str = "127.0.0.1", port: int = 8501) -> int:
+def serve(root: Path, host: str = "127.0.0.1", port: int = 8501, log_options: Sequence[str] = ()) -> int:
     """Serves the deployed models until it is told to stop (Ctrl-C, SIGTERM).
 
     Args:
         root: Folder that deploy publishes to.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
+        log_options: Options of the service's request log; empty for none.
 
     Returns:
         The exit code: 0 after it was told to stop.
@@ -40,7 +41,7 @@ def serve(root: Path, host: str = "127.0.0.1", port: int = 8501) -> int:
     _check_deployed(root)
     command = [str(python), "-m", "serving", "--root", str(root.absolute()), "--host", host, "--port", str(port)]
     process = subprocess.Popen(
-        [*command, "--until-stdin-closes"],
+        [*command, *log_options, "--until-stdin-closes"],
         cwd=environments.ROOT,
         stdin=subprocess.PIPE,  # closes when this process ends, however it ends
         stdout=subprocess.PIPE,

@@ -9,9 +9,12 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from serving.request_log import RequestLog
 
 _MEGABYTE = 1 << 20
 # Exit codes: 2 is the user's to mend, as everywhere in this project.
@@ -51,14 +54,15 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
     versions.poll()  # the first version is there before the first request
     hosts = (*LOOPBACK_NAMES, options.host, *options.allowed_host)
     limits = Limits(options.max_body_mb * _MEGABYTE, options.max_pending, options.threads, hosts)
+    request_log = _request_log(options)
     config = uvicorn.Config(
-        create_app(versions, limits),
+        create_app(versions, limits, request_log),
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=options.grace_seconds,
     )
-    server = _announcing(uvicorn.Server)(config)
+    server = _announcing(uvicorn.Server, request_log.close if request_log else None)(config)
     stop = threading.Event()
     threading.Thread(target=versions.watch, args=(stop, options.poll_seconds), name="watch", daemon=True).start()
     if options.until_stdin_closes:
@@ -72,13 +76,37 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
     return 0
 
 
-def _announcing(base: type[Any]) -> type[Any]:
-    """Returns the server class that says on standard output, as one JSON line, from when on it answers and where."""
+def _request_log(options: argparse.Namespace) -> "RequestLog | None":
+    from serving.request_log import RequestLog, Settings
+
+    if options.request_log is None:
+        return None
+    return RequestLog(
+        Settings(
+            options.request_log.absolute(),
+            options.request_log_sample,
+            options.request_log_max_mb * _MEGABYTE,
+            options.request_log_rows,
+            options.request_log_seconds,
+        )
+    )
+
+
+def _announcing(base: type[Any], stopped: Callable[[], None] | None) -> type[Any]:
+    """Returns the server class that says on standard output, as one JSON line, from when on it answers and where.
+
+    It calls `stopped` after the last answer: uvicorn hands a signal on, which ends the process before `run` returns.
+    """
 
     class AnnouncingServer(base):  # uvicorn is imported only after the port is taken
         async def startup(self, sockets: list[socket.socket]) -> None:
             await super().startup(sockets)
             print(json.dumps({"url": _url(sockets[0])}), flush=True)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().shutdown(sockets)
+            if stopped is not None:
+                stopped()
 
     return AnnouncingServer
 
@@ -123,7 +151,37 @@ def _parser() -> argparse.ArgumentParser:
         "--allowed-host", action="append", default=[], help="further name in a request's Host header; * for any"
     )
     parser.add_argument("--until-stdin-closes", action="store_true", help="stop when standard input ends")
+    _add_log_options(parser)
     return parser
+
+
+def _add_log_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("request log", "what was asked and answered, as Parquet files for monitoring")
+    group.add_argument("--request-log", type=Path, help="folder to log to; without it nothing is logged")
+    group.add_argument(
+        "--request-log-sample", type=_fraction, default=1.0, help="fraction of requests (default: %(default)s)"
+    )
+    group.add_argument(
+        "--request-log-max-mb", type=_positive, default=1024, help="all files together (default: %(default)s)"
+    )
+    group.add_argument("--request-log-rows", type=_positive, default=20_000, help="rows a file (default: %(default)s)")
+    group.add_argument(
+        "--request-log-seconds", type=_positive, default=60, help="until a file is written (default: %(default)s)"
+    )
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return value
 
 
 if __name__ == "__main__":

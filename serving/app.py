@@ -5,6 +5,8 @@ import concurrent.futures
 import dataclasses
 import json
 import re
+import time
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -23,8 +25,13 @@ from serving.errors import (
     OverloadedError,
     ServingError,
 )
+from serving.request_files import Answered, Key
+from serving.request_log import RequestLog
 from serving.versions import Versions
 
+REQUEST_ID = "x-request-id"
+# What a caller may choose: it stands in headers, in the log and in tables of labels.
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 ANY_HOST = "*"
 _SPEC = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
@@ -50,9 +57,9 @@ class Limits:
     hosts: tuple[str, ...]
 
 
-def create_app(versions: Versions, limits: Limits) -> Starlette:
-    """Returns the ASGI application that answers from these models."""
-    handlers = _Api(versions, limits)
+def create_app(versions: Versions, limits: Limits, request_log: RequestLog | None = None) -> Starlette:
+    """Returns the ASGI application that answers from these models, and logs requests if there is a log."""
+    handlers = _Api(versions, limits, request_log)
     return Starlette(
         routes=[
             Route("/healthz", _alive, methods=["GET"]),
@@ -66,9 +73,10 @@ def create_app(versions: Versions, limits: Limits) -> Starlette:
 
 
 class _Api:
-    def __init__(self, versions: Versions, limits: Limits) -> None:
+    def __init__(self, versions: Versions, limits: Limits, request_log: RequestLog | None) -> None:
         self._versions = versions
         self._limits = limits
+        self._log = request_log
         self._pending = 0
         # Inference is kept off the event loop, which goes on accepting and answering.
         self._workers = concurrent.futures.ThreadPoolExecutor(limits.threads, "predict")
@@ -79,14 +87,17 @@ class _Api:
         return _json({"serving": serving, "waiting": waiting}, 200 if serving and not waiting else 503)
 
     async def answer(self, request: Request) -> Response:
-        """Answers the model APIs."""
+        """Answers the model APIs; the request's id goes back with the answer."""
+        handle: Callable[[Request], Awaitable[Response]] = self._post if request.method == "POST" else self._get
+        request.state.id = _request_id(request)
         try:
-            handle: Callable[[Request], Awaitable[Response]] = self._post if request.method == "POST" else self._get
-            return await handle(request)
+            response = await handle(request)
         except ServingError as error:
-            return _error(str(error), error.status)
+            response = _error(str(error), error.status)
         except ClientDisconnect:
-            return Response(status_code=499)  # nobody reads it
+            response = Response(status_code=499)  # nobody reads it
+        response.headers[REQUEST_ID] = request.state.id
+        return response
 
     async def _get(self, request: Request) -> Response:
         path = request.url.path
@@ -110,19 +121,54 @@ class _Api:
         name, number = match["name"], _number(match)
         if match["method"].lower() != "predict":
             raise NotImplementedHereError(f"{match['method']} is not served here\nexpected: predict")
+        try:
+            answer = await self._queued(request, name, number)
+        except ServingError as error:
+            self._count(name, error.status)
+            raise
+        except ClientDisconnect:
+            raise
+        except Exception:
+            self._count(name, 500)
+            raise
+        return Response(answer, media_type="application/json")
+
+    async def _queued(self, request: Request, name: str, number: int | None) -> bytes:
         if self._pending >= self._limits.pending:
             raise OverloadedError(f"{self._pending} requests are waiting already; try again in a moment")
         self._pending += 1
         try:
             body = await _body(request, self._limits.body_bytes)
-            answer = await asyncio.get_running_loop().run_in_executor(self._workers, self._predict, name, number, body)
+            asked = _Asked(name, number, body, request.state.id, time.perf_counter())
+            return await asyncio.get_running_loop().run_in_executor(self._workers, self._predict, asked)
         finally:
             self._pending -= 1
-        return Response(answer, media_type="application/json")
 
-    def _predict(self, name: str, number: int | None, body: bytes) -> bytes:
-        with self._versions.leased(name, number) as (model, _):
-            return model.predict(body)
+    def _predict(self, asked: "_Asked") -> bytes:
+        with self._versions.leased(asked.name, asked.number) as (model, version):
+            prediction = model.predict(asked.body)
+        if self._log is not None:
+            taken = 1000 * (time.perf_counter() - asked.received)
+            answered = Answered(asked.request_id, time.time(), taken, prediction.inputs, prediction.outputs)
+            self._log.answered(Key(asked.name, version, prediction.signature), answered)
+        return prediction.body
+
+    def _count(self, name: str, status: int) -> None:
+        """Counts an error on the version that answers; a model that is not there has no log."""
+        version = self._versions.serving().get(name)
+        if self._log is not None and version is not None:
+            self._log.refused(name, version, status)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """A predict request; `received` is when its body was there."""
+
+    name: str
+    number: int | None
+    body: bytes
+    request_id: str
+    received: float
 
 
 class _HostCheck:
@@ -141,6 +187,11 @@ class _HostCheck:
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _request_id(request: Request) -> str:
+    given = request.headers.get(REQUEST_ID, "")
+    return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
 
 
 def _number(match: re.Match[str]) -> int | None:

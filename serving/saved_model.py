@@ -1,5 +1,6 @@
 """A SavedModel as a service answers from it."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,16 @@ _SERVE_TAG = "serve"
 _WARM_UP_ROWS = (1, 64)
 
 
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """A response's body, and what the model took and gave for it."""
+
+    body: bytes
+    signature: str
+    inputs: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
+
+
 class SavedModel:
     """A loaded model; `predict` may be called from several threads."""
 
@@ -30,7 +41,7 @@ class SavedModel:
         self._signatures: dict[str, Callable[..., dict[str, tf.Tensor]]] = dict(self._loaded.signatures)
         self._specs = {name: _specs(self._definitions[name]) for name in self._signatures}
 
-    def predict(self, body: bytes) -> bytes:
+    def predict(self, body: bytes) -> Prediction:
         """Answers the body of a predict request with the body of its response.
 
         Raises:
@@ -40,10 +51,14 @@ class SavedModel:
         name = _signature_name(request)
         specs = self._specs_of(name)
         if "instances" in request:
-            outputs = self._run(name, tensors.decode_rows(request["instances"], specs))
-            return _json({"predictions": tensors.encode_rows(outputs)})
-        outputs = self._run(name, tensors.decode_columns(request["inputs"], specs))
-        return _json({"outputs": tensors.encode_columns(outputs)})
+            inputs = tensors.decode_rows(request["instances"], specs)
+            outputs = self._run(name, inputs)
+            said = _json({"predictions": tensors.encode_rows(outputs)})
+        else:
+            inputs = tensors.decode_columns(request["inputs"], specs)
+            outputs = self._run(name, inputs)
+            said = _json({"outputs": tensors.encode_columns(outputs)})
+        return Prediction(said, name, inputs, outputs)
 
     def warm_up(self) -> None:
         """Runs every signature that takes columns once on made-up rows, so that the first real request is not slow."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from serving.errors import ModelNotFoundError
 
 _log = logging.getLogger("serving")
@@ -20,10 +22,30 @@ _REMEMBERED = 20
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
 
 
+class Prediction(Protocol):
+    """A response's body, and what the model took and gave for it."""
+
+    @property
+    def body(self) -> bytes:
+        """The response's body."""
+
+    @property
+    def signature(self) -> str:
+        """The signature that was asked."""
+
+    @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """What the model took, by name."""
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray]:
+        """What it gave, by name."""
+
+
 class Model(Protocol):
     """What a loaded version can do."""
 
-    def predict(self, body: bytes) -> bytes:
+    def predict(self, body: bytes) -> Prediction:
         """Answers a predict request."""
 
     def metadata(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components import artifacts, registry
+from components import artifacts
 from components.errors import ConfigurationError, DataError
 from components.register import work as register_work
 from components.resolve_champion import work
@@ -134,12 +134,6 @@ def test_fills_the_tasks_own_output_where_there_is_no_shared_disk(tmp_path):
 
     assert work.provide(nothing, "gs://bucket/champion", str(tmp_path / "champion")) == "gs://bucket/champion"
     assert [path.name for path in (tmp_path / "champion").iterdir()] == [work.NO_MODEL]
-
-
-def test_a_model_in_a_bucket_is_handed_on_by_its_uri():
-    version = registry.ModelVersion("4", "gs://bucket/run/model", {})
-
-    assert work._located(version, "http://mlflow", "flights", "").uri == "gs://bucket/run/model"
 
 
 def test_resolving_does_not_import_mlflow(registered):

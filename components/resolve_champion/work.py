@@ -6,13 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components import artifacts, log, registry
-from components.errors import DataError
+from components import artifacts, log, registered_model, registry
 
 # What a folder that stands for "no model" holds, so that a person who opens it understands.
 NO_MODEL = "NO_MODEL"
-# Buckets that KFP hands to a task by URI.
-_BUCKETS = ("gs://", "s3://", "minio://")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,21 +62,17 @@ def resolve(registry_uri: str, model_name: str, training_key: str) -> Found:
         log.finding(f"no champion of {model_name} to compare with")
         return Found(nothing, "", nothing)
     log.finding(f"compare with {model_name} v{version.number}")
-    return _located(version, registry_uri, model_name, nothing)
+    located = registered_model.locate(version, registry_uri, model_name)
+    return Found(located.uri, version.number, nothing, located.download)
 
 
 def provide(found: Found, uri: str, path: str) -> str:
     """Returns the URI of the folder to hand on: the shared one, or the task's own output, which it then fills."""
-    if found.uri:
-        return found.uri
+    if found.uri or found.download:
+        return registered_model.hand_on(registered_model.Located(found.uri, found.download), uri, path)
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    if found.download:
-        from components.resolve_champion import download
-
-        download.download(*found.download, folder)
-    else:
-        (folder / NO_MODEL).touch()
+    (folder / NO_MODEL).touch()
     return uri
 
 
@@ -93,25 +86,6 @@ def _to_beat(reader: registry.Reader, model_name: str, training_key: str) -> reg
         previous = version.tags.get("previous_champion", "")
         version = reader.version(model_name, previous) if previous else None
     return version
-
-
-def _located(version: registry.ModelVersion, registry_uri: str, model_name: str, nothing: str) -> Found:
-    folder = registry.local_path(version.source)
-    if folder is None:
-        if version.source.startswith(_BUCKETS):
-            return Found(version.source, version.number, nothing)
-        return Found("", version.number, nothing, (registry_uri, version.source))
-    database = registry.database_path(registry_uri)
-    # The whole folder may have been moved: the models are still beside the database.
-    moved = registry.models_root(database) / model_name / folder.name if database else folder
-    for candidate in (folder, moved):
-        if (candidate / artifacts.SERVING_MODEL).is_dir():
-            return Found(str(candidate), version.number, nothing)
-    raise DataError(
-        f"the files of the champion {model_name} v{version.number} are gone: {folder}\n"
-        "expected: the folder that register wrote; without it no challenger can be compared\n"
-        f"mend: restore the folder, or delete version {version.number} of {model_name} in MLflow"
-    )
 
 
 def _nothing_uri(registry_uri: str) -> str:

@@ -1,0 +1,53 @@
+"""Finds a registered model to use."""
+
+import dataclasses
+
+from components import log, registered_model, registry
+from components.errors import ConfigurationError
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A registered version and where its files are."""
+
+    version: str
+    located: registered_model.Located
+
+
+def resolve(registry_uri: str, model_name: str, version: str) -> Found:
+    """Finds a version of a model.
+
+    Args:
+        registry_uri: The registry.
+        model_name: Registered model.
+        version: "champion", or a version's number.
+
+    Raises:
+        ConfigurationError: There is no such version, an argument does not fit, or the registry does not answer.
+        DataError: The registry names files that are gone.
+    """
+    registry.check_model_name(model_name)
+    wanted = version.strip()
+    if wanted != registry.CHAMPION and not wanted.isdecimal():
+        raise ConfigurationError(
+            f"version is {version!r}\nexpected: {registry.CHAMPION!r} or the number of a version\n"
+            "mend: correct version in the settings file"
+        )
+    reader = registry.open_reader(registry_uri)
+    by_alias = wanted == registry.CHAMPION
+    found = reader.champion(model_name) if by_alias else reader.version(model_name, wanted)
+    if found is None:
+        raise ConfigurationError(
+            f"the registry {registry_uri} has no {'champion' if by_alias else f'version {wanted}'} of {model_name}\n"
+            f"expected: {'a model that was blessed and registered' if by_alias else 'the number of a version'}\n"
+            f"mend: {'run the training pipeline first' if by_alias else 'correct version in the settings file'},"
+            " or correct registry_uri and model_name"
+        )
+    located = registered_model.locate(found, registry_uri, model_name)
+    log.finding(f"{model_name} v{found.number}{', the champion' if by_alias else ''}")
+    return Found(found.number, located)
+
+
+def provide(found: Found, uri: str, path: str) -> str:
+    """Returns the URI of the folder to hand on: the registered one, or the task's own output, which it then fills."""
+    return registered_model.hand_on(found.located, uri, path)

@@ -36,8 +36,8 @@ def compute(batches: Iterable[Any], name: str) -> statistics_pb2.DatasetFeatureS
     accumulators = [generator.create_accumulator() for generator in generators]
     for batch in batches:
         lists = to_lists(batch)
-        # Infinite values have no variance; the summary says so, numpy need not.
-        with np.errstate(invalid="ignore"):
+        # Infinite and huge values have no variance; the summary says so, numpy need not.
+        with np.errstate(invalid="ignore", over="ignore"):
             accumulators = [
                 generator.compact(generator.add_input(accumulator, lists))
                 for generator, accumulator in zip(generators, accumulators, strict=True)

@@ -135,7 +135,7 @@ def _metrics(evaluation: dict[str, Any]) -> Table:
         table.add_column(heading, justify="left" if heading == "slice" else "right")
     overall = {"slice": "all rows", "rows": evaluation["rows"], **evaluation["metrics"]}
     for row in [overall, *evaluation["slices"]]:
-        value, champion = row["challenger"].get(metric), (row.get("champion") or {}).get(metric)
+        value, champion = (row.get("challenger") or {}).get(metric), (row.get("champion") or {}).get(metric)
         difference = f"{value - champion:+.4f}" if value is not None and champion is not None else ""
         table.add_row(row["slice"], f"{row['rows']:,}", _number(value), _number(champion), difference)
     return table

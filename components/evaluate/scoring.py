@@ -38,7 +38,9 @@ def check_columns(examples_path: str, plan: Plan, gate_slices: Sequence[str]) ->
             raise ConfigurationError(
                 f"{source} names the column {name!r}, which the examples do not have\nexpected: one of {sorted(there)}"
             )
-    return Columns(plan.label, sorted({*plan.slice_columns, *gate_slices}))
+    # Arrow forgets the number of rows of a table without a column: without slices, any one is kept.
+    keep = sorted({*plan.slice_columns, *gate_slices}) or [name for name in there if name != plan.label][:1]
+    return Columns(plan.label, keep)
 
 
 def score(examples_path: str, models: dict[str, Model], columns: Columns) -> Scores:

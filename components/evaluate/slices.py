@@ -23,7 +23,7 @@ def rows_by_slice(table: pa.Table, config: config_pb2.EvalConfig) -> dict[SliceK
     columns = {name for spec in config.slicing_specs for name in [*spec.feature_keys, *spec.feature_values]}
     specs = [slicer_lib.SingleSliceSpec(spec=spec) for spec in config.slicing_specs]
     found: dict[SliceKey, list[Rows]] = {}
-    for features, rows in _cells(table.select(sorted(columns))):
+    for features, rows in _cells(table, sorted(columns)):
         # Overlapping specs give a row the same slice twice; it counts once.
         for key in dict.fromkeys(slicer_lib.get_slices_for_features_dicts([features], None, specs)):
             found.setdefault(key, []).append(rows)
@@ -41,20 +41,20 @@ def name(key: SliceKey) -> str:
     return ", ".join(f"{column}={value}" for column, value in key) or "overall"
 
 
-def _cells(table: pa.Table) -> list[tuple[dict[str, np.ndarray], Rows]]:
-    """Splits the rows by distinct values of all columns; a cell's features are as TFMA's extractors would give them."""
+def _cells(table: pa.Table, columns: list[str]) -> list[tuple[dict[str, np.ndarray], Rows]]:
+    """Splits the rows by distinct values of columns; a cell's features are as TFMA's extractors would give them."""
     if not table.num_rows:
         return []
-    if not table.num_columns:
+    if not columns:  # a selection of no column would forget how many rows there are
         return [({}, np.arange(table.num_rows))]
-    encoded = [_encode(table.column(column)) for column in table.column_names]
+    encoded = [_encode(table.column(column)) for column in columns]
     codes = np.zeros(table.num_rows, np.int64)
     for column in encoded:
         codes = codes * len(column.dictionary) + column.indices.to_numpy()
         codes = np.unique(codes, return_inverse=True)[1].reshape(-1)  # keeps the product of many columns small
     order = np.argsort(codes, kind="stable")
     cells = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
-    return [(_features(table.column_names, encoded, rows[0]), rows) for rows in cells if len(rows)]
+    return [(_features(columns, encoded, rows[0]), rows) for rows in cells if len(rows)]
 
 
 def _encode(column: pa.ChunkedArray) -> pa.DictionaryArray:

@@ -219,6 +219,8 @@ class ModelTests:
         verdict = blessing.read(outputs[1])
         demand(verdict.blessed == result.blessed, "the verdict and its artifact differ")
         demand(bool(verdict.checks), "the verdict has no reason")
+        measured = artifacts.read_json(Path(outputs[0]) / artifacts.SUMMARY)["metrics"]
+        demand(bool(measured.get("challenger")), "the evaluation has measured nothing")
         served = self._deploy(outputs[1])
         demand(served == verdict.blessed, f"blessed: {verdict.blessed}, served: {served}")
 

@@ -144,7 +144,9 @@ def _automatic(workspace: project.Workspace, chosen: settings.Settings, run: rec
     """Fills inputs that describe the run itself."""
     lineage = {"run": run.id, "commit": run.commit, "image": run.image, "cause": run.cause, "user": run.user}
     return {
-        "data_version": sources.data_version(chosen.parameters.get("sources", {}), workspace.root),
+        "data_version": sources.data_version(
+            chosen.parameters.get("sources", {}), workspace.root, chosen.parameters.get("ingest_options")
+        ),
         "code_version": run.code_version,
         "lineage": lineage,
     }

@@ -29,10 +29,11 @@ def training(
     window_end: str = "",
     max_bad_fraction: float = 0.02,
     data_version: str = "",
+    ingest_options: dict = {},  # noqa: B006 - kfp copies defaults into the package
     code_version: str = "",
     schema_file: str = "",
     label: str = "",
-    hyperparameters: dict = {},  # noqa: B006 - kfp copies defaults into the package
+    hyperparameters: dict = {},  # noqa: B006
     gates: dict = {},  # noqa: B006
     lineage: dict = {},  # noqa: B006
     checkpoints: str = "",
@@ -50,6 +51,7 @@ def training(
         window_end=window_end,
         max_bad_fraction=max_bad_fraction,
         data_version=data_version,
+        options=ingest_options,
     )
     stats = statistics(examples=data.outputs["examples"], beam_pipeline_args=beam_pipeline_args)
     contract = schema(statistics=stats.outputs["statistics"], schema_file=schema_file)

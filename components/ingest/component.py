@@ -15,12 +15,14 @@ def ingest(
     window_end: str = "",
     max_bad_fraction: float = 0.02,
     data_version: str = "",
+    options: dict = {},
 ) -> None:
     """Reads the rows of one time window with SQL and splits them into train and eval.
 
     Args:
         sources: Table name to a file, glob or folder, local or at gs:// (CSV, Parquet, JSON Lines; .gz and .zip CSV),
-            or to an object with uri, format, null_values and columns (name to SQL type).
+            or to an object with uri, format, null_values and columns (name to SQL type); or {"bigquery": ...} with
+            project.dataset.table or a file of BigQuery's SQL, copied by the Storage Read API.
         query: SQL file that selects the examples from those tables; may use @window_start and @window_end.
         examples: The rows as sharded Parquet per split, with a manifest.
         split: {"method": "time", "column": ..., "holdout": "1 month"}, {"method": "hash" or "group", "columns":
@@ -31,10 +33,12 @@ def ingest(
         window_end: First instant after the window (ISO 8601); empty for no bound.
         max_bad_fraction: The run stops if more than this share of a source's rows cannot be read.
         data_version: Fingerprint of the sources; a cached result is used only while it stays the same.
+        options: {"engine": "bigquery"} runs the query itself there, without sources. "bigquery": {"project": ...,
+            "location": ..., "max_bytes_billed": 1e11, "labels": {...}} says who pays and how much at most.
     """
     from components.errors import reported
     from components.ingest import work
 
     with reported():
-        request = work.Request(sources, query, split, window_start, window_end, max_bad_fraction)
+        request = work.Request(sources, query, split, window_start, window_end, max_bad_fraction, options)
         examples.metadata.update(work.ingest(request, examples.path))

@@ -5,6 +5,7 @@
 import dataclasses
 import datetime
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -64,31 +65,51 @@ def parse_window(start: str, end: str) -> Window:
 
 
 def read(file: str, window: Window) -> Query:
-    """Reads a query file and binds the window to it.
+    """Reads a query file for DuckDB and binds the window to it.
 
     Raises:
-        ConfigurationError: There is no such file, it names an unknown parameter, or a bound that was given is not used.
+        ConfigurationError: There is no such file, or it names an unknown parameter.
+    """
+    return bound(file, window, _TOKEN, "CAST(${} AS TIMESTAMP)")
+
+
+def bound(file: str, window: Window, token: re.Pattern[str], form: str) -> Query:
+    """Reads a query file and binds the window to it.
+
+    Args:
+        file: The file.
+        window: Values of the parameters.
+        token: Matches what holds no parameter, and parameters with their `name`.
+        form: How the engine writes a parameter.
+
+    Raises:
+        ConfigurationError: There is no such file, or it names an unknown parameter.
     """
     used: set[str] = set()
 
-    def bound(match: re.Match[str]) -> str:
+    def written(match: re.Match[str]) -> str:
         name = match["name"]
         if not name:
             return match[0]
         if name not in _PARAMETERS:
             raise ConfigurationError(f"{file} uses @{name}\nexpected: @window_start and @window_end only")
         used.add(name)
-        return f"CAST(${name} AS TIMESTAMP)"
+        return form.format(name)
 
-    sql = _TOKEN.sub(bound, user_code.read_text(file, "query"))
+    sql = token.sub(written, user_code.read_text(file, "query"))
     values = dict(zip(_PARAMETERS, (window.start, window.end), strict=True))
-    for name, value in values.items():
-        if value and name not in used:
+    return Query(file, sql, {name: values[name] for name in sorted(used)})
+
+
+def demand_window(queries: Sequence[Query], window: Window) -> None:
+    """Raises `ConfigurationError` where a bound of the window is given, but none of the queries uses it."""
+    for name, value in zip(_PARAMETERS, (window.start, window.end), strict=True):
+        if value and not any(name in query.parameters for query in queries):
+            files = ", ".join(query.file for query in queries)
             raise ConfigurationError(
-                f"{name} is given, but {file} does not use it\nexpected: a condition on @{name}\n"
+                f"{name} is given, but {files} does not use it\nexpected: a condition on @{name}\n"
                 f"mend: add it to the query's WHERE (start inclusive, end exclusive), or leave {name} empty"
             )
-    return Query(file, sql, {name: values[name] for name in used})
 
 
 def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> Query:

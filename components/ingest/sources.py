@@ -14,6 +14,7 @@ from components import log
 from components.errors import ConfigurationError, DataError
 from components.ingest import column_types, csv_source, database, files, jsonl_source
 from components.ingest.database import identifier, literal
+from components.ingest.warehouse import Warehouse
 
 QUARANTINE = "quarantine.jsonl"
 # The quarantine is for a person to read: so many rows, and so much of each, are kept.
@@ -25,10 +26,16 @@ class Source:
     """What a user says of one table."""
 
     name: str
-    uri: str
+    uri: str = ""
     format: str = ""
     null_values: tuple[str, ...] = ()
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    bigquery: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Where the rows come from, for people."""
+        return f"bigquery:{self.bigquery}" if self.bigquery else self.uri
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,14 +58,17 @@ def parse(sources: Mapping[str, Any]) -> list[Source]:
     return [_parse_one(name, described) for name, described in sources.items()]
 
 
-def load(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path) -> Loaded:
+def load(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, warehouse: Warehouse) -> Loaded:
     """Makes a table (a view, for Parquet) named as the source; rows that cannot be read go to `ct.rejects`.
 
     Raises:
         DataError: The files are missing, unreadable as a whole, or without rows.
     """
-    found = files.find(source.name, source.uri, folder)
-    format = files.format_of(source.name, found, source.format)
+    if source.bigquery:
+        found, format = warehouse.fetch(source.bigquery, folder / f"{source.name}-bigquery"), files.PARQUET
+    else:
+        found = files.find(source.name, source.uri, folder)
+        format = files.format_of(source.name, found, source.format)
     data_files = files.unpack(source.name, found, folder)
     try:
         if format == files.PARQUET:
@@ -74,7 +84,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path) ->
         connection, "SELECT coalesce(sum(lost), 0)::BIGINT FROM ct.rejects WHERE source = ?", [source.name]
     )
     if not rows + rejected:
-        raise DataError(f"source {source.name} has no rows: {source.uri}\nexpected: at least one row of data")
+        raise DataError(f"source {source.name} has no rows: {source.origin}\nexpected: at least one row of data")
     return Loaded(rows, rejected, [file.resolve() for file in found] if format == files.PARQUET else [])
 
 
@@ -104,8 +114,13 @@ def demand_readable(
 def _parse_one(name: str, described: Any) -> Source:
     fields = {"uri": described} if isinstance(described, str) else described
     known = {field.name for field in dataclasses.fields(Source)} - {"name"}
-    if not isinstance(fields, Mapping) or not isinstance(fields.get("uri"), str) or not fields["uri"]:
+    places = [fields.get(place) for place in ("uri", "bigquery")] if isinstance(fields, Mapping) else []
+    if not isinstance(fields, Mapping) or [bool(place) for place in places].count(True) != 1:
         raise _malformed(name, f"it is {described!r}")
+    if not all(isinstance(place, str) for place in places if place):
+        raise _malformed(name, f"it is {described!r}")
+    if fields.get("bigquery") and len(fields) > 1:
+        raise _malformed(name, "beside bigquery there is nothing to say: its columns have types")
     if unknown := set(fields) - known:
         raise _malformed(name, f"it has {', '.join(sorted(unknown))}")
     nulls, columns = fields.get("null_values") or [], fields.get("columns") or {}
@@ -114,14 +129,14 @@ def _parse_one(name: str, described: Any) -> Source:
     if (format := fields.get("format") or "") not in ("", *files.FORMATS):
         raise _malformed(name, f"its format is {format!r}")
     types = {column: column_types.normalize(name, column, declared) for column, declared in columns.items()}
-    return Source(name, fields["uri"], format, tuple(nulls), types)
+    return Source(name, fields.get("uri", ""), format, tuple(nulls), types, fields.get("bigquery", ""))
 
 
 def _malformed(name: str, reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"source {name} is not described rightly: {reason}\n"
         f"expected: a URI, or an object with uri, format ({', '.join(files.FORMATS)}), null_values (list of texts) "
-        "and columns (name to SQL type)\n"
+        "and columns (name to SQL type); or an object with bigquery: project.dataset.table, or an .sql file\n"
         f"mend: correct sources.{name} in the settings file"
     )
 

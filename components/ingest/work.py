@@ -14,9 +14,13 @@ import duckdb
 from components import artifacts, log
 from components.artifacts import EVAL, TRAIN
 from components.errors import ComponentError, ConfigurationError, DataError
-from components.ingest import column_types, database, leaks, query, shards, sources, splits
+from components.ingest import column_types, database, leaks, options, query, shards, sources, splits
 from components.ingest.column_types import Stored
 from components.ingest.database import identifier
+from components.ingest.warehouse import Warehouse
+
+# The table that holds the result of a query that BigQuery ran.
+RESULT = "bigquery_result"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Request:
     window_start: str = ""
     window_end: str = ""
     max_bad_fraction: float = 0.02
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Plan:
     request: Request
     sources: list[sources.Source]
     window: query.Window
+    warehouse: Warehouse
     query: query.Query
     split: splits.Split
 
@@ -69,7 +75,7 @@ def ingest(request: Request, output_path: str | Path) -> dict[str, Any]:
             splits=shards.write(connection, root, columns),
             columns={name: column.kind for name, column in columns.items()},
             fingerprint=shards.fingerprint(connection, columns),
-            sources={source.name: source.uri for source in plan.sources},
+            sources={source.name: source.origin for source in plan.sources},
             window=plan.window.as_texts(),
             split_by=dict(request.split),
             rejected_rows=sum(source.rejected for source in loaded.values()),
@@ -80,10 +86,31 @@ def ingest(request: Request, output_path: str | Path) -> dict[str, Any]:
 def _plan(request: Request) -> Plan:
     if not 0 <= request.max_bad_fraction <= 1:
         raise ConfigurationError(f"max_bad_fraction is {request.max_bad_fraction}\nexpected: a number from 0 to 1")
+    chosen = options.parse(request.options)
     window = query.parse_window(request.window_start, request.window_end)
-    return Plan(
-        request, sources.parse(request.sources), window, query.read(request.query, window), splits.parse(request.split)
-    )
+    warehouse = Warehouse(chosen.bigquery, window)
+    split = splits.parse(request.split)
+    if chosen.engine == options.BIGQUERY:
+        found, selected = _in_warehouse(request)
+    else:
+        found, selected = sources.parse(request.sources), query.read(request.query, window)
+    remote = [asked for source in found if (asked := warehouse.query(source.bigquery))]
+    query.demand_window([*remote, selected], window)
+    return Plan(request, found, window, warehouse, selected, split)
+
+
+def _in_warehouse(request: Request) -> tuple[list[sources.Source], query.Query]:
+    """Makes the query that BigQuery runs the only source."""
+    if request.sources:
+        raise ConfigurationError(
+            f"sources names {', '.join(request.sources)}, but the query runs in BigQuery\n"
+            "expected: no sources, the query names BigQuery's own tables\n"
+            "mend: leave sources empty, or leave options.engine out and name a source {bigquery: …}"
+        )
+    if not request.query.endswith(".sql"):
+        raise ConfigurationError(f"the query is {request.query!r}\nexpected: a file that ends in .sql")
+    selected = query.Query(request.query, f"SELECT * FROM {RESULT}", {})
+    return [sources.Source(RESULT, bigquery=request.query)], selected
 
 
 @contextlib.contextmanager
@@ -112,7 +139,7 @@ def _folders(output: Path) -> Iterator[tuple[Path, Path]]:
 def _load(connection: duckdb.DuckDBPyConnection, plan: Plan, scratch: Path) -> dict[str, sources.Loaded]:
     loaded = {}
     for source in plan.sources:
-        loaded[source.name] = found = sources.load(connection, source, scratch)
+        loaded[source.name] = found = sources.load(connection, source, scratch, plan.warehouse)
         log.progress(f"{source.name}: {found.rows:,} rows read, {found.rejected:,} rejected")
     return loaded
 

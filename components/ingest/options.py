@@ -1,0 +1,41 @@
+"""What else a user may say of ingest: the engine that runs the query, its access, the format of the examples."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from components import bigquery
+from components.errors import ConfigurationError
+
+DUCKDB, BIGQUERY = "duckdb", "bigquery"
+PARQUET = "parquet"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Checked options; see the component's argument."""
+
+    engine: str
+    bigquery: bigquery.Access
+
+
+def parse(options: Mapping[str, Any]) -> Options:
+    """Checks what users wrote under `options`.
+
+    Raises:
+        ConfigurationError: There is an unknown field or value.
+    """
+    known = {"engine": (DUCKDB, BIGQUERY)}
+    for name, allowed in known.items():
+        if options.get(name, allowed[0]) not in allowed:
+            raise ConfigurationError(
+                f"options.{name} is {options[name]!r}\nexpected: {' or '.join(allowed)}\n"
+                f"mend: correct options.{name} in the settings file"
+            )
+    access = options.get("bigquery", {})
+    if (unknown := sorted(options.keys() - {*known, "bigquery"})) or not isinstance(access, Mapping):
+        raise ConfigurationError(
+            f"options has {', '.join(unknown) or f'bigquery {access!r}'}\n"
+            f"expected: {', '.join(known)}, and bigquery, an object\nmend: correct options in the settings file"
+        )
+    return Options(options.get("engine", DUCKDB), bigquery.parse(access))

@@ -11,6 +11,8 @@ from rich.text import Text
 from components import log as protocol
 from ct.local.events import Outcome, State
 from ct.record import Run
+from ct.report.metrics import pick, primary
+from ct.report.words import only_not_significant
 
 _LOOK = {
     State.PENDING: ("·", "dim"),
@@ -116,6 +118,8 @@ def _decision(run: Run, evaluation: dict[str, Any]) -> Text:
         version = register.parameters.get("version", "?") if register else "?"
         return Text(f"BLESSED: version {version} is the champion", "bold green")
     champion = evaluation.get("compared_with")
+    if only_not_significant(evaluation):
+        return Text(f"NOT SIGNIFICANTLY BETTER: the champion stays (version {champion})", "bold yellow")
     kept = f"the champion stays (version {champion})" if champion else "nothing is deployed"
     return Text(f"NOT BLESSED: {kept}", "bold yellow")
 
@@ -129,13 +133,15 @@ def _reasons(evaluation: dict[str, Any]) -> Group:
 
 
 def _metrics(evaluation: dict[str, Any]) -> Table:
-    metric = evaluation["gates"]["metric"]
+    whole = primary(evaluation)
+    metric = whole.title if whole else ""
     table = Table(box=None, padding=(0, 2))
     for heading in ("slice", "rows", metric, "champion", "difference"):
         table.add_column(heading, justify="left" if heading == "slice" else "right")
     overall = {"slice": "all rows", "rows": evaluation["rows"], **evaluation["metrics"]}
     for row in [overall, *evaluation["slices"]]:
-        value, champion = (row.get("challenger") or {}).get(metric), (row.get("champion") or {}).get(metric)
+        found = whole if row is overall else pick(evaluation, row)
+        value, champion = (found.challenger, found.champion) if found and found.title == metric else (None, None)
         difference = f"{value - champion:+.4f}" if value is not None and champion is not None else ""
         table.add_row(row["slice"], f"{row['rows']:,}", _number(value), _number(champion), difference)
     return table

@@ -1,5 +1,7 @@
 """Metrics computed from arrays are TFMA's metrics: equal to its ordinary path's, on whichever version is installed."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,7 +11,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluate import array_metrics, results, slices
-from components.evaluate.config import Plan
+from components.evaluate.config import Output, Plan
+from components.evaluate.samples import Sample, Scored, Scores
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*divide:RuntimeWarning:tensorflow_model_analysis")
 
@@ -58,25 +61,41 @@ def scores(count=600, seed=3):
     labels = (rng.random(count) < truth).astype(np.float32)
     noise = np.clip(truth + rng.normal(0, 0.2, (2, count)), 0, 1).astype(np.float32)
     noise[0, :4] = [0.0, 1.0, 0.5, 0.3]  # the ends, and values on thresholds
-    return results.Scores("late", labels, {"candidate": noise[0], "baseline": noise[1]}, columns)
+    predictions = {"candidate": noise[0], "baseline": noise[1]}
+    return Scores((Scored(Output("", "late"), Sample("binary", labels), (), predictions),), columns)
 
 
-def plan(text=CONFIG):
-    return Plan(text_format.Parse(text, config_pb2.EvalConfig()), "late", "", "serving_default")
+def weighted(given):
+    weights = np.random.default_rng(4).integers(1, 4, given.rows).astype(np.float64)
+    sample = dataclasses.replace(given.primary.sample, weights=weights)
+    scored = dataclasses.replace(given.primary, sample=sample, output=Output("", "late", weight="weight"))
+    return Scores((scored,), given.columns.append_column("weight", pa.array(weights, pa.float32())))
+
+
+def plan(text=CONFIG, weight=""):
+    return Plan(
+        text_format.Parse(text, config_pb2.EvalConfig()), (Output("", "late", weight=weight),), "serving_default"
+    )
 
 
 def without(given, models):
-    kept = {name: given.predictions[name] for name in models}
-    return results.Scores(given.label, given.labels, kept, given.columns)
+    kept = {name: given.primary.predictions[name] for name in models}
+    return Scores((dataclasses.replace(given.primary, predictions=kept),), given.columns)
 
 
 def flat(evaluation):
     return {(key, metric): value for key, metrics in evaluation.metrics for metric, value in metrics.items()}
 
 
-@pytest.mark.parametrize("models", [["candidate"], ["candidate", "baseline"]], ids=["one model", "two models"])
-def test_metrics_from_arrays_equal_tfmas_ordinary_path(tmp_path, models):
-    given, config = without(scores(), models), plan().completed("baseline" in models)
+@pytest.mark.parametrize(
+    ("models", "weight"),
+    [(["candidate"], ""), (["candidate", "baseline"], ""), (["candidate"], "weight")],
+    ids=["one model", "two models", "weighted"],
+)
+def test_metrics_from_arrays_equal_tfmas_ordinary_path(tmp_path, models, weight):
+    given, config = without(scores(), models), plan(weight=weight).completed("baseline" in models)
+    if weight:
+        given = weighted(given)
     wanted = array_metrics.computations(config)
     assert array_metrics.unsupported(config, wanted) == ""
 

@@ -2,7 +2,7 @@
 
 TFMA's own path hands every row, once per slice it belongs to, to every metric's Beam combiner: 50 s for 112,000 rows
 and 17 slices. The metrics themselves are small: an accumulator, its `extract_output`, and derived results. Here the
-accumulators of the combiners that binary classification uses are filled from arrays, a slice at a time; everything
+accumulators of the combiners that are used most are filled from arrays, a slice at a time; everything
 after that is TFMA's own code, so the numbers are TFMA's. `unsupported` says when a config needs the ordinary path.
 
 The accumulators' layout is TFMA's private business (the same from 0.47 to 0.52); a test compares both paths on
@@ -23,12 +23,15 @@ from tensorflow_model_analysis.metrics import (
     calibration,
     calibration_histogram,
     example_count,
+    mean_regression_error,
     metric_specs,
     metric_types,
     tf_metric_wrapper,
 )
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
+
+from components.evaluate.gate_settings import BINARY, MULTICLASS
 
 Floats = npt.NDArray[np.float32]
 Metrics = dict[metric_types.MetricKey, Any]
@@ -38,10 +41,23 @@ KERAS_BATCH_ROWS = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class Slice:
-    """The rows of one slice: labels and every model's predictions, each of shape (rows,)."""
+    """The rows of one slice.
+
+    Attributes:
+        labels: Shape (rows,).
+        predictions: Model name → predictions, (rows,) or (rows, classes).
+        weights: How much each row counts, shape (rows,); None if all count alike.
+    """
 
     labels: Floats
     predictions: dict[str, Floats]
+    weights: npt.NDArray[np.floating] | None = None
+
+    def masses(self, combiner: Any) -> npt.NDArray[np.float64]:
+        """Returns the weights that a combiner asks for: 1 each where it counts rows."""
+        if self.weights is None or not combiner._example_weighted:
+            return np.ones(len(self.labels))
+        return self.weights.astype(np.float64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +84,10 @@ def computations(config: config_pb2.EvalConfig, schema: schema_pb2.Schema | None
     return Computations(combined, derived, others, baseline.name if baseline else "")
 
 
-def unsupported(config: config_pb2.EvalConfig, wanted: Computations) -> str:
+def unsupported(config: config_pb2.EvalConfig, wanted: Computations, task: str = BINARY) -> str:
     """Returns why a config needs TFMA's ordinary path; empty if it does not."""
+    if any(spec.label_keys for spec in config.model_specs):
+        return "several outputs"
     if config.cross_slicing_specs or config.options.compute_confidence_intervals.value:
         return "cross slices or confidence intervals"
     if any(spec.slice_keys_sql for spec in config.slicing_specs):
@@ -77,7 +95,7 @@ def unsupported(config: config_pb2.EvalConfig, wanted: Computations) -> str:
     for spec in config.metrics_specs:
         if spec.query_key or spec.HasField("binarize") or spec.HasField("aggregate") or spec.output_names:
             return "query keys, binarised, aggregated or several outputs"
-    names = [type(item.combiner).__name__ for item in wanted.combined if not _fits(item.combiner)]
+    names = [type(item.combiner).__name__ for item in wanted.combined if not _fits(item.combiner, task)]
     return ", ".join([*names, *(type(item).__name__ for item in wanted.others)])
 
 
@@ -111,10 +129,16 @@ def _differences(metrics: Metrics, baseline: str) -> Metrics:
     }  # fmt: skip
 
 
-def _fits(combiner: Any) -> bool:
+def _fits(combiner: Any, task: str) -> bool:
     if isinstance(combiner, binary_confusion_matrices._BinaryConfusionMatrixCombiner) and combiner._example_id_key:
         return False
-    return type(combiner) in _FILLERS
+    if task != MULTICLASS:
+        return type(combiner) in _FILLERS
+    if isinstance(combiner, tf_metric_wrapper._CompilableMetricsCombiner):
+        # The others want labels as one-hot rows, which TFMA makes of them.
+        metrics = [metric for of in combiner._metrics.values() for metric in of]
+        return all(type(metric).__name__.startswith("Sparse") for metric in metrics)
+    return isinstance(combiner, example_count._ExampleCountCombiner)
 
 
 def _model_rows(model_name: str, rows: Slice) -> tuple[Floats, Floats]:
@@ -122,15 +146,16 @@ def _model_rows(model_name: str, rows: Slice) -> tuple[Floats, Floats]:
 
 
 def _fill_example_count(combiner: Any, rows: Slice) -> float:
-    return combiner.create_accumulator() + float(len(rows.labels))
+    return combiner.create_accumulator() + float(rows.masses(combiner).sum())
 
 
 def _fill_calibration(combiner: Any, rows: Slice) -> Any:
     labels, predictions = _model_rows(combiner._key.model_name, rows)
     accumulator = combiner.create_accumulator()
-    accumulator.total_weighted_examples = float(len(labels))
-    accumulator.total_weighted_labels = float(labels.sum(dtype=np.float64))
-    accumulator.total_weighted_predictions = float(predictions.sum(dtype=np.float64))
+    masses = rows.masses(combiner)
+    accumulator.total_weighted_examples = float(masses.sum())
+    accumulator.total_weighted_labels = float((masses * labels).sum())
+    accumulator.total_weighted_predictions = float((masses * predictions).sum())
     return accumulator
 
 
@@ -139,8 +164,10 @@ def _fill_histogram(combiner: Any, rows: Slice) -> dict[int, calibration_histogr
     by = predictions if combiner._prediction_based_bucketing else labels
     position = (by - combiner._left) / combiner._range * combiner._num_buckets + 1
     bucket = np.clip(position, 0, combiner._num_buckets + 1).astype(np.int64)
-    sums = (np.bincount(bucket, weights) for weights in (labels, predictions, None))
-    label_sums, prediction_sums, counts = (sum_.astype(np.float64) for sum_ in sums)
+    masses = rows.masses(combiner)
+    label_sums, prediction_sums, counts = (
+        np.bincount(bucket, part) for part in (masses * labels, masses * predictions, masses)
+    )
     return {
         int(i): calibration_histogram.Bucket(int(i), float(label_sums[i]), float(prediction_sums[i]), float(counts[i]))
         for i in np.flatnonzero(counts)
@@ -148,34 +175,50 @@ def _fill_histogram(combiner: Any, rows: Slice) -> dict[int, calibration_histogr
 
 
 def _fill_confusion_matrices(combiner: Any, rows: Slice) -> Any:
-    """Rows of one label between two thresholds count alike: one of them stands for all, weighted by their number."""
+    """Rows of one label between two thresholds count alike: one of them stands for all, with the weight of all."""
     labels, predictions = _model_rows(combiner._key.model_name, rows)
     matrices = combiner._binary_confusion_matrices
     between = np.searchsorted(np.sort(np.array(matrices._thresholds)), predictions.astype(np.float64), side="left")
     group = between * 2 + (labels > 0.5)
-    _, first, counts = np.unique(group, return_index=True, return_counts=True)
-    columns = [array.astype(np.float64).tolist() for array in (labels[first], predictions[first], counts)]
+    _, first, members = np.unique(group, return_index=True, return_inverse=True)
+    weights = np.bincount(members.reshape(-1), rows.masses(combiner))
+    columns = [array.astype(np.float64).tolist() for array in (labels[first], predictions[first], weights)]
     return matrices.add_input(combiner.create_accumulator(), *columns, example_id=None)
 
 
 def _fill_keras(combiner: Any, rows: Slice) -> Any:
     labels, predictions = _model_rows(combiner._model_name, rows)
-    accumulator = combiner.create_accumulator()
+    accumulator, masses = combiner.create_accumulator(), rows.masses(combiner).astype(np.float32)
     for output, name in enumerate(combiner._output_names):
         for index, metric in enumerate(combiner._metrics[name]):
             for start in range(0, len(labels), KERAS_BATCH_ROWS):
                 batch = slice(start, start + KERAS_BATCH_ROWS)
-                column = labels[batch, None], predictions[batch, None]
+                column = labels[batch, None], predictions[batch].reshape(len(labels[batch]), -1)
                 metric.reset_states()
-                metric.update_state(*column, np.ones_like(column[0]))
+                metric.update_state(*column, masses[batch])
                 accumulator.add_weights(output, index, metric.get_weights())
     return accumulator
 
 
+def _fill_error(combiner: Any, rows: Slice) -> Any:
+    labels, predictions = (array.astype(np.float64) for array in _model_rows(combiner._metric_key.model_name, rows))
+    errors = _ERRORS[type(combiner)](labels - predictions)
+    accumulator = combiner.create_accumulator()
+    masses = rows.masses(combiner)
+    accumulator.total_regression_error = float((masses * errors).sum())
+    accumulator.total_example_weights = float(masses.sum())
+    return accumulator
+
+
+_ERRORS: dict[type, Callable[[Any], Any]] = {
+    mean_regression_error._MeanSquaredErrorCombiner: np.square,
+    mean_regression_error._MeanAbsoluteErrorCombiner: np.abs,
+}
 _FILLERS: dict[type, Callable[[Any, Slice], Any]] = {
     example_count._ExampleCountCombiner: _fill_example_count,
     calibration._WeightedLabelsPredictionsExamplesCombiner: _fill_calibration,
     calibration_histogram._CalibrationHistogramCombiner: _fill_histogram,
     binary_confusion_matrices._BinaryConfusionMatrixCombiner: _fill_confusion_matrices,
     tf_metric_wrapper._CompilableMetricsCombiner: _fill_keras,
+    **dict.fromkeys(_ERRORS, _fill_error),
 }

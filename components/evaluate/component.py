@@ -29,11 +29,12 @@ def evaluate(
         evaluation: TFMA's result folder with its eval_config.json, and summary.json.
         blessing: BLESSED or NOT_BLESSED, and blessing.json with every gate's verdict and reason.
         metrics: The challenger's metrics over all rows.
-        curves: ROC curve and confusion matrix over all rows.
+        curves: ROC curve and confusion matrix over all rows; empty in regression.
         view: Metrics per slice, curves and the verdict as a page.
         eval_config: TFMA EvalConfig file (text format): slices, metrics, value and change thresholds.
-        gates: Further gates: metric, confidence, min_gain, min_baseline_gain, slices, min_slice_rows,
-            max_slice_loss.
+        gates: Further gates: task, output, classes, metric, confidence, min_gain, if_not_significant,
+            if_champion_saw_rows, min_baseline_gain, slices, min_slice_rows, if_slice_small,
+            max_slice_loss, max_slice_gap.
 
     Returns:
         Whether every gate let the model through.

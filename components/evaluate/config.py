@@ -1,8 +1,6 @@
-"""What the user asks of an evaluation: TFMA's EvalConfig file and the gates beside it."""
+"""What the user asks of an evaluation: TFMA's EvalConfig file."""
 
 import dataclasses
-import math
-from typing import Any
 
 from google.protobuf import text_format
 from tensorflow_model_analysis.proto import config_pb2
@@ -12,30 +10,23 @@ from components import user_code
 from components.errors import ConfigurationError
 
 CHALLENGER, CHAMPION = "candidate", "baseline"  # TFMA's names for them
-METRICS = ("auc", "log_loss", "accuracy")
 
 
 @dataclasses.dataclass(frozen=True)
-class Gates:
-    """What must hold besides the EvalConfig's thresholds.
+class Output:
+    """One output of the models, and the columns that say what it should have been.
 
     Attributes:
-        metric: The primary metric: auc, log_loss or accuracy (at 0.5).
-        confidence: Level of the two-sided intervals.
-        min_gain: The champion must be beaten by more than this, at the interval's lower end.
-        min_baseline_gain: The constant prediction must be beaten by more than this, at the interval's lower end.
-        slices: Columns on whose values the model may not lose more than `max_slice_loss` against the champion.
-        min_slice_rows: Slices with fewer rows are not judged.
-        max_slice_loss: Allowed loss of the primary metric on a judged slice.
+        name: TFMA's name of it; empty if it is the only one.
+        label: The label's column.
+        prediction_key: The model's name of it; empty means the model's only one.
+        weight: The column of the rows' weights; empty if all rows count alike.
     """
 
-    metric: str = "auc"
-    confidence: float = 0.95
-    min_gain: float = 0.0
-    min_baseline_gain: float = 0.0
-    slices: tuple[str, ...] = ()
-    min_slice_rows: int = 500
-    max_slice_loss: float = 0.05
+    name: str
+    label: str
+    prediction_key: str = ""
+    weight: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +34,7 @@ class Plan:
     """A checked EvalConfig: `config` is the user's; `completed` adds the model specs of a run."""
 
     config: config_pb2.EvalConfig
-    label: str
-    prediction_key: str
+    outputs: tuple[Output, ...]
     signature: str
 
     def completed(self, has_champion: bool) -> config_pb2.EvalConfig:
@@ -55,21 +45,48 @@ class Plan:
         config = config_pb2.EvalConfig()
         config.CopyFrom(self.config)
         del config.model_specs[:]
-        config.model_specs.add(label_key=self.label)
+        config.model_specs.add()
         for spec in config.metrics_specs:
             del spec.model_names[:]
         config = config_util.update_eval_config_with_defaults(
             config, has_baseline=has_champion, rubber_stamp=not has_champion
         )
         for spec in config.model_specs:
-            spec.prediction_key = spec.name or CHALLENGER
+            for output in self.outputs:
+                _name_columns(spec, output)
         return config
 
     @property
     def slice_columns(self) -> list[str]:
         """The columns that the slices are made of."""
-        specs = self.config.slicing_specs
+        specs = [*self.config.slicing_specs]
+        for cross in self.config.cross_slicing_specs:
+            specs += [cross.baseline_spec, *cross.slicing_specs]
         return sorted({column for spec in specs for column in [*spec.feature_keys, *spec.feature_values]})
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are read beside the models' inputs, without those of SQL slices, which may be any."""
+        named = [name for output in self.outputs for name in (output.label, output.weight) if name]
+        queries = [spec.query_key for spec in self.config.metrics_specs if spec.query_key]
+        return sorted({*self.slice_columns, *named, *queries})
+
+
+def stored(model_name: str, output: str) -> str:
+    """Returns the column that a model's stored predictions of an output go by."""
+    model = model_name or CHALLENGER
+    return f"{model}.{output}" if output else model
+
+
+def _name_columns(spec: config_pb2.ModelSpec, output: Output) -> None:
+    if not output.name:
+        spec.label_key, spec.prediction_key = output.label, stored(spec.name, "")
+        spec.example_weight_key = output.weight
+        return
+    spec.label_keys[output.name] = f"{output.name}.{output.label}"  # two outputs may read one label differently
+    spec.prediction_keys[output.name] = stored(spec.name, output.name)
+    if output.weight:
+        spec.example_weight_keys[output.name] = output.weight
 
 
 def read_plan(reference: str) -> Plan:
@@ -89,52 +106,59 @@ def read_plan(reference: str) -> Plan:
         raise ConfigurationError(
             f"{reference} names no metrics\nexpected: metrics_specs {{ metrics {{ class_name: 'AUC' }} }}"
         )
-    if not any(not spec.feature_keys and not spec.feature_values for spec in config.slicing_specs):
+    plain = (spec for spec in config.slicing_specs if not spec.slice_keys_sql)
+    if not any(not spec.feature_keys and not spec.feature_values for spec in plain):
         config.slicing_specs.insert(0, config_pb2.SlicingSpec())  # every verdict needs the overall slice
     return _plan(config, reference)
 
 
 def _plan(config: config_pb2.EvalConfig, reference: str) -> Plan:
-    model = next((spec for spec in config.model_specs if not spec.is_baseline), config_pb2.ModelSpec())
-    if not model.label_key:
+    specs = [spec for spec in config.model_specs if not spec.is_baseline] or [config_pb2.ModelSpec()]
+    outputs = _outputs_of_specs(config, specs) if len(specs) > 1 else _outputs(config, specs[0])
+    if nameless := [output for output in outputs if not output.label]:
+        which = f" of the output {nameless[0].name}" if nameless[0].name else ""
         raise ConfigurationError(
-            f"{reference} names no label\nexpected: model_specs {{ label_key: '<column>' }}, one label, one output"
+            f"{reference} names no label{which}\n"
+            "expected: model_specs { label_key: '<column>' }, or label_keys { key: '<output>' value: '<column>' }"
         )
-    if model.example_weight_key or model.example_weight_keys:
-        raise ConfigurationError(
-            f"{reference} weighs examples, which the gates' intervals cannot\nmend: remove example_weight_key"
+    if len(outputs) > 1:
+        for metrics in config.metrics_specs:
+            if not metrics.output_names:
+                metrics.output_names.extend(output.name for output in outputs)
+            if unknown := sorted(set(metrics.output_names) - {output.name for output in outputs}):
+                raise ConfigurationError(
+                    f"{reference}: metrics_specs names the outputs {unknown}, which no model_specs have\n"
+                    f"expected: some of {[output.name for output in outputs]}"
+                )
+    _add_counts_for_sql(config)
+    return Plan(config, outputs, specs[0].signature_name or "serving_default")
+
+
+def _outputs(config: config_pb2.EvalConfig, spec: config_pb2.ModelSpec) -> tuple[Output, ...]:
+    asked = [name for metrics in config.metrics_specs for name in metrics.output_names]
+    names = list(dict.fromkeys([*asked, *sorted(spec.label_keys), *sorted(spec.prediction_keys)]))
+    return tuple(
+        Output(
+            name,
+            spec.label_keys.get(name, spec.label_key),
+            spec.prediction_keys.get(name, spec.prediction_key or name),
+            spec.example_weight_keys.get(name, spec.example_weight_key),
         )
-    return Plan(config, model.label_key, model.prediction_key, model.signature_name or "serving_default")
+        for name in names or [""]
+    )
 
 
-def read_gates(settings: dict[str, Any]) -> Gates:
-    """Checks the `gates` parameter.
-
-    Raises:
-        ConfigurationError: A gate is unknown, of the wrong type or out of range.
-    """
-    known = {field.name: field.default for field in dataclasses.fields(Gates)}
-    if unknown := sorted(set(settings) - set(known)):
-        raise ConfigurationError(f"unknown gates {unknown}\nexpected: some of {sorted(known)}")
-    gates = Gates(**{name: _typed(name, value, known[name]) for name, value in settings.items()})
-    if gates.metric not in METRICS:
-        raise ConfigurationError(f"gates.metric: there is no metric {gates.metric!r}\nexpected: one of {list(METRICS)}")
-    if not 0.5 <= gates.confidence < 1:
-        raise ConfigurationError(f"gates.confidence is {gates.confidence}\nexpected: a level such as 0.95")
-    if gates.min_slice_rows < 1 or gates.max_slice_loss < 0:
-        raise ConfigurationError("gates.min_slice_rows must be at least 1 and gates.max_slice_loss at least 0")
-    return gates
+def _outputs_of_specs(config: config_pb2.EvalConfig, specs: list[config_pb2.ModelSpec]) -> tuple[Output, ...]:
+    """Several model specs over one model, as configs for TFMA have them, are its outputs: the name is the output."""
+    for metrics in config.metrics_specs:
+        metrics.output_names.extend(name for name in metrics.model_names if name not in metrics.output_names)
+    return tuple(
+        Output(spec.name, spec.label_key, spec.prediction_key or spec.name, spec.example_weight_key) for spec in specs
+    )
 
 
-def _typed(name: str, value: Any, default: Any) -> Any:
-    if isinstance(default, tuple):
-        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        raise ConfigurationError(f"gates.{name} is {value!r}\nexpected: a list of column names")
-    if isinstance(default, str) and isinstance(value, str):
-        return value
-    # KFP hands integers in a dict over as floats.
-    numeric = isinstance(default, int | float) and isinstance(value, int | float) and not isinstance(value, bool)
-    if numeric and math.isfinite(value) and (isinstance(default, float) or float(value).is_integer()):
-        return type(default)(value)
-    raise ConfigurationError(f"gates.{name} is {value!r}\nexpected: a {type(default).__name__}, such as {default!r}")
+def _add_counts_for_sql(config: config_pb2.EvalConfig) -> None:
+    """Slices in SQL are known to TFMA alone: how many rows they have, too."""
+    counted = any(m.class_name == "ExampleCount" for spec in config.metrics_specs for m in spec.metrics)
+    if any(spec.slice_keys_sql for spec in config.slicing_specs) and not counted:
+        config.metrics_specs[0].metrics.add(class_name="ExampleCount")

@@ -7,71 +7,96 @@ import numpy as np
 import pyarrow as pa
 
 from components.blessing import Check
-from components.evaluate import comparison, slices, words
-from components.evaluate.comparison import Floats, Interval
-from components.evaluate.config import Gates
+from components.evaluate import estimates, slices, words
+from components.evaluate.estimates import Interval
+from components.evaluate.gate_settings import BINARY, MULTICLASS, Gates
+from components.evaluate.samples import Array, Floats, Sample, Scored, class_name, constant
 
 
 @dataclasses.dataclass(frozen=True)
 class Contest:
     """Two models on the same rows; `title` is what messages call the champion."""
 
-    labels: Floats
+    sample: Sample
     challenger: Floats
     champion: Floats
     title: str
 
     def on(self, rows: slices.Rows) -> "Contest":
         """Returns the contest on some of the rows."""
-        return Contest(self.labels[rows], self.challenger[rows], self.champion[rows], self.title)
+        return Contest(self.sample.on(rows), self.challenger[rows], self.champion[rows], self.title)
 
     def gain(self, gates: Gates) -> Interval:
         """Returns by how much the challenger is better."""
-        return comparison.gain(gates, self.labels, self.challenger, self.champion)
+        return estimates.gain(gates, self.sample, self.challenger, self.champion)
 
     def values(self, gates: Gates) -> tuple[float, float]:
         """Returns the primary metric of challenger and champion."""
-        return tuple(comparison.value(gates.metric, self.labels, it) for it in (self.challenger, self.champion))  # type: ignore[return-value]
+        first, second = (estimates.value(gates.metric, self.sample, it) for it in (self.challenger, self.champion))
+        return first, second
 
 
 def finite(title: str, predictions: Floats) -> Check:
     """Refuses predictions that are NaN or infinite: no metric of them means anything."""
-    bad, rows = int((~np.isfinite(predictions)).sum()), len(predictions)
+    sound = np.isfinite(predictions)
+    rows = len(predictions)
+    bad = rows - int((sound if sound.ndim == 1 else sound.all(axis=1)).sum())
     if bad:
         return Check("predictions", False, f"{title} gives no finite prediction for {bad:,} of {rows:,} rows")
     return Check("predictions", True, f"{title}'s predictions are finite on all {rows:,} rows")
 
 
-def beats_prior(gates: Gates, labels: Floats, predictions: Floats, prior: float) -> tuple[Check, dict[str, Any]]:
-    """Demands more than the constant prediction of the train split's positive rate (for AUC: 0.5) achieves."""
-    constant = np.full_like(predictions, prior)
-    gain = comparison.gain(gates, labels, predictions, constant)
-    ours, theirs = (comparison.value(gates.metric, labels, it) for it in (predictions, constant))
+def beats_prior(gates: Gates, scored: Scored, predictions: Floats, prior: Array) -> tuple[Check, dict[str, Any]]:
+    """Demands more than the constant prediction that the train split's labels give achieves.
+
+    That is the positive rate (for AUC: 0.5), the classes' shares (for accuracy: the most frequent class), the mean.
+    """
+    sample = scored.sample
+    trivial = constant(sample.task, prior, len(predictions))
+    gain = estimates.gain(gates, sample, predictions, trivial)
+    ours, theirs = (estimates.value(gates.metric, sample, it) for it in (predictions, trivial))
     passed = gain.low > gates.min_baseline_gain
     reason = (
-        f"{words.title(gates.metric)} {words.number(ours)} against {words.number(theirs)} of always predicting the "
-        f"train split's positive rate {prior:.3f} ({_said(gain, gates)}, needed more than {gates.min_baseline_gain:g})"
+        f"{words.title(gates.metric)} {words.number(ours)} against {words.number(theirs)} of always predicting "
+        f"{_trivial(scored, prior)} ({_said(gain, gates)}, needed more than {gates.min_baseline_gain:g})"
     )
-    account = {"prior": prior, "metric": gates.metric, "challenger": ours, "value": theirs,
-               "gain": gain.value, "low": gain.low, "high": gain.high,
-               "log_loss": comparison.value("log_loss", labels, constant)}  # fmt: skip
+    account = {"prior": _plain(prior), "predicts": _trivial(scored, prior), "metric": gates.metric,
+               "challenger": ours, "value": theirs, "gain": gain.value, "low": gain.low, "high": gain.high,
+               "method": gain.method}  # fmt: skip
+    if sample.task in (BINARY, MULTICLASS):
+        account["log_loss"] = estimates.value("log_loss", sample, trivial)
     return Check("baseline", passed, reason), account
 
 
 def beats_champion(gates: Gates, contest: Contest) -> tuple[Check, dict[str, Any]]:
-    """Demands a gain over the champion whose interval lies above `min_gain`."""
+    """Demands a gain over the champion whose interval lies above `min_gain`; says one of three verdicts.
+
+    Where the interval holds `min_gain`, the challenger is not significantly better: `if_not_significant` decides.
+    """
     gain = contest.gain(gates)
     ours, theirs = contest.values(gates)
-    passed = gain.low > gates.min_gain
+    verdict = "better" if gain.low > gates.min_gain else "worse" if gain.high < min(gates.min_gain, 0.0) else (
+        "not_significant")  # fmt: skip
+    accepted = verdict == "not_significant" and gates.if_not_significant == "accept" and gain.high >= gates.min_gain
+    passed = verdict == "better" or accepted
     sign = "=" if ours == theirs else ">" if ours > theirs else "<"
-    needed = "" if passed else f", its lower end must be above {gates.min_gain:g}"
     reason = (
         f"{words.title(gates.metric)} {words.number(ours)} {sign} {contest.title}'s {words.number(theirs)} on the same "
-        f"{len(contest.labels):,} rows ({_said(gain, gates)}{needed})"
+        f"{len(contest.challenger):,} rows ({_said(gain, gates)}{_needed(gates, verdict, accepted)})"
     )
+    if verdict != "better":
+        reason = f"{words.VERDICTS[verdict]}: {reason}"
     account = {"metric": gates.metric, "challenger": ours, "champion": theirs, "gain": gain.value, "low": gain.low,
-               "high": gain.high, "confidence": gates.confidence}  # fmt: skip
+               "high": gain.high, "confidence": gates.confidence, "method": gain.method, "verdict": verdict,
+               "accepted": passed}  # fmt: skip
     return Check("champion", passed, reason), account
+
+
+def _needed(gates: Gates, verdict: str, accepted: bool) -> str:
+    if verdict == "better":
+        return ""
+    needed = f", its lower end must be above {gates.min_gain:g}"
+    return ", accepted by gates.if_not_significant" if accepted else needed
 
 
 def holds_on_slices(gates: Gates, contest: Contest, columns: pa.Table) -> tuple[Check, list[dict[str, Any]]]:
@@ -80,14 +105,15 @@ def holds_on_slices(gates: Gates, contest: Contest, columns: pa.Table) -> tuple[
         _on_slice(gates, contest.on(rows), slices.name(key))
         for column in gates.slices
         for key, rows in slices.rows_by_value(columns, column).items()
-        if len(rows) >= gates.min_slice_rows and _two_classes(contest.labels[rows])
+        if len(rows) >= gates.min_slice_rows and estimates.judgeable(gates, contest.sample.on(rows))
     ]
     where = f"of {' and '.join(gates.slices)} with at least {gates.min_slice_rows:,} rows"
     if not judged:
-        return Check("slices", False, f"there is no slice {where} and both classes: nothing could be judged"), []
+        both = " and both classes" if contest.sample.task == BINARY else ""
+        return Check("slices", False, f"there is no slice {where}{both}: nothing could be judged"), []
     judged.sort(key=lambda item: item["gain"])
     metric, most = words.title(gates.metric), f"at most {gates.max_slice_loss:g} is allowed"
-    lost = [item for item in judged if item["gain"] < -gates.max_slice_loss]
+    lost = [item for item in judged if not item["gain"] >= -gates.max_slice_loss]
     if lost:
         named = [
             f"{item['slice']} {words.number(item['challenger'])} against {words.number(item['champion'])} "
@@ -105,14 +131,23 @@ def holds_on_slices(gates: Gates, contest: Contest, columns: pa.Table) -> tuple[
 def _on_slice(gates: Gates, contest: Contest, name: str) -> dict[str, Any]:
     gain = contest.gain(gates)
     ours, theirs = contest.values(gates)
-    return {"slice": name, "rows": len(contest.labels), "challenger": ours, "champion": theirs,
+    return {"slice": name, "rows": len(contest.challenger), "challenger": ours, "champion": theirs,
             "gain": gain.value, "low": gain.low, "high": gain.high}  # fmt: skip
 
 
-def _two_classes(labels: Floats) -> bool:
-    return bool(labels.min() < labels.max())
+def _trivial(scored: Scored, prior: Array) -> str:
+    if scored.sample.task == BINARY:
+        return f"the train split's positive rate {prior[0]:.3f}"
+    if scored.sample.task == MULTICLASS:
+        most = int(prior.argmax())
+        return f"the train split's class shares, most often {class_name(scored.classes, most)} {prior[most]:.3f}"
+    return f"the train split's mean {words.number(float(prior[0]))}"
+
+
+def _plain(prior: Array) -> float | list[float]:
+    return float(prior[0]) if len(prior) == 1 else prior.tolist()
 
 
 def _said(gain: Interval, gates: Gates) -> str:
-    name = "gain" if gates.metric == "log_loss" else "difference"
+    name = "gain" if gates.metric in estimates.LESS_IS_BETTER else "difference"
     return f"{name} {words.change(gain.value)}, {words.interval(gain, gates.confidence)}"

@@ -1,4 +1,4 @@
-"""A model as evaluation sees it: raw columns in, one probability a row out."""
+"""A model as evaluation sees it: raw columns in, the outputs that are judged out."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,18 +9,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from components.errors import ConfigurationError
+from components.evaluate.config import Output
 from components.saved_model import Role, SavedModel
-
-# A sigmoid in float32 may end a rounding error outside.
-TOLERANCE = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """Which of a model's signatures and outputs to use; an empty output means its only one."""
+    """Which of a model's signatures and outputs to use."""
 
     name: str
-    output: str
+    outputs: tuple[Output, ...]
 
 
 class Model:
@@ -47,17 +45,18 @@ class Model:
         self.title = title
         self._model = SavedModel(path, signature.name, columns, role)
         self.inputs = self._model.inputs
-        self._output = self._choose_output(signature.output)
+        self._outputs = {output.name: self._choose(output.prediction_key) for output in signature.outputs}
 
-    def predict(self, batch: pa.RecordBatch) -> npt.NDArray[np.float32]:
-        """Returns the probability of every row, shape (rows,).
+    def predict(self, batch: pa.RecordBatch) -> dict[str, npt.NDArray[np.float32]]:
+        """Returns every judged output by TFMA's name of it, shape (rows, values a row).
 
         Raises:
-            ConfigurationError: The model fails on the batch, or gives something other than a probability a row.
+            ConfigurationError: The model fails on the batch, or gives something other than numbers for every row.
         """
-        return self._probabilities(self._model.run(batch)[self._output], batch.num_rows)
+        found = self._model.run(batch)
+        return {name: self._numbers(key, found[key], batch.num_rows) for name, key in self._outputs.items()}
 
-    def _choose_output(self, wanted: str) -> str:
+    def _choose(self, wanted: str) -> str:
         outputs = self._model.outputs
         if wanted in outputs or (not wanted and len(outputs) == 1):
             return wanted or outputs[0]
@@ -66,17 +65,12 @@ class Model:
             "mend: name one in the evaluation config, model_specs { prediction_key: '…' }"
         )
 
-    def _probabilities(self, values: npt.NDArray[Any], rows: int) -> npt.NDArray[np.float32]:
-        if values.size != rows or values.shape[0] != rows or not np.issubdtype(values.dtype, np.floating):
+    def _numbers(self, key: str, values: npt.NDArray[Any], rows: int) -> npt.NDArray[np.float32]:
+        fits = values.ndim > 0 and values.shape[0] == rows and values.size
+        if not fits or not np.issubdtype(values.dtype, np.floating) or values.ndim > 3:
             raise ConfigurationError(
-                f"{self.title}'s output {self._output} is {values.dtype} of shape {values.shape} for {rows} rows\n"
-                "expected: one probability a row\nmend: name another output as prediction_key in the evaluation config"
+                f"{self.title}'s output {key} is {values.dtype} of shape {values.shape} for {rows} rows\n"
+                "expected: a number, or one for every class, a row\n"
+                "mend: name another output as prediction_key in the evaluation config"
             )
-        flat = values.reshape(rows).astype(np.float32)
-        finite = flat[np.isfinite(flat)]
-        if len(finite) and (finite.min() < -TOLERANCE or finite.max() > 1 + TOLERANCE):
-            raise ConfigurationError(
-                f"{self.title}'s output {self._output} runs from {finite.min():.3g} to {finite.max():.3g}\n"
-                "expected: probabilities between 0 and 1\nmend: end the model with a sigmoid, or name another output"
-            )
-        return np.clip(flat, 0, 1)
+        return values.reshape(rows, -1).astype(np.float32)

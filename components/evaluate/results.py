@@ -22,34 +22,29 @@ from tfx_bsl.arrow import table_util
 
 from components import artifacts
 from components.evaluate import array_metrics, slices
+from components.evaluate.config import stored
+from components.evaluate.samples import Scores
 
+CrossKey = tuple[slices.SliceKey, slices.SliceKey]
 SlicedMetrics = list[tuple[slices.SliceKey, array_metrics.Metrics]]
 # Rows in a Beam element on the ordinary path, as TFMA's own batching has it.
 BEAM_BATCH_ROWS = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Scores:
-    """The eval rows after prediction, in file order.
+class Evaluation:
+    """What TFMA found.
 
     Attributes:
-        label: Name of the label column.
-        labels: 0 or 1, shape (rows,).
-        predictions: TFMA's model name → probabilities, shape (rows,).
-        columns: The slicing columns; all columns where TFMA's ordinary path needs them.
+        metrics: By slice, the overall slice first.
+        crossed: By pair of slices, the one compared with first.
+        intervals: By slice: metric → ends of its interval, where the config asks TFMA for them.
+        validation: The verdict on the thresholds.
     """
 
-    label: str
-    labels: array_metrics.Floats
-    predictions: dict[str, array_metrics.Floats]
-    columns: pa.Table
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """What TFMA found: metrics by slice, the overall slice first, and the verdict on the thresholds."""
-
     metrics: SlicedMetrics
+    crossed: list[tuple[CrossKey, array_metrics.Metrics]]
+    intervals: dict[slices.SliceKey, dict[metric_types.MetricKey, tuple[float, float]]]
     validation: validation_result_pb2.ValidationResult
 
 
@@ -57,11 +52,15 @@ def from_arrays(scores: Scores, config: config_pb2.EvalConfig, wanted: array_met
     """Computes every slice's metrics and plots from arrays."""
     found: SlicedMetrics = []
     # A single model goes by the empty name in TFMA's keys.
-    predictions = {spec.name: scores.predictions[spec.prediction_key] for spec in config.model_specs}
+    given = scores.primary
+    predictions = {spec.name: given.predictions[spec.prediction_key] for spec in config.model_specs}
     for key, rows in slices.rows_by_slice(scores.columns, config).items():
         if len(rows) >= config.options.min_slice_size.value:
+            sample = given.sample.on(rows)
             chosen = {name: array[rows] for name, array in predictions.items()}
-            found.append((key, array_metrics.compute(wanted, array_metrics.Slice(scores.labels[rows], chosen))))
+            found.append(
+                (key, array_metrics.compute(wanted, array_metrics.Slice(sample.labels, chosen, sample.weights)))
+            )
     return found
 
 
@@ -106,10 +105,28 @@ def write_with_beam(folder: str, scores: Scores, config: config_pb2.EvalConfig, 
 
 
 def _beam_batches(scores: Scores) -> list[pa.RecordBatch]:
-    table = scores.columns.append_column(scores.label, pa.array(scores.labels))
-    for name, predictions in scores.predictions.items():
-        table = table.append_column(name, pa.array(predictions))
-    return [table_util.CanonicalizeRecordBatch(batch) for batch in table.combine_chunks().to_batches(BEAM_BATCH_ROWS)]
+    table = scores.columns
+    for scored in scores.outputs:
+        output = scored.output
+        label = f"{output.name}.{output.label}" if output.name else output.label
+        table = _with_column(table, label, scored.label_column)
+        for name, predictions in scored.predictions.items():
+            values = pa.array(predictions) if predictions.ndim == 1 else _lists(predictions)
+            table = _with_column(table, stored(name, output.name), values)
+    batches = table.combine_chunks().to_batches(BEAM_BATCH_ROWS)
+    return [table_util.CanonicalizeRecordBatch(batch) for batch in batches]
+
+
+def _with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    """Sets a column: a label may stand among the slicing columns, as text even."""
+    there = table.schema.get_field_index(name)
+    return table.append_column(name, values) if there < 0 else table.set_column(there, name, values)
+
+
+def _lists(values: Any) -> pa.Array:
+    rows, width = values.shape
+    offsets = pa.array(range(0, (rows + 1) * width, width), pa.int64())
+    return pa.LargeListArray.from_arrays(offsets, pa.array(values.reshape(-1)))
 
 
 def _without_thresholds(config: config_pb2.EvalConfig) -> config_pb2.EvalConfig:
@@ -128,22 +145,41 @@ def _without_thresholds(config: config_pb2.EvalConfig) -> config_pb2.EvalConfig:
 
 def read(folder: str) -> Evaluation:
     """Reads what either path wrote, without the plots."""
-    sliced = [
-        (slicer_lib.deserialize_slice_key(record.slice_key), _values(record))
-        for record in tfma.load_metrics(folder)
-        if not record.HasField("cross_slice_key")
-    ]
-    return Evaluation(
-        sorted(sliced, key=lambda item: (len(item[0]), str(item[0]))), tfma.load_validation_result(folder)
-    )
+    sliced, crossed, intervals = [], [], {}
+    for record in tfma.load_metrics(folder):
+        if record.HasField("cross_slice_key"):
+            crossed.append((slicer_lib.deserialize_cross_slice_key(record.cross_slice_key), _values(record)))
+            continue
+        key = slicer_lib.deserialize_slice_key(record.slice_key)
+        sliced.append((key, _values(record)))
+        intervals[key] = _intervals(record)
+    sliced.sort(key=lambda item: (len(item[0]), str(item[0])))
+    return Evaluation(sliced, sorted(crossed, key=str), intervals, tfma.load_validation_result(folder))
 
 
 def _values(record: Any) -> array_metrics.Metrics:
-    return {
-        metric_types.MetricKey.from_proto(item.key): item.value.double_value.value
-        for item in record.metric_keys_and_values
-        if item.value.WhichOneof("type") == "double_value"
-    }
+    found = {}
+    for item in record.metric_keys_and_values:
+        kind = item.value.WhichOneof("type")
+        if kind == "double_value" or kind == "bounded_value":
+            value = getattr(item.value, kind)
+            found[metric_types.MetricKey.from_proto(item.key)] = value.value.value if kind[0] == "b" else value.value
+    return found
+
+
+def _intervals(record: Any) -> dict[metric_types.MetricKey, tuple[float, float]]:
+    found = {}
+    for item in record.metric_keys_and_values:
+        if item.HasField("confidence_interval"):
+            bounds = item.confidence_interval
+            ends = bounds.lower_bound.double_value, bounds.upper_bound.double_value
+        elif item.value.WhichOneof("type") == "bounded_value":
+            bounds = item.value.bounded_value
+            ends = bounds.lower_bound, bounds.upper_bound
+        else:
+            continue
+        found[metric_types.MetricKey.from_proto(item.key)] = (ends[0].value, ends[1].value)
+    return found
 
 
 def _of_type(metrics: array_metrics.Metrics, kind: type) -> array_metrics.Metrics:

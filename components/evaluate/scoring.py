@@ -2,114 +2,171 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components import artifacts
 from components.errors import ConfigurationError, DataError
-from components.evaluate.config import Plan
+from components.evaluate import tasks
+from components.evaluate.config import CHALLENGER, Output, Plan
+from components.evaluate.gate_settings import MULTICLASS, Gates
 from components.evaluate.model import Model
-from components.evaluate.results import Scores
+from components.evaluate.samples import Array, Floats, Sample, Scored, Scores
+from components.evaluate.tasks import Reading
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
-    """Which columns of the examples to carry along, beside those the models take."""
+class Predicted:
+    """The eval rows as they are read, and what the models said of them: model → output → (rows, width)."""
 
-    label: str
-    keep: list[str]
+    columns: pa.Table
+    predictions: dict[str, dict[str, Floats]]
 
 
-def check_columns(examples_path: str, plan: Plan, gate_slices: Sequence[str]) -> Columns:
-    """Returns the label and the slicing columns.
+def check_columns(examples_path: str, plan: Plan, gate_slices: Sequence[str]) -> list[str]:
+    """Returns the columns to read beside those that the models take.
 
     Raises:
         ConfigurationError: The evaluation config or a gate names a column that the examples do not have.
     """
     there = artifacts.read_manifest(examples_path).columns
-    for name, source in [
-        (plan.label, "label_key"),
+    named = [
+        *((output.label, "label_key") for output in plan.outputs),
+        *((output.weight, "example_weight_key") for output in plan.outputs if output.weight),
         *((name, "slicing_specs") for name in plan.slice_columns),
+        *((name, "the evaluation config") for name in plan.columns),
         *((name, "gates.slices") for name in gate_slices),
-    ]:
+    ]
+    for name, source in named:
         if name not in there:
             raise ConfigurationError(
                 f"{source} names the column {name!r}, which the examples do not have\nexpected: one of {sorted(there)}"
             )
-    # Arrow forgets the number of rows of a table without a column: without slices, any one is kept.
-    keep = sorted({*plan.slice_columns, *gate_slices}) or [name for name in there if name != plan.label][:1]
-    return Columns(plan.label, keep)
+    return sorted({name for name, _ in named})
 
 
-def score(examples_path: str, models: dict[str, Model], columns: Columns) -> Scores:
+def predict(examples_path: str, models: dict[str, Model], keep: Sequence[str]) -> Predicted:
     """Predicts every row of the eval split with every model.
 
-    Memory holds one batch of rows, and four bytes a row and model.
+    Memory holds one batch of rows, the columns to keep, and four bytes for each number that a model puts out.
 
     Args:
         examples_path: Dataset with a manifest.
         models: TFMA's model name → model.
-        columns: What else to read.
+        keep: What else to read.
 
     Raises:
-        DataError: There are no rows, or labels are not 0 and 1 of both kinds.
+        DataError: There are no rows.
     """
     files = artifacts.split_files(examples_path, artifacts.EVAL)
-    labels: list[npt.NDArray[np.float32]] = []
-    predictions: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in models}
+    found: dict[str, dict[str, list[Floats]]] = {name: {} for name in models}
     kept: list[pa.Table] = []
-    for batch in artifacts.iter_batches(files, _wanted(models.values(), columns)):
-        labels.append(_labels(batch.column(columns.label), columns.label))
-        kept.append(pa.Table.from_batches([batch]).select(columns.keep))
+    for batch in artifacts.iter_batches(files, _wanted(models.values(), keep)):
+        kept.append(pa.Table.from_batches([batch]).select(list(keep)))
         for name, model in models.items():
-            predictions[name].append(model.predict(batch))
-    _check_labels(labels, columns.label)
-    joined = {name: np.concatenate(parts) for name, parts in predictions.items()}
-    return Scores(columns.label, np.concatenate(labels), joined, pa.concat_tables(kept))
+            for output, values in model.predict(batch).items():
+                found[name].setdefault(output, []).append(values)
+    if not sum(table.num_rows for table in kept):
+        raise DataError("the eval split has no rows: nothing can be judged\nmend: widen the window or change the split")
+    joined = {name: {key: np.concatenate(parts) for key, parts in of.items()} for name, of in found.items()}
+    return Predicted(pa.concat_tables(kept), joined)
 
 
-def prior(examples_path: str, label: str) -> float:
-    """Returns the share of positive labels in the train split: the constant a trivial model would predict.
+def readings(
+    plan: Plan, gates: Gates, schema: schema_pb2.Schema, predicted: Predicted, model_path: str
+) -> list[Reading]:
+    """Says how each output is read, the one that the gates judge first.
 
     Raises:
-        DataError: The train split has no rows, or labels that are not 0 or 1.
+        ConfigurationError: The gates ask for an output that there is not, or classes are unknown.
     """
-    positives = rows = 0.0
-    for batch in artifacts.iter_batches(artifacts.split_files(examples_path, artifacts.TRAIN), [label]):
-        labels = _labels(batch.column(0), label)
-        positives, rows = positives + float(labels.sum(dtype=np.float64)), rows + len(labels)
-    if not rows:
+    names = [output.name for output in plan.outputs]
+    if gates.output and gates.output not in names:
+        raise ConfigurationError(f"gates.output is {gates.output!r}\nexpected: one of {names}")
+    ordered = sorted(plan.outputs, key=lambda output: output.name != (gates.output or names[0]))
+    found = []
+    for output in ordered:
+        # What the gates say is said of the output that they judge.
+        own = gates if output is ordered[0] else Gates()
+        column = predicted.columns.column(output.label)
+        raw = column, predicted.predictions[CHALLENGER][output.name]
+        reading = tasks.read(plan.config, own, output, raw)
+        found.append(tasks.classes(own, schema, reading, model_path, column.type))
+    return found
+
+
+def scores(predicted: Predicted, readings: Sequence[Reading], models: dict[str, Model], metric: str) -> Scores:
+    """Returns labels, weights and predictions as the tasks have them.
+
+    Raises:
+        DataError: Labels or weights are not what they should be.
+        ConfigurationError: Predictions are not.
+    """
+    found = []
+    for reading in readings:
+        output = reading.output
+        labels = reading.labels(predicted.columns.column(output.label))
+        if reading is readings[0]:
+            reading.check_varied(labels, metric)
+        given = {
+            name: reading.predictions(model.title, predicted.predictions[name][output.name])
+            for name, model in models.items()
+        }
+        sample = Sample(reading.task, labels, _weights(predicted.columns, output))
+        found.append(Scored(output, sample, reading.classes, given))
+    return Scores(tuple(found), predicted.columns)
+
+
+def prior(examples_path: str, reading: Reading) -> Array:
+    """Returns what a trivial model would predict for every row, as the train split's labels have it.
+
+    Args:
+        examples_path: Dataset with a manifest.
+        reading: How the labels are read.
+
+    Returns:
+        The share of positive labels or the mean, shape (1,); or the share of every class, shape (classes,).
+
+    Raises:
+        DataError: The train split has no rows, or labels that are none of the task's.
+    """
+    output = reading.output
+    several = reading.task == MULTICLASS
+    sums, total = np.zeros(reading.width if several else 1), 0.0
+    wanted = [output.label, *([output.weight] if output.weight else [])]
+    for batch in artifacts.iter_batches(artifacts.split_files(examples_path, artifacts.TRAIN), wanted):
+        table = pa.Table.from_batches([batch])
+        labels, weights = reading.labels(table.column(output.label)), _weights(table, output)
+        masses = np.ones(len(labels)) if weights is None else weights
+        total += float(masses.sum())
+        if several:
+            sums += np.bincount(labels.astype(np.int64), masses, reading.width)
+        else:
+            sums += float((masses * labels.astype(np.float64)).sum())
+    if not total:
         raise DataError("the train split has no rows: there is no prior to compare with")
-    return positives / rows
+    return sums / total
 
 
-def _wanted(models: Iterable[Model], columns: Columns) -> list[str] | None:
+def _wanted(models: Iterable[Model], keep: Sequence[str]) -> list[str] | None:
     inputs = [model.inputs for model in models]
     if not all(inputs):
         return None  # serialised tf.Examples carry every column
-    return sorted({columns.label, *columns.keep, *(name for names in inputs for name in names)})
+    return sorted({*keep, *(name for names in inputs for name in names)})
 
 
-def _labels(column: pa.Array, name: str) -> npt.NDArray[np.float32]:
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
-        raise DataError(f"the label {name} is {column.type}\nexpected: the numbers 0 and 1")
-    if column.null_count:
-        raise DataError(f"the label {name} is missing in {column.null_count:,} rows\nmend: leave them out of the query")
-    labels = column.to_numpy(zero_copy_only=False).astype(np.float32)
-    if not np.isin(labels, (0, 1)).all():
-        raise DataError(f"the label {name} has values other than 0 and 1\nexpected: a binary label")
-    return labels
-
-
-def _check_labels(labels: list[npt.NDArray[np.float32]], name: str) -> None:
-    rows = sum(map(len, labels))
-    if not rows:
-        raise DataError("the eval split has no rows: nothing can be judged\nmend: widen the window or change the split")
-    positives = int(sum(part.sum(dtype=np.float64) for part in labels))
-    if positives in (0, rows):
+def _weights(table: pa.Table, output: Output) -> Array | None:
+    if not output.weight:
+        return None
+    column: Any = table.column(output.weight)
+    numeric = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    weights = column.to_numpy().astype(np.float64) if numeric and not column.null_count else np.array([-1.0])
+    if not (np.isfinite(weights) & (weights >= 0)).all() or (len(weights) and not weights.sum()):
         raise DataError(
-            f"the label {name} is {int(bool(positives))} in all {rows:,} eval rows: nothing can be told apart\n"
-            "expected: rows of both classes\nmend: widen the window or change the split"
+            f"the weight {output.weight} is not a finite number of at least 0 in every row, and more in some\n"
+            "mend: leave such rows out of the query"
         )
+    return weights

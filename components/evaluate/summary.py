@@ -5,12 +5,15 @@ import math
 from pathlib import Path
 from typing import Any
 
+from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
 from components import artifacts
-from components.evaluate import array_metrics, curves, slices, words
+from components.evaluate import curves, slices, words
 from components.evaluate.config import CHALLENGER, CHAMPION
-from components.evaluate.results import Evaluation, Scores
+from components.evaluate.gate_settings import BINARY
+from components.evaluate.results import Evaluation
+from components.evaluate.samples import Scores
 
 ROLES = {"challenger": CHALLENGER, "champion": CHAMPION}
 
@@ -27,7 +30,8 @@ class Result:
 
         Args:
             metrics: A `dsl.Metrics`: the overall metrics by name, the champion's as `champion_<name>`.
-            curves: A `dsl.ClassificationMetrics`: ROC curve and confusion matrix of the challenger.
+            curves: A `dsl.ClassificationMetrics`: ROC curve and confusion matrix of the challenger; nothing of a
+                regression.
         """
         prefixes = {"challenger": "", "champion": "champion_"}
         numbers = {
@@ -39,11 +43,13 @@ class Result:
         for name, value in numbers.items():
             metrics.log_metric(name, value)
         drawn = self.account["curves"].get("challenger", {})
-        if drawn:
+        if matrix := drawn.get("classes", {}).get("matrix"):
+            curves.log_confusion_matrix(drawn["classes"]["names"], matrix)
+        if "roc" in drawn:
             roc, counts = drawn["roc"], drawn["confusion"]
             curves.log_roc_curve(roc["fpr"], roc["tpr"], roc["thresholds"])
             matrix = [[counts["tn"], counts["fp"]], [counts["fn"], counts["tp"]]]
-            curves.log_confusion_matrix(["negative", "positive"], matrix)
+            curves.log_confusion_matrix(self.account["classes"] or ["negative", "positive"], matrix)
         # kfp.local's cache takes an artifact without a file for a miss.
         artifacts.write_json(Path(metrics.path), numbers)
         artifacts.write_json(Path(curves.path), drawn)
@@ -51,31 +57,57 @@ class Result:
 
 def empty(scores: Scores) -> dict[str, Any]:
     """Returns the account of predictions that cannot be measured."""
+    scored = scores.primary
+    binary = scored.sample.task == BINARY
     return {
-        "label": scores.label,
-        "rows": len(scores.labels),
-        "positive_rate": float(scores.labels.mean(dtype="float64")),
+        "task": scored.sample.task,
+        "output": scored.output.name,
+        "classes": list(scored.classes),
+        "label": scored.output.label,
+        "weight": scored.output.weight,
+        "rows": scores.rows,
+        "positive_rate": float(scored.sample.labels.mean(dtype="float64")) if binary else None,
         "metrics": {"challenger": {}, "champion": {}},
+        "intervals": {},
         "slices": [],
         "curves": {},
         "baseline": None,
         "comparison": None,
+        "fair_comparison": None,
         "slice_comparison": [],
+        "slice_gaps": [],
     }
 
 
-def describe(scores: Scores, evaluation: Evaluation, config: config_pb2.EvalConfig) -> dict[str, Any]:
+def sizes(scores: Scores, evaluation: Evaluation, config: config_pb2.EvalConfig) -> dict[slices.SliceKey, int]:
+    """Returns the rows of every slice; of slices in SQL, TFMA's count."""
+    found = {key: len(rows) for key, rows in slices.rows_by_slice(scores.columns, config).items()}
+    for key, metrics in evaluation.metrics:
+        counts = [value for metric, value in metrics.items() if metric.name == "example_count" and value is not None]
+        if key not in found and counts:
+            found[key] = int(counts[0])
+    return found
+
+
+def describe(scores: Scores, evaluation: Evaluation, rows: dict[slices.SliceKey, int]) -> dict[str, Any]:
     """Returns the account of TFMA's metrics and of each model's curves; the gates add theirs."""
-    rows = slices.rows_by_slice(scores.columns, config)
-    tables = [_slice(key, len(rows[key]), metrics) for key, metrics in evaluation.metrics]
+    scored = scores.primary
+    output = scored.output.name
+    tables = [
+        {"slice": slices.name(key), "columns": dict(key), "rows": rows.get(key, 0)}
+        | {role: _of_role(role, metrics, output) for role in ROLES}
+        for key, metrics in evaluation.metrics
+    ]
     drawn = {
-        role: curves.describe(scores.labels, scores.predictions[name])
+        role: curves.describe(scored, scored.predictions[name])
         for role, name in ROLES.items()
-        if name in scores.predictions
+        if name in scored.predictions
     }
     overall = {role: table[role] for table in tables if table["slice"] == "overall" for role in ROLES}
+    ends = {role: _of_role(role, evaluation.intervals.get(slices.OVERALL, {}), output) for role in ROLES}
     return empty(scores) | {
         "metrics": overall,
+        "intervals": {role: found for role, found in ends.items() if found},
         "slices": [table for table in tables if table["slice"] != "overall"],
         "curves": drawn,
     }
@@ -95,8 +127,10 @@ def finding(account: dict[str, Any]) -> str:
         )
     version = account["compared_with"]
     champion = "champion" if version == "champion" else f"champion v{version}"
+    accepted = "" if compared["verdict"] == "better" else "not significantly better is accepted, "
     return (
-        f"blessed: {metric} {words.number(compared['challenger'])}, {champion} {words.number(compared['champion'])} "
+        f"blessed: {accepted}{metric} {words.number(compared['challenger'])}, "
+        f"{champion} {words.number(compared['champion'])} "
         f"({words.change(compared['gain'])}, {100 * compared['confidence']:g} % {words.change(compared['low'])} "
         f"to {words.change(compared['high'])})"
     )
@@ -111,13 +145,8 @@ def clean(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _slice(key: slices.SliceKey, rows: int, metrics: array_metrics.Metrics) -> dict[str, Any]:
-    """One slice's metrics by role; a single model goes by the empty name in TFMA's keys."""
-    names = {"challenger": ("", CHALLENGER), "champion": (CHAMPION,)}
-    values = {
-        role: {
-            metric.name: value for metric, value in metrics.items() if metric.model_name in of and not metric.is_diff
-        }
-        for role, of in names.items()
-    }
-    return {"slice": slices.name(key), "columns": dict(key), "rows": rows, **values}
+def _of_role(role: str, metrics: dict[metric_types.MetricKey, Any], output: str) -> dict[str, Any]:
+    """One model's metrics by name; a single model goes by the empty name in TFMA's keys."""
+    names = {"challenger": ("", CHALLENGER), "champion": (CHAMPION,)}[role]
+    of = {key: value for key, value in metrics.items() if key.model_name in names and not key.is_diff}
+    return {words.metric(key, output): value for key, value in of.items()}

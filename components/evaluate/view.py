@@ -1,14 +1,20 @@
 """The page of an evaluation, drawn from summary.json's content alone."""
 
-import dataclasses
 from typing import Any
 
 from components import charts, html
-from components.evaluate import words
+from components.evaluate import view_curves, words
 
 _COUNT = "example_count"
 # What the gates' metrics are called in TFMA's results.
-_NAMES = {"log_loss": "binary_crossentropy", "accuracy": "binary_accuracy"}
+_NAMES = {
+    "log_loss": ("binary_crossentropy", "sparse_categorical_crossentropy"),
+    "accuracy": ("binary_accuracy", "sparse_categorical_accuracy"),
+    "rmse": ("root_mean_squared_error",),
+    "mse": ("mean_squared_error",),
+    "mae": ("mean_absolute_error",),
+    "macro_auc": ("auc_macro_average",),
+}
 
 
 def page(account: dict[str, Any]) -> str:
@@ -18,14 +24,23 @@ def page(account: dict[str, Any]) -> str:
     if any(account["metrics"].values()):
         parts.append(html.section("Metrics on all rows", _metrics(account, roles)))
     if account["comparison"]:
-        parts.append(html.section("Gain over the champion", _gains(account)))
+        parts.append(html.section("Gain over the champion", _said_of_gain(account), _gains(account)))
     if account["slices"]:
         parts.append(html.section("Slices", _slices(account, roles)))
+    if account["slice_gaps"]:
+        parts.append(html.section("Gaps between slices", _gaps(account)))
     if account["curves"]:
-        parts.append(html.section("Curves", *_curves(account["curves"], roles)))
-    share = html.percent(account["positive_rate"])
-    said = f"{account['rows']:,} eval rows, {account['label']} is 1 in {share} of them"
-    return html.page("Evaluation", *parts, subtitle=said)
+        parts.append(html.section("Predictions", *view_curves.draw(account, roles)))
+    return html.page("Evaluation", *parts, subtitle=_subtitle(account))
+
+
+def _subtitle(account: dict[str, Any]) -> str:
+    rows, label = f"{account['rows']:,} eval rows", account["label"]
+    weighed = f"; weighted by {account['weight']}" if account["weight"] else ""
+    if account["task"] == "binary":
+        positive = account["classes"][1] if account["classes"] else "1"
+        return f"{rows}, {label} is {positive} in {html.percent(account['positive_rate'])} of them{weighed}"
+    return f"{rows}, {account['task']} of {label}{weighed}"
 
 
 def _roles(account: dict[str, Any]) -> dict[str, str]:
@@ -36,7 +51,7 @@ def _roles(account: dict[str, Any]) -> dict[str, str]:
 
 
 def _verdict(account: dict[str, Any]) -> html.Html:
-    refusals = sum(not check["passed"] for check in account["checks"])
+    refused = [check for check in account["checks"] if not check["passed"]]
     rows = [
         [check["gate"], html.badge(*(("ok", "passed") if check["passed"] else ("bad", "refused"))), check["reason"]]
         for check in account["checks"]
@@ -44,13 +59,35 @@ def _verdict(account: dict[str, Any]) -> html.Html:
     reasons = html.table(["gate", "verdict", "reason"], rows)
     if account["blessed"]:
         return html.note("ok", f"The model is blessed: it passed all {len(rows)} checks.", reasons)
-    return html.note("bad", f"The model is refused by {refusals} of {len(rows)} checks.", reasons)
+    if words.only_not_significant(account):
+        champion = _roles(account)["champion"]
+        said = f"The model is not significantly better than {champion}: the champion stays. All other checks passed."
+        return html.note("warn", said, reasons)
+    return html.note("bad", f"The model is refused by {len(refused)} of {len(rows)} checks.", reasons)
 
 
 def _metrics(account: dict[str, Any], roles: dict[str, str]) -> html.Html:
-    values = account["metrics"]
-    rows = [[words.title(name), *(values[role].get(name) for role in roles)] for name in values["challenger"]]
-    return html.table(["metric", *roles.values()], rows)
+    values, ends = account["metrics"], account["intervals"]
+    rows = [
+        [words.title(name), *(_with_interval(values[role].get(name), ends.get(role, {}).get(name)) for role in roles)]
+        for name in values["challenger"]
+    ]
+    said = "with TFMA's confidence intervals" if ends else ""
+    return html.table(["metric", *roles.values()], rows, caption=said)
+
+
+def _with_interval(value: Any, ends: list[float] | None) -> Any:
+    if not ends or None in ends:
+        return value
+    return html.join([html.number(value), html.muted(f" {html.number(ends[0])} to {html.number(ends[1])}")])
+
+
+def _said_of_gain(account: dict[str, Any]) -> html.Html:
+    compared = account["comparison"]
+    kinds = {"better": "ok", "not_significant": "warn", "worse": "bad"}
+    verdict = compared["verdict"]
+    badge = html.badge(kinds[verdict], words.VERDICTS[verdict])  # type: ignore[arg-type]
+    return html.paragraph(badge, f" on all rows. Intervals: {compared['method']}.")
 
 
 def _gains(account: dict[str, Any]) -> html.Html:
@@ -65,11 +102,26 @@ def _gains(account: dict[str, Any]) -> html.Html:
     return charts.intervals(drawn, label)
 
 
+def _gaps(account: dict[str, Any]) -> html.Html:
+    rows = [
+        [gap["column"], gap["slices"], *(_end(gap.get(end)) for end in ("low", "high")), gap["gap"], gap["allowed"]]
+        for gap in account["slice_gaps"]
+    ]
+    metric = words.title(account["gates"]["metric"])
+    headers = ["column", "slices judged", f"least {metric}", f"greatest {metric}", "gap", "allowed"]
+    return html.table(headers, rows)
+
+
+def _end(of: dict[str, Any] | None) -> str:
+    return f"{of['slice']}: {words.number(of['value'])} ({of['rows']:,} rows)" if of else html.MISSING
+
+
 def _slices(account: dict[str, Any], roles: dict[str, str]) -> html.Html:
-    """Every metric of the challenger is too wide a table: the primary one of both models, worst gain first."""
+    """Every metric of the challenger is too wide a table: the primary one of both models, then the others."""
     names = [name for name in account["slices"][0]["challenger"] if name != _COUNT]
-    wanted = _NAMES.get(account["gates"]["metric"], account["gates"]["metric"])
-    primary = wanted if wanted in names else next(iter(names), _COUNT)
+    metric = account["gates"]["metric"]
+    wanted = [name for name in (metric, *_NAMES.get(metric, ())) if name in names]
+    primary = wanted[0] if wanted else next(iter(names), _COUNT)
     rows = [
         [item["slice"], item["rows"], *(item[role].get(primary) for role in roles)]
         + [item["challenger"].get(name) for name in names if name != primary]
@@ -77,32 +129,3 @@ def _slices(account: dict[str, Any], roles: dict[str, str]) -> html.Html:
     ]
     others = [words.title(name) for name in names if name != primary]
     return html.table(["slice", "rows", *(f"{words.title(primary)}, {said}" for said in roles.values()), *others], rows)
-
-
-def _curves(curves: dict[str, Any], roles: dict[str, str]) -> list[html.Html]:
-    drawn = {said: curves[role] for role, said in roles.items() if role in curves}
-    roc = {said: _points(of["roc"], "fpr", "tpr") for said, of in drawn.items()}
-    recall = {said: _points(of["pr"], "recall", "precision") for said, of in drawn.items()}
-    calibration = {
-        said: [(b["prediction"], b["positive_rate"]) for b in of["calibration"]] for said, of in drawn.items()
-    }
-    most = max(value for points in calibration.values() for point in points for value in point)
-    unit = dataclasses.replace(charts.UNIT_SQUARE, title="ROC")
-    plain = dataclasses.replace(charts.UNIT_SQUARE, title="Precision and recall", diagonal=False)
-    limits = (0.0, most)
-    square = dataclasses.replace(unit, title="Calibration", x_limits=limits, y_limits=limits, markers=True)
-    return [
-        html.columns(
-            charts.lines(roc, "false positive rate", "true positive rate", unit),
-            charts.lines(recall, "recall", "precision", plain),
-            charts.lines(calibration, "mean prediction", "share of positives", square),
-            html.table(
-                ["at 0.5", "true positive", "false positive", "false negative", "true negative"],
-                [[said, *(of["confusion"][kind] for kind in ("tp", "fp", "fn", "tn"))] for said, of in drawn.items()],
-            ),
-        )
-    ]
-
-
-def _points(of: dict[str, list[float]], x: str, y: str) -> list[tuple[float, float]]:
-    return list(zip(of[x], of[y], strict=True))

@@ -1,13 +1,37 @@
-"""How numbers and metrics are said in reasons and findings."""
+"""How numbers, metrics and verdicts are said in reasons and findings."""
 
-from components.evaluate.comparison import Interval
+from typing import Any
 
-_TITLES = {"auc": "AUC", "auc_precision_recall": "AUC-PR"}
+from tensorflow_model_analysis.metrics import metric_types
+
+from components.evaluate.estimates import Interval
+
+_TITLES = {
+    "auc": "AUC", "auc_precision_recall": "AUC-PR", "macro_auc": "macro AUC", "rmse": "RMSE",
+    "mse": "MSE", "mae": "MAE", "r2": "R²",
+}  # fmt: skip
+VERDICTS = {"better": "better", "not_significant": "not significantly better", "worse": "worse"}
 
 
 def title(metric: str) -> str:
     """Returns a metric's name for people."""
     return _TITLES.get(metric, metric.replace("_", " "))
+
+
+def metric(key: metric_types.MetricKey, primary: str = "") -> str:
+    """Returns one of TFMA's metrics' name: with its output, its class or top k and its average, where it has them.
+
+    Args:
+        key: TFMA's name of it.
+        primary: The output whose metrics go by their plain names.
+    """
+    output = f"{key.output_name}/" if key.output_name and key.output_name != primary else ""
+    sub = key.sub_key
+    parts = {} if sub is None else {"class": sub.class_id, "k": sub.k, "top": sub.top_k}
+    named = "".join(f"_{name}_{value}" for name, value in parts.items() if value is not None)
+    kinds = ("micro_average", "macro_average", "weighted_macro_average")
+    average = next((f"_{kind}" for kind in kinds if getattr(key.aggregation_type, kind, False)), "")
+    return f"{output}{key.name}{named}{average}"
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -30,3 +54,10 @@ def listed(items: list[str], shown: int = 3) -> str:
     """Joins the first items and counts the others."""
     more = f"; and {len(items) - shown} more" if len(items) > shown else ""
     return "; ".join(items[:shown]) + more
+
+
+def only_not_significant(account: dict[str, Any]) -> bool:
+    """Whether nothing speaks against a model but that it is not significantly better than the champion."""
+    compared = account["comparison"] or {}
+    refused = {check["gate"] for check in account["checks"] if not check["passed"]}
+    return refused == {"champion"} and compared.get("verdict") == "not_significant"

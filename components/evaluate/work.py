@@ -1,19 +1,35 @@
 """Scores challenger and champion on the same rows, lets TFMA compute the metrics, and decides."""
 
+import contextlib
 import dataclasses
+import math
+from collections.abc import Iterator
 from typing import Any
 
+import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
 from components import artifacts, batches, blessing, log, saved_model
 from components.blessing import Check
 from components.errors import ConfigurationError
-from components.evaluate import array_metrics, gates, results, scoring, summary, thresholds, view
-from components.evaluate.config import CHALLENGER, CHAMPION, Gates, Plan, read_gates, read_plan
+from components.evaluate import (
+    array_metrics,
+    fair_comparison,
+    gates,
+    results,
+    scoring,
+    slice_gap,
+    summary,
+    thresholds,
+    view,
+)
+from components.evaluate.config import CHALLENGER, CHAMPION, Plan, read_plan
+from components.evaluate.gate_settings import Gates, read_gates
 from components.evaluate.model import Model, Signature
-from components.evaluate.results import Scores
+from components.evaluate.samples import Scores
 from components.evaluate.summary import Result
+from components.evaluate.tasks import Reading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,23 +88,23 @@ def evaluate(request: Request, outputs: Outputs) -> Result:
     config = trial.plan.completed(trial.has_champion)
     schema = batches.read_schema(request.schema_file)
     wanted = _computations(config, schema, request.eval_config)
-    slow = array_metrics.unsupported(config, wanted)
-    scores = _score(trial, carry_all=bool(slow))
-    checks = [gates.finite("the model", scores.predictions[CHALLENGER])]
-    if trial.has_champion:
-        checks.append(gates.finite(trial.champion_title, scores.predictions[CHAMPION]))
+    trial, readings, scores = _score(trial, schema, carry_all=bool(array_metrics.unsupported(config, wanted)))
+    checks = _finite(trial, scores)
     if not all(check.passed for check in checks):
         results.write(outputs.evaluation_path, config, [])
         return _conclude(trial, outputs, summary.empty(scores), checks)
-    if slow:
-        log.progress(f"{slow}: computed row by row on TFMA's ordinary path, which is slow")
-        results.write_with_beam(outputs.evaluation_path, scores, config, schema)
-    else:
-        results.write(outputs.evaluation_path, config, results.from_arrays(scores, config, wanted))
+    slow = array_metrics.unsupported(config, wanted, trial.gates.task)
+    with _tfma_errors(request.eval_config, trial.gates.task):
+        if slow:
+            log.progress(f"{slow}: computed row by row on TFMA's ordinary path, which is slow")
+            results.write_with_beam(outputs.evaluation_path, scores, config, schema)
+        else:
+            results.write(outputs.evaluation_path, config, results.from_arrays(scores, config, wanted))
     evaluation = results.read(outputs.evaluation_path)
-    checks += thresholds.checks(evaluation, config)
-    account = summary.describe(scores, evaluation, config)
-    checks += _judge(trial, scores, account)
+    sizes = summary.sizes(scores, evaluation, config)
+    checks += thresholds.checks(evaluation, config, sizes, trial.gates)
+    account = summary.describe(scores, evaluation, sizes)
+    checks += _judge(trial, scores, readings[0], account)
     return _conclude(trial, outputs, account, checks)
 
 
@@ -104,33 +120,69 @@ def _computations(
         ) from error
 
 
-def _score(trial: _Trial, carry_all: bool) -> Scores:
+@contextlib.contextmanager
+def _tfma_errors(reference: str, task: str) -> Iterator[None]:
+    """Says what TFMA cannot compute; Beam and TensorFlow wrap what was wrong in errors of many kinds."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, tf.errors.OpError) as error:
+        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ConfigurationError(
+            f"{reference} asks for something that TFMA cannot compute of these labels and predictions: {first[:300]}\n"
+            f"expected: metrics of a {task} task"
+        ) from error
+
+
+def _score(trial: _Trial, schema: schema_pb2.Schema, carry_all: bool) -> tuple[_Trial, list[Reading], Scores]:
+    """Returns the trial with its gates settled, how its outputs are read, and the rows after prediction."""
     request, plan = trial.request, trial.plan
-    columns = scoring.check_columns(request.examples_path, plan, trial.gates.slices)
+    keep = scoring.check_columns(request.examples_path, plan, trial.gates.slices)
     there = list(artifacts.read_manifest(request.examples_path).columns)
-    if carry_all:
-        columns = dataclasses.replace(columns, keep=[name for name in there if name != plan.label])
     paths = {CHALLENGER: (request.model_path, "the model")}
     if trial.has_champion:
         paths[CHAMPION] = (request.champion_path, trial.champion_title)
-    signature = Signature(plan.signature, plan.prediction_key)
+    signature = Signature(plan.signature, plan.outputs)
     models = {name: Model(path, title, signature, there) for name, (path, title) in paths.items()}
-    return scoring.score(request.examples_path, models, columns)
+    predicted = scoring.predict(request.examples_path, models, there if carry_all else keep)
+    readings = scoring.readings(plan, trial.gates, schema, predicted, request.model_path)
+    trial = dataclasses.replace(trial, gates=trial.gates.settled(readings[0].task))
+    return trial, readings, scoring.scores(predicted, readings, models, trial.gates.metric)
 
 
-def _judge(trial: _Trial, scores: Scores, account: dict[str, Any]) -> list[Check]:
+def _finite(trial: _Trial, scores: Scores) -> list[Check]:
+    titles = {CHALLENGER: "the model", CHAMPION: trial.champion_title}
+    return [
+        gates.finite(f"{titles[name]}{_of_output(scored.output.name)}", predictions)
+        for scored in scores.outputs
+        for name, predictions in scored.predictions.items()
+    ]
+
+
+def _of_output(name: str) -> str:
+    return f"'s output {name}" if name else ""
+
+
+def _judge(trial: _Trial, scores: Scores, reading: Reading, account: dict[str, Any]) -> list[Check]:
     """Returns the checks of our own gates and puts their numbers into the account."""
-    challenger = scores.predictions[CHALLENGER]
-    prior = scoring.prior(trial.request.examples_path, scores.label)
-    check, account["baseline"] = gates.beats_prior(trial.gates, scores.labels, challenger, prior)
+    scored, settled, request = scores.primary, trial.gates, trial.request
+    challenger = scored.predictions[CHALLENGER]
+    prior = scoring.prior(request.examples_path, reading)
+    check, account["baseline"] = gates.beats_prior(settled, scored, challenger, prior)
     checks = [check]
     if trial.has_champion:
-        contest = gates.Contest(scores.labels, challenger, scores.predictions[CHAMPION], trial.champion_title)
-        check, account["comparison"] = gates.beats_champion(trial.gates, contest)
+        contest = gates.Contest(scored.sample, challenger, scored.predictions[CHAMPION], trial.champion_title)
+        check, account["fair_comparison"] = fair_comparison.check(
+            settled, request.examples_path, request.champion_path, trial.champion_title
+        )
         checks.append(check)
-        if trial.gates.slices:
-            check, account["slice_comparison"] = gates.holds_on_slices(trial.gates, contest, scores.columns)
+        check, account["comparison"] = gates.beats_champion(settled, contest)
+        checks.append(check)
+        if settled.slices:
+            check, account["slice_comparison"] = gates.holds_on_slices(settled, contest, scores.columns)
             checks.append(check)
+    if math.isfinite(settled.max_slice_gap):
+        found, account["slice_gaps"] = slice_gap.checks(settled, scored.sample, challenger, scores.columns)
+        checks += found
     return checks
 
 

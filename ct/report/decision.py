@@ -55,6 +55,10 @@ def decide(content: Content) -> Decision:
         return Decision("finished", "The run finished")
     if content.evaluation.get("blessed"):
         return Decision("blessed", _blessed(content), _blessed_over(content), checks=checks)
+    if words.only_not_significant(content.evaluation):
+        champion = words.version(content.evaluation.get("compared_with") or "champion")
+        said = f"Not significantly better than {champion}: the champion stays"
+        return Decision("refused", said, _consequence(content), checks=checks)
     refused = [check for check in checks if not check["passed"]]
     said = f"Not blessed: {len(refused)} of {words.count(len(checks), 'gate')} said no"
     return Decision("refused", said, _consequence(content), checks=checks)

@@ -9,8 +9,12 @@ from ct.report import words
 # The gates' names of metrics and TFMA's.
 _ALIASES = {
     "auc": ("auc",),
-    "log_loss": ("log_loss", "binary_crossentropy"),
-    "accuracy": ("accuracy", "binary_accuracy"),
+    "log_loss": ("log_loss", "binary_crossentropy", "sparse_categorical_crossentropy"),
+    "accuracy": ("accuracy", "binary_accuracy", "sparse_categorical_accuracy"),
+    "macro_auc": ("macro_auc", "auc_macro_average"),
+    "rmse": ("rmse", "root_mean_squared_error"),
+    "mse": ("mse", "mean_squared_error"),
+    "mae": ("mae", "mean_absolute_error"),
 }
 _COUNTS = ("example_count", "weighted_example_count")
 
@@ -52,7 +56,13 @@ def every(of: Mapping[str, Any]) -> list[Metric]:
 
 def primary(evaluation: Mapping[str, Any]) -> Metric | None:
     """Returns the metric that the gates compare by; None if there is no evaluation."""
-    return pick(evaluation, evaluation.get("metrics") or {})
+    measured = evaluation.get("comparison") or evaluation.get("baseline") or {}
+    wanted, of = measured.get("metric"), evaluation.get("metrics") or {}
+    found = pick(evaluation, of)
+    if wanted and (found is None or found.name not in _ALIASES.get(wanted, (wanted,))) and "challenger" in measured:
+        # The gates' metric need not be among those that the EvalConfig asks for.
+        return Metric(wanted, _number(measured["challenger"]), _number(measured.get("champion")))
+    return found
 
 
 def pick(evaluation: Mapping[str, Any], of: Mapping[str, Any]) -> Metric | None:

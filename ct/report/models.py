@@ -1,10 +1,10 @@
-"""The challenger against the champion: metrics, differences with their intervals, slices, curves."""
+"""The challenger against the champion: metrics, differences with their intervals, slices."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from components import charts
-from components.html import Html, badge, columns, details, join, muted, paragraph, percent, subsection, table
+from components.html import Html, badge, columns, details, join, muted, paragraph, percent, table
 from ct.report import dumbbell, words
 from ct.report.content import Content
 from ct.report.metrics import Metric, every, pick
@@ -12,7 +12,7 @@ from ct.report.parts import remark
 
 _MOST_INTERVALS = 20
 _MOST_SLICES = 40
-_ROLES = ("challenger", "champion")
+_POSITIVE_RATE = "the train split's positive rate"
 
 
 def comparison(content: Content) -> list[Html]:
@@ -52,36 +52,14 @@ def slices(content: Content) -> list[Html]:
     ]
 
 
-def curves(content: Content) -> list[Html]:
-    """ROC, precision against recall, calibration and the confusion matrices."""
-    drawn = {role: found for role in _ROLES if (found := content.evaluation.get("curves", {}).get(role))}
-    if not drawn:
-        return []
-    names = {role: _name(role, content.evaluation) for role in drawn}
-    roc = {names[role]: _points(of["roc"], "fpr", "tpr") for role, of in drawn.items()}
-    recall = {names[role]: _points(of["pr"], "recall", "precision") for role, of in drawn.items()}
-    calibration = {
-        names[role]: [(bin_["prediction"], bin_["positive_rate"]) for bin_ in of["calibration"]]
-        for role, of in drawn.items()
-    }
-    matrices = [_confusion(names[role], of["confusion"]) for role, of in drawn.items()]
-    return [
-        columns(
-            charts.lines(roc, "false positive rate", "true positive rate", _frame("ROC", diagonal=True)),
-            charts.lines(recall, "recall", "precision", _frame("Precision and recall")),
-            charts.lines(calibration, "mean prediction", "share of positives", _calibration_frame(calibration)),
-            join(matrices),
-        )
-    ]
-
-
 def _said(evaluation: dict[str, Any]) -> Html:
     against = evaluation.get("compared_with")
     who = f"champion {words.version(against)}, scored anew on the same rows" if against else "no champion yet"
-    label = f", {percent(evaluation['positive_rate'])} of them positive" if "positive_rate" in evaluation else ""
+    rate = evaluation.get("positive_rate")
+    label = f", {percent(rate)} of them positive" if rate is not None else ""
     baseline = evaluation.get("baseline")
     trivial = (
-        f" Always predicting the train split's positive rate gives {words.title(baseline['metric'])} "
+        f" Always predicting {baseline.get('predicts') or _POSITIVE_RATE} gives {words.title(baseline['metric'])} "
         f"{words.metric(baseline['value'])}."
         if baseline
         else ""
@@ -118,10 +96,12 @@ def _intervals(evaluation: dict[str, Any]) -> Html | None:
 
 def _reading(evaluation: dict[str, Any]) -> str:
     judged = len(evaluation.get("slice_comparison") or [])
+    said = words.verdict(evaluation)
+    verdict = f"{said[:1].upper()}{said[1:]} on all rows. " if said else ""
     if not judged:
-        return "Right of the dashed line the challenger is better."
+        return f"{verdict}Right of the dashed line the challenger is better."
     which = f"the {_MOST_INTERVALS} least of {judged}" if judged > _MOST_INTERVALS else f"all {judged}"
-    return f"Right of the dashed line the challenger is better. Shown are {which} slices that a gate judged."
+    return f"{verdict}Right of the dashed line the challenger is better. Shown are {which} slices that a gate judged."
 
 
 def _interval(name: str, of: dict[str, Any]) -> charts.Interval | None:
@@ -153,38 +133,3 @@ def _slice_table(evaluation: dict[str, Any], found: Sequence[tuple[dict[str, Any
     headers = ["slice", "rows", "challenger", *(["champion", "difference"] if against else []), f"{low} to {high}"]
     key = "● challenger, ○ champion; " if against else "● challenger; "
     return join([table(headers, rows), remark(f"{key}the dashed line is the challenger on all rows.")])
-
-
-def _name(role: str, evaluation: dict[str, Any]) -> str:
-    version = evaluation.get("compared_with", "")
-    return f"champion {words.version(version)}" if role == "champion" and version != "champion" else role
-
-
-def _points(of: dict[str, Any], x: str, y: str) -> list[tuple[float, float]]:
-    return list(zip(of[x], of[y], strict=True))
-
-
-def _frame(title: str, diagonal: bool = False) -> charts.Frame:
-    return charts.Frame(title, (0, 1), (0, 1), diagonal=diagonal, width=500, height=360)
-
-
-def _calibration_frame(series: dict[str, list[tuple[float, float]]]) -> charts.Frame:
-    """One range on both axes, as far as the predictions reach, so that the diagonal is perfection."""
-    most = max((value for points in series.values() for point in points for value in point), default=1.0)
-    limits = (0.0, min(1.0, -(-most * 10 // 1) / 10))
-    return charts.Frame("Calibration", limits, limits, diagonal=True, markers=True, width=500, height=360)
-
-
-def _confusion(name: str, counts: dict[str, Any]) -> Html:
-    positives, negatives = counts["tp"] + counts["fn"], counts["tn"] + counts["fp"]
-    rows = [
-        ["positive", _cell(counts["tp"], positives), _cell(counts["fn"], positives), positives],
-        ["negative", _cell(counts["fp"], negatives), _cell(counts["tn"], negatives), negatives],
-    ]
-    title = f"Confusion matrix at {counts['threshold']:g}: {name}"
-    return subsection(title, table(["actual", "predicted positive", "predicted negative", "rows"], rows))
-
-
-def _cell(count: int, of: int) -> Html:
-    share = count / of if of else 0.0
-    return Html(f'<span class="heat" style="--share:{share:.3f}">{count:,} {muted(percent(share))}</span>')

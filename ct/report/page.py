@@ -9,7 +9,7 @@ import markupsafe
 
 from components.html import Html, join, note, section
 from components.html_style import STYLE
-from ct.report import data, models, overview, provenance, training
+from ct.report import curves, data, models, overview, provenance, training
 from ct.report.content import Content
 from ct.report.decision import Decision
 
@@ -19,7 +19,7 @@ SECTIONS: dict[str, Callable[[Content], list[Html]]] = {
     "Steps": overview.steps,
     "Against the champion": models.comparison,
     "Slices": models.slices,
-    "Curves": models.curves,
+    "Curves": curves.draw,
     "Training": training.history,
     "Anomalies": data.anomalies,
     "Data": data.examples,

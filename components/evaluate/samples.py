@@ -1,0 +1,108 @@
+"""What is judged of one output: labels, weights and each model's predictions, by task."""
+
+import dataclasses
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from components.evaluate.config import Output
+from components.evaluate.gate_settings import BINARY, MULTICLASS, REGRESSION
+
+Floats: TypeAlias = npt.NDArray[np.floating]
+Array: TypeAlias = npt.NDArray[np.float64]
+Rows: TypeAlias = npt.NDArray[np.intp]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Labelled rows.
+
+    Attributes:
+        task: binary, multiclass or regression.
+        labels: 0 or 1; class numbers; or values; shape (rows,).
+        weights: How much each row counts, shape (rows,); None if all count alike.
+    """
+
+    task: str
+    labels: Floats
+    weights: Floats | None = None
+
+    def on(self, rows: Rows) -> "Sample":
+        """Returns some of the rows."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Sample(self.task, self.labels[rows], weights)
+
+    @property
+    def masses(self) -> Array:
+        """The rows' weights, 1 where all count alike."""
+        return np.ones(len(self.labels)) if self.weights is None else self.weights.astype(np.float64)
+
+    @property
+    def varied(self) -> bool:
+        """Whether the labels differ."""
+        return bool(self.labels.min() < self.labels.max())
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """One output after prediction, in file order.
+
+    Attributes:
+        output: Its names.
+        sample: Labels and weights.
+        classes: The classes' names, by number; empty where none are known and in regression.
+        predictions: TFMA's model name → probabilities or values (rows,), or probabilities (rows, classes).
+    """
+
+    output: Output
+    sample: Sample
+    classes: tuple[str, ...]
+    predictions: dict[str, Floats]
+
+    @property
+    def label_column(self) -> pa.Array:
+        """The labels as TFMA takes them."""
+        return pa.array(self.sample.labels.astype(np.int64) if self.sample.task == MULTICLASS else self.sample.labels)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """The eval rows after prediction.
+
+    Attributes:
+        outputs: Every output; the first is the one that the gates judge.
+        columns: The slicing columns; more where TFMA's ordinary path may need them.
+    """
+
+    outputs: tuple[Scored, ...]
+    columns: pa.Table
+
+    @property
+    def primary(self) -> Scored:
+        """The output that the gates judge."""
+        return self.outputs[0]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.primary.sample.labels)
+
+
+def class_name(classes: tuple[str, ...], number: int) -> str:
+    """Returns what a class is called."""
+    return classes[number] if classes else str(number)
+
+
+def constant(task: str, values: Floats, rows: int) -> Floats:
+    """Returns the trivial model's predictions: the same for every row.
+
+    Args:
+        task: binary, multiclass or regression.
+        values: The positive rate or the mean, shape (1,); or the classes' shares, shape (classes,).
+        rows: How many.
+    """
+    if task in (BINARY, REGRESSION):
+        return np.full(rows, values[0])
+    return np.broadcast_to(values, (rows, len(values)))

@@ -1,0 +1,230 @@
+"""Which task an output has, and its labels and predictions as numbers of that task."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_model_analysis.proto import config_pb2
+
+from components import artifacts, user_code
+from components.errors import ConfigurationError, DataError
+from components.evaluate.config import Output
+from components.evaluate.gate_settings import BINARY, METRICS, MULTICLASS, REGRESSION, Gates
+from components.evaluate.samples import Floats
+
+# A sigmoid or softmax in float32 may end a rounding error outside.
+TOLERANCE = 1e-6
+SUM_TOLERANCE = 1e-3
+_REGRESSION = ("MeanSquared", "RootMeanSquared", "MeanAbsolute", "SquaredPearson", "LogCosh", "Poisson", "R2Score")
+_BINARY = ("AUC", "Binary", "Precision", "Recall", "TruePositives", "FalsePositives", "TrueNegatives",
+           "FalseNegatives", "Sensitivity", "Specificity", "ConfusionMatrix", "F1Score")  # fmt: skip
+_MULTICLASS = ("SparseCategorical", "Categorical", "SparseTopK", "TopK", "MultiClass")
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How an output is read: its task, and the classes' names where it has any."""
+
+    output: Output
+    task: str
+    classes: tuple[str, ...] = ()
+    width: int = 1
+
+    def labels(self, column: pa.ChunkedArray) -> Floats:
+        """Returns the labels as numbers: 0 or 1, class numbers, or values; shape (rows,).
+
+        Raises:
+            DataError: A label is missing, or is none of the task's.
+        """
+        name = self.output.label
+        if column.null_count:
+            raise DataError(
+                f"the label {name} is missing in {column.null_count:,} rows\nmend: leave them out of the query"
+            )
+        if _textual(column.type) or (self.classes and _named_by_integers(self.classes, column.type)):
+            return self._numbered(column.cast(pa.string()))
+        if not _numeric(column.type):
+            raise DataError(f"the label {name} is {column.type}\nexpected: numbers, or class names")
+        values = column.to_numpy().astype(np.float64)
+        return self._checked(values)
+
+    def _numbered(self, column: pa.ChunkedArray) -> Floats:
+        found = pc.index_in(column, pa.array(self.classes, pa.string()))
+        if found.null_count:
+            strange = sorted(set(column.unique().to_pylist()) - set(self.classes))
+            raise DataError(
+                f"the label {self.output.label} has the value {strange[0]!r}, which is no class\n"
+                f"expected: one of {list(self.classes[:20])}\nmend: name every class in gates.classes, in order"
+            )
+        return found.to_numpy().astype(np.float32)
+
+    def _checked(self, values: npt.NDArray[np.float64]) -> Floats:
+        name = self.output.label
+        if self.task == REGRESSION:
+            if not np.isfinite(values).all():
+                raise DataError(f"the label {name} is not finite in {int((~np.isfinite(values)).sum()):,} rows")
+            return values
+        if self.task == BINARY and not np.isin(values, (0, 1)).all():
+            raise DataError(
+                f"the label {name} has values other than 0 and 1\nexpected: a binary label\n"
+                "mend: say gates.task: multiclass or regression if it is none"
+            )
+        if not (np.equal(np.mod(values, 1), 0) & (values >= 0) & (values < max(self.width, 2))).all():
+            raise DataError(
+                f"the label {name} has values other than class numbers from 0 to {self.width - 1}, "
+                "as many as the model has outputs\nmend: number them, or name them in gates.classes"
+            )
+        return values.astype(np.float32)
+
+    def check_varied(self, labels: Floats, metric: str) -> None:
+        """Raises a DataError where the labels are all alike and nothing could be told apart."""
+        if (self.task != REGRESSION or metric == "r2") and labels.min() == labels.max():
+            shown = self.classes[int(labels[0])] if self.classes else f"{labels[0]:g}"
+            raise DataError(
+                f"the label {self.output.label} is {shown} in all {len(labels):,} eval rows: "
+                "nothing can be told apart\n"
+                "expected: rows of several classes or values\nmend: widen the window or change the split"
+            )
+
+    def predictions(self, title: str, values: Floats) -> Floats:
+        """Returns a model's predictions in the task's shape.
+
+        Raises:
+            ConfigurationError: They are not what the task needs.
+        """
+        if self.task == MULTICLASS:
+            return self._probabilities_by_class(title, values)
+        if values.shape[1] == 2 and self.task == BINARY:
+            self._probabilities_by_class(title, values)
+            return values[:, 1]
+        if values.shape[1] != 1:
+            raise self._misfit(title, f"has {values.shape[1]} values a row", "one value a row")
+        return self._probabilities(title, values[:, 0]) if self.task == BINARY else values[:, 0]
+
+    def _probabilities(self, title: str, values: Floats) -> Floats:
+        finite = values[np.isfinite(values)]
+        if len(finite) and (finite.min() < -TOLERANCE or finite.max() > 1 + TOLERANCE):
+            said = f"runs from {finite.min():.3g} to {finite.max():.3g}"
+            raise self._misfit(title, said, "probabilities between 0 and 1", "end the model with a sigmoid")
+        return np.clip(values, 0, 1)
+
+    def _probabilities_by_class(self, title: str, values: Floats) -> Floats:
+        if values.shape[1] < 2:
+            raise self._misfit(title, "has one value a row", "a probability for every class")
+        if self.task == MULTICLASS and values.shape[1] != self.width:
+            found = f"has {values.shape[1]} values a row, where the challenger has {self.width}"
+            raise self._misfit(title, found, "the same classes of both models", "compare models of the same classes")
+        if self.classes and len(self.classes) != values.shape[1]:
+            raise self._misfit(
+                title, f"has {values.shape[1]} values a row for {len(self.classes)} classes", "one for every class"
+            )
+        finite = values[np.isfinite(values).all(axis=1)]
+        sums = finite.sum(axis=1)
+        if len(finite) and (finite.min() < -TOLERANCE or np.abs(sums - 1).max() > SUM_TOLERANCE):
+            said = f"has rows that sum to {sums.min():.3g} to {sums.max():.3g}"
+            raise self._misfit(title, said, "probabilities that sum to 1", "end the model with a softmax")
+        return np.clip(values, 0, 1)
+
+    def _misfit(self, title: str, found: str, expected: str, mend: str = "say gates.task") -> ConfigurationError:
+        key = self.output.prediction_key
+        return ConfigurationError(
+            f"{title}'s output{' ' + key if key else ''} {found}\nexpected: {expected}, the task being {self.task}\n"
+            f"mend: {mend}, or name another output as prediction_key in the evaluation config"
+        )
+
+
+def read(config: config_pb2.EvalConfig, gates: Gates, output: Output, raw: tuple[pa.ChunkedArray, Floats]) -> Reading:
+    """Infers an output's task: from the gates, the width of the predictions, the metrics asked for, the labels.
+
+    Args:
+        config: The user's; which metrics it asks for tells tasks apart.
+        gates: Their task is believed.
+        output: The output.
+        raw: The label's column and the challenger's predictions, shape (rows, width).
+    """
+    return Reading(output, gates.task or _inferred(config, gates, output, raw), (), raw[1].shape[1])
+
+
+def _inferred(config: config_pb2.EvalConfig, gates: Gates, output: Output, raw: tuple[pa.ChunkedArray, Floats]) -> str:
+    column, values = raw
+    tasks = [task for task, metrics in METRICS.items() if gates.metric in metrics]
+    specs = [spec for spec in config.metrics_specs if not output.name or output.name in spec.output_names]
+    names = [metric.class_name for spec in specs for metric in spec.metrics]
+    if values.shape[1] > 2:
+        return MULTICLASS
+    if values.shape[1] == 2:
+        several = any(spec.HasField("binarize") or spec.HasField("aggregate") for spec in specs)
+        return MULTICLASS if several or tasks == [MULTICLASS] or _some(names, _MULTICLASS) else BINARY
+    if tasks in ([BINARY], [REGRESSION]):
+        return tasks[0]
+    if tasks == [BINARY, MULTICLASS] or _some(names, _BINARY) or _textual(column.type):
+        return BINARY
+    if _some(names, _REGRESSION):
+        return REGRESSION
+    return BINARY if set(column.unique().to_pylist()) <= {0, 1, None} else REGRESSION
+
+
+def _some(names: list[str], prefixes: tuple[str, ...]) -> bool:
+    return any(name.startswith(prefixes) for name in names)
+
+
+def classes(gates: Gates, schema: schema_pb2.Schema, reading: Reading, model_path: str, column: pa.DataType) -> Reading:
+    """Adds the classes' names: from the gates, else the label's domain in the schema where labels are text.
+
+    Raises:
+        ConfigurationError: Labels are text, and nothing says which class is which; or a file cannot be read.
+    """
+    if reading.task == REGRESSION:
+        return reading
+    named = _from_gates(gates, model_path)
+    if not named and _textual(column):
+        named = _domain(schema, reading.output.label)
+        if not named:
+            raise ConfigurationError(
+                f"the label {reading.output.label} is text, and nothing says in which order the model has its classes\n"
+                "expected: gates.classes, the names in the order of the model's output, or a vocabulary file of them"
+            )
+    width = 2 if reading.task == BINARY else reading.width
+    if named and len(named) != width:
+        raise ConfigurationError(
+            f"{len(named)} classes are named, and the model tells {width} apart\n"
+            f"expected: {width} names in the order of the model's output\nmend: correct gates.classes"
+        )
+    if len(set(named)) < len(named):
+        raise ConfigurationError("gates.classes names a class twice\nexpected: every class once, in order")
+    return dataclasses.replace(reading, classes=named)
+
+
+def _from_gates(gates: Gates, model_path: str) -> tuple[str, ...]:
+    if not isinstance(gates.classes, str):
+        return gates.classes
+    asset = Path(model_path) / artifacts.SERVING_MODEL / "assets" / gates.classes
+    text = asset.read_text() if asset.is_file() else user_code.read_text(gates.classes, "file of classes")
+    return tuple(line for line in text.splitlines() if line)
+
+
+def _domain(schema: schema_pb2.Schema, label: str) -> tuple[str, ...]:
+    named: Mapping[str, schema_pb2.StringDomain] = {domain.name: domain for domain in schema.string_domain}
+    for feature in schema.feature:
+        if feature.name == label:
+            domain = named.get(feature.domain, feature.string_domain)
+            return tuple(domain.value)
+    return ()
+
+
+def _numeric(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+
+
+def _textual(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)
+
+
+def _named_by_integers(names: tuple[str, ...], kind: pa.DataType) -> bool:
+    """Whether whole labels are themselves the names of the classes, and not their numbers."""
+    return pa.types.is_integer(kind) and all(name.lstrip("-").isdigit() for name in names)

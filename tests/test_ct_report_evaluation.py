@@ -1,0 +1,103 @@
+"""What the run report and the terminal say of verdicts and of tasks other than binary ones."""
+
+import types
+
+import pytest
+from rich.console import Console
+
+from ct import view
+from ct.report import curves, decision, models, words
+from ct.report.metrics import primary
+
+CLASSES = {
+    "names": ["early", "on time", "late"], "rows": [10, 20, 30], "recall": [0.5, 0.8, None],
+    "precision": [0.6, None, 1.0],
+    "matrix": [[5, 5, 0], [2, 16, 2], [0, 3, 27]], "confusions": [],
+}  # fmt: skip
+VALUES = {
+    "values": [{"rows": 5, "predicted": p, "actual": p + 1, "low": p - 2, "high": p + 4} for p in (1.0, 3.0, 8.0)],
+    "residuals": {"buckets": [{"low": -1.0, "high": 0.0, "rows": 3}, {"low": 0.0, "high": 1.0, "rows": 4}],
+                  "mean": 0.1, "quantiles": {"50 %": 0.0}},
+}  # fmt: skip
+
+
+def compared(metric, verdict="better", ours=0.8, theirs=0.7, **more):
+    refused = verdict != "better"
+    return {
+        "rows": 60, "label": "kind", "positive_rate": None, "compared_with": "3", "blessed": not refused,
+        "metrics": {"challenger": {"example_count": 60.0}, "champion": {"example_count": 60.0}}, "slices": [],
+        "comparison": {"metric": metric, "challenger": ours, "champion": theirs, "gain": 0.1, "low": 0.05, "high": 0.15,
+                       "confidence": 0.95, "verdict": verdict},
+        "baseline": {"metric": metric, "value": 0.4, "challenger": ours, "predicts": "the train split's mean 9.9"},
+        "gates": {"metric": metric},
+        "checks": [{"gate": "predictions", "passed": True, "reason": "finite"},
+                   {"gate": "champion", "passed": not refused, "reason": "numbers"}],
+    } | more  # fmt: skip
+
+
+def content(evaluation):
+    run = types.SimpleNamespace(state="SUCCEEDED", tasks=[], task=lambda name: None)
+    return types.SimpleNamespace(evaluation=evaluation, deployment={}, run=run, task=lambda component: None)
+
+
+def terminal(evaluation):
+    console = Console(record=True, width=120)
+    console.print(view._decision(content(evaluation).run, evaluation), view._metrics(evaluation))
+    return console.export_text()
+
+
+def test_not_significantly_better_is_said_as_such():
+    evaluation = compared("auc", "not_significant")
+
+    decided = decision.decide(content(evaluation))
+    assert decided.outcome == "refused"
+    assert decided.headline == "Not significantly better than v3: the champion stays"
+    assert "NOT SIGNIFICANTLY BETTER: the champion stays (version 3)" in terminal(evaluation)
+    assert "Not significantly better on all rows." in models._reading(evaluation)
+
+
+def test_other_refusals_are_a_refusal():
+    evaluation = compared("auc", "not_significant")
+    evaluation["checks"].append({"gate": "threshold", "passed": False, "reason": "too low"})
+
+    assert decision.decide(content(evaluation)).headline == "Not blessed: 2 of 3 gates said no"
+    assert not words.only_not_significant(compared("auc", "worse"))
+    assert words.verdict(compared("auc", "worse")) == "worse"
+    assert words.verdict({"comparison": None}) == ""
+
+
+@pytest.mark.parametrize(("metric", "title"), [("r2", "R²"), ("balanced_accuracy", "balanced accuracy")])
+def test_metric_that_only_the_gates_know_is_the_primary_one(metric, title):
+    found = primary(compared(metric))
+
+    assert (found.title, found.challenger, found.champion) == (title, 0.8, 0.7)
+    assert title in terminal(compared(metric))
+
+
+def test_classes_are_drawn_as_a_confusion_matrix():
+    evaluation = compared("accuracy", task="multiclass", curves={"challenger": {"classes": CLASSES},
+                                                                 "champion": {"classes": CLASSES}})  # fmt: skip
+    first, second = curves.draw(content(evaluation))
+
+    assert "Confusion matrix: challenger" in first
+    assert "Confusion matrix: champion v3" in second
+    assert "predicted on time" in first
+
+
+def test_many_classes_are_listed_the_least_recall_first():
+    names = [f"class {n}" for n in range(60)]
+    many = {"names": names, "rows": [10] * 60, "recall": [n / 60 for n in range(60)], "precision": [0.5] * 60,
+            "matrix": None, "confusions": []}  # fmt: skip
+    (drawn,) = curves.draw(content(compared("accuracy", task="multiclass", curves={"challenger": {"classes": many}})))
+
+    assert drawn.index("class 0<") < drawn.index("class 9<")
+    assert "48 more classes" in drawn
+
+
+def test_values_are_drawn_against_actual_ones():
+    evaluation = compared("rmse", task="regression", curves={"challenger": VALUES, "champion": VALUES})
+    (drawn,) = curves.draw(content(evaluation))
+
+    assert "Predicted and actual" in drawn
+    assert "Residuals" in drawn
+    assert "Always predicting the train split&#x27;s mean 9.9 gives RMSE" in models.comparison(content(evaluation))[0]

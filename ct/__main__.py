@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ct import errors, project, settings
 from ct.images import command as images_command
+from ct.triggers import command as triggers_command
 
 app = typer.Typer(
     help="Continuous training of TensorFlow models on Kubeflow Pipelines: compile, run, serve.",
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 
 app.add_typer(images_command.app, name="images")
+app.add_typer(triggers_command.app, name="trigger")
 
 Project = Annotated[str, typer.Argument(help="Folder under pipelines/, such as flights.")]
 Environment = Annotated[str, typer.Option("--settings", help="Settings file of the project: local, dev, prod.")]
@@ -187,7 +189,7 @@ def build(
     workspace = project.find_workspace(home)
     request = builder.Request(
         config, source or workspace.root, commit, command.pairs(substitutions, "--substitutions"), tuple(only), first,
-        containers, dict(_image(text) for text in images), project_id, cause,
+        containers, dict(_image(text) for text in images), project_id, cause=cause,
     )  # fmt: skip
     console = Console(highlight=False)
     done = builder.run(workspace, request, console)

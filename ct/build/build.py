@@ -37,6 +37,7 @@ class Request:
         containers: Whether to run steps in containers; None for where an engine answers.
         images: Image named in the configuration to the one to use here.
         project: What $PROJECT_ID is.
+        built_in: Values of Cloud Build's own substitutions that a trigger knows better than git.
         cause: Why this build happens.
     """
 
@@ -49,6 +50,7 @@ class Request:
     containers: bool | None = None
     images: Mapping[str, str] = dataclasses.field(default_factory=dict)
     project: str = "local"
+    built_in: Mapping[str, str] = dataclasses.field(default_factory=dict)
     cause: str = "on demand"
 
 
@@ -62,7 +64,7 @@ def run(workspace: Workspace, request: Request, console: Console) -> Record:
     build_id = new_id()
     folder = workspace.builds / build_id
     places = Places(folder)
-    known = source.built_in(request.source, request.commit, build_id, request.project)
+    known = {**source.built_in(request.source, request.commit, build_id, request.project), **request.built_in}
     # A configuration that Cloud Build would refuse is refused before anything is copied or begun.
     path = request.source / request.config
     if request.commit:

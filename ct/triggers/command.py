@@ -1,0 +1,44 @@
+"""`ct trigger`: what starts builds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ct import errors, project
+
+app = typer.Typer(help="What starts builds: pushes to a git remote on this machine.", no_args_is_help=True)
+git = typer.Typer(help="A git remote on this machine whose pushes run builds.", no_args_is_help=True)
+app.add_typer(git, name="git")
+
+
+@git.command()
+def install(
+    remote: Annotated[str, typer.Option(help="Name of the remote.")] = "ct",
+    containers: Annotated[
+        bool | None, typer.Option(help="Steps in containers, or on this machine [default: where an engine answers].")
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="Local state [default: $CT_HOME, else .ct].")] = None,
+) -> None:
+    """Make a remote: `git push ct main` then runs the builds whose triggers (infra/triggers) are for that push."""
+    from ct.triggers import git_remote
+
+    options = [] if containers is None else ["--containers" if containers else "--no-containers"]
+    path = git_remote.install(project.find_workspace(home), remote, options)
+    print(f"{path}: a push runs the builds of {git_remote.TRIGGERS}\ntry it: git push {remote} HEAD")
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Trigger files.")],
+    ref: Annotated[str, typer.Option(help="Also say which are for a push to this ref.")] = "",
+) -> None:
+    """Say what gcloud would refuse in trigger files, and which of them a push would start."""
+    from ct.triggers.definition import parse
+
+    for file in files:
+        if not file.is_file():
+            raise errors.UsageError(f"there is no file {file}")
+        trigger = parse(file.read_text(), str(file))
+        verdict = f", {'starts' if trigger.matches(ref, []) else 'does not start'} for {ref}" if ref else ""
+        print(f"{file}: {trigger.name} runs {trigger.config}{verdict}")

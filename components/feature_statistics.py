@@ -34,15 +34,15 @@ def compute(batches: Iterable[Any], name: str) -> statistics_pb2.DatasetFeatureS
     """
     generators = stats_impl.get_generators(tfdv.StatsOptions(**SKETCHES), in_memory=True)
     accumulators = [generator.create_accumulator() for generator in generators]
-    for batch in batches:
-        lists = to_lists(batch)
-        # Infinite and huge values have no variance; the summary says so, numpy need not.
-        with np.errstate(invalid="ignore", over="ignore"):
+    # Infinite and huge values have no variance; the summary says so, numpy need not.
+    with np.errstate(invalid="ignore", over="ignore"):
+        for batch in batches:
+            lists = to_lists(batch)
             accumulators = [
                 generator.compact(generator.add_input(accumulator, lists))
                 for generator, accumulator in zip(generators, accumulators, strict=True)
             ]
-    statistics = stats_impl.extract_statistics_output(accumulators, generators)
+        statistics = stats_impl.extract_statistics_output(accumulators, generators)
     statistics.datasets[0].name = name
     return statistics
 

@@ -57,7 +57,7 @@ def distances(
     comparator: Comparator,
     default_thresholds: Mapping[str, float],
 ) -> list[Distance]:
-    """Measures the features that have a threshold and are in both datasets; `not_compared` names the others.
+    """Measures the features that have a threshold and one type in both datasets; `not_compared` names the others.
 
     A feature with values on one side only has the distance 1, without any on both sides 0. Only finite numbers count.
 
@@ -94,10 +94,10 @@ def not_compared(
     baseline: statistics_pb2.DatasetFeatureStatisticsList,
     comparator: Comparator,
 ) -> list[str]:
-    """Returns the features whose comparator was not applied, because a dataset does not have the column."""
+    """Returns the features whose comparator was not applied: a dataset lacks the column, or has it as another type."""
     now, before = _features(current, "current"), _features(baseline, "baseline")
     asked = [feature.name for feature in _in_use(schema) if feature.HasField(f"{comparator}_comparator")]
-    return [name for name in asked if name not in now or name not in before]
+    return [name for name in asked if not _comparable(name, now, before)]
 
 
 def _check(feature: schema_pb2.Feature, kind: str, comparator: schema_pb2.FeatureComparator) -> None:
@@ -154,7 +154,7 @@ def _thresholds(
     """Returns the measure and the threshold of every feature to compare."""
     wanted = {}
     for feature in _in_use(schema):
-        if feature.name not in now or feature.name not in before:
+        if not _comparable(feature.name, now, before):
             continue
         chosen = _chosen(feature, comparator)
         if chosen is None:
@@ -162,7 +162,7 @@ def _thresholds(
             if measure not in default_thresholds:
                 continue
             chosen = measure, float(default_thresholds[measure])
-        _check_statistics(feature.name, chosen[0], (now[feature.name], before[feature.name]))
+        _check_statistics(feature.name, chosen[0], now[feature.name])
         wanted[feature.name] = chosen
     return wanted
 
@@ -174,15 +174,17 @@ def _chosen(feature: schema_pb2.Feature, comparator: Comparator) -> tuple[str, f
     return field.name, value.threshold
 
 
-def _check_statistics(name: str, measure: str, sides: tuple[Any, Any]) -> None:
-    """Refuses what TFDV would measure as 0 or not at all: a number's L-infinity, a number against a string."""
-    kinds = [_is_numeric(side) for side in sides if _is_present(side)]
-    if len(set(kinds)) > 1:
-        raise DataError(
-            f"the feature {name!r} is a number in one dataset and a string in the other\nexpected: one type in both"
-        )
-    if kinds and kinds[0] != (measure == JENSEN_SHANNON):
-        found, fits = ("numbers", JENSEN_SHANNON) if kinds[0] else ("strings", L_INFINITY)
+def _comparable(name: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether a column is on both sides, as a number or a string on both."""
+    if name not in now or name not in before:
+        return False
+    return len({_is_numeric(side[name]) for side in (now, before) if _is_present(side[name])}) < 2
+
+
+def _check_statistics(name: str, measure: str, feature: Any) -> None:
+    """Refuses what TFDV would measure as 0 or not at all: the L-infinity distance of numbers."""
+    if _is_present(feature) and _is_numeric(feature) != (measure == JENSEN_SHANNON):
+        found, fits = ("numbers", JENSEN_SHANNON) if _is_numeric(feature) else ("strings", L_INFINITY)
         raise ConfigurationError(
             f"the statistics describe the feature {name!r} as {found}, which {measure} does not compare\n"
             f"expected: {fits}\nmend: name {fits} in the schema, or cast the column in the query"

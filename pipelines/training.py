@@ -33,6 +33,7 @@ def training(
     code_version: str = "",
     schema_file: str = "",
     label: str = "",
+    deny: list = [],  # noqa: B006
     hyperparameters: dict = {},  # noqa: B006
     gates: dict = {},  # noqa: B006
     lineage: dict = {},  # noqa: B006
@@ -55,7 +56,6 @@ def training(
     )
     stats = statistics(examples=data.outputs["examples"], beam_pipeline_args=beam_pipeline_args)
     contract = schema(statistics=stats.outputs["statistics"], schema_file=schema_file)
-    validated = validate_data(statistics=stats.outputs["statistics"], schema=contract.outputs["schema"], label=label)
     # The registry changes between runs: asking it is never answered from a cache.
     champion = resolve_champion(
         examples=data.outputs["examples"],
@@ -65,6 +65,13 @@ def training(
         code_version=code_version,
         warm_start=warm_start,
     ).set_caching_options(False)
+    validated = validate_data(
+        statistics=stats.outputs["statistics"],
+        schema=contract.outputs["schema"],
+        champion=champion.outputs["champion"],
+        label=label,
+        deny=deny,
+    )
     features = transform(
         examples=data.outputs["examples"],
         schema=contract.outputs["schema"],

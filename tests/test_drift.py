@@ -170,9 +170,10 @@ def test_statistics_without_a_dataset_are_refused():
         drift.distances(parse(), statistics_pb2.DatasetFeatureStatisticsList(), compute(size=[1.0]), "drift", {})
 
 
-def test_a_number_against_a_string_is_refused():
-    with pytest.raises(DataError, match="a number in one dataset and a string in the other"):
-        measure({"size": [1.0]}, {"size": ["1"]})
+def test_a_number_against_a_string_is_named_not_compared():
+    sides = {"size": [1.0], "colour": ["r"]}, {"size": ["1"], "colour": ["r"]}
+    assert list(measure(*sides)) == ["colour"]
+    assert drift.not_compared(parse(), *(compute(**side) for side in sides), "drift") == ["count", "size"]
 
 
 NUMBERS = st.lists(st.one_of(st.none(), st.floats()), min_size=1, max_size=12)

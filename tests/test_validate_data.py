@@ -58,7 +58,8 @@ class Gate:
             path.parent.mkdir(parents=True)
             path.write_bytes(feature_statistics.compute(rows.to_batches(), name).SerializeToString())
         inputs = work.Inputs(str(self.root / "statistics"), str(self.root / "schema"))
-        return work.validate(inputs, work.Outputs(str(self.anomalies), str(self.page)), label, environment)
+        outputs = work.Outputs(str(self.anomalies), str(self.page))
+        return work.validate(inputs, outputs, work.Rules(label, environment)).metadata
 
     def refuse(self, splits, **options):
         """Expects a no; returns its message and the anomalies that were written before it was said."""
@@ -79,7 +80,10 @@ def gate(tmp_path):
 def test_data_that_fits_the_schema_passes(gate, capsys):
     metadata = gate.validate({"train": table(), "eval": table()})
     assert metadata == {"splits": ["train", "eval"], "features": 5, "anomalies": 0}
-    assert "finding: no anomalies in 2 splits, 5 features\n" in capsys.readouterr().out
+    assert (
+        "finding: no anomalies in 2 splits, 5 features; drift not measured: there is no champion yet"
+        in capsys.readouterr().out
+    )
     assert not gate.diff("train").anomaly_info
     assert "No anomalies" in gate.page.read_text()
     assert artifacts.read_json(gate.anomalies / "summary.json")["anomalies"] == []

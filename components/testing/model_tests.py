@@ -210,7 +210,7 @@ class ModelTests:
         schema.write_schema(bench.path("all/stats"), bench.path("all/schema"), project.schema_file)
         found = validate_data.Outputs(bench.path("all/anomalies"), bench.path("all/anomalies.html"))
         given = validate_data.Inputs(bench.path("all/stats"), bench.path("all/schema"))
-        validate_data.validate(given, found, project.label, "TRAINING")
+        validate_data.validate(given, found, validate_data.Rules(project.label))
         request = evaluate.Request(
             bench.examples, bench.path("all/schema/schema.pbtxt"), bench.model, "", "", project.eval_config, {}
         )

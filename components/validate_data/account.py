@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.html import percent
+from components.validate_data import privacy
 from components.validate_data.anomaly import Anomaly
+from components.validate_data.movement import Comparison
 
 _MOST_LISTED = 20
 _MEND = {
@@ -13,6 +15,7 @@ _MEND = {
     "SCHEMA_NEW_COLUMN": "a new column that is meant: add a feature to the schema; else take it out of the query",
     "SCHEMA_MISSING_COLUMN": "a column that is gone for good: take its feature out of the schema and of the model",
     "NO_VALUES": "a column that is no longer delivered: take it out, or mark its feature `lifecycle_stage: DEPRECATED`",
+    privacy.KIND: "personal data: take the column out of the query; if it is none, correct its tag or the deny list",
     "LABEL_CONSTANT": "a label of one class: widen the window, or check how the query computes it",
 }
 
@@ -40,6 +43,15 @@ def of(splits: Mapping[str, Any], schema: Any, found: Sequence[Anomaly]) -> dict
     }
 
 
+def moved(drifted: Comparison, skewed: Sequence[Comparison]) -> dict[str, Any]:
+    """Returns the part of `summary.json` on drift and skew: drifted_features, and the distances by feature."""
+    return {
+        "drifted_features": drifted.exceeded,
+        "drift": drifted.account(),
+        "skew": [comparison.account() for comparison in skewed],
+    }
+
+
 def headline(found: Sequence[Anomaly]) -> str:
     """Returns one line: how many anomalies, and where."""
     features = sorted({anomaly.feature for anomaly in found if anomaly.feature})
@@ -52,14 +64,17 @@ def headline(found: Sequence[Anomaly]) -> str:
 
 def message(found: Sequence[Anomaly], schema_name: str) -> str:
     """Returns what the person reads who must decide whether the data or the schema is wrong."""
-    lines = [f"the data does not fit the schema: {headline(found)}"]
+    personal = list(dict.fromkeys(anomaly.feature for anomaly in found if anomaly.kind == privacy.KIND))
+    said = f"the data holds personal data: {', '.join(personal)}" if personal else "the data does not fit the schema"
+    lines = [said if personal else f"{said}: {headline(found)}"]
     lines += [f"- {line(anomaly)}" for anomaly in found[:_MOST_LISTED]]
     if len(found) > _MOST_LISTED:
         lines.append(f"- and {len(found) - _MOST_LISTED} more (all of them are in summary.json and on the page)")
-    lines.append(f"expected: what {schema_name} says")
-    lines.append(
-        "mend: correct the source or the query if the data is wrong; change the schema if the world has changed"
-    )
+    lines.append(f"expected: what {schema_name} says{', and no personal data' if personal else ''}")
+    if any(anomaly.kind != privacy.KIND for anomaly in found):
+        lines.append(
+            "mend: correct the source or the query if the data is wrong; change the schema if the world has changed"
+        )
     kinds = dict.fromkeys(anomaly.kind for anomaly in found)
     lines += [f"mend: {_MEND[kind]}" for kind in kinds if kind in _MEND]
     return "\n".join(lines)

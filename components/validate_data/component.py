@@ -1,5 +1,7 @@
 """KFP interface of the validate_data component."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 
 from components import image
@@ -9,24 +11,35 @@ from components import image
 def validate_data(
     statistics: dsl.Input[dsl.Artifact],
     schema: dsl.Input[dsl.Artifact],
+    champion: dsl.Input[dsl.Model],
     anomalies: dsl.Output[dsl.Artifact],
     view: dsl.Output[dsl.HTML],
     label: str = "",
     environment: str = "TRAINING",
-) -> None:
-    """Compares every split with the schema and stops the run on any anomaly.
+    deny: list = [],
+) -> NamedTuple("Outputs", [("drifted", bool), ("drifted_features", list)]):
+    """Compares every split with the schema and stops the run on any anomaly; drift and skew are measured, and go on.
 
     Args:
         statistics: FeatureStats.pb per split.
-        schema: schema.pbtxt.
-        anomalies: SchemaDiff.pb per split, and summary.json with one entry an anomaly.
-        view: The anomalies as a page.
+        schema: schema.pbtxt; features may have a drift_comparator, a skew_comparator and the tag personal_data.
+        champion: Registered model, the baseline of drift; a folder without a SavedModel if there is none.
+        anomalies: SchemaDiff.pb per split, and summary.json: anomalies, drift and skew by feature.
+        view: The same as a page.
         label: Label column; it must be there with at least two values in every split. Empty for none.
         environment: Schema environment the data belongs to (the label is absent in SERVING).
+        deny: Patterns of column names that may not be in the data, such as `*email*`; case does not matter.
+
+    Returns:
+        drifted: Whether a feature of the train split is farther from the champion's than its drift_comparator allows.
+        drifted_features: Their names.
     """
     from components.errors import reported
     from components.validate_data import work
 
     with reported():
-        inputs, outputs = work.Inputs(statistics.path, schema.path), work.Outputs(anomalies.path, view.path)
-        anomalies.metadata.update(work.validate(inputs, outputs, label, environment))
+        inputs = work.Inputs(statistics.path, schema.path, champion.path, champion.metadata.get("version", ""))
+        rules = work.Rules(label, environment, tuple(deny))
+        result = work.validate(inputs, work.Outputs(anomalies.path, view.path), rules)
+        anomalies.metadata.update(result.metadata)
+        return (result.drifted, result.drifted_features)

@@ -3,7 +3,10 @@
 from typing import Any
 
 from components import html
+from components.drift import JENSEN_SHANNON, L_INFINITY
 from components.validate_data import account
+
+_MEASURES = {L_INFINITY: "L-infinity", JENSEN_SHANNON: "Jensen–Shannon"}
 
 
 def draw(summary: dict[str, Any]) -> str:
@@ -14,9 +17,13 @@ def draw(summary: dict[str, Any]) -> str:
         verdict = html.note("bad", f"The data does not fit the schema: the run stops here. {examined}")
     else:
         verdict = html.note("ok", f"No anomalies. {examined}")
-    parts = [verdict, html.section("Splits", _splits(splits))] if splits else [verdict]
+    parts = [verdict]
     if anomalies:
-        parts.insert(1, html.section("Anomalies", _anomalies(anomalies)))
+        parts.append(html.section("Anomalies", _anomalies(anomalies)))
+    else:
+        parts += [_drift(summary), _skew(summary)]
+    if splits:
+        parts.append(html.section("Splits", _splits(splits)))
     return html.page("Data validation", *parts)
 
 
@@ -35,3 +42,43 @@ def _row(anomaly: dict[str, Any]) -> list[Any]:
     said = html.MISSING if count is None else account.rows(count, anomaly["fraction"])
     example = html.code(anomaly["example"]) if anomaly["example"] else None
     return [anomaly["feature"] or "all", anomaly["split"], anomaly["what"], html.escape(said), example]
+
+
+def _drift(summary: dict[str, Any]) -> html.Html:
+    drifted, of = summary["drifted_features"], summary["drift"]
+    if not of["distances"]:
+        said = html.note("info", f"Drift: {_said(of)}.")
+    elif drifted:
+        said = html.note("warn", f"Drifted: {', '.join(drifted)}. It is a reason to retrain, not to stop.")
+    else:
+        said = html.note("ok", f"No drift in {len(of['distances'])} compared features.")
+    return html.section("Drift", said, *_distances(of))
+
+
+def _skew(summary: dict[str, Any]) -> html.Html:
+    if not any(of["distances"] or of["not_compared"] for of in summary["skew"]):
+        return html.section("Skew between splits", html.paragraph("No feature has a skew_comparator in the schema."))
+    return html.section("Skew between splits", *(part for of in summary["skew"] for part in _distances(of)))
+
+
+def _said(of: dict[str, Any]) -> str:
+    return of["of"] if of["of"].startswith("not measured") else "no feature has a drift_comparator in the schema"
+
+
+def _distances(of: dict[str, Any]) -> list[html.Html]:
+    """The features, the farthest beyond its threshold first."""
+    if not of["distances"]:
+        return []
+    ordered = sorted(of["distances"], key=lambda row: row["threshold"] - row["value"])
+    rows = [
+        [row["feature"], _verdict(row), f"{row['value']:.3f}", f"{row['threshold']:g}", _MEASURES[row["measure"]]]
+        for row in ordered
+    ]
+    missing = ", ".join(of["not_compared"])
+    left_out = [html.paragraph(f"Not compared, for want of the column on both sides: {missing}.")] if missing else []
+    heading = html.paragraph(f"{of['of'][0].upper()}{of['of'][1:]}.")
+    return [heading, html.table(["feature", "verdict", "distance", "threshold", "measure"], rows), *left_out]
+
+
+def _verdict(row: dict[str, Any]) -> html.Html:
+    return html.badge("warn", "moved") if row["exceeded"] else html.badge("ok", "within")

@@ -1,4 +1,7 @@
-"""The data-validation gate: holds the statistics of every split against the schema and stops the run on any anomaly."""
+"""The data-validation gate: holds the statistics of every split against the schema and stops the run on any anomaly.
+
+Drift and skew are measured and recorded; they stop nothing.
+"""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,9 +12,9 @@ import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components import artifacts, log
+from components import artifacts, drift, log
 from components.errors import AnomaliesFoundError, ConfigurationError, DataError
-from components.validate_data import account, own_checks, view
+from components.validate_data import account, movement, own_checks, privacy, view
 from components.validate_data.anomaly import Anomaly, from_tfdv, with_own, without_echoes
 
 STATISTICS, DIFFERENCES = "FeatureStats.pb", "SchemaDiff.pb"
@@ -19,10 +22,12 @@ STATISTICS, DIFFERENCES = "FeatureStats.pb", "SchemaDiff.pb"
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """Folders of the statistics and of the schema."""
+    """Folders of the statistics, of the schema and of the champion, which may be none."""
 
     statistics_path: str
     schema_path: str
+    champion_path: str = ""
+    champion_version: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,61 +38,109 @@ class Outputs:
     view_path: str
 
 
-def validate(inputs: Inputs, outputs: Outputs, label: str, environment: str) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """What is demanded beyond the schema.
+
+    Attributes:
+        label: Column that must have at least two values in every split; empty for none.
+        environment: Schema environment the data belongs to; ignored if the schema declares none.
+        deny: Patterns of column names that may not be in the data.
+    """
+
+    label: str = ""
+    environment: str = "TRAINING"
+    deny: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a run goes on with: the artifact's metadata, and what drifted."""
+
+    metadata: dict[str, Any]
+    drifted_features: list[str]
+
+    @property
+    def drifted(self) -> bool:
+        """Whether any feature drifted."""
+        return bool(self.drifted_features)
+
+
+def validate(inputs: Inputs, outputs: Outputs, rules: Rules) -> Result:
     """Writes `Split-<name>/SchemaDiff.pb`, `summary.json` and the page, and only then says no if it must.
 
     A distribution that merely moved inside the schema's bounds is no anomaly: it is a reason to retrain.
 
     Args:
-        inputs: Statistics and schema.
+        inputs: Statistics, schema and champion.
         outputs: Where the account of the anomalies goes.
-        label: Column that must have at least two values in every split; empty for none.
-        environment: Schema environment the data belongs to; ignored if the schema declares none.
+        rules: What is demanded beyond the schema.
 
     Returns:
-        Metadata of the artifact: splits and features examined.
+        Splits and features examined, and the features that drifted.
 
     Raises:
-        AnomaliesFoundError: There is an anomaly, or nothing was there to be examined.
-        ConfigurationError: The schema cannot be read or does not declare the environment.
+        AnomaliesFoundError: There is an anomaly or personal data, or nothing was there to be examined.
+        ConfigurationError: The schema cannot be read, has a comparator that does not fit, or does not declare the
+            environment.
         DataError: A split has no statistics.
     """
-    schema = _read_schema(inputs.schema_path, environment)
+    schema = _read_schema(inputs.schema_path, rules.environment)
+    drift.check_comparators(schema)
+    privacy.check_deny_list(rules.deny)
     splits = _read_statistics(inputs.statistics_path)
-    found = _nothing_examined(splits, schema)
-    for name, statistics in splits.items():
-        found += _validate_split(
-            statistics, schema, (label, environment), artifacts.split_path(outputs.anomalies_path, name)
-        )
-    summary = account.of(splits, schema, found)
+    found = _find(splits, schema, rules, outputs)
+    champion = movement.Champion(inputs.champion_path, inputs.champion_version)
+    # Data that does not fit the schema says nothing by its distances.
+    drifted = movement.drift_from(champion, splits, schema) if not found else movement.NOT_REACHED
+    skewed = movement.skew_between(splits, schema) if not found else []
+    summary = account.of(splits, schema, found) | account.moved(drifted, skewed)
     artifacts.write_json(Path(outputs.anomalies_path) / artifacts.SUMMARY, summary)
     artifacts.write_text(outputs.view_path, view.draw(summary))
     if found:
         log.finding(account.headline(found))
         raise AnomaliesFoundError(account.message(found, _schema_name(inputs.schema_path)))
     features = len(schema.feature)
-    log.finding(f"no anomalies in {len(splits)} splits, {features} features")
-    return {"splits": list(splits), "features": features, "anomalies": 0}
+    log.finding(f"no anomalies in {len(splits)} splits, {features} features; {movement.finding(drifted, skewed)}")
+    return Result({"splits": list(splits), "features": features, "anomalies": 0}, drifted.exceeded)
+
+
+def _find(
+    splits: dict[str, statistics_pb2.DatasetFeatureStatisticsList],
+    schema: schema_pb2.Schema,
+    rules: Rules,
+    outputs: Outputs,
+) -> list[Anomaly]:
+    """Returns what stops the run, personal data first, and writes TFDV's files."""
+    personal = privacy.personal_columns(splits, schema, rules.deny)
+    secret = {anomaly.feature for anomaly in personal}
+    found = personal + _nothing_examined(splits, schema)
+    for name, statistics in splits.items():
+        folder = artifacts.split_path(outputs.anomalies_path, name)
+        own = [anomaly for anomaly in personal if anomaly.split == name]
+        found += _validate_split(statistics, schema, rules, (folder, own))
+    return [dataclasses.replace(each, example="") if each.feature in secret else each for each in found]
 
 
 def _validate_split(
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
     schema: schema_pb2.Schema,
-    expected: tuple[str, str],
-    folder: Path,
+    rules: Rules,
+    kept: tuple[Path, list[Anomaly]],
 ) -> list[Anomaly]:
-    """Returns a split's anomalies and leaves them in TFDV's own format for its other tools."""
-    label, environment = expected
-    declared = environment if schema.default_environment else None
+    """Returns a split's anomalies and leaves them, personal data among them, in TFDV's own format."""
+    folder, personal = kept
+    declared = rules.environment if schema.default_environment else None
     result = tfdv.validate_statistics(statistics, schema, environment=declared)
     dataset = statistics.datasets[0]
     found = from_tfdv(result, dataset, schema)
-    own = own_checks.empty_columns(dataset, schema, environment) + own_checks.label(
-        dataset, schema, (label, environment)
+    own = own_checks.empty_columns(dataset, schema, rules.environment) + own_checks.label(
+        dataset, schema, (rules.label, rules.environment)
     )
     own = without_echoes(own, found)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / DIFFERENCES).write_bytes(with_own(result, own).SerializeToString(deterministic=True))
+    whole = with_own(result, own + personal)
+    (folder / DIFFERENCES).write_bytes(whole.SerializeToString(deterministic=True))
     return found + own
 
 

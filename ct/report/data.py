@@ -35,6 +35,25 @@ def anomalies(content: Content) -> list[Html]:
     ]
 
 
+def drift(content: Content) -> list[Html]:
+    """Which features moved: from what the champion was trained on, and between the splits."""
+    of = content.anomalies
+    measured = [("drifted", of["drift"]), *(("skewed", skew) for skew in of["skew"])] if "drift" in of else []
+    return [_moved(verb, each) for verb, each in measured if each["distances"] or verb == "drifted"]
+
+
+def _moved(verb: str, of: dict[str, Any]) -> Html:
+    moved = [row for row in of["distances"] if row["exceeded"]]
+    if not of["distances"]:
+        said = of["of"] if of["of"].startswith("not measured") else "no feature has a comparator in the schema"
+        return note("info", f"Drift: {said}.")
+    compared = f"of {words.count(len(of['distances']), 'compared feature')} ({of['of']})"
+    if not moved:
+        return note("ok", f"None {compared} {verb}.")
+    listed = ", ".join(f"{row['feature']} {row['value']:.2f} (allowed {row['threshold']:g})" for row in moved)
+    return note("warn", f"{len(moved)} {compared} {verb}: {listed}.")
+
+
 def examples(content: Content) -> list[Html]:
     """Rows by split, the window, how rows were split, sources."""
     of = content.manifest

@@ -22,6 +22,7 @@ SECTIONS: dict[str, Callable[[Content], list[Html]]] = {
     "Curves": curves.draw,
     "Training": training.history,
     "Anomalies": data.anomalies,
+    "Drift": data.drift,
     "Data": data.examples,
     "Features": data.features,
     "Provenance": provenance.facts,

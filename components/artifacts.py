@@ -31,6 +31,8 @@ SERVING_MODEL = "Format-Serving"
 TRAINING, REGISTERED = "Training", "Registered"
 STATISTICS_FILE = "FeatureStats.pb"
 TRAIN, EVAL = "train", "eval"
+# The only split of rows that are to be scored.
+PREDICT = "predict"
 # Rows handled at a time: memory is bounded by this, whatever the number of rows.
 BATCH_ROWS = 50_000
 

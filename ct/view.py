@@ -112,7 +112,10 @@ def _decision(run: Run, evaluation: dict[str, Any]) -> Text:
         first, *rest = failed.error.splitlines() or ["stopped"]
         return Text("\n".join([f"FAILED in {failed.name}: {first}", *(f"  {line}" for line in rest)]), "bold red")
     if not evaluation:
-        return Text("done", "bold")
+        feeding = {name for task in run.tasks for name in task.upstream}
+        return Text(
+            "\n".join(["done", *(f"  {t.finding}" for t in run.tasks if t.finding and t.name not in feeding)]), "bold"
+        )
     if evaluation["blessed"]:
         register = run.task("register")
         version = register.parameters.get("version", "?") if register else "?"

@@ -15,7 +15,8 @@ from ct.errors import PackageError, UsageError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-GOLDEN = Path(__file__).parent / "golden" / "training.yaml"
+GOLDEN = Path(__file__).parent / "golden"
+PIPELINES = sorted(path.stem for path in (ROOT / "pipelines").glob("*.py") if path.stem != "__init__")
 DIGEST = "registry.example/ct/components@sha256:" + "a" * 64
 
 
@@ -32,10 +33,14 @@ def outline(compiled):
     }
 
 
-def test_the_dag_is_the_golden_one(compiled):
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_the_dag_is_the_golden_one(pipeline):
+    compiled = package.compile_pipeline(f"pipelines.{pipeline}", "golden")
+    golden = GOLDEN / f"{pipeline}.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
-        GOLDEN.write_text(yaml.safe_dump(outline(compiled)))
-    assert outline(compiled) == yaml.safe_load(GOLDEN.read_text()), "review, then: UPDATE_GOLDEN=1 make test"
+        golden.write_text(yaml.safe_dump(outline(compiled)))
+    assert check.check(compiled)
+    assert outline(compiled) == yaml.safe_load(golden.read_text()), "review, then: UPDATE_GOLDEN=1 make test"
 
 
 def test_nothing_is_registered_or_deployed_outside_the_blessed_branch(compiled):

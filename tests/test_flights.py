@@ -68,8 +68,10 @@ def write_csv(path, rows):
 
 def ingested(folder, flights, weather, query="examples.sql", **window):
     """Runs the real ingest with the settings' column types; returns the dataset."""
-    settings = yaml.safe_load((FLIGHTS / "settings/base.yaml").read_text())["parameters"]
-    sources = settings["sources"]
+    settings, data = (
+        yaml.safe_load((FLIGHTS / f"settings/{name}.yaml").read_text())["parameters"] for name in ("base", "data")
+    )
+    sources = data["sources"]
     sources["flights"]["uri"], sources["weather"]["uri"] = flights, weather
     split = window.pop("split", settings["split"])
     ingest.ingest(ingest.Request(sources, str(FLIGHTS / query), split, **window), folder / "examples")

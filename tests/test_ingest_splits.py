@@ -272,3 +272,22 @@ def test_what_the_leak_check_looked_at_is_said(tmp_path, days, capsys):
     assert "leak check: no id of 100 is in both splits; no seen to train on is after" in capsys.readouterr().out
     ingest(tmp_path, days, split={"method": "stratified", "label": "seen", "eval_fraction": 0.5}, sql=BY_YEAR)
     assert "leak check: not asked for" in capsys.readouterr().out
+
+
+def test_rows_to_score_are_one_split_whatever_they_hold(tmp_path):
+    (tmp_path / "t.csv").write_text("id,x\n1,a\n2,\n")
+    ingest(tmp_path, str(tmp_path / "t.csv"), split={"method": "none"})
+
+    assert sorted(table(tmp_path, "predict").column("id").to_pylist()) == [1, 2]
+
+
+def test_one_row_is_enough_to_score_and_none_is_not(tmp_path):
+    (tmp_path / "t.csv").write_text("id\n1\n")
+    source = str(tmp_path / "t.csv")
+    ingest(tmp_path, source, split={"method": "none"})
+    assert table(tmp_path, "predict").num_rows == 1
+
+    with pytest.raises(DataError, match="has no rows"):
+        ingest(tmp_path, source, "SELECT * FROM t WHERE id > 1", {"method": "none"})
+    with pytest.raises(ConfigurationError, match="split is"):
+        ingest(tmp_path, source, split={"method": "none", "keys": ["id"]})

@@ -26,9 +26,10 @@ def ingest(
         query: SQL file that selects the examples from those tables; may use @window_start and @window_end.
         examples: The rows as sharded Parquet per split, with a manifest.
         split: {"method": "time", "column": ..., "holdout": "1 month"}, {"method": "hash" or "group", "columns":
-            [...], "eval_fraction": 0.2}, {"method": "stratified", "label": ..., "eval_fraction": 0.2} or {"method":
-            "column", "column": ...}, a column of train and eval. "keys": [...] names columns whose values must not
-            be in both splits, "time" (of method column) one whose instants to train on must be the earlier ones.
+            [...], "eval_fraction": 0.2}, {"method": "stratified", "label": ..., "eval_fraction": 0.2}, {"method":
+            "column", "column": ...}, a column of train and eval, or {"method": "none"}, all rows to be scored. "keys":
+            [...] names columns whose values must not be in both splits, "time" (of method column) one whose instants
+            to train on must be the earlier ones.
         window_start: First instant of the window (ISO 8601); empty for no bound.
         window_end: First instant after the window (ISO 8601); empty for no bound.
         max_bad_fraction: The run stops if more than this share of a source's rows cannot be read.

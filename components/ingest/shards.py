@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -55,12 +55,13 @@ def count(connection: duckdb.DuckDBPyConnection) -> dict[str | None, int]:
     return dict(database.rows(connection, "SELECT ct_split, count(*) FROM ct.examples GROUP BY ct_split"))
 
 
-def write(connection: duckdb.DuckDBPyConnection, root: Path, columns: Mapping[str, Stored]) -> list[artifacts.Split]:
-    """Writes all splits, train first."""
+def write(
+    connection: duckdb.DuckDBPyConnection, root: Path, columns: Mapping[str, Stored], names: Sequence[str]
+) -> list[artifacts.Split]:
+    """Writes all splits, in the order of `names`."""
     rows = count(connection)
     # Sorted by name, a split is one range of row numbers: a file is read without looking at the rest.
-    first = {artifacts.EVAL: 0, artifacts.TRAIN: rows[artifacts.EVAL]}
-    names = (artifacts.TRAIN, artifacts.EVAL)
+    first = {name: sum(rows[before] for before in names if before < name) for name in names}
     return [
         artifacts.Split(name, rows[name], [
             _write_shard(connection, artifacts.split_path(root, name) / file, extent, columns)

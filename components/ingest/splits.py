@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from components.artifacts import EVAL, TRAIN
+from components.artifacts import EVAL, PREDICT, TRAIN
 from components.errors import ConfigurationError
 from components.ingest.column_types import Stored
 from components.ingest.database import identifier
@@ -20,7 +20,8 @@ _FORMS = (
     '{"method": "time", "column": "…", "holdout": "1 month"} with a holdout in minutes, hours, days, weeks, months or '
     'years; {"method": "hash", "columns": ["…"], "eval_fraction": 0.2} with a fraction between 0 and 1, or "group" in '
     'place of "hash"; {"method": "stratified", "label": "…", "eval_fraction": 0.2}; or {"method": "column", '
-    '"column": "…"} with the values train and eval. All take "keys": ["…"], whose values must not be in two splits; '
+    '"column": "…"} with the values train and eval; or {"method": "none"} for rows to score. All but "none" take '
+    '"keys": ["…"], whose values must not be in two splits; '
     '"column" also takes "time": "…"'
 )
 
@@ -132,12 +133,31 @@ class ColumnSplit:
         return f"CAST({identifier(self.column)} AS VARCHAR)"
 
 
+@dataclasses.dataclass(frozen=True)
+class NoSplit:
+    """No row trains or evaluates: all are to be scored."""
+
+    keys: tuple[str, ...] = ()
+    time: str = ""
+
+    def expression(self, columns: Columns, end: datetime.datetime | None) -> str:
+        """Returns the one split of all rows."""
+        return f"'{PREDICT}'"
+
+
+def names(split: Split) -> tuple[str, ...]:
+    """Returns the splits there will be, in the order they are written in."""
+    return (PREDICT,) if isinstance(split, NoSplit) else (TRAIN, EVAL)
+
+
 def parse(split: Mapping[str, Any]) -> Split:
     """Checks what users wrote under `split`.
 
     Raises:
         ConfigurationError: It is none of the forms.
     """
+    if dict(split) == {"method": "none"}:
+        return NoSplit()
     fields = dict(split)
     method, keys, time = fields.pop("method", None), fields.pop("keys", []), ""
     if method == "column":

@@ -72,7 +72,7 @@ def ingest(request: Request, output_path: str | Path) -> dict[str, Any]:
         _demand_splits(connection, plan)
         checked = leaks.check(connection, plan.split, columns)
         manifest = artifacts.Manifest(
-            splits=shards.write(connection, root, columns),
+            splits=shards.write(connection, root, columns, splits.names(plan.split)),
             columns={name: column.kind for name, column in columns.items()},
             fingerprint=shards.fingerprint(connection, columns),
             sources={source.name: source.origin for source in plan.sources},
@@ -194,20 +194,20 @@ def _overflowing(connection: duckdb.DuckDBPyConnection, selected: query.Query, n
 
 
 def _demand_splits(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    rows = shards.count(connection)
+    rows, wanted = shards.count(connection), splits.names(plan.split)
     if valueless := rows.pop(None, 0):
         raise DataError(
             f"{valueless:,} rows have no value in the split's column {plan.request.split['column']}\n"
             f"expected: {'an instant' if plan.split.time else 'a split'} in every row\n"
             f"mend: leave such rows out in {plan.request.query}"
         )
-    if unknown := sorted(str(name) for name in rows.keys() - {TRAIN, EVAL}):
+    if unknown := sorted(str(name) for name in rows.keys() - set(wanted)):
         raise DataError(
             f"the split's column {plan.request.split['column']} holds {', '.join(map(repr, unknown[:5]))}\n"
             f"expected: {TRAIN!r} or {EVAL!r} in every row\n"
             f"mend: name the splits so in {plan.request.query} (CASE … END), and leave other rows out"
         )
-    for split in (TRAIN, EVAL):
+    for split in wanted:
         if not rows.get(split):
             raise DataError(
                 f"the {split} split is empty: all {sum(rows.values()):,} rows are in the other\n"

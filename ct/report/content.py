@@ -27,6 +27,7 @@ class Content:
     training: dict[str, Any]
     evaluation: dict[str, Any]
     deployment: dict[str, Any]
+    predictions: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def task(self, component: str) -> "Task | None":
         """Returns the first task of a component; None if the pipeline has none."""
@@ -50,6 +51,7 @@ def gather(run: "Run", folder: Path) -> Content:
         training=reader.read("train", "model_run"),
         evaluation=reader.read("evaluate", "evaluation"),
         deployment=reader.read("deploy", "deployment"),
+        predictions=reader.read("predict_batch", "predictions"),
     )
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from components.html import Kind
 from ct.local.events import State
-from ct.report import words
+from ct.report import states, words
 from ct.report.content import Content
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def decide(content: Content) -> Decision:
     if content.run.state == "RUNNING":
         return Decision("running", "The run goes on", checks=checks)
     if not content.evaluation:
-        return Decision("finished", "The run finished")
+        return _finished(content)
     if content.evaluation.get("blessed"):
         return Decision("blessed", _blessed(content), _blessed_over(content), checks=checks)
     if words.only_not_significant(content.evaluation):
@@ -62,6 +62,17 @@ def decide(content: Content) -> Decision:
     refused = [check for check in checks if not check["passed"]]
     said = f"Not blessed: {len(refused)} of {words.count(len(checks), 'gate')} said no"
     return Decision("refused", said, _consequence(content), checks=checks)
+
+
+def _finished(content: Content) -> Decision:
+    """A run that judged no model: what its last steps found is what it did."""
+    feeding = {name for task in content.run.tasks for name in task.upstream}
+    last = [task for task in content.run.tasks if task.name not in feeding and states.ran(task.state)]
+    said = [task.finding for task in last if task.finding]
+    if not said:
+        return Decision("finished", "The run finished")
+    first, *rest = said
+    return Decision("finished", f"Done: {first}", details=tuple(rest))
 
 
 def champion_version(content: Content) -> str:

@@ -9,7 +9,7 @@ import markupsafe
 
 from components.html import Html, join, note, section
 from components.html_style import STYLE
-from ct.report import curves, data, models, overview, provenance, training
+from ct.report import curves, data, models, overview, predictions, provenance, training
 from ct.report.content import Content
 from ct.report.decision import Decision
 
@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 # Heading and content; a section without content does not appear.
 SECTIONS: dict[str, Callable[[Content], list[Html]]] = {
     "Steps": overview.steps,
+    "Predictions": predictions.scored,
     "Against the champion": models.comparison,
     "Slices": models.slices,
     "Curves": curves.draw,

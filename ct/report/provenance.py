@@ -24,8 +24,9 @@ def facts(content: Content) -> list[Html]:
         ["image", code(run.image)],
         ["versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())],
         ["data fingerprint", code(content.manifest["fingerprint"]) if content.manifest else muted("no data yet")],
-        ["compared with", _champion(content)],
     ]
+    if content.task("evaluate"):
+        rows.append(["compared with", _champion(content)])
     parameters = [[name, code(_written(value))] for name, value in run.parameters.items()]
     return [pairs(rows), details(f"{words.count(len(parameters), 'parameter')}", pairs(parameters))]
 

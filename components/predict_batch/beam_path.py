@@ -1,0 +1,54 @@
+"""Scoring on Beam: a shard is one element, so that rows never travel."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+
+from components import beam_runner
+from components.errors import ComponentError
+from components.predict_batch import shard as shards
+from components.predict_batch.plan import Shard
+from components.saved_model import SavedModel
+
+
+class Score(beam.DoFn):
+    """Scores shards with a model that each worker loads once."""
+
+    def __init__(self, job: shards.Job) -> None:
+        self._job = job
+        self._model: SavedModel | None = None
+
+    def setup(self) -> None:
+        """Loads the model."""
+        self._model = shards.load_model(self._job)
+
+    def process(self, shard: Shard) -> Iterator[Any]:
+        """Writes a shard's predictions and yields nothing: its account is beside its file."""
+        assert self._model is not None  # noqa: S101 - Beam calls setup first
+        shards.score(self._job, shard, self._model)
+        yield from ()
+
+
+def score(job: shards.Job, todo: Sequence[Shard], beam_pipeline_args: list[str]) -> None:
+    """Scores shards on Beam's workers, which must see the same folders as this process.
+
+    Raises:
+        ComponentError: A shard could not be scored.
+    """
+    try:
+        with beam_runner.pipeline(beam_pipeline_args) as pipeline:
+            _ = (
+                pipeline
+                | "Shards" >> beam.Create(list(todo))
+                | "Spread" >> beam.Reshuffle()
+                | "Score" >> beam.ParDo(Score(job))
+            )
+    except ComponentError:
+        raise
+    except Exception as error:  # what Beam raises depends on the runner
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ComponentError(
+            f"the Beam pipeline that scores failed: {first}\nexpected: every shard to be scored\n"
+            "mend: see the step's log; shards that were finished are kept, run again to go on"
+        ) from error

@@ -1,0 +1,209 @@
+"""Scores every row of a dataset with a model, shard by shard, so that a killed run goes on where it stopped."""
+
+import dataclasses
+import datetime
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from components import artifacts, folders, log
+from components.errors import ConfigurationError, DataError
+from components.html import percent
+from components.predict_batch import outputs, plan
+from components.predict_batch import shard as shards
+from components.predict_batch.outputs import Tally
+from components.saved_model import SavedModel
+
+BEGUN = "_begun.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is scored, and what is written of it; see the component's arguments."""
+
+    examples_path: str
+    model_path: str
+    model_version: str
+    keys: Sequence[str]
+    carry: Sequence[str] = ()
+    signature: str = "serving_default"
+    max_nonfinite_fraction: float = 0.0
+    beam_pipeline_args: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """Where the predictions are, and the artifact's metadata."""
+
+    folder: str
+    metadata: dict[str, Any]
+
+
+def predict(
+    request: Request, destination: Mapping[str, Any], output_path: str, shard_rows: int = plan.SHARD_ROWS
+) -> Written:
+    """Writes the predictions, their manifest last.
+
+    Args:
+        request: What is scored.
+        destination: A folder that outlives the run, a BigQuery table, both or neither.
+        output_path: Folder of the predictions artifact, used where there is no other.
+        shard_rows: Rows of an output file, to the row group.
+
+    Raises:
+        ConfigurationError: An argument or the model does not fit.
+        DataError: There are no rows, a column is missing or of another type, or too many predictions are not finite.
+    """
+    _check(request, destination)
+    planned = plan.shards(request.examples_path, shard_rows)
+    columns = artifacts.read_manifest(request.examples_path).columns
+    _demand_columns(request, columns)
+    chosen = [list(request.keys), list(request.carry), request.signature, request.model_version]
+    identity = plan.identity(request.examples_path, request.model_path, chosen, planned)
+    folder = Path(destination["folder"]) / identity[:16] if destination.get("folder") else Path(output_path)
+    with folders.writing_to("the folder of predictions", folder), folders.locked(folder / "_lock"):
+        job = _begin(request, identity, folder, list(columns))
+        tally = _score(job, planned, request)
+        _demand_finite(tally, request)
+        metadata = _finish(job, planned, tally, request)
+    return Written(str(folder), metadata)
+
+
+def _check(request: Request, destination: Mapping[str, Any]) -> None:
+    if unknown := sorted(set(destination) - {"folder"}):
+        raise ConfigurationError(
+            f"destination has {', '.join(unknown)}\nexpected: folder\nmend: correct destination in the settings file"
+        )
+    if not 0 <= request.max_nonfinite_fraction <= 1:
+        raise ConfigurationError(
+            f"max_nonfinite_fraction is {request.max_nonfinite_fraction}\nexpected: a number from 0 to 1"
+        )
+    if not request.keys:
+        raise ConfigurationError(
+            "no keys are given\nexpected: the columns that say which row a prediction is of\n"
+            "mend: name them under keys in the settings file"
+        )
+
+
+def _demand_columns(request: Request, columns: Mapping[str, str]) -> None:
+    wanted = [*request.keys, *request.carry]
+    if missing := [name for name in wanted if name not in columns]:
+        raise ConfigurationError(
+            f"keys and carry name {', '.join(missing)}, which the examples do not have\n"
+            f"expected: columns among {', '.join(columns)}\nmend: select them in the query, or correct the settings"
+        )
+
+
+def _begin(request: Request, identity: str, folder: Path, available: Sequence[str]) -> shards.Job:
+    """Returns the job, begun now or by a run that was killed; what is of another prediction is removed."""
+    # The manifest goes first: without it nobody takes what is there for finished.
+    (folder / artifacts.MANIFEST).unlink(missing_ok=True)
+    begun = artifacts.read_json(folder / BEGUN) if (folder / BEGUN).is_file() else {}
+    if begun.get("identity") != identity:
+        for old in folder.glob("predictions-*.parquet"):
+            old.unlink()
+        shutil.rmtree(folder / shards.ACCOUNTS, ignore_errors=True)
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        begun = {"identity": identity, "began": now}
+        artifacts.write_json(folder / BEGUN, begun)
+    for partial in folder.glob(".predictions-*.partial"):  # of a killed run: the lock is ours
+        partial.unlink()
+    return shards.Job(
+        identity=identity,
+        folder=str(folder),
+        model_path=request.model_path,
+        model_version=request.model_version,
+        signature=request.signature,
+        columns=(*request.keys, *request.carry),
+        available=tuple(available),
+        began=begun["began"],
+    )
+
+
+def _score(job: shards.Job, planned: Sequence[plan.Shard], request: Request) -> Tally:
+    tallies = {shard.file: shards.finished(job, shard) for shard in planned}
+    todo = [shard for shard in planned if tallies[shard.file] is None]
+    rows = sum(shard.rows for shard in planned)
+    done = rows - sum(shard.rows for shard in todo)
+    if done:
+        log.progress(f"{done:,} of {rows:,} rows were scored by a run before")
+    if todo:
+        # Loaded here even if Beam scores: what does not fit is said before workers start.
+        model = shards.load_model(job)
+        outputs.check_names(job.columns, model.outputs)
+        if request.beam_pipeline_args:
+            from components.predict_batch import beam_path
+
+            beam_path.score(job, todo, request.beam_pipeline_args)
+        else:
+            _score_here(job, todo, model, (done, rows))
+    return _counted(job, planned)
+
+
+def _score_here(job: shards.Job, todo: Sequence[plan.Shard], model: SavedModel, progress: tuple[int, int]) -> None:
+    done, rows = progress
+    for shard in todo:
+        shards.score(job, shard, model)
+        done += shard.rows
+        log.progress(f"{done:,} of {rows:,} rows")
+
+
+def _counted(job: shards.Job, planned: Sequence[plan.Shard]) -> Tally:
+    total = Tally()
+    for shard in planned:
+        tally = shards.finished(job, shard)
+        if tally is None:
+            raise DataError(
+                f"{shard.file} does not hold the {shard.rows:,} rows that were read for it\n"
+                "expected: a prediction for each row\nmend: run again; only this file is written anew"
+            )
+        total.merge(tally)
+    return total
+
+
+def _demand_finite(tally: Tally, request: Request) -> None:
+    allowed = math.floor(request.max_nonfinite_fraction * tally.rows)
+    if tally.nonfinite > allowed:
+        raise DataError(
+            f"{tally.nonfinite:,} of {tally.rows:,} rows ({percent(tally.nonfinite / tally.rows)}) have a prediction"
+            " that is NaN or infinite\n"
+            f"expected: at most {allowed:,} (max_nonfinite_fraction {request.max_nonfinite_fraction:g})\n"
+            "mend: look at those rows' features; a model that cannot score them should be retrained or rolled back"
+        )
+
+
+def _finish(job: shards.Job, planned: Sequence[plan.Shard], tally: Tally, request: Request) -> dict[str, Any]:
+    source = artifacts.read_manifest(request.examples_path)
+    metadata = {
+        "rows": tally.rows,
+        "nonfinite": tally.nonfinite,
+        "model_version": job.model_version,
+        "predicted_at": job.began,
+        "fingerprint": job.identity,
+        "files": len(planned),
+    }
+    values = {name: _described(described) for name, described in sorted(tally.values.items())}
+    artifacts.write_json(
+        Path(job.folder) / artifacts.SUMMARY, {**metadata, "columns": list(job.columns), "outputs": values}
+    )
+    kinds = {name: source.columns[name] for name in job.columns}
+    kinds |= dict.fromkeys(tally.values, "float") | {outputs.MODEL_VERSION: "string"}
+    files = artifacts.Split(artifacts.PREDICT, tally.rows, [shard.file for shard in planned])
+    manifest = dataclasses.replace(source, splits=[files], columns=kinds, fingerprint=job.identity)
+    artifacts.write_manifest(job.folder, manifest)
+    of = f" by v{job.model_version}" if job.model_version else ""
+    means = "".join(f"; {name} {v['mean']:.3g} on average" for name, v in values.items() if v["mean"] is not None)
+    files_said = f"{len(planned)} file{'' if len(planned) == 1 else 's'}"
+    log.finding(f"{tally.rows:,} rows scored{of} in {files_said}{means}; {tally.nonfinite:,} not finite")
+    return metadata
+
+
+def _described(values: Mapping[str, Any]) -> dict[str, Any]:
+    mean = values["sum"] / values["count"] if values["count"] else None
+    within = sum(values["bins"]) == values["count"]
+    return {
+        "count": values["count"], "mean": mean, "min": values["min"], "max": values["max"],
+        "histogram": values["bins"] if within else [],
+    }  # fmt: skip

@@ -198,6 +198,44 @@ def build(
 
 
 @app.command()
+def watch(
+    name: Project,
+    once: Annotated[bool, typer.Option("--once", help="Look once, run if that is the decision, and end.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Ask the watch for a run, and end.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look once, say the decision, run nothing.")] = False,
+    interval: Annotated[float, typer.Option(help="Seconds between looks.")] = 30.0,
+    home: Home = None,
+) -> None:
+    """Run a project's pipeline when its triggers.yaml says so: new data, a schedule, what monitoring found."""
+    import datetime
+
+    from ct.watch import watch as watching
+
+    watched = watching.open_watch(project.find_workspace(home), name)
+    console = Console(highlight=False)
+    if now:
+        watching.wish(watched)
+        print(f"asked; a watch of {name} begins the run at its next look")
+        return
+    if not (once or dry_run):
+        watching.forever(watched, interval, console)
+    decision = (
+        watching.look(watched, datetime.datetime.now(datetime.UTC)) if dry_run else watching.step(watched, console)
+    )
+    wanted = [f"want: {who}: {reason}" for who, reason in zip(decision.triggers, decision.reasons, strict=True)]
+    console.print("fire" if decision.fire else "hold", style="bold")
+    console.print("\n".join([*wanted, *(f"hold: {line}" for line in decision.holds)]), markup=False, soft_wrap=True)
+
+
+@app.command()
+def why(run: Annotated[str, typer.Argument(help="A run, as `ct runs` lists it.")], home: Home = None) -> None:
+    """Say why a run began: who asked for it, or which trigger by what it saw."""
+    from ct.watch import watch as watching
+
+    print(watching.why(project.find_workspace(home), run))
+
+
+@app.command()
 def upload(
     files: Annotated[list[Path], typer.Argument(help="Files to upload, such as package.yaml.")],
     to: Annotated[str, typer.Option(help="Folder in Cloud Storage, gs://bucket/folder.")],

@@ -4,6 +4,7 @@ Examples (a `Dataset`):
 
     manifest.json                                     `Manifest`
     Split-<name>/data_parquet-00000-of-00002.parquet  columns of int64, float32 or string, missing is null
+    Split-<name>/data_tfrecord-00000-of-00002.gz      in their place if the manifest's format says so: tf.Examples
     quarantine.jsonl                                  rows that could not be read, if any
 
 Statistics: `Split-<name>/FeatureStats.pb`; schema: `schema.pbtxt`; anomalies: `Split-<name>/SchemaDiff.pb`;
@@ -23,6 +24,7 @@ from typing import Any
 
 from components.errors import DataError
 
+PARQUET, TFRECORD = "parquet", "tfrecord"
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 SCHEMA = "schema.pbtxt"
@@ -57,7 +59,7 @@ class Manifest:
     window: dict[str, str]  # start (inclusive) and end (exclusive), ISO 8601; empty where unbounded
     split_by: dict[str, Any]
     rejected_rows: int = 0
-    format: str = "parquet"
+    format: str = PARQUET
 
     def split(self, name: str) -> Split:
         """Returns a split by name.
@@ -99,12 +101,23 @@ def split_files(root: str | Path, split: str) -> list[str]:
     return [str(Path(root) / file) for file in read_manifest(root).split(split).files]
 
 
+def is_tfrecord(file: str | Path) -> bool:
+    """Says whether a file is TFRecord, by its name."""
+    return "tfrecord" in Path(file).name.lower()
+
+
 def iter_batches(
     files: Sequence[str], columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
 ) -> Iterator[Any]:
-    """Yields the rows of Parquet files as `pyarrow.RecordBatch`es of at most `batch_rows` rows, in file order."""
+    """Yields the rows of a dataset's files as `pyarrow.RecordBatch`es of at most `batch_rows` rows, in file order."""
     import pyarrow.parquet
 
+    if files and is_tfrecord(files[0]):
+        # Imported here: it needs TensorFlow, which readers of Parquet do without.
+        from components import tfrecord
+
+        yield from tfrecord.iter_batches(files, columns, batch_rows)
+        return
     for file in files:
         with pyarrow.parquet.ParquetFile(file) as parquet:
             yield from parquet.iter_batches(batch_size=batch_rows, columns=columns)

@@ -20,11 +20,12 @@ def ingest(
     """Reads the rows of one time window with SQL and splits them into train and eval.
 
     Args:
-        sources: Table name to a file, glob or folder, local or at gs:// (CSV, Parquet, JSON Lines; .gz and .zip CSV),
-            or to an object with uri, format, null_values and columns (name to SQL type); or {"bigquery": ...} with
-            project.dataset.table or a file of BigQuery's SQL, copied by the Storage Read API.
+        sources: Table name to a file, glob or folder, local or at gs:// (CSV, Parquet, JSON Lines, TFRecord of
+            tf.Example; .gz and .zip CSV), or to an object with uri, format, null_values and columns (name to SQL
+            type); or {"bigquery": ...} with project.dataset.table or a file of BigQuery's SQL, copied by the Storage
+            Read API.
         query: SQL file that selects the examples from those tables; may use @window_start and @window_end.
-        examples: The rows as sharded Parquet per split, with a manifest.
+        examples: The rows as sharded Parquet (or TFRecord) per split, with a manifest.
         split: {"method": "time", "column": ..., "holdout": "1 month"}, {"method": "hash" or "group", "columns":
             [...], "eval_fraction": 0.2}, {"method": "stratified", "label": ..., "eval_fraction": 0.2}, {"method":
             "column", "column": ...}, a column of train and eval, or {"method": "none"}, all rows to be scored. "keys":
@@ -36,6 +37,7 @@ def ingest(
         data_version: Fingerprint of the sources; a cached result is used only while it stays the same.
         options: {"engine": "bigquery"} runs the query itself there, without sources. "bigquery": {"project": ...,
             "location": ..., "max_bytes_billed": 1e11, "labels": {...}} says who pays and how much at most.
+            {"format": "tfrecord"} writes gzipped TFRecord files of tf.Example, named as TFX names them.
     """
     from components.errors import reported
     from components.ingest import work

@@ -9,11 +9,11 @@ from glob import glob, has_magic
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from components import gcs
+from components import artifacts, gcs
 from components.errors import ConfigurationError, DataError
 
-CSV, PARQUET, JSONL = "csv", "parquet", "jsonl"
-FORMATS = (CSV, PARQUET, JSONL)
+CSV, PARQUET, JSONL, TFRECORD = "csv", "parquet", "jsonl", "tfrecord"
+FORMATS = (CSV, PARQUET, JSONL, TFRECORD)
 # Longest suffix first: .csv.gz must not be taken for .gz.
 SUFFIXES = {
     ".csv.gz": CSV, ".csv.zip": CSV, ".csv": CSV, ".tsv.gz": CSV, ".tsv": CSV, ".parquet": PARQUET, ".pq": PARQUET,
@@ -70,7 +70,7 @@ def format_of(source: str, files: Sequence[Path], declared: str = "") -> str:
     odd = next((file for file in files if not _format_by_name(file)), files[0])
     raise ConfigurationError(
         f"source {source}: the format cannot be told from the name {odd.name}\n"
-        f"expected: files of one format, named {', '.join(SUFFIXES)}\n"
+        f"expected: files of one format, named *tfrecord*, {', '.join(SUFFIXES)}\n"
         f"mend: narrow the URI with a glob (*.csv), or say sources.{source}.format: one of {', '.join(FORMATS)}"
     )
 
@@ -120,6 +120,9 @@ def _is_data(relative: Path) -> bool:
 
 
 def _format_by_name(file: Path) -> str:
+    # TFX writes data_tfrecord-00000-of-00001.gz, others examples.tfrecord: no suffix tells.
+    if artifacts.is_tfrecord(file):
+        return TFRECORD
     name = file.name.lower()
     return next((format for suffix, format in SUFFIXES.items() if name.endswith(suffix)), "")
 

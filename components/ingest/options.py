@@ -4,11 +4,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from components import bigquery
+from components import artifacts, bigquery
 from components.errors import ConfigurationError
 
 DUCKDB, BIGQUERY = "duckdb", "bigquery"
-PARQUET = "parquet"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +15,7 @@ class Options:
     """Checked options; see the component's argument."""
 
     engine: str
+    format: str
     bigquery: bigquery.Access
 
 
@@ -25,7 +25,7 @@ def parse(options: Mapping[str, Any]) -> Options:
     Raises:
         ConfigurationError: There is an unknown field or value.
     """
-    known = {"engine": (DUCKDB, BIGQUERY)}
+    known = {"engine": (DUCKDB, BIGQUERY), "format": (artifacts.PARQUET, artifacts.TFRECORD)}
     for name, allowed in known.items():
         if options.get(name, allowed[0]) not in allowed:
             raise ConfigurationError(
@@ -38,4 +38,5 @@ def parse(options: Mapping[str, Any]) -> Options:
             f"options has {', '.join(unknown) or f'bigquery {access!r}'}\n"
             f"expected: {', '.join(known)}, and bigquery, an object\nmend: correct options in the settings file"
         )
-    return Options(options.get("engine", DUCKDB), bigquery.parse(access))
+    engine, format = (options.get(name, allowed[0]) for name, allowed in known.items())
+    return Options(engine, format, bigquery.parse(access))

@@ -1,4 +1,4 @@
-"""Writes the selected rows: split, in a fixed order, as Parquet files, with a fingerprint of their content."""
+"""Writes the selected rows: split, in a fixed order, as Parquet or TFRecord, with a fingerprint of their content."""
 
 # ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
 
@@ -19,6 +19,7 @@ from components.ingest.database import identifier, literal
 # Rows of a file: large enough to read fast, small enough that readers share the work.
 SHARD_ROWS = 1_000_000
 # Rows of a row group (DuckDB rounds up to 51,200): about what readers take as a batch.
+SUFFIXES = {artifacts.PARQUET: "parquet", artifacts.TFRECORD: "gz"}
 GROUP_ROWS = artifacts.BATCH_ROWS
 
 
@@ -30,6 +31,14 @@ class Selection:
     parameters: Mapping[str, object]
     columns: Mapping[str, Stored]
     split: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How rows are laid out: the splits, in the manifest's order, and the format of their files."""
+
+    splits: Sequence[str]
+    format: str = artifacts.PARQUET
 
 
 def select(connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
@@ -56,40 +65,58 @@ def count(connection: duckdb.DuckDBPyConnection) -> dict[str | None, int]:
 
 
 def write(
-    connection: duckdb.DuckDBPyConnection, root: Path, columns: Mapping[str, Stored], names: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, root: Path, columns: Mapping[str, Stored], layout: Layout
 ) -> list[artifacts.Split]:
-    """Writes all splits, in the order of `names`."""
+    """Writes all splits, in the layout's order."""
+    names, write_shard = layout.splits, _write_tfrecord if layout.format == artifacts.TFRECORD else _write_parquet
     rows = count(connection)
     # Sorted by name, a split is one range of row numbers: a file is read without looking at the rest.
     first = {name: sum(rows[before] for before in names if before < name) for name in names}
     return [
         artifacts.Split(name, rows[name], [
-            _write_shard(connection, artifacts.split_path(root, name) / file, extent, columns)
-            for file, extent in _shards(first[name], rows[name])
+            write_shard(connection, artifacts.split_path(root, name) / file, extent, columns)
+            for file, extent in _shards(first[name], rows[name], layout.format)
         ])
         for name in names
     ]  # fmt: skip
 
 
-def _shards(first: int, rows: int) -> list[tuple[str, tuple[int, int]]]:
+def _shards(first: int, rows: int, format: str) -> list[tuple[str, tuple[int, int]]]:
     """Returns the files of a split, all of nearly one size, each with its first row and the row after its last."""
     number = -(-rows // SHARD_ROWS)
     bounds = [first + rows * n // number for n in range(number + 1)]
     return [
-        (f"data_parquet-{n:05d}-of-{number:05d}.parquet", extent) for n, extent in enumerate(itertools.pairwise(bounds))
+        (f"data_{format}-{n:05d}-of-{number:05d}.{SUFFIXES[format]}", extent)
+        for n, extent in enumerate(itertools.pairwise(bounds))
     ]
 
 
-def _write_shard(
+def _write_parquet(
     connection: duckdb.DuckDBPyConnection, path: Path, extent: tuple[int, int], columns: Mapping[str, Stored]
 ) -> str:
     path.parent.mkdir(exist_ok=True)
-    first, end = extent
     connection.execute(
-        f"COPY (SELECT {', '.join(map(identifier, columns))} FROM ct.examples WHERE rowid >= {first} AND rowid < {end})"
+        f"COPY ({_rows(extent, columns)})"
         f" TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {GROUP_ROWS})"
     )
     return f"{path.parent.name}/{path.name}"
+
+
+def _write_tfrecord(
+    connection: duckdb.DuckDBPyConnection, path: Path, extent: tuple[int, int], columns: Mapping[str, Stored]
+) -> str:
+    # Imported here: it needs TensorFlow, which Parquet does without.
+    from components import tfrecord
+
+    path.parent.mkdir(exist_ok=True)
+    batches = connection.sql(_rows(extent, columns)).to_arrow_reader(GROUP_ROWS)
+    tfrecord.write(path, batches, {name: column.kind for name, column in columns.items()})
+    return f"{path.parent.name}/{path.name}"
+
+
+def _rows(extent: tuple[int, int], columns: Mapping[str, Stored]) -> str:
+    first, end = extent
+    return f"SELECT {', '.join(map(identifier, columns))} FROM ct.examples WHERE rowid >= {first} AND rowid < {end}"
 
 
 def fingerprint(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, Stored]) -> str:

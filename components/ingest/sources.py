@@ -59,7 +59,7 @@ def parse(sources: Mapping[str, Any]) -> list[Source]:
 
 
 def load(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, warehouse: Warehouse) -> Loaded:
-    """Makes a table (a view, for Parquet) named as the source; rows that cannot be read go to `ct.rejects`.
+    """Makes a table (or a view) named as the source; rows that cannot be read go to `ct.rejects`.
 
     Raises:
         DataError: The files are missing, unreadable as a whole, or without rows.
@@ -71,7 +71,10 @@ def load(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, wa
         format = files.format_of(source.name, found, source.format)
     data_files = files.unpack(source.name, found, folder)
     try:
-        if format == files.PARQUET:
+        readable = [file.resolve() for file in found] if format == files.PARQUET else []
+        if format == files.TFRECORD:
+            readable = _load_tfrecord(connection, source, found, folder)
+        elif format == files.PARQUET:
             _view_parquet(connection, source, found)
         elif format == files.JSONL:
             jsonl_source.load(connection, source.name, data_files, _reading(source))
@@ -85,7 +88,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, wa
     )
     if not rows + rejected:
         raise DataError(f"source {source.name} has no rows: {source.origin}\nexpected: at least one row of data")
-    return Loaded(rows, rejected, [file.resolve() for file in found] if format == files.PARQUET else [])
+    return Loaded(rows, rejected, readable)
 
 
 def demand_readable(
@@ -145,9 +148,23 @@ def _reading(source: Source) -> csv_source.Reading:
     return csv_source.Reading(source.null_values, source.columns)
 
 
-def _view_parquet(connection: duckdb.DuckDBPyConnection, source: Source, found: list[Path]) -> None:
+def _load_tfrecord(
+    connection: duckdb.DuckDBPyConnection, source: Source, found: list[Path], folder: Path
+) -> list[Path]:
+    _demand_no_types(source, "TFRecord")
+    # Imported here: it needs TensorFlow, which takes seconds that other formats need not wait for.
+    from components.ingest import tfrecord_source
+
+    return tfrecord_source.load(connection, source.name, found, folder / f"{source.name}-tfrecord")
+
+
+def _demand_no_types(source: Source, format: str) -> None:
     if source.columns or source.null_values:
-        raise _malformed(source.name, "columns and null_values are for CSV and JSON Lines, Parquet has its own types")
+        raise _malformed(source.name, f"columns and null_values are for CSV and JSON Lines, {format} has its own types")
+
+
+def _view_parquet(connection: duckdb.DuckDBPyConnection, source: Source, found: list[Path]) -> None:
+    _demand_no_types(source, "Parquet")
     paths = database.literals([str(file.resolve()) for file in found])
     connection.execute(
         f"CREATE VIEW {identifier(source.name)} AS FROM read_parquet({paths}, hive_partitioning = false)"

@@ -41,6 +41,7 @@ class Plan:
     """A request whose every part was checked, before any data is read."""
 
     request: Request
+    options: options.Options
     sources: list[sources.Source]
     window: query.Window
     warehouse: Warehouse
@@ -72,12 +73,15 @@ def ingest(request: Request, output_path: str | Path) -> dict[str, Any]:
         _demand_splits(connection, plan)
         checked = leaks.check(connection, plan.split, columns)
         manifest = artifacts.Manifest(
-            splits=shards.write(connection, root, columns, splits.names(plan.split)),
+            splits=shards.write(
+                connection, root, columns, shards.Layout(splits.names(plan.split), plan.options.format)
+            ),
             columns={name: column.kind for name, column in columns.items()},
             fingerprint=shards.fingerprint(connection, columns),
             sources={source.name: source.origin for source in plan.sources},
             window=plan.window.as_texts(),
             split_by=dict(request.split),
+            format=plan.options.format,
             rejected_rows=sum(source.rejected for source in loaded.values()),
         )
         return _finish(root, manifest, loaded, checked)
@@ -96,7 +100,7 @@ def _plan(request: Request) -> Plan:
         found, selected = sources.parse(request.sources), query.read(request.query, window)
     remote = [asked for source in found if (asked := warehouse.query(source.bigquery))]
     query.demand_window([*remote, selected], window)
-    return Plan(request, found, window, warehouse, selected, split)
+    return Plan(request, chosen, found, window, warehouse, selected, split)
 
 
 def _in_warehouse(request: Request) -> tuple[list[sources.Source], query.Query]:

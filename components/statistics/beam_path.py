@@ -18,10 +18,13 @@ _IN_PROCESS = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunne
 
 
 class ReadBatches(beam.DoFn):
-    """Reads Parquet files in large batches, so that the rows never travel one by one."""
+    """Reads files of a dataset in large batches, so that the rows never travel one by one."""
 
     def process(self, file: str) -> Iterator[Any]:
         """Yields a file's rows as record batches of lists."""
+        if artifacts.is_tfrecord(file):
+            yield from map(feature_statistics.to_lists, artifacts.iter_batches([file]))
+            return
         with FileSystems.open(file) as opened, pyarrow.parquet.ParquetFile(opened) as parquet:
             for batch in parquet.iter_batches(batch_size=artifacts.BATCH_ROWS):
                 yield feature_statistics.to_lists(batch)

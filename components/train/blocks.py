@@ -1,4 +1,4 @@
-"""Reads Parquet as large blocks of rows, shuffled: what tf.data's shuffle does row by row, done by the block.
+"""Reads examples as large blocks of rows, shuffled: what tf.data's shuffle does row by row, done by the block.
 
 A block mixes pieces of several row groups, picked at random, and permutes the rows. Memory is bounded by the block,
 whatever the number of rows.
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from components import artifacts
+from components import artifacts, tfrecord
 
 # Row groups that a shuffled block draws from.
 INTERLEAVED = 8
@@ -80,14 +80,25 @@ class Blocks:
 
     def _pieces(self, group: RowGroup, rows: int) -> Iterator[pa.RecordBatch]:
         file, index = group
+        if artifacts.is_tfrecord(file):
+            yield from artifacts.iter_batches([file], self.columns, rows)
+            return
         with pyarrow.parquet.ParquetFile(file) as parquet:
             yield from parquet.iter_batches(batch_size=rows, row_groups=[index], columns=list(self.columns))
 
 
 def count_rows(files: Sequence[str]) -> int:
-    """Returns the number of rows in Parquet files, from their footers."""
-    return sum(pyarrow.parquet.read_metadata(file).num_rows for file in files)
+    """Returns the number of rows in files: Parquet's from their footers, TFRecord's by reading them."""
+    return sum(
+        tfrecord.count(file) if artifacts.is_tfrecord(file) else pyarrow.parquet.read_metadata(file).num_rows
+        for file in files
+    )
 
 
 def _row_groups(files: Sequence[str]) -> list[RowGroup]:
-    return [(file, index) for file in files for index in range(pyarrow.parquet.read_metadata(file).num_row_groups)]
+    """Returns what is read in pieces of its own; a TFRecord file has no parts."""
+    return [
+        (file, index)
+        for file in files
+        for index in range(1 if artifacts.is_tfrecord(file) else pyarrow.parquet.read_metadata(file).num_row_groups)
+    ]

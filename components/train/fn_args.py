@@ -22,7 +22,7 @@ class FnArgs:
 
     Attributes:
         working_dir: Scratch folder, removed afterwards.
-        train_files: Paths of the train split's files.
+        train_files: Paths of the train split's files: Parquet, or gzipped TFRecord if ingest was asked for it.
         eval_files: Paths of the eval split's files. The model is judged on them: do not select by them.
         train_steps: Steps to train for: the hyperparameter train_steps, else one pass in batches of batch_size.
         eval_steps: The same for the eval split.

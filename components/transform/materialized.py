@@ -31,12 +31,23 @@ def write(schema: schema_pb2.Schema, examples_path: str, graph_path: str, output
     manifest = artifacts.read_manifest(examples_path)
     output = tft.TFTransformOutput(graph_path)
     transform = _transform(output, batches.feature_specs(schema))
+    splits = []
     for split in manifest.splits:
         artifacts.split_path(output_path, split.name).mkdir(parents=True, exist_ok=True)
-        for file in split.files:
-            _write_file(transform, Path(examples_path) / file, Path(output_path) / file)
+        files = [_parquet_name(file) for file in split.files]
+        for source, target in zip(split.files, files, strict=True):
+            _write_file(transform, Path(examples_path) / source, Path(output_path) / target)
+        splits.append(dataclasses.replace(split, files=files))
     kinds = {name: _KINDS[spec.dtype] for name, spec in sorted(output.transformed_feature_spec().items())}
-    artifacts.write_manifest(output_path, dataclasses.replace(manifest, columns=kinds))
+    artifacts.write_manifest(
+        output_path, dataclasses.replace(manifest, splits=splits, columns=kinds, format=artifacts.PARQUET)
+    )
+
+
+def _parquet_name(file: str) -> str:
+    if not artifacts.is_tfrecord(file):
+        return file
+    return file.replace("data_tfrecord-", "data_parquet-").removesuffix(".gz") + ".parquet"
 
 
 def _transform(output: tft.TFTransformOutput, specs: Mapping[str, batches.FeatureSpec]) -> Transform:

@@ -1,0 +1,97 @@
+"""TFRecord files of tf.Example become a table: a column a feature, a list where a row has several values."""
+
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet
+from tfx_bsl.coders import example_coder
+
+from components import artifacts, tfrecord
+from components.errors import DataError
+from components.ingest import database
+from components.ingest.database import identifier
+
+# A feature that has no value anywhere says nothing of its type.
+UNKNOWN = "?"
+
+
+def load(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Path], folder: Path) -> list[Path]:
+    """Makes a view of TFRecord files by way of Parquet, a file a batch; returns the Parquet files.
+
+    Raises:
+        DataError: A file is broken, or a feature has values of two types.
+    """
+    folder.mkdir(parents=True)
+    decoder = example_coder.ExamplesToRecordBatchDecoder()
+    kinds: dict[str, str] = {}
+    several: set[str] = set()
+    written: list[Path] = []
+    for file in files:
+        for records in tfrecord.read(file, artifacts.BATCH_ROWS):
+            batch = tfrecord.decode(decoder, records, file)
+            _note(source, file, batch, kinds, several)
+            written.append(folder / f"{len(written):06d}.parquet")
+            _write(batch, written[-1])
+    if not kinds:
+        raise DataError(f"source {source} has no rows, or no features\nexpected: tf.Examples with features")
+    _demand_names(source, kinds)
+    connection.execute(_view(source, kinds, several, written))
+    return written
+
+
+def _note(source: str, file: Path, batch: pa.RecordBatch, kinds: dict[str, str], several: set[str]) -> None:
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        kind = UNKNOWN if pa.types.is_null(column.type) else str(column.type.value_type)
+        known = kinds.get(name, UNKNOWN)
+        if UNKNOWN not in (kind, known) and kind != known:
+            raise DataError(
+                f"source {source}: feature {name} holds {kind} in {file.name}, and {known} before\n"
+                "expected: one type a feature\nmend: write the files again, or narrow the source to like files"
+            )
+        kinds[name] = known if kind == UNKNOWN else kind
+        if kind != UNKNOWN and (pa.compute.max(pa.compute.list_value_length(column)).as_py() or 0) > 1:
+            several.add(name)
+
+
+def _write(batch: pa.RecordBatch, path: Path) -> None:
+    columns = {
+        name: _with_texts(column, name)
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        if not pa.types.is_null(column.type)
+    }
+    # Rows count even where no feature has a value.
+    rows = {"ct_row": pa.array(range(batch.num_rows), pa.int64())}
+    pyarrow.parquet.write_table(pa.table({**rows, **columns}), path)
+
+
+def _with_texts(column: pa.LargeListArray, name: str) -> pa.Array:
+    if not pa.types.is_large_binary(column.type.value_type):
+        return column
+    return tfrecord.relisted(column, tfrecord.texts(column.flatten(), name), pa.LargeListArray)
+
+
+def _demand_names(source: str, kinds: dict[str, str]) -> None:
+    lower = [name.lower() for name in kinds]
+    if twice := sorted(name for name in kinds if lower.count(name.lower()) > 1):
+        raise DataError(
+            f"source {source}: features are told apart by upper and lower case only: {', '.join(twice)}\n"
+            "expected: names that differ in more, as SQL's do\nmend: rename them where the files are written"
+        )
+
+
+def _view(source: str, kinds: dict[str, str], several: set[str], files: list[Path]) -> str:
+    def column(name: str) -> str:
+        if kinds[name] == UNKNOWN:
+            return f"NULL::VARCHAR AS {identifier(name)}"
+        return identifier(name) if name in several else f"{identifier(name)}[1] AS {identifier(name)}"
+
+    paths = database.literals([str(file) for file in files])
+    return (
+        f"CREATE VIEW {identifier(source)} AS SELECT {', '.join(map(column, kinds))}"
+        f" FROM read_parquet({paths}, union_by_name = true, hive_partitioning = false)"
+    )

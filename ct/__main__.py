@@ -265,6 +265,32 @@ def builds(home: Home = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the project: a folder under pipelines/.")],
+    data: Annotated[Path | None, typer.Option(help="CSV file to learn from [default: an invented sample].")] = None,
+    label: Annotated[str, typer.Option(help="Column to predict, with two values.")] = "",
+    time: Annotated[str, typer.Option(help="Column whose time orders the rows: the latest are held out.")] = "",
+) -> None:
+    """Make a project of a CSV file, beside flights: query, schema, features, model, gates, settings and tests."""
+    from ct.new import project as maker
+    from ct.new import words
+
+    workspace = project.find_workspace()
+    made = maker.make(workspace, maker.Request(name, data, label, time))
+    Console(highlight=False).print(words.made(made, name), soft_wrap=True, markup=False)
+
+
+@app.command("new-component")
+def new_component(
+    name: Annotated[str, typer.Argument(help="A verb: the component's folder under components/.")],
+) -> None:
+    """Make a component: interface, work, a test that fails until the work is written, and its entries."""
+    from ct.new import component
+
+    print(component.make(project.find_workspace(), name))
+
+
+@app.command()
 def setup(dev: Annotated[bool, typer.Option(help="Also what checks and tests need.")] = False) -> None:
     """Prepare both environments and the example data; does nothing when they are current."""
     from ct import environments

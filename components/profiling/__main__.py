@@ -1,0 +1,18 @@
+"""Profiles a CSV file: `python -m components.profiling FILE LABEL TIME OUTPUT`; the profile is written as JSON."""
+
+import sys
+
+from components import artifacts
+from components.errors import reported
+from components.profiling import work
+
+
+def main(arguments: list[str]) -> None:
+    """Writes the profile, or says on standard error why there is none (exit code 2)."""
+    data, label, time, output = arguments
+    with reported():
+        artifacts.write_json(output, work.profile(work.Request(data, label, time)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -8,6 +8,7 @@ CPU seconds tell growth on a machine that is not quiet.
 """
 
 import argparse
+import importlib
 import inspect
 import json
 import os
@@ -47,7 +48,7 @@ def main() -> None:
     options = parser.parse_args()
     os.chdir(ROOT)
     if options.one:
-        call(options.one, options.home, options.years[0])
+        call(options.one, options.home, steps(options.years[0])[options.one])
         return
     with tempfile.TemporaryDirectory() as scratch:
         home = options.home or Path(scratch)
@@ -125,17 +126,17 @@ def tree_bytes(root: int) -> int:
     return total
 
 
-def call(name: str, root: Path, years: int) -> None:
+def call(name: str, root: Path, arguments: dict[str, Any]) -> None:
     """Calls a component's function; an artifact called X is the folder X, whoever makes or takes it."""
-    component = __import__(f"components.{name}.component", fromlist=[name])
+    component = importlib.import_module(f"components.{name}.component")
     function = getattr(component, name).python_func
-    arguments = steps(years)[name]
+    arguments = dict(arguments)
     if name == "ingest":
-        for source, description in arguments["sources"].items():
-            description["uri"] = str(root / "sources" / f"{source}.csv")
+        files = {source: str(root / "sources" / f"{source}.csv") for source in arguments["sources"]}
+        arguments["sources"] = {source: {**arguments["sources"][source], "uri": files[source]} for source in files}
     for parameter in inspect.signature(function).parameters.values():
-        kind = getattr(parameter.annotation, "__origin__", None)
-        if hasattr(parameter.annotation, "__metadata__"):
+        if hasattr(parameter.annotation, "__metadata__"):  # Input[…] or Output[…]
+            kind = parameter.annotation.__origin__
             arguments[parameter.name] = kind(name=parameter.name, uri=str(root / parameter.name))
     function(**arguments)
 

@@ -22,6 +22,9 @@ from components.errors import DataError
 from components.transform import materialized, preprocessing
 
 NOT_MATERIALIZED = "NOT_MATERIALIZED"
+# Rows analysed at a time. TFT sums in float32 within a batch: of 50,000 rows, z-scores are 3e-4 off, of these
+# 3e-5, which costs half a second a million rows; TFX's batches of 1,000 are 7e-6 off and cost six.
+ANALYZED_ROWS = 5_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,14 +38,14 @@ class Request:
 
 
 class ReadBatches(beam.DoFn):
-    """Reads files in large batches of lists, on the worker: rows never pass through Beam's pickling."""
+    """Reads files in batches of lists, on the worker: rows never pass through Beam's pickling."""
 
     def __init__(self, columns: list[str]) -> None:
         self._columns = columns
 
     def process(self, file: str) -> Iterator[pa.RecordBatch]:
         """Yields the batches of one Parquet file."""
-        for batch in artifacts.iter_batches([file], self._columns):
+        for batch in artifacts.iter_batches([file], self._columns, ANALYZED_ROWS):
             yield batches.to_lists(batch, self._columns)
 
 

@@ -58,7 +58,7 @@ def main() -> None:
 
 def steps(years: int) -> dict[str, dict[str, Any]]:
     """Returns the parameters of every step, in the order they run."""
-    settings = yaml.safe_load((ROOT / FLIGHTS / "settings" / "base.yaml").read_text())["parameters"]
+    settings = parameters("base.yaml")
     return {
         "ingest": {
             "sources": settings["sources"],
@@ -74,6 +74,13 @@ def steps(years: int) -> dict[str, dict[str, Any]]:
         "train": {"module": settings["model_module"], "hyperparameters": {"epochs": 1}},
         "evaluate": {"eval_config": settings["eval_config"], "gates": settings["gates"]},
     }
+
+
+def parameters(file: str) -> dict[str, Any]:
+    """Returns the parameters of one of the flights' settings files, with those it extends."""
+    settings = yaml.safe_load((ROOT / FLIGHTS / "settings" / file).read_text())
+    inherited = parameters(settings["extends"]) if "extends" in settings else {}
+    return {**inherited, **settings["parameters"]}
 
 
 def measure(root: Path, years: int, wanted: list[str]) -> tuple[int, dict[str, Cost]]:

@@ -39,11 +39,15 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 @dataclasses.dataclass(frozen=True)
 class ModelVersion:
-    """A registered version: `source` is the folder whose Format-Serving/ is the SavedModel."""
+    """A registered version: `source` is the folder whose Format-Serving/ is the SavedModel.
+
+    `created` is milliseconds since 1970.
+    """
 
     number: str
     source: str
     tags: dict[str, str]
+    created: int = 0
 
 
 class Reader(Protocol):
@@ -156,10 +160,10 @@ def _load(connection: sqlite3.Connection, model_name: str, number: int) -> Model
     key = (model_name, number)
     where = "WHERE workspace = 'default' AND name = ? AND version = ?"
     # A deleted version stays in the table under this stage.
-    alive = f"SELECT source FROM model_versions {where} AND current_stage != 'Deleted_Internal'"  # noqa: S608
+    alive = f"SELECT source, creation_time FROM model_versions {where} AND current_stage != 'Deleted_Internal'"  # noqa: S608
     row = connection.execute(alive, key).fetchone()
     tags = connection.execute(f"SELECT key, value FROM model_version_tags {where}", key).fetchall()  # noqa: S608
-    return ModelVersion(str(number), row[0], dict(tags)) if row else None
+    return ModelVersion(str(number), row[0], dict(tags), int(row[1] or 0)) if row else None
 
 
 def _revision(database: Path) -> Any:

@@ -100,4 +100,5 @@ def _create(database: Path) -> None:
 
 
 def _version(version: Any) -> registry.ModelVersion:
-    return registry.ModelVersion(str(version.version), version.source, dict(version.tags))
+    created = int(version.creation_timestamp or 0)
+    return registry.ModelVersion(str(version.version), version.source, dict(version.tags), created)

@@ -111,6 +111,11 @@ def _decision(run: Run, evaluation: dict[str, Any]) -> Text:
     if failed:
         first, *rest = failed.error.splitlines() or ["stopped"]
         return Text("\n".join([f"FAILED in {failed.name}: {first}", *(f"  {line}" for line in rest)]), "bold red")
+    monitored = run.summary("monitor", "account")
+    if monitored:
+        said = [found["text"] for found in (*monitored["reasons"], *monitored["alarms"])]
+        headline = "RETRAIN" if monitored["retrain"] else f"NO REASON TO RETRAIN ({monitored['state']})"
+        return Text("\n  ".join([headline, *said]), "bold yellow" if said else "bold green")
     if not evaluation:
         feeding = {name for task in run.tasks for name in task.upstream}
         return Text(

@@ -30,6 +30,6 @@ def resolve_model(
 
     with reported():
         found = work.resolve(registry_uri, model_name, version)
-        model.metadata["version"] = found.version
+        model.metadata.update({"version": found.version, "registered": found.registered})
         model.uri = work.provide(found, model.uri, model.path)
         return (found.version,)

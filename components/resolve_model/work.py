@@ -1,6 +1,7 @@
 """Finds a registered model to use."""
 
 import dataclasses
+import datetime
 
 from components import log, registered_model, registry
 from components.errors import ConfigurationError
@@ -8,10 +9,11 @@ from components.errors import ConfigurationError
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A registered version and where its files are."""
+    """A registered version, where its files are, and when it was registered (ISO 8601)."""
 
     version: str
     located: registered_model.Located
+    registered: str = ""
 
 
 def resolve(registry_uri: str, model_name: str, version: str) -> Found:
@@ -45,7 +47,8 @@ def resolve(registry_uri: str, model_name: str, version: str) -> Found:
         )
     located = registered_model.locate(found, registry_uri, model_name)
     log.finding(f"{model_name} v{found.number}{', the champion' if by_alias else ''}")
-    return Found(found.number, located)
+    registered = datetime.datetime.fromtimestamp(found.created / 1000, datetime.UTC).isoformat()
+    return Found(found.number, located, registered)
 
 
 def provide(found: Found, uri: str, path: str) -> str:

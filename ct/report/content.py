@@ -28,6 +28,7 @@ class Content:
     evaluation: dict[str, Any]
     deployment: dict[str, Any]
     predictions: dict[str, Any] = dataclasses.field(default_factory=dict)
+    monitoring: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def task(self, component: str) -> "Task | None":
         """Returns the first task of a component; None if the pipeline has none."""
@@ -52,6 +53,7 @@ def gather(run: "Run", folder: Path) -> Content:
         evaluation=reader.read("evaluate", "evaluation"),
         deployment=reader.read("deploy", "deployment"),
         predictions=reader.read("predict_batch", "predictions"),
+        monitoring=reader.read("monitor", "account"),
     )
 
 

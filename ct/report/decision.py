@@ -51,6 +51,8 @@ def decide(content: Content) -> Decision:
         return dataclasses.replace(stopped, checks=checks, consequence=_consequence(content))
     if content.run.state == "RUNNING":
         return Decision("running", "The run goes on", checks=checks)
+    if content.monitoring:
+        return _monitored(content.monitoring)
     if not content.evaluation:
         return _finished(content)
     if content.evaluation.get("blessed"):
@@ -73,6 +75,15 @@ def _finished(content: Content) -> Decision:
         return Decision("finished", "The run finished")
     first, *rest = said
     return Decision("finished", f"Done: {first}", details=tuple(rest))
+
+
+def _monitored(account: dict[str, Any]) -> Decision:
+    said = [found["text"] for found in (*account["reasons"], *account["alarms"])]
+    if account["retrain"]:
+        return Decision("refused", "Retrain: the model is not what its traffic needs", said[0])
+    headlines = {"OK": "No reason to retrain", "ATTENTION": "No reason to retrain, but somebody should look"}
+    outcome: Outcome = "finished" if account["state"] == "OK" else "refused"
+    return Decision(outcome, headlines.get(account["state"], "Nothing examined"), "; ".join(said))
 
 
 def champion_version(content: Content) -> str:

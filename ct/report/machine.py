@@ -13,7 +13,7 @@ def account(content: Content, decision: Decision) -> dict[str, Any]:
     Returns:
         run (the record), decision (outcome, headline, consequence, step, details), checks, metrics (challenger,
         champion), comparison, baseline, slices, slice_comparison, curves, training, data (the manifest),
-        statistics, anomalies, deployment and predictions; what the run did not get to is empty.
+        statistics, anomalies, deployment, predictions and monitoring; what the run did not get to is empty.
     """
     evaluation = content.evaluation
     said = dataclasses.asdict(decision)
@@ -35,5 +35,6 @@ def account(content: Content, decision: Decision) -> dict[str, Any]:
             "anomalies": content.anomalies,
             "deployment": content.deployment,
             "predictions": content.predictions,
+            "monitoring": content.monitoring,
         }
     )

@@ -9,7 +9,7 @@ import markupsafe
 
 from components.html import Html, join, note, section
 from components.html_style import STYLE
-from ct.report import curves, data, models, overview, predictions, provenance, training
+from ct.report import curves, data, models, monitoring, overview, predictions, provenance, training
 from ct.report.content import Content
 from ct.report.decision import Decision
 
@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 SECTIONS: dict[str, Callable[[Content], list[Html]]] = {
     "Steps": overview.steps,
     "Predictions": predictions.scored,
+    "Monitoring": monitoring.draw,
     "Against the champion": models.comparison,
     "Slices": models.slices,
     "Curves": curves.draw,

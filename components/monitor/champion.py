@@ -1,0 +1,57 @@
+"""The champion and what is known of it: its training data, and what was promised when it was blessed."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from components import artifacts, batches
+from components.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class Champion:
+    """A registered model, as the registry keeps it."""
+
+    version: str
+    registered: str  # ISO 8601; empty where it is not known
+    schema: schema_pb2.Schema
+    manifest: artifacts.Manifest
+    statistics: statistics_pb2.DatasetFeatureStatisticsList  # of the rows it was trained on
+    evaluation: dict[str, Any]
+
+    @property
+    def trained_until(self) -> str:
+        """End of the window its data is from; empty where that was open."""
+        return self.manifest.window.get("end", "")
+
+
+def read(model_path: str, metadata: dict[str, Any]) -> Champion:
+    """Reads a registered model.
+
+    Args:
+        model_path: Its folder.
+        metadata: Its artifact's: version and registered.
+
+    Raises:
+        DataError: It was registered without its statistics, evaluation or schema.
+    """
+    version = str(metadata.get("version", ""))
+    kept, training = (Path(model_path) / name for name in (artifacts.REGISTERED, artifacts.TRAINING))
+    statistics = artifacts.split_path(kept / "statistics", artifacts.TRAIN) / artifacts.STATISTICS_FILE
+    evaluation = kept / "evaluation" / artifacts.SUMMARY
+    for path in (statistics, evaluation, training / artifacts.SCHEMA, training / artifacts.MANIFEST):
+        if not path.is_file():
+            raise DataError(
+                f"the model v{version} has no {path.relative_to(model_path)} in {model_path}\n"
+                "expected: a model registered with its statistics and evaluation\nmend: train and register it again"
+            )
+    return Champion(
+        version,
+        str(metadata.get("registered", "")),
+        batches.read_schema(training / artifacts.SCHEMA),
+        artifacts.read_manifest(training),
+        statistics_pb2.DatasetFeatureStatisticsList.FromString(statistics.read_bytes()),
+        artifacts.read_json(evaluation),
+    )

@@ -1,0 +1,48 @@
+"""KFP interface of the monitor component."""
+
+from kfp import dsl
+
+from components import image
+
+
+@dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
+def monitor(
+    model: dsl.Input[dsl.Model],
+    account: dsl.Output[dsl.Artifact],
+    view: dsl.Output[dsl.HTML],
+    model_name: str,
+    request_log: str,
+    window_start: str = "",
+    window_end: str = "",
+    labels: str = "",
+    history: str = "",
+    rules: dict = {},
+) -> bool:
+    """Compares what the champion was asked with what it was trained on, and decides whether to retrain.
+
+    Args:
+        model: The registered model that is champion.
+        account: summary.json: the decision with its reasons, distances per feature, quality, staleness, latency.
+        view: The same as a page, with the history's time series.
+        model_name: Registered model.
+        request_log: Folder that the prediction service logs to (`--request-log`).
+        window_start: Start of the period (inclusive), ISO 8601, UTC; empty: a day before its end.
+        window_end: End of the period (exclusive); empty: now.
+        labels: Labels that came later: Parquet, CSV or JSON Lines (a file or a pattern) with request_id, label and,
+            where requests have several rows, row. Empty for none.
+        history: JSON Lines file with one line a version and period; empty for none.
+        rules: Thresholds and policies: see components/monitor/rules.py.
+
+    Returns:
+        Whether to retrain.
+    """
+    from components.errors import reported
+    from components.monitor import work
+
+    with reported():
+        request = work.Request(
+            model.path, model.metadata, model_name, request_log, (window_start, window_end), labels, history, rules
+        )  # fmt: skip
+        result = work.monitor(request, work.Outputs(account.path, view.path))
+        account.metadata.update({"state": result["state"], "rows": result["traffic"]["rows"]})
+        return result["retrain"]

@@ -1,0 +1,150 @@
+"""From what was measured to a decision with reasons."""
+
+import dataclasses
+import datetime
+from typing import TYPE_CHECKING, Any
+
+from components.monitor import rules as kinds
+from components.monitor.rules import MISSING, Rules
+
+if TYPE_CHECKING:  # reports draw the page where there is no TensorFlow
+    from components.monitor.champion import Champion
+
+OK, RETRAIN, ATTENTION, NO_TRAFFIC, TOO_FEW_ROWS = "OK", "RETRAIN", "ATTENTION", "NO_TRAFFIC", "TOO_FEW_ROWS"
+_SHOWN = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be: what kind, and one sentence with numbers."""
+
+    kind: str
+    text: str
+
+
+def decide(account: dict[str, Any], rules: Rules) -> dict[str, Any]:
+    """Returns `state`, `retrain`, `reasons` (for retraining) and `alarms` (for people)."""
+    found = [*_distances(account, rules), *_quality(account), *_staleness(account)]
+    reasons = [finding for finding in found if finding.kind in rules.retrain_on]
+    alarms = [finding for finding in found if finding.kind not in rules.retrain_on]
+    nothing = _nothing(account, rules)
+    alarms = nothing + alarms + _operations(account, rules)
+    state = nothing[0].kind if nothing else RETRAIN if reasons else ATTENTION if alarms else OK
+    said = {name: [dataclasses.asdict(finding) for finding in each] for name, each in
+            (("reasons", reasons), ("alarms", alarms))}  # fmt: skip
+    return {"state": state if not reasons or state == NO_TRAFFIC else RETRAIN, "retrain": bool(reasons), **said}
+
+
+def staleness(champion: "Champion", now: datetime.datetime, rules: Rules) -> dict[str, Any]:
+    """Returns how old the champion's data (at the period's end) and its registration (today) are, in days.
+
+    None where the window was open, or the registration is not known.
+    """
+    return {
+        "trained_from": champion.manifest.window.get("start", ""),
+        "trained_until": champion.trained_until,
+        "age_days": _days(champion.trained_until, now),
+        "registered": champion.registered,
+        "registered_days": _days(champion.registered, datetime.datetime.now(datetime.UTC)),
+        "max_age_days": rules.max_age_days,
+    }
+
+
+def _days(since: str, now: datetime.datetime) -> float | None:
+    if not since:
+        return None
+    start = datetime.datetime.fromisoformat(since)
+    return (now - (start if start.tzinfo else start.replace(tzinfo=datetime.UTC))) / datetime.timedelta(days=1)
+
+
+def finding(account: dict[str, Any]) -> str:
+    """Says the decision in one line with its numbers."""
+    name = f"{account['model']} v{account['version']}"
+    rows = f"{account['traffic']['rows']:,} rows"
+    said = [each["text"] for each in (*account["reasons"], *account["alarms"])]
+    verdict = {
+        RETRAIN: "retrain", OK: "no reason to retrain", ATTENTION: "no reason to retrain, but look",
+        NO_TRAFFIC: "nothing examined", TOO_FEW_ROWS: "too little to judge",
+    }[account["state"]]  # fmt: skip
+    more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
+    return f"{verdict}: {name}, {rows}" + (f"; {said[0]}{more}" if said else "")
+
+
+def _nothing(account: dict[str, Any], rules: Rules) -> list[Finding]:
+    rows = account["traffic"]["rows"]
+    others = ", ".join(
+        f"v{version} {counted['rows']:,}" for version, counted in account["versions"].items() if counted["rows"]
+    )
+    if not rows:
+        elsewhere = f"; other versions: {others}" if others else ""
+        return [Finding(NO_TRAFFIC, f"no row of v{account['version']} was logged in the period{elsewhere}")]
+    if rows < rules.min_rows and account["quality"].get("value") is None:
+        return [Finding(TOO_FEW_ROWS, f"{rows:,} rows were logged, distributions of fewer than {rules.min_rows:,} say "
+                                      "nothing")]  # fmt: skip
+    return []
+
+
+def _distances(account: dict[str, Any], rules: Rules) -> list[Finding]:
+    titles = {
+        kinds.SKEW: "moved from what the model was trained on",
+        kinds.DRIFT: "moved since the period before",
+        kinds.PREDICTIONS: "moved since the period before",
+    }
+    found = []
+    for kind, title in titles.items():
+        moved = [item for item in account[kind] if item["exceeded"]]
+        names = list(dict.fromkeys(item["feature"] for item in moved))
+        if names and len(names) >= (1 if kind == kinds.PREDICTIONS else rules.min_drifted):
+            listed = ", ".join(_moved(item) for item in moved[:_SHOWN])
+            more = f" and {len(moved) - _SHOWN} more" if len(moved) > _SHOWN else ""
+            of_features = f"{len(names)} of {_features(account[kind])} features"
+            what = "predictions" if kind == kinds.PREDICTIONS else of_features
+            found.append(Finding(kind, f"{what} {title}: {listed}{more}"))
+    return found
+
+
+def _features(items: list[dict[str, Any]]) -> int:
+    return len({item["feature"] for item in items})
+
+
+def _moved(item: dict[str, Any]) -> str:
+    missing = " missing" if item["measure"] == MISSING else ""
+    return f"{item['feature']}{missing} {item['value']:.3f} (at most {item['limit']:.3f})"
+
+
+def _quality(account: dict[str, Any]) -> list[Finding]:
+    quality = account["quality"]
+    if not quality["lost"]:
+        return []
+    promised = f", {quality['promised']:.3f} was promised" if quality["promised"] is not None else ""
+    live = f"{quality['metric']} is {quality['value']:.3f} ({quality['low']:.3f} to {quality['high']:.3f})"
+    return [Finding(kinds.QUALITY, f"{live} on {quality['labelled']:,} labelled rows{promised}")]
+
+
+def _staleness(account: dict[str, Any]) -> list[Finding]:
+    age, most = account["staleness"]["age_days"], account["staleness"]["max_age_days"]
+    if not most or age is None or age <= most:
+        return []
+    text = f"the model's data ends {age:.0f} days before the period's end, {most:g} are allowed"
+    return [Finding(kinds.STALENESS, text)]
+
+
+def _operations(account: dict[str, Any], rules: Rules) -> list[Finding]:
+    traffic, quality = account["traffic"], account["quality"]
+    found = []
+    if rules.max_p99_ms and traffic["p99_ms"] is not None and traffic["p99_ms"] > rules.max_p99_ms:
+        found.append(Finding("latency", f"p99 is {traffic['p99_ms']:.1f} ms, at most {rules.max_p99_ms:g} are allowed"))
+    if traffic["errors"] > rules.max_error_rate * traffic["requests"]:
+        found.append(Finding("errors", f"{traffic['errors']:,} of {traffic['requests']:,} requests got an error"))
+    lost = traffic["dropped"] + traffic["lost"]
+    if lost > rules.max_dropped * traffic["sampled"]:
+        found.append(Finding("log", f"{traffic['dropped']:,} sampled requests and {traffic['lost']:,} rows are not in "
+                                    "the log"))  # fmt: skip
+    if account["unreadable"]:
+        found.append(Finding("log", f"{len(account['unreadable'])} files of the log cannot be read"))
+    if account["labels"]["given"] and account["labels"]["coverage"] is not None:
+        if account["labels"]["coverage"] < rules.min_coverage:
+            found.append(Finding("labels", f"{quality['labelled']:,} of {traffic['examined']:,} rows have a label"))
+        if account["labels"]["conflicting"]:
+            found.append(Finding("labels", f"{account['labels']['conflicting']:,} rows have labels that differ"))
+    return found

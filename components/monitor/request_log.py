@@ -1,0 +1,174 @@
+"""Reads the prediction service's request log: one period of one version in full, the others as counts.
+
+    <root>/<model>/<version>/<YYYYMMDDTHHMMSS.ffffff>-<pid>.parquet
+
+Columns `request_id`, `row`, `time`, `latency_ms`, `inputs` and `outputs` (structs); the file's metadata `serving` is
+JSON with what was counted since the version's file before.
+"""
+
+import collections
+import dataclasses
+import datetime
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components.errors import ConfigurationError
+
+METADATA = b"serving"
+_NAME_FORMAT = "%Y%m%dT%H%M%S.%f"
+COUNTS = ("requests", "sampled", "dropped", "lost")
+
+
+@dataclasses.dataclass(frozen=True)
+class Period:
+    """A span of time: `start` inclusive, `end` exclusive."""
+
+    start: datetime.datetime
+    end: datetime.datetime
+
+    @property
+    def before(self) -> "Period":
+        """The period of the same length before it."""
+        return Period(self.start - (self.end - self.start), self.start)
+
+    def __contains__(self, moment: datetime.datetime) -> bool:
+        """Whether a moment is in it."""
+        return self.start <= moment < self.end
+
+    def said(self) -> dict[str, str]:
+        """Returns it as JSON."""
+        return {"start": self.start.isoformat(), "end": self.end.isoformat()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Traffic:
+    """One version's traffic in one period.
+
+    Attributes:
+        rows: One row a row that was asked, the newest of those with the same id: `request_id`, `row`, `time`,
+            `latency_ms`, and structs `inputs` and `outputs`; a sample evenly over the files where there were more.
+        logged: Rows that were logged, those that were not read included.
+        counts: What the service counted: requests, sampled, dropped, lost, and `error_<status>`.
+        unreadable: Files that are no Parquet files.
+    """
+
+    rows: pa.Table
+    logged: int
+    counts: dict[str, int]
+    unreadable: list[str]
+
+
+def versions(root: str, model: str) -> list[str]:
+    """Returns the versions that have a log, lowest first.
+
+    Raises:
+        ConfigurationError: There is no such folder.
+    """
+    if not Path(root).is_dir():
+        raise ConfigurationError(
+            f"there is no request log at {root}\nexpected: the folder that the prediction service logs to\n"
+            "mend: serve with `--request-log` (ct serve --request-log FOLDER), or correct request_log"
+        )
+    folder = Path(root) / model
+    found = [path.name for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []
+    return sorted(found, key=int)
+
+
+def read(root: str, model: str, version: str, period: Period, limits: tuple[int, str]) -> Traffic:
+    """Reads one version's traffic in a period.
+
+    Args:
+        root: Folder of the log.
+        model: Model.
+        version: Version.
+        period: Which rows, by their time.
+        limits: Rows to read at most, and the signature.
+    """
+    most, signature = limits
+    counts: collections.Counter[str] = collections.Counter(dict.fromkeys(COUNTS, 0))
+    unreadable: list[str] = []
+    tables: list[pa.Table] = []
+    for path in _files(Path(root) / model / version, period):
+        try:
+            said, table = _read(path, period, signature)
+        except (OSError, ValueError, pa.ArrowException):
+            unreadable.append(path.name)
+            continue
+        counts.update(said)
+        tables.append(table)
+    logged = sum(len(table) for table in tables)
+    stride = -(-logged // most) if logged else 1
+    return Traffic(_joined([_every(table, stride) for table in tables if len(table)]), logged, dict(counts), unreadable)
+
+
+def columns(rows: pa.Table, side: str) -> pa.Table:
+    """Returns the fields of `inputs` or `outputs` as a table of columns."""
+    if side not in rows.column_names:
+        return pa.table({})
+    struct = rows[side].combine_chunks()
+    if isinstance(struct, pa.ChunkedArray):  # as some releases of pyarrow return it
+        struct = pa.concat_arrays(struct.chunks)
+    return pa.table(dict(zip([field.name for field in struct.type], struct.flatten(), strict=True)))
+
+
+def is_vector(kind: pa.DataType) -> bool:
+    """Whether a column has several values a row; older releases of pyarrow do not call every list nested."""
+    return pa.types.is_nested(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _files(folder: Path, period: Period) -> Iterator[Path]:
+    """Yields the files that may have rows of the period: a file is written after its rows were answered."""
+    for path in sorted(folder.glob("*.parquet")):
+        written = _written(path)
+        if written is None or written >= period.start:
+            yield path
+
+
+def _written(path: Path) -> datetime.datetime | None:
+    try:
+        return datetime.datetime.strptime(path.stem.partition("-")[0], _NAME_FORMAT).replace(tzinfo=datetime.UTC)
+    except ValueError:
+        return None
+
+
+def _read(path: Path, period: Period, signature: str) -> tuple[dict[str, int], pa.Table]:
+    table = pq.read_table(path)
+    said: dict[str, Any] = json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
+    written = datetime.datetime.fromisoformat(said["written"]) if "written" in said else None
+    counts = {}
+    if written is not None and written in period:
+        counts = {name: int(said.get(name, 0)) for name in COUNTS}
+        counts |= {f"error_{status}": int(number) for status, number in said.get("errors", {}).items()}
+    if said.get("signature", signature) != signature:
+        return counts, table.slice(0, 0)
+    kind = table.schema.field("time").type
+    start, end = (pa.scalar(moment, pa.timestamp("us", "UTC")).cast(kind) for moment in (period.start, period.end))
+    inside = pc.and_(pc.greater_equal(table["time"], start), pc.less(table["time"], end))
+    return counts, table.filter(inside).replace_schema_metadata(None)
+
+
+def _every(table: pa.Table, stride: int) -> pa.Table:
+    return table if stride == 1 else table.take(pa.array(range(0, len(table), stride)))
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    if not tables:
+        return pa.table({"request_id": pa.array([], pa.string()), "row": pa.array([], pa.int32())})
+    # Files of one version have one schema; one that has not is another program's.
+    fitting = [table for table in tables if table.schema == tables[-1].schema]
+    return _newest(pa.concat_tables(fitting))
+
+
+def _newest(table: pa.Table) -> pa.Table:
+    """Keeps the newest of the rows that have an id and a number in common: a client asked again."""
+    numbered = table.select(["request_id", "row", "time"]).append_column("place", pa.array(range(len(table))))
+    ordered = numbered.sort_by([("time", "ascending"), ("place", "ascending")])
+    keys = zip(ordered["request_id"].to_pylist(), ordered["row"].to_pylist(), strict=True)
+    last = dict(zip(keys, ordered["place"].to_pylist(), strict=True))
+    return table if len(last) == len(table) else table.take(pa.array(sorted(last.values())))

@@ -1,0 +1,179 @@
+"""Compares a period of the champion's traffic with its training data, the period before and what was promised."""
+
+import dataclasses
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from components import artifacts, log
+from components.errors import ConfigurationError, DataError
+from components.monitor import champion as champions
+from components.monitor import decision, distances, history, labels, quality, request_log, view
+from components.monitor import rules as rule_settings
+from components.monitor.champion import Champion
+from components.monitor.request_log import Period, Traffic
+from components.monitor.rules import Rules
+
+# A period that is not given ends now and is so long.
+_USUAL_PERIOD = datetime.timedelta(days=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """Whose traffic is examined, of what period, against what."""
+
+    model_path: str
+    model_metadata: dict[str, Any]  # version and registered
+    model_name: str
+    log_root: str
+    window: tuple[str, str]  # start and end, ISO 8601; empty as the component says
+    labels: str
+    history: str
+    rules: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """Folder of summary.json, and the page."""
+
+    account_path: str
+    view_path: str
+
+
+def monitor(request: Request, outputs: Outputs, now: datetime.datetime | None = None) -> dict[str, Any]:
+    """Writes summary.json and the page, and adds a line to the history.
+
+    Returns:
+        The account: the content of summary.json.
+
+    Raises:
+        ComponentError: A setting does not fit, or the champion, the log or the labels cannot be read.
+        DataError: No row was logged, and the rules say that this is an error; everything is written before.
+    """
+    rules = rule_settings.read(request.rules)
+    period = _period(request.window, now or datetime.datetime.now(datetime.UTC))
+    champion = champions.read(request.model_path, request.model_metadata)
+    account = _examine(request, rules, period, champion)
+    account |= decision.decide(account, rules)
+    past = history.put(request.history, history.line(account)) if request.history else [history.line(account)]
+    artifacts.write_json(Path(outputs.account_path) / artifacts.SUMMARY, account)
+    artifacts.write_text(outputs.view_path, view.draw(account, past))
+    log.finding(decision.finding(account))
+    if account["state"] == decision.NO_TRAFFIC and rules.no_traffic == rule_settings.FAIL:
+        raise DataError(
+            f"nothing examined: {account['alarms'][0]['text']}\n"
+            f"expected: requests to {request.model_name} v{champion.version} from {period.start.isoformat()} to "
+            f"{period.end.isoformat()} in {request.log_root}\n"
+            "mend: see that the service runs with --request-log; rules.no_traffic: report only says so"
+        )
+    return account
+
+
+def _examine(request: Request, rules: Rules, period: Period, champion: Champion) -> dict[str, Any]:
+    limits = (rules.max_rows, rules.signature)
+    found = {
+        version: request_log.read(request.log_root, request.model_name, version, period, limits)
+        for version in request_log.versions(request.log_root, request.model_name)
+    }
+    nothing = request_log.read(request.log_root, request.model_name, champion.version, period, limits)
+    traffic = found.get(champion.version, nothing)
+    before = request_log.read(request.log_root, request.model_name, champion.version, period.before, limits)
+    log.progress(f"{traffic.logged:,} rows of v{champion.version}, {before.logged:,} in the period before")
+    joined = labels.join(traffic.rows, request.labels)
+    examined = len(traffic.rows)
+    return {
+        "model": request.model_name,
+        "version": champion.version,
+        "window": period.said(),
+        "traffic": _traffic(traffic),
+        "versions": {version: _counts(each) for version, each in found.items()},
+        "unreadable": traffic.unreadable,
+        **_compare(champion, traffic, before, rules),
+        "quality": quality.judge(quality.promise(champion.evaluation), joined.rows, rules),
+        "labels": {
+            "given": bool(request.labels),
+            "read": joined.labels,
+            "conflicting": joined.conflicting,
+            "coverage": len(joined.rows) / examined if examined else None,
+        },
+        "staleness": decision.staleness(champion, period.end, rules),
+        "rules": {**dataclasses.asdict(rules), "retrain_on": list(rules.retrain_on)},
+    }
+
+
+def _compare(champion: Champion, traffic: Traffic, before: Traffic, rules: Rules) -> dict[str, Any]:
+    """Returns `skew`, `drift` and `predictions`, furthest first; empty where there are too few rows to tell."""
+    empty: dict[str, Any] = {"skew": [], "drift": [], "predictions": [], "rows_before": len(before.rows)}
+    if len(traffic.rows) < rules.min_rows:
+        return empty
+    served = request_log.columns(traffic.rows, "inputs")
+    skew = distances.compare(champion.schema, served, champion.statistics, "skew", rules)
+    account = empty | {"skew": [item.account() for item in skew]}
+    if len(before.rows) < rules.min_rows:
+        return account
+    drift = distances.compare(champion.schema, served, request_log.columns(before.rows, "inputs"), "drift", rules)
+    outputs = [request_log.columns(each.rows, "outputs") for each in (traffic, before)]
+    predictions = distances.compare_predictions(outputs[0], outputs[1], rules)
+    return account | {
+        "drift": [item.account() for item in drift],
+        "predictions": [item.account() for item in predictions],
+    }
+
+
+def _traffic(traffic: Traffic) -> dict[str, Any]:
+    rows = traffic.rows
+    latency = np.asarray(rows["latency_ms"].to_numpy() if len(rows) else [], np.float64)
+    p50, p99 = (float(np.quantile(latency, q)) if len(latency) else None for q in (0.5, 0.99))
+    return {
+        **_counts(traffic),
+        "examined": len(traffic.rows),
+        "p50_ms": p50,
+        "p99_ms": p99,
+        "latencies": [] if p99 is None else _histogram(np.minimum(latency, p99)),
+        "means": _means(traffic.rows),
+    }
+
+
+def _histogram(values: npt.NDArray[np.floating]) -> list[dict[str, float]]:
+    counts, edges = np.histogram(values, bins=24)
+    found = zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
+    return [{"low": low, "high": high, "count": count} for low, high, count in found]
+
+
+def _counts(traffic: Traffic) -> dict[str, int]:
+    errors = sum(number for name, number in traffic.counts.items() if name.startswith("error_"))
+    kept = {name: traffic.counts[name] for name in request_log.COUNTS}
+    return {"rows": traffic.logged, **kept, "errors": errors}
+
+
+def _means(rows: pa.Table) -> dict[str, float]:
+    """Returns the mean of every numeric output."""
+    outputs = request_log.columns(rows, "outputs")
+    return {
+        name: float(np.nanmean(outputs[name].to_numpy()))
+        for name in outputs.column_names
+        if pa.types.is_floating(outputs[name].type) and outputs[name].null_count < len(outputs)
+    }
+
+
+def _period(window: tuple[str, str], now: datetime.datetime) -> Period:
+    start, end = (_moment(text) for text in window)
+    end = end or now.replace(second=0, microsecond=0) + datetime.timedelta(minutes=1)
+    start = start or end - _USUAL_PERIOD
+    if start >= end:
+        raise ConfigurationError(f"the period from {start.isoformat()} to {end.isoformat()} has no length")
+    return Period(start, end)
+
+
+def _moment(text: str) -> datetime.datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{text!r} is no time\nexpected: ISO 8601, such as 2013-06-01T00:00") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)

@@ -5,7 +5,7 @@ AUTHOR := .venv/bin
 COMPONENTS := .venv-components/bin
 UV_COMPILE := $(AUTHOR)/uv pip compile --quiet --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: help setup setup-dev run run-small serve test check format lock clean
+.PHONY: help setup setup-dev run run-small serve test coverage check format lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ serve: setup ## serve the deployed model over TF Serving's REST API
 test: setup-dev ## run every test, in both environments
 	$(AUTHOR)/python -m pytest -q -n auto --dist loadfile
 	$(COMPONENTS)/python -m pytest -q -n auto --dist loadfile
+
+coverage: setup-dev ## lines and branches of components/ that their tests reach, per file
+	$(COMPONENTS)/python -m pytest -q -n auto --dist loadfile --cov=components --cov-branch --cov-report=term-missing:skip-covered
 
 check: setup-dev ## lint, types and import rules
 	$(AUTHOR)/ruff check .

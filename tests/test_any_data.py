@@ -1,0 +1,90 @@
+"""Steps over data nobody would write: each does its job, or stops with one ComponentError."""
+
+import contextlib
+import uuid
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import release_artifacts
+import small_examples
+from components import artifacts, batches
+from components.deploy import work as deploy
+from components.errors import ComponentError, ConfigurationError
+from components.schema import work as schema
+from components.statistics import work as statistics
+from components.train.blocks import Blocks
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=12)
+VALUES = {
+    pa.int64(): st.integers(-(2**63), 2**63 - 1),
+    pa.float32(): st.floats(width=32),
+    pa.string(): st.one_of(TEXTS, st.sampled_from(["", " ", "NaN", "\u202e", "x" * 5_000])),
+}
+FEW = settings(max_examples=15, deadline=None)
+
+
+@st.composite
+def tables(draw, min_rows=0):
+    """Columns of any name and type with any values; rows that may be none or one."""
+    rows = draw(st.integers(min_rows, 5))
+    names = draw(st.lists(NAMES, min_size=1, max_size=5, unique=True))
+    columns = {}
+    for name in names:
+        kind = draw(st.sampled_from(list(VALUES)))
+        columns[name] = pa.array(draw(st.lists(st.none() | VALUES[kind], min_size=rows, max_size=rows)), kind)
+    return pa.table(columns)
+
+
+def dataset(folder, table):
+    return small_examples.write(folder / f"examples-{uuid.uuid4().hex}", table, table, shards=1)
+
+
+def described(folder, table):
+    """Statistics and inferred schema of a table; the folders."""
+    examples = dataset(folder, table)
+    stats, contract = f"{examples}-statistics", f"{examples}-schema"
+    statistics.write_statistics(examples, stats, f"{examples}.html", [])
+    schema.write_schema(stats, contract, "")
+    return stats, contract
+
+
+@FEW
+@given(table=tables())
+def test_any_rows_are_described_or_refused(tmp_path_factory, table):
+    folder = tmp_path_factory.mktemp("any")
+    if not len(table):
+        with pytest.raises(ComponentError, match="no rows"):
+            described(folder, table)
+        return
+    stats, contract = described(folder, table)
+    counted = artifacts.read_json(f"{stats}/summary.json")["splits"][0]
+    present = {each["name"]: each["present"] for each in counted["features"]}
+    assert present == {name: len(table) - table[name].null_count for name in table.column_names}
+    inferred = batches.read_schema(f"{contract}/schema.pbtxt")
+    assert {feature.name for feature in inferred.feature} == set(table.column_names)
+
+
+@FEW
+@given(table=tables(min_rows=1), seed=st.integers(0, 2**31), rows=st.integers(1, 7))
+def test_blocks_hold_every_row_once_in_any_order(tmp_path_factory, table, seed, rows):
+    files = artifacts.split_files(dataset(tmp_path_factory.mktemp("any"), table), "train")
+    found = pa.Table.from_batches(Blocks(files, table.column_names, seed, 1, rows), table.schema)
+    assert sorted(map(repr, found.to_pylist())) == sorted(map(repr, table.to_pylist()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.text(max_size=20), version=st.integers(1, 99).map(str) | st.text(max_size=8))
+def test_a_model_of_any_name_is_served_in_its_folder_or_refused(tmp_path_factory, name, version):
+    folder = tmp_path_factory.mktemp("any")
+    run = release_artifacts.make_run(folder / "run", "a model")
+    before = artifacts.tree_fingerprint(run.root)
+    root, release = folder / "serving", deploy.Release(run.model, run.blessing, name, version)
+    with contextlib.suppress(ConfigurationError):
+        deploy.deploy(release, str(root), 1, str(folder / "deployment"))
+        assert (root / name / version / "saved_model.pb").is_file()
+    assert {path.name for path in folder.iterdir()} <= {"run", "serving", "deployment"}
+    assert artifacts.tree_fingerprint(run.root) == before

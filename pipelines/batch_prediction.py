@@ -23,6 +23,7 @@ def batch_prediction(
     window_end: str = "",
     max_bad_fraction: float = 0.02,
     data_version: str = "",
+    ingest_options: dict = {},  # noqa: B006
     beam_pipeline_args: list = [],  # noqa: B006
 ) -> None:
     """Wires the components; every argument is documented by the component that takes it."""
@@ -34,6 +35,7 @@ def batch_prediction(
         window_end=window_end,
         max_bad_fraction=max_bad_fraction,
         data_version=data_version,
+        options=ingest_options,
     )
     # The registry changes between runs: asking it is never answered from a cache.
     found = resolve_model(registry_uri=registry_uri, model_name=model_name, version=version).set_caching_options(False)

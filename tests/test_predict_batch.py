@@ -1,5 +1,6 @@
 """Every row of a dataset is scored once, keys and all; a killed run goes on, another model or input starts afresh."""
 
+import dataclasses
 import datetime
 import os
 import subprocess
@@ -213,3 +214,10 @@ def test_memory_does_not_grow_with_the_rows(model, tmp_path):
         result = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks.append(int(result.stdout.split()[-1]))
     assert peaks[1] - peaks[0] < 150 * 2**20, peaks
+
+
+def test_a_dataset_of_another_format_is_refused(examples, model, tmp_path):
+    manifest = artifacts.read_manifest(examples)
+    artifacts.write_manifest(examples, dataclasses.replace(manifest, format="tfrecord"))
+    with pytest.raises(DataError, match="is tfrecord\nexpected: Parquet"):
+        work.predict(request(examples, model), {}, str(tmp_path / "out"))

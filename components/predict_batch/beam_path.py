@@ -47,8 +47,9 @@ def score(job: shards.Job, todo: Sequence[Shard], beam_pipeline_args: list[str])
     except ComponentError:
         raise
     except Exception as error:  # what Beam raises depends on the runner
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # A worker's error is a whole traceback, whose end says what is wrong.
+        last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise ComponentError(
-            f"the Beam pipeline that scores failed: {first}\nexpected: every shard to be scored\n"
+            f"the Beam pipeline that scores failed: {last}\nexpected: every shard to be scored\n"
             "mend: see the step's log; shards that were finished are kept, run again to go on"
         ) from error

@@ -29,9 +29,14 @@ def shards(examples_path: str, shard_rows: int = SHARD_ROWS) -> list[Shard]:
     """Divides a dataset's rows into shards, in order.
 
     Raises:
-        DataError: There is no row, or the files do not hold what the manifest says.
+        DataError: It is not Parquet, there is no row, or the files do not hold what the manifest says.
     """
     manifest = artifacts.read_manifest(examples_path)
+    if manifest.format != artifacts.PARQUET:
+        raise DataError(
+            f"the dataset at {examples_path} is {manifest.format}\nexpected: Parquet\n"
+            "mend: leave format out of ingest's options; rows to score need no other"
+        )
     found = [
         (file, groups, rows)
         for split in manifest.splits

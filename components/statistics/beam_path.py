@@ -9,12 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import tensorflow_data_validation as tfdv
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
 
-from components import artifacts, feature_statistics
-
-# By name: Beam's default runner first tries to download another one, Prism.
-_IN_PROCESS = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+from components import artifacts, beam_runner, feature_statistics
 
 
 class ReadBatches(beam.DoFn):
@@ -40,7 +36,7 @@ def write_statistics(
         outputs: Split name to the file to write.
         beam_pipeline_args: Beam options; without a runner among them it runs in this process.
     """
-    with beam.Pipeline(options=_options(beam_pipeline_args)) as pipeline:
+    with beam_runner.pipeline(beam_pipeline_args) as pipeline:
         for split, paths in files.items():
             statistics = (
                 pipeline
@@ -51,11 +47,6 @@ def write_statistics(
                 | f"Name[{split}]" >> beam.Map(_named, split)
             )
             _ = statistics | f"Write[{split}]" >> tfdv.WriteStatisticsToBinaryFile(_uri(outputs[split]))
-
-
-def _options(arguments: list[str]) -> PipelineOptions:
-    named = any(argument.split("=")[0] == "--runner" for argument in arguments)
-    return PipelineOptions([*arguments, *([] if named else [_IN_PROCESS])])
 
 
 def _named(statistics: Any, split: str) -> Any:

@@ -1,17 +1,19 @@
 """Writes transformed rows: the transform graph applied to large batches, one file in memory at a time."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio import tensor_to_arrow
 
-from components import artifacts, batches
+from components import artifacts, batches, beam_runner
 from components.transform_graph import TransformGraph
 
 _KINDS = {tf.int64: "int", tf.float32: "float", tf.string: "string"}
@@ -19,26 +21,39 @@ _KINDS = {tf.int64: "int", tf.float32: "float", tf.string: "string"}
 Transform = Callable[[pa.RecordBatch], pa.RecordBatch]
 
 
-def write(schema: schema_pb2.Schema, examples_path: str, graph_path: str, output_path: str) -> None:
+def write(schema_file: str, examples_path: str, paths: tuple[str, str], beam_pipeline_args: list[str]) -> None:
     """Writes every split of a dataset transformed, file by file, with a manifest.
 
     Args:
-        schema: Schema of the raw rows.
+        schema_file: Schema of the raw rows.
         examples_path: Dataset of raw rows.
-        graph_path: Folder of the transform graph.
-        output_path: Dataset of transformed rows: one column a feature, each value a list.
+        paths: Folder of the transform graph; dataset of transformed rows: one column a feature, each value a list.
+        beam_pipeline_args: Beam options; empty works in this process.
     """
+    graph_path, output_path = paths
     manifest = artifacts.read_manifest(examples_path)
-    output = tft.TFTransformOutput(graph_path)
-    transform = _transform(output, batches.feature_specs(schema))
-    splits = []
-    for split in manifest.splits:
+    splits = [dataclasses.replace(split, files=list(map(_parquet_name, split.files))) for split in manifest.splits]
+    for split in splits:
         artifacts.split_path(output_path, split.name).mkdir(parents=True, exist_ok=True)
-        files = [_parquet_name(file) for file in split.files]
-        for source, target in zip(split.files, files, strict=True):
-            _write_file(transform, Path(examples_path) / source, Path(output_path) / target)
-        splits.append(dataclasses.replace(split, files=files))
-    kinds = {name: _KINDS[spec.dtype] for name, spec in sorted(output.transformed_feature_spec().items())}
+    files = [
+        (str(Path(examples_path) / source), str(Path(output_path) / target))
+        for split, written in zip(manifest.splits, splits, strict=True)
+        for source, target in zip(split.files, written.files, strict=True)
+    ]
+    if beam_pipeline_args:
+        with beam_runner.pipeline(beam_pipeline_args) as pipeline:
+            _ = (
+                pipeline
+                | "Files" >> beam.Create(files)
+                | "Spread" >> beam.Reshuffle()
+                | "Transform" >> beam.ParDo(TransformFile(schema_file, graph_path))
+            )
+    else:
+        transform = _transform(graph_path, schema_file)
+        for source, target in files:
+            _write_file(transform, Path(source), Path(target))
+    specs = tft.TFTransformOutput(graph_path).transformed_feature_spec()
+    kinds = {name: _KINDS[spec.dtype] for name, spec in sorted(specs.items())}
     artifacts.write_manifest(
         output_path, dataclasses.replace(manifest, splits=splits, columns=kinds, format=artifacts.PARQUET)
     )
@@ -50,7 +65,27 @@ def _parquet_name(file: str) -> str:
     return file.replace("data_tfrecord-", "data_parquet-").removesuffix(".gz") + ".parquet"
 
 
-def _transform(output: tft.TFTransformOutput, specs: Mapping[str, batches.FeatureSpec]) -> Transform:
+class TransformFile(beam.DoFn):
+    """Transforms files on the worker, which loads the graph once: rows never travel."""
+
+    def __init__(self, schema_file: str, graph_path: str) -> None:
+        self._schema_file, self._graph_path = schema_file, graph_path
+        self._transform: Transform | None = None
+
+    def setup(self) -> None:
+        """Loads the graph."""
+        self._transform = _transform(self._graph_path, self._schema_file)
+
+    def process(self, files: tuple[str, str]) -> Iterator[Any]:
+        """Writes a file's rows transformed and yields nothing."""
+        assert self._transform is not None  # noqa: S101 - Beam calls setup first
+        _write_file(self._transform, Path(files[0]), Path(files[1]))
+        yield from ()
+
+
+def _transform(graph_path: str, schema_file: str) -> Transform:
+    output = tft.TFTransformOutput(graph_path)
+    specs = batches.feature_specs(batches.read_schema(schema_file))
     columns = artifacts.read_json(Path(output.transform_savedmodel_dir).parent / artifacts.SUMMARY)["columns"]
     used = {name: specs[name] for name in columns}
     graph = TransformGraph(output)
@@ -69,10 +104,13 @@ def _type_specs(output: tft.TFTransformOutput) -> dict[str, tf.TypeSpec]:
 
 
 def _write_file(transform: Transform, source: Path, target: Path) -> None:
+    # A worker may be given a file twice: each writes its own, and the last one renamed stands.
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
     writer = None
     for batch in artifacts.iter_batches([str(source)]):
         transformed = transform(batch)
-        writer = writer or pyarrow.parquet.ParquetWriter(target, transformed.schema)
+        writer = writer or pyarrow.parquet.ParquetWriter(partial, transformed.schema)
         writer.write_batch(transformed)
     if writer is not None:
         writer.close()
+        partial.replace(target)

@@ -1,12 +1,13 @@
 """The user's preprocessing_fn: what it reads, and its mistakes told apart from ours."""
 
+import functools
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow_transform as tft
 
-from components import batches
+from components import batches, user_code
 from components.errors import ComponentError, ConfigurationError
 
 PreprocessingFn = Callable[[dict[str, Any]], dict[str, Any]]
@@ -22,12 +23,20 @@ class _Columns(dict):
         )
 
 
-def checked(preprocessing_fn: PreprocessingFn, module: str) -> PreprocessingFn:
-    """Wraps a preprocessing_fn so that its mistakes become a `ConfigurationError` that names it."""
+def load(module: str) -> PreprocessingFn:
+    """Loads a module's preprocessing_fn, wrapped so that its mistakes become a `ConfigurationError` that names it.
+
+    Beam's workers get the module's reference and load it themselves: they do not know it under this process's name.
+
+    Raises:
+        ConfigurationError: There is no such module or function.
+    """
+    _function.cache_clear()  # the file may have changed
+    _function(module)
 
     def call(inputs: dict[str, Any]) -> dict[str, Any]:
         try:
-            outputs = preprocessing_fn(_Columns(inputs))
+            outputs = _function(module)(_Columns(inputs))
         except ComponentError as error:
             raise ConfigurationError(f"{module}: {error}") from error
         except Exception as error:
@@ -40,6 +49,11 @@ def checked(preprocessing_fn: PreprocessingFn, module: str) -> PreprocessingFn:
         return outputs
 
     return call
+
+
+@functools.cache
+def _function(module: str) -> PreprocessingFn:
+    return user_code.load_function(module, "preprocessing_fn")
 
 
 def columns_read(preprocessing_fn: PreprocessingFn, specs: Mapping[str, batches.FeatureSpec]) -> list[str]:

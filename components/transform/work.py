@@ -12,12 +12,11 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
-from apache_beam.runners.portability import fn_api_runner
+from apache_beam.options.pipeline_options import GoogleCloudOptions
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
-from components import artifacts, batches, log, user_code
+from components import artifacts, batches, beam_runner, log
 from components.errors import DataError
 from components.transform import materialized, preprocessing
 
@@ -69,7 +68,7 @@ def analyze(request: Request, output_path: str) -> dict[str, Any]:
             f"the train split of {request.examples_path} has no rows\nexpected: rows to analyse\nmend: widen the window"
         )
     schema = batches.read_schema(request.schema_file)
-    function = preprocessing.checked(user_code.load_function(request.module, "preprocessing_fn"), request.module)
+    function = preprocessing.load(request.module)
     columns = preprocessing.columns_read(function, batches.feature_specs(schema))
     log.progress(f"analysing {len(columns)} columns of {train.rows:,} rows")
     _run_beam(request, function, columns, output_path)
@@ -90,7 +89,8 @@ def write_examples(request: Request, graph_path: str, output_path: str, material
     if not materialize:
         artifacts.write_text(Path(output_path) / NOT_MATERIALIZED, "The trainer applies the transform graph itself.\n")
         return
-    materialized.write(batches.read_schema(request.schema_file), request.examples_path, graph_path, output_path)
+    paths = (graph_path, output_path)
+    materialized.write(request.schema_file, request.examples_path, paths, request.beam_pipeline_args)
 
 
 def _run_beam(request: Request, function: preprocessing.PreprocessingFn, columns: list[str], output_path: str) -> None:
@@ -121,14 +121,9 @@ def _adapter_config(request: Request, files: list[str], columns: list[str]) -> t
 @contextlib.contextmanager
 def _pipeline(beam_pipeline_args: list[str]) -> Iterator[tuple[beam.Pipeline, str]]:
     """Yields a pipeline and its temporary folder; the pipeline runs on leaving."""
-    if beam_pipeline_args:
-        options = PipelineOptions(beam_pipeline_args)
-        with tempfile.TemporaryDirectory() as local, beam.Pipeline(options=options) as pipeline:
-            yield pipeline, options.view_as(GoogleCloudOptions).temp_location or local
-        return
-    # By name: newer Beams try to download another local runner first.
-    with tempfile.TemporaryDirectory() as temp_dir, beam.Pipeline(fn_api_runner.FnApiRunner()) as pipeline:
-        yield pipeline, temp_dir
+    options = beam_runner.options(beam_pipeline_args)
+    with tempfile.TemporaryDirectory() as local, beam.Pipeline(options=options) as pipeline:
+        yield pipeline, options.view_as(GoogleCloudOptions).temp_location or local
 
 
 def _summarise(output_path: str, rows: int, columns: list[str]) -> dict[str, Any]:

@@ -69,6 +69,8 @@ def test_evaluation_config_that_does_not_fit_is_an_error(judge, text, message):
         pytest.param({"min_gain": math.nan}, "min_gain", id="NaN"),
         pytest.param({"slices": "origin"}, "list of column names", id="text for a list"),
         pytest.param({"slices": ["tail"]}, "gates.slices names the column 'tail'", id="slice column"),
+        pytest.param({"max_slice_loss": -1}, "max_slice_loss and gates.max_slice_gap at least 0", id="negative"),
+        pytest.param({"classes": [1, 2]}, "a list of names", id="numbers for names"),
         pytest.param({"confidence": 95}, "confidence is 95", id="confidence in per cent"),
     ],
 )
@@ -112,5 +114,7 @@ def test_text_labels_need_their_classes_named(judge, tmp_path):
 
     with pytest.raises(ConfigurationError, match="nothing says in which order the model has its classes"):
         judge("good", data=write_examples(tmp_path / "data", table))
+    with pytest.raises(DataError, match="late is text"):
+        judge("fair", data=f"{tmp_path}/data", task="regression", metric="rmse")
     with pytest.raises(DataError, match="late has the value 'no', which is no class"):
         judge("good", data=write_examples(tmp_path / "other", table), classes=["No", "yes"])

@@ -46,12 +46,11 @@ class Reading:
             raise DataError(
                 f"the label {name} is missing in {column.null_count:,} rows\nmend: leave them out of the query"
             )
+        if self.task == REGRESSION and _textual(column.type):
+            raise DataError(f"the label {name} is text\nexpected: numbers, the task being regression")
         if _textual(column.type) or (self.classes and _named_by_integers(self.classes, column.type)):
             return self._numbered(column.cast(pa.string()))
-        if not _numeric(column.type):
-            raise DataError(f"the label {name} is {column.type}\nexpected: numbers, or class names")
-        values = column.to_numpy().astype(np.float64)
-        return self._checked(values)
+        return self._checked(column.to_numpy().astype(np.float64))
 
     def _numbered(self, column: pa.ChunkedArray) -> Floats:
         found = pc.index_in(column, pa.array(self.classes, pa.string()))
@@ -215,10 +214,6 @@ def _domain(schema: schema_pb2.Schema, label: str) -> tuple[str, ...]:
             domain = named.get(feature.domain, feature.string_domain)
             return tuple(domain.value)
     return ()
-
-
-def _numeric(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
 
 
 def _textual(kind: pa.DataType) -> bool:

@@ -40,7 +40,9 @@ def _subtitle(account: dict[str, Any]) -> str:
     if account["task"] == "binary":
         positive = account["classes"][1] if account["classes"] else "1"
         return f"{rows}, {label} is {positive} in {html.percent(account['positive_rate'])} of them{weighed}"
-    return f"{rows}, {account['task']} of {label}{weighed}"
+    if account["task"] == "multiclass":
+        return f"{rows}, classes of {label}{weighed}"
+    return f"{rows}, regression of {label}{weighed}"
 
 
 def _roles(account: dict[str, Any]) -> dict[str, str]:

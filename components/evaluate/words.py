@@ -8,7 +8,9 @@ from components.evaluate.estimates import Interval
 
 _TITLES = {
     "auc": "AUC", "auc_precision_recall": "AUC-PR", "macro_auc": "macro AUC", "rmse": "RMSE",
-    "mse": "MSE", "mae": "MAE", "r2": "R²",
+    "mse": "MSE", "mae": "MAE", "r2": "R²", "root_mean_squared_error": "RMSE", "mean_squared_error": "MSE",
+    "mean_absolute_error": "MAE", "binary_accuracy": "accuracy", "sparse_categorical_accuracy": "accuracy",
+    "binary_crossentropy": "log loss", "sparse_categorical_crossentropy": "log loss", "auc_macro_average": "macro AUC",
 }  # fmt: skip
 VERDICTS = {"better": "better", "not_significant": "not significantly better", "worse": "worse"}
 

@@ -13,6 +13,8 @@ import small_examples
 from components import artifacts, batches
 from components.errors import DataError
 from components.evaluate import scoring
+from components.evaluate.config import Output
+from components.evaluate.tasks import Reading
 from components.statistics import work as statistics
 from components.train import work as train
 from components.train.blocks import Blocks, count_rows
@@ -225,19 +227,18 @@ class Constant:
 
     inputs = ()
 
-    def predict(self, batch: pa.RecordBatch) -> np.ndarray:
-        return np.array([len(example) % 7 / 7 for example in batches.to_examples(batch)], np.float32)
+    def predict(self, batch: pa.RecordBatch) -> dict[str, np.ndarray]:
+        values = [len(example) % 7 / 7 for example in batches.to_examples(batch)]
+        return {"": np.array(values, np.float32)[:, None]}
 
 
 def test_evaluation_scores_the_same(both):
-    scored = [
-        scoring.score(str(both / out), {"m": Constant()}, scoring.Columns("label", ["colour"])) for out in FORMATS
-    ]
-    np.testing.assert_array_equal(scored[0].predictions["m"], scored[1].predictions["m"])
-    np.testing.assert_array_equal(scored[0].labels, scored[1].labels)
-    assert [scoring.prior(str(both / out), "label") for out in FORMATS] == [
-        scoring.prior(str(both / "parquet"), "label")
-    ] * 2
+    scored = [scoring.predict(str(both / out), {"m": Constant()}, ["colour", "label"]) for out in FORMATS]
+    np.testing.assert_array_equal(*(each.predictions["m"][""] for each in scored))
+    assert scored[0].columns.column("label").to_pylist() == scored[1].columns.column("label").to_pylist()
+    reading = Reading(Output("", "label"), "binary")
+    first, second = (scoring.prior(str(both / out), reading) for out in FORMATS)
+    assert first == second
 
 
 def test_shuffled_blocks_hold_every_row_once(both):

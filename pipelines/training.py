@@ -11,6 +11,7 @@ from components.schema.component import schema
 from components.statistics.component import statistics
 from components.train.component import train
 from components.transform.component import transform
+from components.tune.component import tune
 from components.validate_data.component import validate_data
 
 
@@ -35,6 +36,7 @@ def training(
     label: str = "",
     deny: list = [],  # noqa: B006
     hyperparameters: dict = {},  # noqa: B006
+    tuning: dict = {},  # noqa: B006
     gates: dict = {},  # noqa: B006
     lineage: dict = {},  # noqa: B006
     checkpoints: str = "",
@@ -62,6 +64,7 @@ def training(
         registry_uri=registry_uri,
         model_name=model_name,
         hyperparameters=hyperparameters,
+        tuning=tuning,
         code_version=code_version,
         warm_start=warm_start,
     ).set_caching_options(False)
@@ -79,13 +82,22 @@ def training(
         materialize=materialize,
         beam_pipeline_args=beam_pipeline_args,
     ).after(validated)
+    tuned = tune(
+        examples=data.outputs["examples"],
+        transform_graph=features.outputs["transform_graph"],
+        schema=contract.outputs["schema"],
+        module=model_module,
+        hyperparameters=hyperparameters,
+        tuning=tuning,
+        checkpoints=checkpoints,
+    )
     trained = train(
         examples=data.outputs["examples"],
         transform_graph=features.outputs["transform_graph"],
         schema=contract.outputs["schema"],
         base_model=champion.outputs["base_model"],
         module=model_module,
-        hyperparameters=hyperparameters,
+        hyperparameters=tuned.outputs["hyperparameters"],
         checkpoints=checkpoints,
         distribution=distribution,
     )

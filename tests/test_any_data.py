@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 import release_artifacts
 import small_examples
 from components import artifacts, batches
+from components.blocks import Blocks
 from components.deploy import work as deploy
 from components.errors import ComponentError, ConfigurationError
 from components.schema import work as schema
 from components.statistics import work as statistics
-from components.train.blocks import Blocks
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=12)

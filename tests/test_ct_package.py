@@ -63,8 +63,8 @@ def test_images_are_bound_by_digest(compiled):
     with pytest.raises(PackageError, match="is not named by digest"):
         check.check(compiled, digests=True)
     bound = package.bind_images(compiled, {"components": DIGEST})
-    assert check.check(bound, digests=True) == 10
-    assert package.dump(bound).count(DIGEST) == 10
+    assert check.check(bound, digests=True) == 11
+    assert package.dump(bound).count(DIGEST) == 11
 
 
 def test_binding_an_image_nobody_uses_is_an_error(compiled):

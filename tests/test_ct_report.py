@@ -24,7 +24,8 @@ UPSTREAM = {
     "schema": ["statistics"],
     "validate-data": ["schema", "statistics"],
     "transform": ["ingest", "schema", "validate-data"],
-    "train": ["ingest", "resolve-champion", "schema", "transform"],
+    "tune": ["ingest", "schema", "transform"],
+    "train": ["ingest", "resolve-champion", "schema", "transform", "tune"],
     "evaluate": ["ingest", "resolve-champion", "schema", "train"],
     "register": ["evaluate", "ingest", "resolve-champion", "train"],
     "deploy": ["evaluate", "register", "train"],
@@ -119,6 +120,13 @@ SUMMARIES = {
         "splits": [statistics_of("train", 133603), statistics_of("eval", 27075)]
     },
     ("validate-data", "anomalies", artifacts.SUMMARY): ANOMALIES,
+    ("tune", "trials", artifacts.SUMMARY): {
+        "objective": "val_auc", "direction": "max", "best": "1", "values": {"rate": 0.1}, "rows": 800, "overruled": [],
+        "held_out_rows": 200, "hyperparameters": {"rate": 0.1}, "tuning": {"trials": 2}, "trials": [
+            {"id": "0", "score": None, "values": {"rate": 9.0}, "seconds": 2.0, "why": "val_auc is nan"},
+            {"id": "1", "score": 0.7123, "values": {"rate": 0.1}, "seconds": 2.5, "why": ""},
+        ],
+    },
     ("train", "model_run", artifacts.SUMMARY): {
         "rows": 133603, "epochs": 2, "steps": 262, "best_epoch": 2,
         "history": [{"loss": 0.51, "auc": 0.68, "val_loss": 0.48}, {"loss": 0.48, "auc": 0.73, "val_loss": 0.47}],
@@ -252,6 +260,8 @@ def test_every_part_of_a_finished_run_is_drawn_in_order(laboratory):
         pytest.param("0.7455", id="metric"),
         pytest.param("champion v1: 0.7168", id="champion's metric"),
         pytest.param("+0.0287 (95 % interval +0.0260 to +0.0314)", id="interval"),
+        pytest.param("2 trials, 1 failed; best val_auc 0.7123", id="search"),
+        pytest.param("val_auc is nan", id="failed trial"),
         pytest.param("160,678", id="rows"),
         pytest.param("12 rejected", id="rejected rows"),
         pytest.param("until 2013-07-01", id="window"),
@@ -519,7 +529,7 @@ class TestLayout:
     def test_an_edge_over_layers_bends_around_what_stands_there(self):
         found = layout.arrange(UPSTREAM)
         (edge,) = [edge for edge in found.edges if edge.source == "resolve-champion"]
-        assert [bend.layer for bend in edge.bends] == [2, 3, 4]
+        assert [bend.layer for bend in edge.bends] == [2, 3, 4, 5]
         taken = {(place.layer, place.lane) for place in found.places.values()}
         assert not taken.intersection((bend.layer, bend.lane) for bend in edge.bends)
 

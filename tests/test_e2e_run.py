@@ -19,8 +19,8 @@ from ct_command import COMMAND, SMALL, ct, run
 pytestmark = pytest.mark.slow
 
 STEPS = (
-    "ingest", "statistics", "schema", "validate-data", "transform", "resolve-champion", "train", "evaluate", "register",
-    "deploy",
+    "ingest", "statistics", "schema", "validate-data", "transform", "tune", "resolve-champion", "train", "evaluate",
+    "register", "deploy",
 )  # fmt: skip
 NEVER_CACHED = {"resolve-champion", "register", "deploy"}
 FLIGHT = {
@@ -70,7 +70,7 @@ def test_nothing_changed_is_served_from_the_cache(home, first):
     again = run(home, *SMALL)
     assert {name for name, state in again.states().items() if state != "CACHED"} == NEVER_CACHED
     assert again.task("register")["parameters"] == first.task("register")["parameters"]
-    assert "7 of 10 steps were served from the cache" in again.err
+    assert "8 of 11 steps were served from the cache" in again.err
     assert versions(home) == ["1"]
 
 
@@ -107,6 +107,18 @@ def test_killed_in_any_step_the_next_run_finishes_while_the_served_model_answers
     assert versions(home) == ["1", "2"]
     assert answers.count > 20
     assert answers.failures == []
+
+
+def test_a_search_hands_the_best_trials_values_to_training(home):
+    tuning = "tuning={trials: 2, epochs: 1, rows: 4000, parallel: 2}"
+    done = run(home, *SMALL, "--set", tuning, "--set", "hyperparameters.dropout=0.1")
+    assert done.code == 0, done.err
+    found = done.summary("tune", "trials")
+    assert [trial["status"] for trial in found["trials"]] == ["COMPLETED"] * 2
+    given = done.task("tune")["parameters"]["hyperparameters"]
+    assert given["learning_rate"] == found["values"]["learning_rate"]
+    assert set(found["values"]) == {"learning_rate", "embedding"}
+    assert (given["dropout"], given["epochs"]) == (0.1, 2)
 
 
 def test_every_run_is_listed(home, first):

@@ -11,13 +11,13 @@ import tensorflow as tf
 
 import small_examples
 from components import artifacts, batches
+from components.blocks import Blocks, count_rows
 from components.errors import DataError
 from components.evaluate import scoring
 from components.evaluate.config import Output
 from components.evaluate.tasks import Reading
 from components.statistics import work as statistics
 from components.train import work as train
-from components.train.blocks import Blocks, count_rows
 from components.transform import work as transform
 from ingesting import assert_refused, ids, ingest, rows, table
 from test_train import MODULE

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from tfx_bsl.public.tfxio import RecordBatchesOptions, TensorFlowDatasetOptions
 
 import small_examples
-from components import artifacts, batches
+from components import artifacts, batches, blocks
 from components.errors import ConfigurationError, DataError
-from components.train import blocks
-from components.train.data import Reader
+from components.training_data import Reader
 
 ROWS = 1_003
 

@@ -15,6 +15,7 @@ def resolve_champion(
     registry_uri: str,
     model_name: str,
     hyperparameters: dict = {},
+    tuning: dict = {},
     code_version: str = "",
     warm_start: bool = False,
 ) -> NamedTuple("Outputs", [("version", str), ("training_key", str)]):
@@ -27,6 +28,7 @@ def resolve_champion(
         registry_uri: MLflow tracking URI: sqlite:///path, or http(s)://server.
         model_name: Registered model.
         hyperparameters: Passed to training; part of the training key.
+        tuning: How hyperparameters are searched for; part of the training key.
         code_version: Commit or content hash of the code and its environment; part of the training key.
         warm_start: Start training from the champion's weights.
 
@@ -38,7 +40,7 @@ def resolve_champion(
     from components.resolve_champion import work
 
     with reported():
-        key = work.training_key(examples.path, hyperparameters, code_version)
+        key = work.training_key(examples.path, hyperparameters, code_version, tuning)
         found = work.resolve(registry_uri, model_name, key)
         champion.metadata["version"] = found.version
         champion.uri = work.provide(found, champion.uri, champion.path)

@@ -35,13 +35,17 @@ class Found:
         return Found(self.nothing_uri, "", self.nothing_uri)
 
 
-def training_key(examples_path: str, hyperparameters: dict[str, Any], code_version: str) -> str:
+def training_key(
+    examples_path: str, hyperparameters: dict[str, Any], code_version: str, tuning: dict[str, Any] | None = None
+) -> str:
     """Returns the identity of a training: two runs with the same key train the same model.
 
     It is a SHA-256 over the content of the examples, the hyperparameters (5 and 5.0 are the same, as KFP turns
-    whole numbers into floats) and the version of the code.
+    whole numbers into floats), the version of the code and, if there is a search for hyperparameters, its settings.
     """
     parts = [artifacts.read_manifest(examples_path).fingerprint, _canonical(hyperparameters), code_version]
+    if tuning:
+        parts.append(_canonical(tuning))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from components import artifacts
-from components.train.data import Reader
+from components.training_data import Reader
 
 
 def non_finite_features(reader: Reader) -> dict[str, int]:

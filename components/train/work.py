@@ -16,10 +16,10 @@ import tensorflow as tf
 
 from components import artifacts, batches, log, user_code
 from components.errors import ConfigurationError, DataError, TrainingError
+from components.fn_args import DataAccessor, FnArgs, whole_numbers
 from components.train import checkpoints, diagnosis
 from components.train.callbacks import History, StopOnNonFiniteLoss
-from components.train.data import Reader
-from components.train.fn_args import DataAccessor, FnArgs
+from components.training_data import Reader
 
 # Batch size that steps are counted in where the hyperparameters name none; TFX's examples use it.
 DEFAULT_BATCH_SIZE = 40
@@ -67,7 +67,7 @@ def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
         DataError: The train split is empty or its label has one value.
         TrainingError: The loss is not finite, or no SavedModel that loads was left.
     """
-    request = dataclasses.replace(request, hyperparameters=_whole_numbers(request.hyperparameters))
+    request = dataclasses.replace(request, hyperparameters=whole_numbers(request.hyperparameters))
     manifest = artifacts.read_manifest(request.examples_path)
     if not manifest.split(artifacts.TRAIN).rows:
         raise DataError("the train split has no rows\nexpected: rows to train on\nmend: widen the window")
@@ -89,15 +89,6 @@ def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
     if is_chief:
         _record_training(request, model_path)
     return _summarise(manifest.split(artifacts.TRAIN).rows, history, run_path)
-
-
-def _whole_numbers(value: Any) -> Any:
-    """Undoes what KFP does to numbers in a dict: it carries them as doubles, and `epochs: 3` arrives as 3.0."""
-    if isinstance(value, dict):
-        return {key: _whole_numbers(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_whole_numbers(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _callbacks(reader: Reader, history: History, run_path: str) -> list[Any]:

@@ -24,6 +24,7 @@ class Content:
     manifest: dict[str, Any]  # of the examples
     statistics: dict[str, Any]
     anomalies: dict[str, Any]
+    tuning: dict[str, Any]
     training: dict[str, Any]
     evaluation: dict[str, Any]
     deployment: dict[str, Any]
@@ -49,6 +50,7 @@ def gather(run: "Run", folder: Path) -> Content:
         manifest=reader.read("ingest", "examples", artifacts.MANIFEST),
         statistics=reader.read("statistics", "statistics"),
         anomalies=reader.read("validate_data", "anomalies"),
+        tuning=reader.read("tune", "trials"),
         training=reader.read("train", "model_run"),
         evaluation=reader.read("evaluate", "evaluation"),
         deployment=reader.read("deploy", "deployment"),

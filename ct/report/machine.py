@@ -29,6 +29,7 @@ def account(content: Content, decision: Decision) -> dict[str, Any]:
             "slices": evaluation.get("slices", []),
             "slice_comparison": evaluation.get("slice_comparison", []),
             "curves": evaluation.get("curves", {}),
+            "tuning": content.tuning,
             "training": content.training,
             "data": content.manifest,
             "statistics": content.statistics,

@@ -22,6 +22,7 @@ SECTIONS: dict[str, Callable[[Content], list[Html]]] = {
     "Against the champion": models.comparison,
     "Slices": models.slices,
     "Curves": curves.draw,
+    "Tuning": training.trials,
     "Training": training.history,
     "Anomalies": data.anomalies,
     "Drift": data.drift,

@@ -3,11 +3,25 @@
 from typing import Any
 
 from components import charts
-from components.html import Html, columns, paragraph
+from components.html import Html, columns, details, paragraph
+from components.tune import view
 from ct.report import words
 from ct.report.content import Content
 
+_SHOWN_TRIALS = 12
 _EVAL = "val_"  # Keras' prefix
+
+
+def trials(content: Content) -> list[Html]:
+    """What the search for hyperparameters tried, and what it chose; nothing if there was none."""
+    of = content.tuning
+    if not of.get("trials"):
+        return []
+    best = next(trial for trial in of["trials"] if trial["id"] == of["best"])
+    failed = sum(trial["score"] is None for trial in of["trials"])
+    lost = f", {failed} failed" if failed else ""
+    said = f"{words.count(len(of['trials']), 'trial')}{lost}; best {of['objective']} {words.metric(best['score'])}."
+    return [paragraph(said), details("every trial", view.table(of), opened=len(of["trials"]) <= _SHOWN_TRIALS)]
 
 
 def history(content: Content) -> list[Html]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -27,6 +27,8 @@ class Hyperparameters:
         batch_size: Rows a step.
         learning_rate: Adam's first step size; it falls to zero along a cosine.
         hidden: Width of each hidden layer.
+        dropout: Share of each hidden layer's outputs left out in training.
+        embedding: Numbers that stand for a category.
         patience: Epochs without a gain after which training stops.
         seed: Of the weights, the rows' order and dropout.
         shuffle_labels: Trains on permuted labels: a model that must be refused, to try the gates with.
@@ -36,6 +38,8 @@ class Hyperparameters:
     batch_size: int = 1024
     learning_rate: float = 2e-3
     hidden: tuple[int, ...] = (128, 64)
+    dropout: float = 0.2
+    embedding: int = 8
     patience: int = 2
     seed: int = 1
     shuffle_labels: bool = False
@@ -55,16 +59,10 @@ def run_fn(fn_args: Any) -> None:
     parameters = Hyperparameters.of(fn_args.hyperparameters)
     keras.utils.set_random_seed(parameters.seed)
     output = tft.TFTransformOutput(fn_args.transform_graph_path)
-    train = _rows(fn_args, parameters, lambda day: day % 10 != 0)
-    held_out = next(iter(_rows(fn_args, parameters, lambda day: day % 10 == 0).rebatch(HELD_OUT_ROWS)), None)
+    train, held_out = _split(fn_args, parameters)
     if parameters.shuffle_labels:
         train = train.map(lambda features, label: (features, tf.random.shuffle(label, seed=parameters.seed)))
-    model = build(output, parameters)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        parameters.learning_rate, parameters.epochs * int(train.cardinality())
-    )
-    # XLA would compile once a batch size, and the held-out days make every batch another size.
-    model.compile(keras.optimizers.Adam(schedule), "binary_crossentropy", metrics=["AUC"], jit_compile=False)
+    model = compiled(output, parameters, parameters.epochs * int(train.cardinality()))
     # A window of a few days may hold out none.
     watched = "loss" if held_out is None else "val_loss"
     stop = keras.callbacks.EarlyStopping(watched, mode="min", patience=parameters.patience, restore_best_weights=True)
@@ -78,6 +76,54 @@ def run_fn(fn_args: Any) -> None:
         verbose=0,
     )
     save(model, output, batches.read_schema(fn_args.schema_path), fn_args.serving_model_dir)
+
+
+class TunerFnResult(NamedTuple):
+    """What tuner_fn returns; TFX's, which is not installed everywhere."""
+
+    tuner: Any
+    fit_kwargs: dict[str, Any]
+
+
+def tuner_fn(fn_args: Any) -> TunerFnResult:
+    """Searches what the settings do not say; TFX's contract. Scores by the held-out days, as run_fn stops by them."""
+    import keras_tuner
+
+    given = Hyperparameters.of(fn_args.hyperparameters)
+    tuning = fn_args.custom_config.get("tuning", {})
+    output = tft.TFTransformOutput(fn_args.transform_graph_path)
+    train, held_out = _split(fn_args, given)
+    steps = given.epochs * int(train.cardinality())
+
+    def hypermodel(hp: Any) -> keras.Model:
+        keras.utils.set_random_seed(given.seed)
+        ranges: dict[str, Callable[[], Any]] = {
+            "learning_rate": lambda: hp.Float("learning_rate", 5e-4, 1e-2, sampling="log"),
+            "dropout": lambda: hp.Float("dropout", 0.0, 0.5, step=0.1),
+            "embedding": lambda: hp.Choice("embedding", [4, 8, 16]),
+        }
+        searched = {name: value() for name, value in ranges.items() if name not in fn_args.hyperparameters}
+        return compiled(output, dataclasses.replace(given, **searched), steps)
+
+    tuner = keras_tuner.RandomSearch(
+        hypermodel,
+        objective=keras_tuner.Objective(tuning.get("objective") or "val_auc", "max"),
+        max_trials=tuning.get("trials") or 8,
+        seed=given.seed,
+        directory=fn_args.working_dir,
+        project_name="flights",
+    )
+    fit = {"validation_data": held_out, "validation_batch_size": 8192, "epochs": given.epochs, "shuffle": False}
+    return TunerFnResult(tuner, {"x": train, **fit})
+
+
+def compiled(output: tft.TFTransformOutput, parameters: Hyperparameters, steps: int) -> keras.Model:
+    """Builds the model with its optimizer, whose step size falls to zero over `steps`."""
+    model = build(output, parameters)
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(parameters.learning_rate, steps))
+    # XLA would compile once a batch size, and the held-out days make every batch another size.
+    model.compile(optimizer, "binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")], jit_compile=False)
+    return model
 
 
 def build(output: tft.TFTransformOutput, parameters: Hyperparameters) -> keras.Model:
@@ -94,10 +140,10 @@ def build(output: tft.TFTransformOutput, parameters: Hyperparameters) -> keras.M
     # One table holds the buckets of all numbers, one after the other; the last of each is "missing".
     rows = buckets + np.arange(len(NUMBERS)) * (BUCKETS + 1)
     table = len(NUMBERS) * (BUCKETS + 1)
-    embedded = [layers.Embedding(size, 8)(categories[name]) for name, size in sizes.items()]
+    embedded = [layers.Embedding(size, parameters.embedding)(categories[name]) for name, size in sizes.items()]
     deep = layers.Concatenate()([*embedded, numbers, layers.Flatten()(layers.Embedding(table, 4)(rows))])
     for width in parameters.hidden:
-        deep = layers.Dropout(0.2)(layers.Dense(width, activation="relu")(deep))
+        deep = layers.Dropout(parameters.dropout)(layers.Dense(width, activation="relu")(deep))
     wide = layers.Flatten()(layers.Embedding(table, 1, embeddings_initializer="zeros")(rows))
     probability = layers.Dense(1, activation="sigmoid", name="probability")(layers.Concatenate()([deep, wide]))
     return keras.Model({**categories, "numbers": numbers, "buckets": buckets}, probability)
@@ -138,6 +184,13 @@ def save(model: keras.Model, output: tft.TFTransformOutput, schema: Any, path: s
         ),
     }
     tf.saved_model.save(served, path, signatures=signatures)
+
+
+def _split(fn_args: Any, parameters: Hyperparameters) -> tuple[tf.data.Dataset, Any]:
+    """Returns the train split's batches without every tenth day, and the rows of those days; None if there are none."""
+    train = _rows(fn_args, parameters, lambda day: day % 10 != 0)
+    held_out = _rows(fn_args, parameters, lambda day: day % 10 == 0).rebatch(HELD_OUT_ROWS)
+    return train, next(iter(held_out), None)
 
 
 def _rows(fn_args: Any, parameters: Hyperparameters, wanted: Callable[[tf.Tensor], tf.Tensor]) -> tf.data.Dataset:

@@ -13,8 +13,8 @@ import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components import artifacts, batches
+from components.blocks import Blocks, count_rows
 from components.errors import ConfigurationError, DataError
-from components.train.blocks import Blocks, count_rows
 from components.transform_graph import TransformGraph
 
 # Blocks transformed at once: one on each core that training leaves.

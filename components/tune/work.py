@@ -1,0 +1,117 @@
+"""Searches hyperparameters, or hands them on; what is heavy is imported only by a search."""
+
+import dataclasses
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from components import artifacts, log
+from components.tune import settings, view
+from components.tune.settings import Tuning
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is tuned on what: the artifacts' paths, the user's module and the settings."""
+
+    examples_path: str
+    graph_path: str
+    schema_file: str
+    module: str
+    hyperparameters: dict[str, Any] = dataclasses.field(default_factory=dict)
+    tuning: dict[str, Any] = dataclasses.field(default_factory=dict)
+    checkpoints: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """Folder of the account and the HTML file to write."""
+
+    trials_path: str
+    view_path: str
+
+
+def tune(request: Request, outputs: Outputs) -> dict[str, Any]:
+    """Returns the hyperparameters to train with: those given, over the best of the search.
+
+    Args:
+        request: Artifacts, module and settings.
+        outputs: Where the account of the trials goes.
+
+    Raises:
+        ConfigurationError: The module or a setting does not fit.
+        DataError: The train split has too few rows.
+        TrainingError: No trial was completed.
+    """
+    if not request.tuning:
+        _write({"trials": [], "hyperparameters": request.hyperparameters}, outputs)
+        log.finding("no search: the hyperparameters are those of the settings")
+        return request.hyperparameters
+    from components.fn_args import whole_numbers
+
+    tuning = settings.parse(whole_numbers(request.tuning))
+    given = whole_numbers(request.hyperparameters)
+    found = _search(dataclasses.replace(request, hyperparameters=given), tuning)
+    chosen = {**found["values"], **given}
+    overruled = sorted(name for name in found["values"] if name in given)
+    summary = found | {"tuning": dataclasses.asdict(tuning), "hyperparameters": chosen, "overruled": overruled}
+    _write(summary, outputs)
+    log.finding(_finding(summary))
+    return chosen
+
+
+def _search(request: Request, tuning: Tuning) -> dict[str, Any]:
+    import tensorflow as tf
+
+    from components.tune import rows
+    from components.tune.search import Search
+    from components.tune.trials import Job
+
+    with tempfile.TemporaryDirectory() as scratch:
+        drawn = rows.draw(request.examples_path, tuning.rows, Path(scratch))
+        hyperparameters = request.hyperparameters | ({"epochs": tuning.epochs} if tuning.epochs else {})
+        job = Job(
+            request.graph_path, request.schema_file, request.module, drawn.train_files, drawn.eval_files,
+            drawn.train_rows, drawn.eval_rows, hyperparameters, dataclasses.asdict(tuning),
+        )  # fmt: skip
+        lasting = f"{request.checkpoints.rstrip('/')}/tune-{_key(request)}" if request.checkpoints else ""
+        found = Search(job, tuning, lasting or f"{scratch}/search").run()
+    if lasting and tf.io.gfile.exists(lasting):
+        tf.io.gfile.rmtree(lasting)
+    return found | {"rows": drawn.train_rows, "held_out_rows": drawn.eval_rows}
+
+
+def _key(request: Request) -> str:
+    """Names this search: the same data, graph, code and settings, and nothing else, go on from its trials."""
+    import inspect
+
+    from components import user_code
+
+    source = inspect.getsource(user_code.load_module(request.module))
+    # How many run at a time changes nothing that has been found.
+    searched = {name: value for name, value in request.tuning.items() if name != "parallel"}
+    identity = [
+        artifacts.read_manifest(request.examples_path).fingerprint,
+        artifacts.tree_fingerprint(request.graph_path),
+        hashlib.sha256(source.encode()).hexdigest(),
+        request.hyperparameters,
+        searched,
+    ]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _write(summary: dict[str, Any], outputs: Outputs) -> None:
+    artifacts.write_json(Path(outputs.trials_path) / artifacts.SUMMARY, summary)
+    artifacts.write_text(outputs.view_path, view.draw(summary))
+
+
+def _finding(summary: dict[str, Any]) -> str:
+    tried = summary["trials"]
+    failed = sum(trial["score"] is None for trial in tried)
+    best = next(trial for trial in tried if trial["id"] == summary["best"])
+    values = ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+                       for name, value in summary["values"].items())  # fmt: skip
+    lost = f", {failed} failed" if failed else ""
+    return f"{len(tried)} trials{lost}, best {summary['objective']} {best['score']:.4f}: {values}"

@@ -117,9 +117,11 @@ def test_the_training_key_is_of_data_hyperparameters_and_code(examples, tmp_path
         work.training_key(make_run(tmp_path / "other", "two").examples, {"epochs": 5, "layers": [64, 32]}, "commit"),
         work.training_key(examples, {"epochs": 6, "layers": [64, 32]}, "commit"),
         work.training_key(examples, {"epochs": 5, "layers": [32, 64]}, "commit"),
+        work.training_key(examples, {"epochs": 5, "layers": [64, 32]}, "commit", {"trials": 8}),
+        work.training_key(examples, {"epochs": 5, "layers": [64, 32]}, "commit", {"trials": 9.0}),
         work.training_key(examples, {"epochs": 5, "layers": [64, 32]}, "another"),
     ]
-    assert len({key, *others}) == 5
+    assert len({key, *others}) == 7
 
 
 def test_hands_on_the_shared_folder_where_there_is_one(registered):

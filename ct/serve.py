@@ -51,7 +51,7 @@ def serve(root: Path, host: str = "127.0.0.1", port: int = 8501, log_options: Se
     with _forwarding_signals(process) as told, contextlib.suppress(KeyboardInterrupt):
         url = _wait_for_url(process, told)
         if url:
-            print(_greeting(url), flush=True)
+            print(_greeting(url, asking=not log_options), flush=True)
         process.wait()
     code = process.wait()
     return 0 if told or code == -signal.SIGTERM else code
@@ -122,25 +122,28 @@ def _wait_for_url(process: subprocess.Popen[str], told: list[int]) -> str:
     raise error
 
 
-def _greeting(url: str) -> str:
+def _greeting(url: str, asking: bool) -> str:
     serving, waiting = _readiness(url)
     lines = [f"serving {name} v{version} at {url}/v1/models/{name}" for name, version in sorted(serving.items())]
     for name in waiting:
         lines.append(f"{name}: no version of it can be loaded; see {url}/v1/models/{name}")
     for name in sorted(serving)[:1]:
-        lines += _try_it(url, name)
+        lines += _try_it(url, name, asking)
     return "\n".join([*lines, "New versions are picked up as they are deployed. Ctrl-C stops."])
 
 
-def _try_it(url: str, name: str) -> list[str]:
-    """Returns a request for a model and its answer; just its metadata where no request could be made up."""
+def _try_it(url: str, name: str, asking: bool) -> list[str]:
+    """Returns a request for a model and its answer; just its metadata where no request could be made up.
+
+    Where requests are logged, nothing is asked: a made-up row is no traffic.
+    """
     try:
         metadata = _fetch(f"{url}/v1/models/{name}/metadata")["metadata"]["signature_def"]["signature_def"]
         body = json.dumps(example_request(metadata["serving_default"]))
-        answer = json.dumps(_fetch(f"{url}/v1/models/{name}:predict", body.encode()))
+        answer = [f"     {json.dumps(_fetch(f'{url}/v1/models/{name}:predict', body.encode()))}"] if asking else []
     except (KeyError, OSError):
         return [f"try: curl {url}/v1/models/{name}/metadata"]
-    return [f"try: curl -d {shlex.quote(body)} {url}/v1/models/{name}:predict", f"     {answer}"]
+    return [f"try: curl -d {shlex.quote(body)} {url}/v1/models/{name}:predict", *answer]
 
 
 def _readiness(url: str) -> tuple[dict[str, int], list[str]]:

@@ -9,6 +9,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from ct import environments
@@ -58,6 +59,22 @@ def test_serves_and_says_a_request_that_works(root):
         code = process.wait(20)
         process.stdout.close()
     assert code == 0
+
+
+def test_a_log_has_what_was_asked_and_nothing_made_up(root, tmp_path):
+    command = [sys.executable, "-m", "ct", "serve", "--root", root, "--port", "0", "--request-log", tmp_path / "log"]
+    process = subprocess.Popen([*command, "--log-rows", "5"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        _, curl, _ = until(process, "New versions")
+        subprocess.run(["sh", "-c", curl.removeprefix("try: ")], capture_output=True, check=True)
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(20)
+        process.stdout.close()
+    assert code == 0
+    (file,) = (tmp_path / "log").rglob("*.parquet")
+    assert file.parent == tmp_path / "log" / "flights" / "3"
+    assert pyarrow.parquet.read_metadata(file).num_rows == 1
 
 
 def answers(url):

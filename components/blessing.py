@@ -1,15 +1,19 @@
-"""The verdict on a model: the artifact that `evaluate` writes and that everything downstream demands.
+"""The verdict on a model: `evaluate` gives it, `validate_infra` completes it, everything downstream demands it whole.
 
 Layout: `BLESSED` or `NOT_BLESSED` (an empty file, as TFX leaves it) and `blessing.json`.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from components import artifacts
 from components.errors import ModelNotBlessedError
 
 BLESSED, NOT_BLESSED, DETAILS = "BLESSED", "NOT_BLESSED", "blessing.json"
+# The stages whose checks a model must have passed before it is registered or deployed, in their order.
+EVALUATE, VALIDATE_INFRA = "evaluate", "validate_infra"
+STAGES = (EVALUATE, VALIDATE_INFRA)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Blessing:
     model_fingerprint: str
     checks: list[Check]
     compared_with: str = ""  # the champion's version; empty where there was none
+    stages: list[str] = dataclasses.field(default_factory=list)  # that have judged the model, in order
 
     @property
     def refusals(self) -> list[str]:
@@ -37,11 +42,19 @@ class Blessing:
 
 
 def decide(model_path: str, checks: list[Check], compared_with: str = "") -> Blessing:
-    """Blesses a model if every gate let it through; a verdict over zero gates is a no."""
-    if not checks:
-        checks = [Check("gates", False, "no gate was evaluated: nothing speaks for this model")]
+    """Gives evaluate's verdict: yes if every gate let the model through; over zero gates it is a no."""
+    checks = _or_refusal(checks)
     blessed = all(check.passed for check in checks)
-    return Blessing(blessed, artifacts.tree_fingerprint(model_path), checks, compared_with)
+    return Blessing(blessed, artifacts.tree_fingerprint(model_path), checks, compared_with, [EVALUATE])
+
+
+def extended(verdict: Blessing, stage: str, checks: list[Check]) -> Blessing:
+    """Adds a further stage's checks to a verdict on the same model; a stage without checks is a no."""
+    checks = _or_refusal(checks)
+    blessed = verdict.blessed and all(check.passed for check in checks)
+    return dataclasses.replace(
+        verdict, blessed=blessed, checks=[*verdict.checks, *checks], stages=[*verdict.stages, stage]
+    )
 
 
 def write(root: str | Path, blessing: Blessing) -> None:
@@ -63,21 +76,34 @@ def read(root: str | Path) -> Blessing:
     return Blessing(**{**fields, "checks": [Check(**check) for check in fields["checks"]]})
 
 
-def demand(root: str | Path, model_path: str) -> Blessing:
+def demand(root: str | Path, model_path: str, stages: Sequence[str] = STAGES) -> Blessing:
     """Returns the blessing of this very model, whose files are compared with those that were judged.
 
     Raises:
-        ModelNotBlessedError: The verdict is a no, rests on nothing, or is about another model.
+        ModelNotBlessedError: The verdict is a no, rests on nothing, lacks a stage, or is about another model.
     """
     blessing = read(root)
     if not blessing.blessed or blessing.refusals or not (Path(root) / BLESSED).is_file():
         reasons = "\n".join(f"- {reason}" for reason in blessing.refusals)
-        raise ModelNotBlessedError(f"this model was refused by evaluate\n{reasons}")
+        raise ModelNotBlessedError(f"this model was refused by {_last(blessing)}\n{reasons}")
     if not blessing.checks:
         raise ModelNotBlessedError("the blessing names no gate that was evaluated")
+    if missing := [stage for stage in stages if stage not in blessing.stages]:
+        raise ModelNotBlessedError(
+            f"the blessing lacks the stage {', '.join(missing)}\n"
+            f"expected: a verdict of {' and '.join(stages)}\nmend: pass on the blessing output of {missing[-1]}"
+        )
     if blessing.model_fingerprint != artifacts.tree_fingerprint(model_path):
         raise ModelNotBlessedError(
             f"the blessing is about another model than the one at {model_path}\n"
             "expected: the model and the blessing of one run\nmend: run the pipeline again"
         )
     return blessing
+
+
+def _or_refusal(checks: list[Check]) -> list[Check]:
+    return checks or [Check("gates", False, "no gate was evaluated: nothing speaks for this model")]
+
+
+def _last(blessing: Blessing) -> str:
+    return blessing.stages[-1] if blessing.stages else EVALUATE

@@ -63,16 +63,25 @@ class Run:
         return next((task for task in self.tasks if task.name == name), None)
 
     @property
+    def evaluated(self) -> bool | None:
+        """What evaluate said of the model; None if the run came to nothing."""
+        return self._said("evaluate")
+
+    @property
     def blessed(self) -> bool | None:
-        """The verdict on the model; None if the run came to none."""
-        verdict = self.task("evaluate")
-        return verdict.parameters.get("Output") if verdict else None
+        """The final verdict on the model; None if the run came to none."""
+        served = self.task("validate-infra")
+        return self._said("validate-infra") if served and self.evaluated else self.evaluated
 
     def summary(self, task: str, artifact: str) -> dict[str, Any]:
         """Returns the summary.json that a task left beside an artifact; empty if there is none."""
         found = self.task(task)
         path = Path(found.artifacts.get(artifact, {}).get("uri", "")) / artifacts.SUMMARY if found else Path()
         return dict(artifacts.read_json(path)) if path.is_file() else {}
+
+    def _said(self, name: str) -> bool | None:
+        found = self.task(name)
+        return found.parameters.get("Output") if found else None
 
 
 class Recorder:

@@ -154,13 +154,14 @@ def _automatic(workspace: project.Workspace, chosen: settings.Settings, run: rec
 
 def _check_skipped(prepared: Prepared) -> None:
     """kfp.local skips a branch whose condition it cannot evaluate and calls that success; here it is a failure."""
-    if not prepared.run.blessed:
+    run = prepared.run
+    if run.blessed is False or not run.evaluated:
         return
     skipped = [task.name for task in prepared.run.tasks if task.state == State.PENDING]
     failed = any(task.state == State.FAILED for task in prepared.run.tasks)
     if skipped and not failed:
         raise RunFailedError(
-            f"the model is blessed but {', '.join(skipped)} did not run\nmend: see logs/kfp.log of the run"
+            f"the model passed its gates but {', '.join(skipped)} did not run\nmend: see logs/kfp.log of the run"
         )
 
 

@@ -51,7 +51,7 @@ def serve(root: Path, host: str = "127.0.0.1", port: int = 8501, log_options: Se
     with _forwarding_signals(process) as told, contextlib.suppress(KeyboardInterrupt):
         url = _wait_for_url(process, told)
         if url:
-            print(_greeting(url, asking=not log_options), flush=True)
+            print(_greeting(url, root, asking=not log_options), flush=True)
         process.wait()
     code = process.wait()
     return 0 if told or code == -signal.SIGTERM else code
@@ -122,24 +122,33 @@ def _wait_for_url(process: subprocess.Popen[str], told: list[int]) -> str:
     raise error
 
 
-def _greeting(url: str, asking: bool) -> str:
+def _greeting(url: str, root: Path, asking: bool) -> str:
     serving, waiting = _readiness(url)
     lines = [f"serving {name} v{version} at {url}/v1/models/{name}" for name, version in sorted(serving.items())]
     for name in waiting:
         lines.append(f"{name}: no version of it can be loaded; see {url}/v1/models/{name}")
     for name in sorted(serving)[:1]:
-        lines += _try_it(url, name, asking)
+        lines += _try_it(url, name, _recorded(root, name, serving[name]), asking)
     return "\n".join([*lines, "New versions are picked up as they are deployed. Ctrl-C stops."])
 
 
-def _try_it(url: str, name: str, asking: bool) -> list[str]:
-    """Returns a request for a model and its answer; just its metadata where no request could be made up.
+def _recorded(root: Path, name: str, version: int) -> dict[str, Any]:
+    """Returns the request that deploy kept with the served version; empty if it kept none."""
+    try:
+        state = json.loads((root / f"{name}.json").read_text())
+        return dict(state["example"]["request"]) if state["version"] == str(version) else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
-    Where requests are logged, nothing is asked: a made-up row is no traffic.
+
+def _try_it(url: str, name: str, recorded: dict[str, Any], asking: bool) -> list[str]:
+    """Returns a request for a model and its answer: the recorded one, else one with made-up values.
+
+    Where requests are logged, nothing is asked: it would be no traffic.
     """
     try:
         metadata = _fetch(f"{url}/v1/models/{name}/metadata")["metadata"]["signature_def"]["signature_def"]
-        body = json.dumps(example_request(metadata["serving_default"]))
+        body = json.dumps(recorded or example_request(metadata["serving_default"]))
         answer = [f"     {json.dumps(_fetch(f'{url}/v1/models/{name}:predict', body.encode()))}"] if asking else []
     except (KeyError, OSError):
         return [f"try: curl {url}/v1/models/{name}/metadata"]

@@ -91,10 +91,11 @@ def _word(state: State) -> str:
 def result(run: Run, report: str) -> Group:
     """Builds the closing account: decision and reasons, metrics per slice, where things are."""
     evaluation = run.summary("evaluate", "evaluation")
+    infra = run.summary("validate-infra", "infra_validation")
     deployment = run.summary("deploy", "deployment")
-    parts: list[Any] = [Text(), _decision(run, evaluation)]
+    parts: list[Any] = [Text(), _decision(run, evaluation, infra)]
     if evaluation:
-        parts += [_reasons(evaluation), Text(), _metrics(evaluation)]
+        parts += [_reasons([*evaluation["checks"], *infra.get("checks", ())]), Text(), _metrics(evaluation)]
     parts.append(Text())
     cached = sum(task.state == State.CACHED for task in run.tasks)
     if cached:
@@ -106,7 +107,7 @@ def result(run: Run, report: str) -> Group:
     return Group(*parts)
 
 
-def _decision(run: Run, evaluation: dict[str, Any]) -> Text:
+def _decision(run: Run, evaluation: dict[str, Any], infra: dict[str, Any] | None = None) -> Text:
     failed = next((task for task in run.tasks if task.state == State.FAILED), None)
     if failed:
         first, *rest = failed.error.splitlines() or ["stopped"]
@@ -121,7 +122,7 @@ def _decision(run: Run, evaluation: dict[str, Any]) -> Text:
         return Text(
             "\n".join(["done", *(f"  {t.finding}" for t in run.tasks if t.finding and t.name not in feeding)]), "bold"
         )
-    if evaluation["blessed"]:
+    if evaluation["blessed"] and (infra or {}).get("blessed", True):
         register = run.task("register")
         version = register.parameters.get("version", "?") if register else "?"
         return Text(f"BLESSED: version {version} is the champion", "bold green")
@@ -132,10 +133,10 @@ def _decision(run: Run, evaluation: dict[str, Any]) -> Text:
     return Text(f"NOT BLESSED: {kept}", "bold yellow")
 
 
-def _reasons(evaluation: dict[str, Any]) -> Group:
+def _reasons(checks: list[dict[str, Any]]) -> Group:
     lines = [
         Text(f"  {'✔' if check['passed'] else '✘'} {check['reason']}", "" if check["passed"] else "yellow")
-        for check in evaluation["checks"]
+        for check in checks
     ]
     return Group(*lines)
 

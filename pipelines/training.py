@@ -13,6 +13,7 @@ from components.train.component import train
 from components.transform.component import transform
 from components.tune.component import tune
 from components.validate_data.component import validate_data
+from components.validate_infra.component import validate_infra
 
 
 @dsl.pipeline(name="training", description="Data to a blessed, served model; nothing unblessed is deployed.")
@@ -38,6 +39,7 @@ def training(
     hyperparameters: dict = {},  # noqa: B006
     tuning: dict = {},  # noqa: B006
     gates: dict = {},  # noqa: B006
+    infra: dict = {},  # noqa: B006
     lineage: dict = {},  # noqa: B006
     checkpoints: str = "",
     distribution: str = "",
@@ -111,20 +113,29 @@ def training(
     )
     # evaluate's only parameter, so that kfp.local resolves it: of several it finds none and skips the branch.
     with dsl.If(verdict.outputs["Output"] == True, name="blessed"):  # noqa: E712 - kfp builds a condition from it
-        registered = register(
-            statistics=stats.outputs["statistics"],
+        served = validate_infra(
+            examples=data.outputs["examples"],
             model=trained.outputs["model"],
-            blessing=verdict.outputs["blessing"],
-            evaluation=verdict.outputs["evaluation"],
-            registry_uri=registry_uri,
-            model_name=model_name,
-            training_key=champion.outputs["training_key"],
-            lineage=lineage,
-        ).set_caching_options(False)
-        deploy(
-            model=trained.outputs["model"],
-            blessing=verdict.outputs["blessing"],
-            serving_root=serving_root,
-            model_name=model_name,
-            version=registered.outputs["version"],
-        ).set_caching_options(False)
+            champion=champion.outputs["champion"],
+            evaluated=verdict.outputs["blessing"],
+            infra=infra,
+        )
+        with dsl.If(served.outputs["Output"] == True, name="fit-to-serve"):  # noqa: E712
+            registered = register(
+                statistics=stats.outputs["statistics"],
+                model=trained.outputs["model"],
+                blessing=served.outputs["blessing"],
+                evaluation=verdict.outputs["evaluation"],
+                registry_uri=registry_uri,
+                model_name=model_name,
+                training_key=champion.outputs["training_key"],
+                lineage=lineage,
+            ).set_caching_options(False)
+            deploy(
+                model=trained.outputs["model"],
+                blessing=served.outputs["blessing"],
+                infra_validation=served.outputs["infra_validation"],
+                serving_root=serving_root,
+                model_name=model_name,
+                version=registered.outputs["version"],
+            ).set_caching_options(False)

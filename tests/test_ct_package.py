@@ -47,6 +47,9 @@ def test_nothing_is_registered_or_deployed_outside_the_blessed_branch(compiled):
     assert {"register", "deploy"}.isdisjoint(compiled["root"]["dag"]["tasks"])
     condition = compiled["root"]["dag"]["tasks"]["condition-1"]["triggerPolicy"]["condition"]
     assert condition == "inputs.parameter_values['pipelinechannel--evaluate-Output'] == true"
+    assert {"register", "deploy"}.isdisjoint(compiled["components"]["comp-condition-1"]["dag"]["tasks"])
+    condition = compiled["components"]["comp-condition-1"]["dag"]["tasks"]["condition-2"]["triggerPolicy"]["condition"]
+    assert condition == "inputs.parameter_values['pipelinechannel--validate-infra-Output'] == true"
 
 
 def test_compiling_in_another_process_gives_the_same_bytes(tmp_path):
@@ -63,8 +66,8 @@ def test_images_are_bound_by_digest(compiled):
     with pytest.raises(PackageError, match="is not named by digest"):
         check.check(compiled, digests=True)
     bound = package.bind_images(compiled, {"components": DIGEST})
-    assert check.check(bound, digests=True) == 11
-    assert package.dump(bound).count(DIGEST) == 11
+    assert check.check(bound, digests=True) == 12
+    assert package.dump(bound).count(DIGEST) == 12
 
 
 def test_binding_an_image_nobody_uses_is_an_error(compiled):

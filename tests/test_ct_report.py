@@ -27,8 +27,9 @@ UPSTREAM = {
     "tune": ["ingest", "schema", "transform"],
     "train": ["ingest", "resolve-champion", "schema", "transform", "tune"],
     "evaluate": ["ingest", "resolve-champion", "schema", "train"],
-    "register": ["evaluate", "ingest", "resolve-champion", "train"],
-    "deploy": ["evaluate", "register", "train"],
+    "validate-infra": ["evaluate", "ingest", "resolve-champion", "train"],
+    "register": ["evaluate", "validate-infra", "ingest", "resolve-champion", "train"],
+    "deploy": ["evaluate", "validate-infra", "register", "train"],
 }
 STARTED = "2026-11-23T10:00:00.000+00:00"
 HOSTILE = "<script>alert('x')</script>&\"<b>"
@@ -74,6 +75,11 @@ EVALUATION = {
         {"gate": "threshold", "passed": True, "reason": "AUC 0.746 ≥ 0.65 on overall"},
         {"gate": "champion", "passed": True, "reason": "AUC 0.746 > champion v1's 0.717 on the same 27,075 rows"},
     ],
+}  # fmt: skip
+INFRA = {
+    "blessed": True, "rows": 200, "measured": {"p50_ms": 4.1}, "mismatches": [],
+    "checks": [{"gate": "answers", "passed": True, "reason": "400 answers equal the model's own within 1e-05"}],
+    "budgets": [{"title": "latency p50", "unit": "ms", "value": 4.1, "budget": None, "at_least": False}],
 }  # fmt: skip
 REFUSAL = {"gate": "champion", "passed": False, "reason": "AUC 0.612 < champion v1's 0.717 on the same 27,075 rows"}
 REFUSED = EVALUATION | {"blessed": False, "checks": [EVALUATION["checks"][0], REFUSAL]}
@@ -132,6 +138,7 @@ SUMMARIES = {
         "history": [{"loss": 0.51, "auc": 0.68, "val_loss": 0.48}, {"loss": 0.48, "auc": 0.73, "val_loss": 0.47}],
     },
     ("evaluate", "evaluation", artifacts.SUMMARY): EVALUATION,
+    ("validate-infra", "infra_validation", artifacts.SUMMARY): INFRA,
     ("deploy", "deployment", artifacts.SUMMARY): {
         "model": "flights", "version": "2", "previous": "1", "kept": ["1"], "path": "/srv/serving/flights",
     },
@@ -245,12 +252,12 @@ def test_a_blessed_run_says_what_is_served_and_why(laboratory):
         assert check["reason"] in text
     assert account["decision"]["outcome"] == "blessed"
     assert account["decision"]["version"] == "2"
-    assert account["checks"] == EVALUATION["checks"]
+    assert account["checks"] == [*EVALUATION["checks"], *INFRA["checks"]]
 
 
 def test_every_part_of_a_finished_run_is_drawn_in_order(laboratory):
     drawn, _ = laboratory.written(laboratory.run())
-    assert Reader(drawn).headings == list(page.SECTIONS)
+    assert Reader(drawn).headings == [name for name in page.SECTIONS if name not in ("Predictions", "Monitoring")]
     assert not_drawn(drawn) == []
 
 
@@ -294,9 +301,10 @@ def test_the_json_holds_the_same_numbers(laboratory):
 
 
 def test_a_refused_model_is_reported_with_the_reason_first_and_the_champion_kept(laboratory):
-    summaries = {key: value for key, value in with_evaluation(REFUSED).items() if key[0] != "deploy"}
+    later = ("validate-infra", "register", "deploy")
+    summaries = {key: value for key, value in with_evaluation(REFUSED).items() if key[0] not in later}
     run = laboratory.run(summaries)
-    for name in ("register", "deploy"):
+    for name in later:
         task = run.task(name)
         task.state, task.started, task.seconds, task.parameters = State.SKIPPED, "", 0.0, {}
     drawn, account = laboratory.written(run)
@@ -377,7 +385,7 @@ def test_a_failed_deployment_says_that_the_model_is_only_registered(laboratory):
     run.task("register").parameters = {"version": "2"}
     drawn, account = laboratory.written(run)
     assert "Version 2 is registered but was not deployed." in Reader(drawn).text
-    assert account["checks"] == EVALUATION["checks"]
+    assert account["checks"] == [*EVALUATION["checks"], *INFRA["checks"]]
 
 
 @pytest.mark.parametrize("at", list(UPSTREAM))

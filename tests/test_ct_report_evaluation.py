@@ -1,12 +1,14 @@
 """What the run report and the terminal say of verdicts and of tasks other than binary ones."""
 
 import types
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from ct import view
 from ct.report import curves, decision, models, words
+from ct.report.content import Content
 from ct.report.metrics import primary
 
 CLASSES = {
@@ -36,8 +38,9 @@ def compared(metric, verdict="better", ours=0.8, theirs=0.7, **more):
 
 
 def content(evaluation):
-    run = types.SimpleNamespace(state="SUCCEEDED", tasks=[], task=lambda name: None)
-    return types.SimpleNamespace(evaluation=evaluation, deployment={}, run=run, task=lambda component: None)
+    run = types.SimpleNamespace(state="SUCCEEDED", tasks=[], task=lambda name: None, summary=lambda *_: {})
+    nothing = {key: {} for key in ("manifest", "statistics", "anomalies", "tuning", "training", "infra", "deployment")}
+    return Content(run=run, folder=Path(), evaluation=evaluation, **nothing)
 
 
 def terminal(evaluation):

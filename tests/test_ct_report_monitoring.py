@@ -31,7 +31,7 @@ def account(state, reasons=(), alarms=()):
 
 def content(found):
     run = types.SimpleNamespace(state="SUCCEEDED", tasks=[])
-    return types.SimpleNamespace(run=run, monitoring=found, evaluation={}, deployment={})
+    return types.SimpleNamespace(run=run, monitoring=found, evaluation={}, deployment={}, checks=[])
 
 
 def test_the_section_has_the_decision_and_what_it_rests_on():

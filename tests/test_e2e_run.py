@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 STEPS = (
     "ingest", "statistics", "schema", "validate-data", "transform", "tune", "resolve-champion", "train", "evaluate",
-    "register", "deploy",
+    "validate-infra", "register", "deploy",
 )  # fmt: skip
 NEVER_CACHED = {"resolve-champion", "register", "deploy"}
 FLIGHT = {
@@ -103,7 +103,10 @@ def test_killed_in_any_step_the_next_run_finishes_while_the_served_model_answers
         done = run(home, *arguments)
         wait_for(lambda: answers.versions >= {"1", "2"} or available(url) == ["2"])
     assert done.code == 0, done.err
-    assert {name for name, state in done.states().items() if state == "SUCCEEDED"} <= NEVER_CACHED | {"evaluate"}
+    assert {name for name, state in done.states().items() if state == "SUCCEEDED"} <= NEVER_CACHED | {
+        "evaluate",
+        "validate-infra",
+    }
     assert versions(home) == ["1", "2"]
     assert answers.count > 20
     assert answers.failures == []

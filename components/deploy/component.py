@@ -9,6 +9,7 @@ from components import image
 def deploy(
     model: dsl.Input[dsl.Model],
     blessing: dsl.Input[dsl.Artifact],
+    infra_validation: dsl.Input[dsl.Artifact],
     deployment: dsl.Output[dsl.Artifact],
     serving_root: str,
     model_name: str,
@@ -20,6 +21,7 @@ def deploy(
     Args:
         model: SavedModel under Format-Serving/.
         blessing: The verdict on this model; anything but a yes is refused.
+        infra_validation: summary.json with a request that the service answered; kept beside the served model.
         deployment: summary.json: what is served from where, and what was before.
         serving_root: Folder the prediction service watches; the model appears at <root>/<name>/<version>.
         model_name: Name the service answers to.
@@ -30,5 +32,5 @@ def deploy(
     from components.errors import reported
 
     with reported():
-        release = work.Release(model.path, blessing.path, model_name, version)
+        release = work.Release(model.path, blessing.path, model_name, version, infra_validation.path)
         deployment.metadata.update(work.deploy(release, serving_root, keep_versions, deployment.path))

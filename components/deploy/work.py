@@ -21,6 +21,7 @@ class Release:
     blessing_path: str
     model_name: str
     version: str
+    infra_path: str = ""  # validate_infra's account; empty for none
 
 
 def deploy(release: Release, serving_root: str, keep_versions: int, deployment_path: str) -> dict[str, Any]:
@@ -53,7 +54,9 @@ def deploy(release: Release, serving_root: str, keep_versions: int, deployment_p
             fingerprint = _publish(release, base / release.version)
             kept = _prune(base, int(release.version), keep_versions)
             state = {"model": release.model_name, "version": release.version, "previous": previous}
-            artifacts.write_json(_state_path(root, release), {**state, "fingerprint": fingerprint})
+            artifacts.write_json(
+                _state_path(root, release), {**state, "fingerprint": fingerprint, "example": _example(release)}
+            )
     artifacts.write_json(Path(deployment_path) / artifacts.SUMMARY, {**state, "kept": kept, "path": str(base)})
     log.finding(f"serving {release.model_name} v{release.version} from {base}{_said_of(kept)}")
     return state
@@ -118,6 +121,12 @@ def _prune(base: Path, served: int, keep_versions: int) -> list[str]:
         if version != served and version not in kept:
             folders.withdraw(base / str(version))
     return [str(version) for version in kept]
+
+
+def _example(release: Release) -> dict[str, Any]:
+    """Returns a request of real values and its answer; empty where there was no trial of the service."""
+    path = Path(release.infra_path) / artifacts.SUMMARY
+    return dict(artifacts.read_json(path).get("example", {})) if release.infra_path and path.is_file() else {}
 
 
 def _said_of(kept: list[str]) -> str:

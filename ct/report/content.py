@@ -27,9 +27,20 @@ class Content:
     tuning: dict[str, Any]
     training: dict[str, Any]
     evaluation: dict[str, Any]
+    infra: dict[str, Any]  # the trial of the prediction service
     deployment: dict[str, Any]
     predictions: dict[str, Any] = dataclasses.field(default_factory=dict)
     monitoring: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def checks(self) -> list[dict[str, Any]]:
+        """Every gate of the model that was evaluated, in the order of the stages."""
+        return [*self.evaluation.get("checks", ()), *self.infra.get("checks", ())]
+
+    @property
+    def blessed(self) -> bool:
+        """Whether every stage that judged the model let it through."""
+        return bool(self.evaluation.get("blessed") and self.infra.get("blessed", True))
 
     def task(self, component: str) -> "Task | None":
         """Returns the first task of a component; None if the pipeline has none."""
@@ -53,6 +64,7 @@ def gather(run: "Run", folder: Path) -> Content:
         tuning=reader.read("tune", "trials"),
         training=reader.read("train", "model_run"),
         evaluation=reader.read("evaluate", "evaluation"),
+        infra=reader.read("validate_infra", "infra_validation"),
         deployment=reader.read("deploy", "deployment"),
         predictions=reader.read("predict_batch", "predictions"),
         monitoring=reader.read("monitor", "account"),

@@ -45,7 +45,7 @@ class Decision:
 
 def decide(content: Content) -> Decision:
     """Says what came of a run."""
-    checks = tuple(content.evaluation.get("checks", ()))
+    checks = tuple(content.checks)
     stopped = _stopped(content)
     if stopped:
         return dataclasses.replace(stopped, checks=checks, consequence=_consequence(content))
@@ -55,7 +55,7 @@ def decide(content: Content) -> Decision:
         return _monitored(content.monitoring)
     if not content.evaluation:
         return _finished(content)
-    if content.evaluation.get("blessed"):
+    if content.blessed:
         return Decision("blessed", _blessed(content), _blessed_over(content), checks=checks)
     if words.only_not_significant(content.evaluation):
         champion = words.version(content.evaluation.get("compared_with") or "champion")
@@ -120,7 +120,7 @@ def _blessed(content: Content) -> str:
 
 
 def _blessed_over(content: Content) -> str:
-    passed = f"It passed {words.count(len(content.evaluation.get('checks', ())), 'gate')}"
+    passed = f"It passed {words.count(len(content.checks), 'gate')}"
     before = content.evaluation.get("compared_with")
     place = f" and takes over from champion {words.version(before)}." if before else "; it is the first champion."
     return f"{passed}{place}"

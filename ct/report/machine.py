@@ -28,6 +28,7 @@ def account(content: Content, decision: Decision) -> dict[str, Any]:
             "baseline": evaluation.get("baseline"),
             "slices": evaluation.get("slices", []),
             "slice_comparison": evaluation.get("slice_comparison", []),
+            "infra": {key: content.infra.get(key) for key in ("measured", "budgets", "mismatches")},
             "curves": evaluation.get("curves", {}),
             "tuning": content.tuning,
             "training": content.training,

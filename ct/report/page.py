@@ -9,7 +9,17 @@ import markupsafe
 
 from components.html import Html, join, note, section
 from components.html_style import STYLE
-from ct.report import curves, data, models, monitoring, overview, predictions, provenance, training
+from ct.report import (
+    curves,
+    data,
+    models,
+    monitoring,
+    overview,
+    predictions,
+    provenance,
+    serving_checks,
+    training,
+)
 from ct.report.content import Content
 from ct.report.decision import Decision
 
@@ -22,6 +32,7 @@ SECTIONS: dict[str, Callable[[Content], list[Html]]] = {
     "Against the champion": models.comparison,
     "Slices": models.slices,
     "Curves": curves.draw,
+    "Serving checks": serving_checks.trial,
     "Tuning": training.trials,
     "Training": training.history,
     "Anomalies": data.anomalies,

@@ -1,0 +1,85 @@
+"""Rows as a client sends them, and predictions as it gets them back."""
+
+import base64
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from components import artifacts, batches
+from components.errors import DataError
+from components.saved_model import SavedModel
+
+
+def sample(examples_path: str, wanted: int) -> pa.RecordBatch | None:
+    """Returns rows of the eval split, evenly spaced over it; None if it has none."""
+    total = artifacts.read_manifest(examples_path).split(artifacts.EVAL).rows
+    if not total:
+        return None
+    places = np.unique(np.linspace(0, total - 1, min(wanted, total)).astype(int))
+    kept, start = [], 0
+    for batch in artifacts.iter_batches(artifacts.split_files(examples_path, artifacts.EVAL)):
+        inside = places[(places >= start) & (places < start + batch.num_rows)] - start
+        kept.append(batch.take(pa.array(inside)))
+        start += batch.num_rows
+    if start != total:
+        raise DataError(f"the eval split has {start} rows\nexpected: {total}, as its manifest says")
+    return pa.Table.from_batches(kept).combine_chunks().to_batches()[0]
+
+
+def instances(batch: pa.RecordBatch, model: SavedModel) -> list[Any]:
+    """Returns the rows as JSON values: an object a row, missing as null; or base64 of serialised tf.Examples."""
+    if not model.inputs:
+        return [{"b64": base64.b64encode(example).decode()} for example in batches.to_examples(batch)]
+    names = model.inputs
+    columns = [[_json(value) for value in batch.column(name).to_pylist()] for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def difference(served: Any, outputs: dict[str, Any], row: int, tolerance: float) -> str:
+    """Says how a served prediction differs from the row's outputs in this process; empty if it does not."""
+    if len(outputs) == 1 and not isinstance(served, dict | None):
+        served = {next(iter(outputs)): served}
+    if not isinstance(served, dict) or set(served) != set(outputs):
+        return f"served {str(served)[:200]}, expected the outputs {sorted(outputs)}"
+    for name, values in outputs.items():
+        if said := _difference(served[name], values[row], tolerance):
+            return f"{name}: {said}"
+    return ""
+
+
+def _difference(served: Any, expected: Any, tolerance: float) -> str:
+    if np.asarray(expected).dtype.kind in "OSU":
+        texts = [_bytes(value) for value in _flat(served)], [_bytes(value) for value in np.ravel(expected)]
+        return "" if texts[0] == texts[1] else f"served {served!r}, here {texts[1]!r}"
+    try:
+        there, here = np.ravel(np.asarray(served, np.float64)), np.ravel(np.asarray(expected, np.float64))
+    except (TypeError, ValueError):
+        return f"served {str(served)[:200]}, which is not numbers of one shape"
+    if there.shape != here.shape:
+        return f"served {there.size} values, here {here.size}"
+    if not (np.isfinite(there).all() and np.isfinite(here).all()):
+        return f"served {there[:5].tolist()}, here {here[:5].tolist()}: not finite"
+    gaps = np.abs(there - here)
+    far = gaps > tolerance * np.maximum(1.0, np.abs(here))
+    if not far.any():
+        return ""
+    worst = int(np.argmax(gaps))
+    return f"served {there[worst]:.9g}, here {here[worst]:.9g}, a difference of {gaps[worst]:.3g}"
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"b64": base64.b64encode(value).decode()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _flat(value: Any) -> list[Any]:
+    return [leaf for item in value for leaf in _flat(item)] if isinstance(value, list) else [value]
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, dict):
+        return base64.b64decode(str(value.get("b64", "")))
+    return value if isinstance(value, bytes) else f"{value!s}".encode()

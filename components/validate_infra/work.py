@@ -1,0 +1,187 @@
+"""Serves a model as it will be served, compares its answers with those of this process, and measures what it costs."""
+
+import dataclasses
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from components import artifacts, blessing, log, saved_model
+from components.blessing import Check
+from components.saved_model import Role, SavedModel
+from components.validate_infra import budgets, rows, signature, trial, view
+from components.validate_infra.config import Infra, read_infra
+from components.validate_infra.server import Client, ServerError, serving
+from components.validate_infra.trial import Trial
+
+_ROLE = Role("the model", "predict the rows", "name one of them as infra.signature")
+_SHOWN_MISMATCHES = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is served and compared; `champion_path` may hold no SavedModel."""
+
+    examples_path: str
+    model_path: str
+    champion_path: str
+    champion_version: str
+    blessing_path: str
+    infra: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """Where the final blessing, the account and the page go."""
+
+    blessing_path: str
+    account_path: str
+    view_path: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """The verdict and the numbers to log."""
+
+    blessed: bool
+    measured: dict[str, float]
+
+
+def validate(request: Request, outputs: Outputs) -> Result:
+    """Judges whether a blessed model can be served; a check that says no shows in the result.
+
+    Args:
+        request: What to serve.
+        outputs: Where to write the final blessing, summary.json and the page.
+
+    Returns:
+        The verdict and the measurements.
+
+    Raises:
+        ComponentError: evaluate did not bless this model, it cannot be read here, or a setting does not fit.
+    """
+    settings = read_infra(request.infra)
+    evaluated = blessing.demand(request.blessing_path, request.model_path, (blessing.EVALUATE,))
+    columns = list(artifacts.read_manifest(request.examples_path).columns)
+    model = SavedModel(request.model_path, settings.signature, columns, _ROLE)
+    sample = rows.sample(request.examples_path, settings.rows)
+    found = _Findings([], {"model_mb": budgets.size_mb(request.model_path)}, [], [])
+    if sample is None:
+        found.checks.append(Check("answers", False, "the eval split has no rows: no answer was compared"))
+    else:
+        _serve(request, settings, model, sample, found)
+    found.checks.extend(budgets.judge(settings, found.measured))
+    return _conclude(request, outputs, settings, evaluated, found)
+
+
+@dataclasses.dataclass
+class _Findings:
+    checks: list[Check]
+    measured: dict[str, float]
+    latencies_ms: list[float]
+    mismatches: list[str]
+    example: dict[str, Any] = dataclasses.field(default_factory=dict)
+    rows: int = 0
+
+
+def _serve(request: Request, settings: Infra, model: SavedModel, sample: pa.RecordBatch, found: _Findings) -> None:
+    expected = model.run(sample)
+    sent = rows.instances(sample, model)
+    try:
+        log.progress("starting the prediction service")
+        with serving(request.model_path, settings.start_s) as server:
+            found.measured["load_s"] = server.load_s
+            found.checks.append(Check("server", True, f"the service answers {server.load_s:.1f} s after its start"))
+            log.progress(f"sending {len(sent):,} rows in batches and one by one")
+            answers = trial.run(server, sent, settings)
+            found.measured |= answers.measured()
+            found.measured["memory_mb"] = server.peak_memory_mb()
+            _compare(answers, expected, settings, found)
+            found.latencies_ms, found.rows = answers.latencies_ms, len(sent)
+            first = {"signature_name": settings.signature, "instances": sent[:1]}
+            found.example = {"request": first, "response": {"predictions": answers.single[:1]}}
+            found.checks.append(_compatible(request, settings, Client(server.address, settings.request_s), sent[0]))
+    except ServerError as error:
+        gate = "answers" if "load_s" in found.measured else "server"
+        found.checks.append(Check(gate, False, str(error)))
+
+
+def _compare(answers: Trial, expected: dict[str, Any], settings: Infra, found: _Findings) -> None:
+    for how, served in (("in batches", answers.batched), ("alone", answers.single)):
+        for row, prediction in enumerate(served):
+            if said := rows.difference(prediction, expected, row, settings.tolerance):
+                found.mismatches.append(f"row {row} {how}: {said}")
+    compared = len(answers.batched) + len(answers.single)
+    if not compared:
+        found.checks.append(Check("answers", False, "no answer was compared"))
+    elif found.mismatches:
+        said = f"{len(found.mismatches)} of {compared} answers differ from the model's own; {found.mismatches[0]}"
+        found.checks.append(Check("answers", False, said))
+    else:
+        said = f"{compared} answers equal the model's own within {settings.tolerance:g}"
+        found.checks.append(Check("answers", True, said))
+
+
+def _compatible(request: Request, settings: Infra, client: Client, instance: Any) -> Check:
+    if not saved_model.exists(request.champion_path):
+        return Check("signature", True, "there is no champion whose clients could break")
+    title = f"champion v{request.champion_version}" if request.champion_version else "the champion"
+    before = signature.read(request.champion_path, settings.signature)
+    after = signature.read(request.model_path, settings.signature)
+    if before is None or after is None:
+        return Check("signature", before is None, f"{title} has {'no' if before is None else 'a'} {settings.signature}")
+    if broken := signature.breaks(before, after):
+        return Check("signature", False, f"clients of {title} would break: {'; '.join(broken)}")
+    added = sorted(set(after.inputs) - set(before.inputs))
+    if added:
+        try:
+            client.predict([{name: instance[name] for name in before.inputs}], settings.signature)
+        except ServerError as error:
+            said = f"clients of {title} would break: without the new inputs {', '.join(added)} a request fails: {error}"
+            return Check("signature", False, said)
+        finally:
+            client.close()
+    new = f"; a request without the new inputs {', '.join(added)} is answered" if added else ""
+    return Check("signature", True, f"every input and output of {title} is there with its type{new}")
+
+
+def _conclude(
+    request: Request, outputs: Outputs, settings: Infra, evaluated: blessing.Blessing, found: _Findings
+) -> Result:
+    final = blessing.extended(evaluated, blessing.VALIDATE_INFRA, found.checks)
+    measured = {name: round(value, 4) for name, value in found.measured.items()}
+    account = {
+        "blessed": final.blessed,
+        "compared_with": evaluated.compared_with,
+        "rows": found.rows,
+        "settings": dataclasses.asdict(settings),
+        "checks": [dataclasses.asdict(check) for check in found.checks],
+        "measured": measured,
+        "budgets": budgets.table(settings, found.measured),
+        "mismatches": found.mismatches,
+        "latencies_ms": [round(value, 3) for value in found.latencies_ms],
+        "example": _finite(found.example),
+    }
+    artifacts.write_json(f"{outputs.account_path}/{artifacts.SUMMARY}", account)
+    artifacts.write_text(outputs.view_path, view.page(account, found.mismatches[:_SHOWN_MISMATCHES]))
+    blessing.write(outputs.blessing_path, final)
+    log.finding(_finding(account))
+    return Result(final.blessed, measured)
+
+
+def _finite(example: dict[str, Any]) -> dict[str, Any]:
+    """Returns an example without the NaN that a broken model may answer, which JSON does not have."""
+    cleaned: dict[str, Any] = json.loads(json.dumps(example), parse_constant=lambda _: None)
+    return cleaned
+
+
+def _finding(account: dict[str, Any]) -> str:
+    refused = [check for check in account["checks"] if not check["passed"]]
+    if refused:
+        first = refused[0]["reason"].splitlines()[0]
+        return f"not fit to serve: {len(refused)} of {len(account['checks'])} checks said no; {first}"
+    measured = account["measured"]
+    return (
+        f"fit to serve: {account['rows']:,} rows answered alike, p50 {measured['p50_ms']:.1f} ms, "
+        f"p99 {measured['p99_ms']:.1f} ms, {measured['rows_per_s']:,.0f} rows/s, {measured['memory_mb']:,.0f} MB"
+    )

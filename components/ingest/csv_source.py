@@ -15,7 +15,7 @@ from components.errors import DataError
 from components.ingest import column_types, database
 from components.ingest.column_types import EXACT_INTEGERS, INTEGERS, SAMPLE_ROWS, Sample
 from components.ingest.database import identifier, literal
-from components.ingest.files import DataFile
+from components.ingest.files import DataFile, demand_names
 
 DELIMITERS = ",\t;|"
 # DuckDB keeps so much of a rejected line; a longer one may have swallowed any number of rows.
@@ -99,12 +99,7 @@ def _header(source: str, file: DataFile, delimiter: str) -> tuple[str, tuple[str
         raise DataError(f"source {source}: {file.known_as} is not in UTF-8\nmend: convert it (iconv -t utf-8)")
     if not any(names):
         raise DataError(f"source {source}: {file.known_as} is empty\nexpected: a first line with the column names")
-    lower = [name.lower() for name in names]
-    if twice := sorted({name for name in names if lower.count(name.lower()) > 1 or not name}):
-        raise DataError(
-            f"source {source}: {file.known_as} names columns twice or not at all: {', '.join(map(repr, twice))}\n"
-            "expected: a name of its own for every column, upper and lower case being the same\nmend: rename them"
-        )
+    demand_names(source, file.known_as, names)
     return delimiter, tuple(names)
 
 

@@ -86,6 +86,16 @@ def unpack(source: str, files: Sequence[Path], folder: Path) -> list[DataFile]:
     return unpacked
 
 
+def demand_names(source: str, known_as: str, names: Sequence[str]) -> None:
+    """Raises `DataError` where a file has two columns of one name, which SQL would rename unseen."""
+    lower = [name.lower() for name in names]
+    if twice := sorted({name for name in names if lower.count(name.lower()) > 1 or not name}):
+        raise DataError(
+            f"source {source}: {known_as} names columns twice or not at all: {', '.join(map(repr, twice[:10]))}\n"
+            "expected: a name of its own for every column, upper and lower case being the same\nmend: rename them"
+        )
+
+
 def _fetch(source: str, uri: str, folder: Path) -> list[Path]:
     objects = gcs.find(uri)
     if not objects:

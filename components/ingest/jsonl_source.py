@@ -13,7 +13,7 @@ from components.ingest import column_types, database
 from components.ingest.column_types import FITTING_SHARE, SAMPLE_ROWS, Sample
 from components.ingest.csv_source import Reading
 from components.ingest.database import identifier, literal
-from components.ingest.files import DataFile
+from components.ingest.files import DataFile, demand_names
 
 MAX_LINE_BYTES = 1 << 24
 # JSON has no bare control characters, so no line splits at this one.
@@ -33,6 +33,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Dat
     guessed = _guess(connection, reading)
     _demand_columns(connection, source, guessed, reading.types)
     types = guessed | dict(reading.types)
+    demand_names(source, "an object", list(types))
     if not types:
         raise DataError(f"source {source}: no line is a JSON object\nexpected: one object a line, as in JSON Lines")
     _make_table(connection, source, types, reading.null_values)

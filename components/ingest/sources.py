@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet
 
 from components import log
 from components.errors import ConfigurationError, DataError
@@ -165,6 +167,12 @@ def _demand_no_types(source: Source, format: str) -> None:
 
 def _view_parquet(connection: duckdb.DuckDBPyConnection, source: Source, found: list[Path]) -> None:
     _demand_no_types(source, "Parquet")
+    for file in found:
+        try:
+            names = pyarrow.parquet.read_schema(file).names
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"source {source.name}: {file.name} cannot be read as Parquet: {error}") from error
+        files.demand_names(source.name, file.name, names)
     paths = database.literals([str(file.resolve()) for file in found])
     connection.execute(
         f"CREATE VIEW {identifier(source.name)} AS FROM read_parquet({paths}, hive_partitioning = false)"

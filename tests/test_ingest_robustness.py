@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from components.errors import ComponentError, DataError
+from components.ingest import csv_source, database
+from components.ingest.files import DataFile
 from ingesting import assert_refused, ingest, rows
 
 LEAN = {"max_examples": 10, "deadline": None, "suppress_health_check": list(HealthCheck)}
@@ -149,10 +151,54 @@ def test_no_row_and_one_row_are_too_few(tmp_path, suffix, count):
     assert_refused(DataError, "split is empty" if count else words, root=tmp_path, source=str(path))
 
 
+def wide(columns: int) -> dict[str, list]:
+    return {"id": list(range(6)), **{f"c{n}": [n, None, n + 1, n, n, n] for n in range(columns)}}
+
+
+def write_csv(path: Path, columns: dict[str, list]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([columns, *zip(*columns.values(), strict=True)])
+
+
 @pytest.mark.slow
-def test_two_thousand_columns_are_kept(tmp_path):
-    names = [f"c{number}" for number in range(2_000)]
-    columns = {"id": list(range(6)), **{name: [n, None, n + 1, n, n, n] for n, name in enumerate(names)}}
-    pyarrow.parquet.write_table(pa.table(columns), tmp_path / "d.parquet")
-    ingest(tmp_path, str(tmp_path / "d.parquet"), PARTED, BY_PART)
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_two_thousand_columns_are_kept(tmp_path, suffix):
+    columns = wide(2_000)
+    if suffix == "csv":
+        write_csv(tmp_path / "d.csv", columns)
+    else:
+        pyarrow.parquet.write_table(pa.table(columns), tmp_path / "d.parquet")
+    ingest(tmp_path, str(tmp_path / f"d.{suffix}"), PARTED, BY_PART)
     assert_kept(tmp_path, pa.table(columns).to_pylist())
+
+
+class Recorder:
+    """A connection that keeps its statements."""
+
+    def __init__(self, connection):
+        self.connection, self.statements = connection, []
+
+    def execute(self, sql, parameters=None):
+        self.statements.append(sql)
+        return self.connection.execute(sql, parameters)
+
+
+def statements(root: Path, columns: int) -> list[str]:
+    """Reads a CSV file of so many columns, half of them empty, and returns the statements that did it."""
+    root.mkdir()
+    empty = {f"e{n}": [None] * 6 for n in range(columns // 2)}
+    write_csv(root / "d.csv", {**wide(columns // 2), **empty})
+    with database.opened(root) as connection:
+        recorder = Recorder(connection)
+        csv_source.load(recorder, "t", [DataFile(root / "d.csv", "d.csv")], csv_source.Reading())
+        assert len(database.row(connection, "FROM t")) == columns + 1
+    return recorder.statements
+
+
+def test_work_on_csv_grows_with_its_columns_no_faster(tmp_path):
+    few, many = statements(tmp_path / "few", 200), statements(tmp_path / "many", 400)
+    # A file is read by as many statements, and none counts more columns at once: planning is quadratic in those.
+    assert sum("read_csv" in sql for sql in many) == sum("read_csv" in sql for sql in few) == 3
+    assert len(many) <= 2 * len(few)
+    assert max(sql.count("count(") for sql in many) == max(sql.count("count(") for sql in few)
+    assert max(sql.count("count(") for sql in many) <= 6 * csv_source.COLUMNS_AT_ONCE

@@ -5,7 +5,7 @@
 import csv
 import dataclasses
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -18,6 +18,8 @@ from components.ingest.database import identifier, literal
 from components.ingest.files import DataFile, demand_names
 
 DELIMITERS = ",\t;|"
+# Columns that one statement counts.
+COLUMNS_AT_ONCE = 20
 # DuckDB keeps so much of a rejected line; a longer one may have swallowed any number of rows.
 _KEPT_CHARACTERS = 10_000
 
@@ -146,10 +148,30 @@ def _guess(connection: duckdb.DuckDBPyConnection, layout: Layout, reading: Readi
 def _sample(connection: duckdb.DuckDBPyConnection, texts: str, columns: Sequence[str]) -> dict[str, Sample]:
     if not columns:
         return {}
-    counts = ", ".join(column_types.sample_counts(identifier(column)) for column in columns)
-    counted = database.row(connection, f"SELECT {counts} FROM ({texts})")
-    width = len(dataclasses.fields(Sample))
-    return {column: Sample(*counted[n * width : (n + 1) * width]) for n, column in enumerate(columns)}
+    # The files are read once: of a table, a statement reads only the columns it names.
+    names = ", ".join(map(identifier, columns))
+    connection.execute(f"CREATE TEMP TABLE sampled AS SELECT {names} FROM ({texts})")
+    counts = {column: column_types.sample_counts(identifier(column)) for column in columns}
+    counted = _aggregated(connection, "sampled", counts)
+    connection.execute("DROP TABLE sampled")
+    return {column: Sample(*counted[column]) for column in columns}
+
+
+def _aggregated(
+    connection: duckdb.DuckDBPyConnection, table: str, aggregates: Mapping[str, str]
+) -> dict[str, tuple[Any, ...]]:
+    """Returns what the aggregates of each column are, equally many a column, some columns at a time.
+
+    DuckDB's planning takes quadratic time in a statement's expressions: 2,000 columns at once take more than a minute.
+    """
+    found: dict[str, tuple[Any, ...]] = {}
+    columns = list(aggregates)
+    for first in range(0, len(columns), COLUMNS_AT_ONCE):
+        names = columns[first : first + COLUMNS_AT_ONCE]
+        values = database.row(connection, f"SELECT {', '.join(aggregates[n] for n in names)} FROM {table}")
+        width = len(values) // len(names)
+        found |= {name: values[n * width : (n + 1) * width] for n, name in enumerate(names)}
+    return found
 
 
 def _load_types(types: Mapping[str, str], exact: set[str]) -> dict[str, str]:
@@ -169,25 +191,27 @@ def _read(connection: duckdb.DuckDBPyConnection, layout: Layout, reading: Readin
     connection.execute(f"CREATE OR REPLACE TABLE {_raw(layout.source)} AS {scan}")
 
 
-def _matching(
-    connection: duckdb.DuckDBPyConnection, source: str, columns: Sequence[str], condition: str
-) -> dict[str, int]:
-    """Counts the rows where a condition on a column, written `{c}`, holds; columns without any are left out."""
-    if not columns:
-        return {}
-    counts = ", ".join(f"count(*) FILTER ({condition.format(c=identifier(column))})" for column in columns)
-    counted = database.row(connection, f"SELECT {counts} FROM {_raw(source)}")
-    return {column: count for column, count in zip(columns, counted, strict=True) if count}
+def _matching(connection: duckdb.DuckDBPyConnection, source: str, conditions: Mapping[str, str]) -> dict[str, int]:
+    """Counts the rows where the condition on a column holds; columns without any are left out."""
+    counts = {column: f"count(*) FILTER ({condition})" for column, condition in conditions.items()}
+    counted = _aggregated(connection, _raw(source), counts)
+    return {column: count for column, (count,) in counted.items() if count}
+
+
+def _where(columns: Iterable[str], condition: str) -> dict[str, str]:
+    """Writes a condition, on a column `{c}`, of each column."""
+    return {column: condition.format(c=identifier(column)) for column in columns}
 
 
 def _large(connection: duckdb.DuckDBPyConnection, source: str, types: Mapping[str, str]) -> set[str]:
     integers = [column for column, type_name in types.items() if type_name in INTEGERS]
-    return set(_matching(connection, source, integers, f"abs({{c}}) >= {EXACT_INTEGERS} AND isfinite({{c}})"))
+    large = _where(integers, f"abs({{c}}) >= {EXACT_INTEGERS} AND isfinite({{c}})")
+    return set(_matching(connection, source, large))
 
 
 def _fractional(connection: duckdb.DuckDBPyConnection, source: str, columns: Sequence[str]) -> list[str]:
     """Returns the guessed integer columns that turn out to hold fractions: they are float columns."""
-    return list(_matching(connection, source, columns, "{c} <> trunc({c})"))
+    return list(_matching(connection, source, _where(columns, "{c} <> trunc({c})")))
 
 
 def _demand_finite(
@@ -195,7 +219,7 @@ def _demand_finite(
 ) -> None:
     """Refuses numbers beyond float64, which DuckDB reads as infinite; a written `inf` is a value."""
     floats = [column for column, type_name in types.items() if type_name in ("DOUBLE", "FLOAT")]
-    infinite = _matching(connection, layout.source, floats, "isinf({c})")
+    infinite = _matching(connection, layout.source, _where(floats, "isinf({c})"))
     texts = _scan(layout, reading, {}, "ignore_errors = true")
     for column in infinite:
         text = identifier(column)
@@ -253,7 +277,7 @@ def _make_view(
         for column, type_name in types.items()
         if type_name in INTEGERS and (c := identifier(column))
     }
-    bad = {column: test for column, test in tests.items() if _matching(connection, source, [column], test)}
+    bad = {column: tests[column] for column in _matching(connection, source, tests)}
     columns = ", ".join(
         f"CAST({c} AS {type_name}) AS {c}" if type_name in INTEGERS else c
         for column, type_name in types.items()

@@ -74,7 +74,7 @@ def read_table(table: str, access: Access, folder: Path) -> list[Path]:
         ConfigurationError: It may not be read, or would read more than allowed.
         DataError: There is no such table.
     """
-    with _explained(table), _client(access) as client:
+    with _explained(table), connected(access) as client:
         found = client.get_table(table)
         if found.table_type in ("VIEW", "MATERIALIZED_VIEW", "EXTERNAL"):
             return _run(client, table, f"SELECT * FROM `{table}`", {}, access, folder)  # noqa: S608 - no value in it
@@ -97,7 +97,7 @@ def read_query(
         ConfigurationError: The query is not valid, may not be run, or would read more than allowed.
         DataError: A table in it is not there.
     """
-    with _explained(file), _client(access) as client:
+    with _explained(file), connected(access) as client:
         return _run(client, file, sql, parameters, access, folder)
 
 
@@ -108,7 +108,7 @@ def modified(table: str, access: Access) -> str:
         ConfigurationError: It may not be read.
         DataError: There is no such table.
     """
-    with _explained(table), _client(access) as client:
+    with _explained(table), connected(access) as client:
         found = client.get_table(table)
         return f"{found.etag} {found.modified}"
 
@@ -186,7 +186,8 @@ def _demand_affordable(name: str, estimate: int, access: Access) -> None:
 
 
 @contextlib.contextmanager
-def _client(access: Access) -> Iterator[Any]:
+def connected(access: Access) -> Iterator[Any]:
+    """Opens the official client."""
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery
 
@@ -222,13 +223,13 @@ def _explained(name: str) -> Iterator[None]:
         yield
     except (exceptions.Forbidden, exceptions.Unauthorized, GoogleAuthError) as error:
         raise ConfigurationError(
-            f"{name} may not be read from BigQuery: {_first_line(error)}\n"
+            f"{name} may not be read from BigQuery: {first_line(error)}\n"
             "expected: the roles BigQuery Data Viewer on the data, BigQuery Job User and BigQuery Read Session User\n"
             "mend: grant them to the service account that runs this, or run gcloud auth application-default login"
         ) from error
     except exceptions.NotFound as error:
         raise DataError(
-            f"{name}: BigQuery does not find something: {_first_line(error)}\n"
+            f"{name}: BigQuery does not find something: {first_line(error)}\n"
             "expected: project.dataset.table in the location of options.bigquery\n"
             "mend: correct the name or the location"
         ) from error
@@ -244,7 +245,7 @@ def _explained(name: str) -> Iterator[None]:
 
 
 def _refused(name: str, error: Any) -> ConfigurationError | DataError:
-    message = _first_line(error)
+    message = first_line(error)
     if "bytes billed" in message:
         return ConfigurationError(
             f"{name} reads more than is allowed: {message}\nexpected: to stay below max_bytes_billed\n"
@@ -259,7 +260,8 @@ def _refused(name: str, error: Any) -> ConfigurationError | DataError:
     return DataError(f"{name}: BigQuery failed: {message}\nexpected: an answer\nmend: run again")
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Returns what BigQuery said, without the request."""
     text = getattr(error, "message", "") or str(error)
     # The client puts the request's method and address in front.
     return " ".join(re.sub(r"^[A-Z]+ https?://\S+ ", "", str(text)).split("\n\n")[0].split())

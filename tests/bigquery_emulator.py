@@ -18,6 +18,8 @@ import grpc
 import pyarrow as pa
 from google.cloud.bigquery_storage_v1 import types
 
+import bigquery_loads
+
 PROJECT = "acme"
 READ = "google.cloud.bigquery.storage.v1.BigQueryRead"
 PAGE_ROWS = 1_000
@@ -56,6 +58,7 @@ class Emulator:
         self.database.execute(f"SET TimeZone = 'UTC'; ATTACH ':memory:' AS {PROJECT}; CREATE SCHEMA {PROJECT}.air")
         self.database.execute(f"CREATE SCHEMA {PROJECT}._anonymous")
         self.lock = threading.Lock()
+        self.loads = bigquery_loads.Loads(self.database)
 
     def table(self, path: str) -> pa.Table:
         with self.lock:
@@ -102,16 +105,29 @@ class Emulator:
         match method, parts:
             case "POST", [_, "jobs"]:
                 return self.insert(body)
+            case "GET", [_, "jobs", job] if job.startswith("kfp-ct-"):
+                if job not in self.loads.jobs:
+                    raise Refusal(404, "notFound", f"Not found: Job {PROJECT}:{job}")
+                return self.loads.jobs[job]
             case "GET", [_, "jobs", job]:
                 return next(self._done(each) for each in self.jobs if each["jobReference"]["jobId"] == job)
             case "GET", [_, "queries", job]:
                 fields = {"schema": {"fields": []}, "rows": [], "totalRows": "0", "jobComplete": True}
                 return {**fields, "jobReference": {"projectId": PROJECT, "jobId": job, "location": "EU"}}
+            case "GET", [project, "datasets", dataset]:
+                if (project, dataset) != (PROJECT, "air"):
+                    raise Refusal(404, "notFound", f"Not found: Dataset {project}:{dataset}")
+                reference = {"projectId": project, "datasetId": dataset}
+                return {"datasetReference": reference, "location": "EU"}
             case "GET", [project, "datasets", dataset, "tables", table]:
                 rows = self.table(f"{project}.{dataset}.{table}").num_rows
                 kind = "VIEW" if table.endswith("_view") else "TABLE"
                 reference = {"projectId": project, "datasetId": dataset, "tableId": table}
-                return {"tableReference": reference, "type": kind, "etag": str(rows), "lastModifiedTime": "1"}
+                created = self.loads.created.get(f"{project}.{dataset}.{table}", 1)
+                return {
+                    "tableReference": reference, "type": kind, "etag": str(rows), "lastModifiedTime": "1",
+                    "numRows": str(rows), "creationTime": str(created),
+                }  # fmt: skip
         raise Refusal(404, "notFound", f"{method} {path}")
 
     def _done(self, job: dict) -> dict:
@@ -177,23 +193,27 @@ def _handler(emulator: Emulator) -> type[http.server.BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length) or b"{}")
-            status = 200
+            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            url = urllib.parse.urlsplit(self.path)
             try:
-                answer = emulator.answer(self.command, urllib.parse.urlsplit(self.path).path, body)
+                if url.path.startswith(bigquery_loads.UPLOAD) and not emulator.forbidden:
+                    with emulator.lock:
+                        reply = emulator.loads.receive(url.path, url.query, self.headers, content)
+                else:
+                    answer = emulator.answer(self.command, url.path, json.loads(content or b"{}"))
+                    reply = bigquery_loads.Reply(200, answer)
             except Exception as error:  # the client would ask a broken connection again and again
                 refusal = error if isinstance(error, Refusal) else Refusal(400, "defect", repr(error))
-                status, error = refusal.status, {"reason": refusal.reason, "message": str(refusal)}
-                answer = {"error": {"code": status, "message": str(refusal), "errors": [error]}}
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+                reply = bigquery_loads.refused(refusal.status, refusal.reason, str(refusal))
+            content = json.dumps(reply.body).encode()
+            self.send_response(reply.status)
+            for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_GET
+        do_POST = do_PUT = do_GET
 
         def log_message(self, *_):
             pass

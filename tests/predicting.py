@@ -1,6 +1,6 @@
-"""A model and rows to score: `python predicting.py EXAMPLES MODEL FOLDER` scores them and prints its peak memory.
+"""A model and rows to score: `python predicting.py EXAMPLES MODEL FOLDER [TABLE]` does it and prints its peak memory.
 
-With DIE_IN_SHARD=n in the environment it is killed while it writes that shard.
+With a table the shards are small. With DIE_IN_SHARD=n in the environment it is killed while it writes that shard.
 """
 
 import os
@@ -107,7 +107,8 @@ if __name__ == "__main__":
 
     from components.predict_batch import plan, work
 
-    examples_path, model_path, folder = sys.argv[1:]
+    examples_path, model_path, folder, *table = sys.argv[1:]
     asked = work.Request(examples_path, model_path, "7", ["id"])
-    work.predict(asked, {"folder": folder}, "", 300 if dying else plan.SHARD_ROWS)
+    destination = {"folder": folder, **({"table": table[0]} if table else {})}
+    work.predict(asked, destination, "", 300 if dying or table else plan.SHARD_ROWS)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)

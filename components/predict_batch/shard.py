@@ -32,6 +32,7 @@ class Job:
         columns: Keys and carried columns.
         available: All columns of the examples.
         began: When the prediction began, ISO 8601; written into every row.
+        table: BigQuery table that the rows go to as well; empty for none.
     """
 
     identity: str
@@ -42,6 +43,7 @@ class Job:
     columns: tuple[str, ...]
     available: tuple[str, ...]
     began: str
+    table: str = ""
 
 
 def load_model(job: Job) -> SavedModel:

@@ -11,7 +11,7 @@ from typing import Any
 from components import artifacts, folders, log
 from components.errors import ConfigurationError, DataError
 from components.html import percent
-from components.predict_batch import outputs, plan
+from components.predict_batch import loading, outputs, plan
 from components.predict_batch import shard as shards
 from components.predict_batch.outputs import Tally
 from components.saved_model import SavedModel
@@ -54,9 +54,13 @@ def predict(
 
     Raises:
         ConfigurationError: An argument or the model does not fit.
-        DataError: There are no rows, a column is missing or of another type, or too many predictions are not finite.
+        DataError: There are no rows, a column is missing or of another type, too many predictions are not finite, or
+            the table did not take every row.
     """
     _check(request, destination)
+    table = str(destination.get("table") or "")
+    if table:
+        loading.check(table)
     planned = plan.shards(request.examples_path, shard_rows)
     columns = artifacts.read_manifest(request.examples_path).columns
     _demand_columns(request, columns)
@@ -64,17 +68,20 @@ def predict(
     identity = plan.identity(request.examples_path, request.model_path, chosen, planned)
     folder = Path(destination["folder"]) / identity[:16] if destination.get("folder") else Path(output_path)
     with folders.writing_to("the folder of predictions", folder), folders.locked(folder / "_lock"):
-        job = _begin(request, identity, folder, list(columns))
+        job = dataclasses.replace(_begin(request, identity, folder, list(columns)), table=table)
         tally = _score(job, planned, request)
         _demand_finite(tally, request)
+        if table:  # only now: what is refused reaches nobody
+            loading.load(job, planned)
         metadata = _finish(job, planned, tally, request)
     return Written(str(folder), metadata)
 
 
 def _check(request: Request, destination: Mapping[str, Any]) -> None:
-    if unknown := sorted(set(destination) - {"folder"}):
+    if unknown := sorted(set(destination) - {"folder", "table"}):
         raise ConfigurationError(
-            f"destination has {', '.join(unknown)}\nexpected: folder\nmend: correct destination in the settings file"
+            f"destination has {', '.join(unknown)}\nexpected: folder and table\n"
+            "mend: correct destination in the settings file"
         )
     if not 0 <= request.max_nonfinite_fraction <= 1:
         raise ConfigurationError(
@@ -183,6 +190,7 @@ def _finish(job: shards.Job, planned: Sequence[plan.Shard], tally: Tally, reques
         "predicted_at": job.began,
         "fingerprint": job.identity,
         "files": len(planned),
+        **({"table": job.table} if job.table else {}),
     }
     values = {name: _described(described) for name, described in sorted(tally.values.items())}
     artifacts.write_json(
@@ -195,7 +203,7 @@ def _finish(job: shards.Job, planned: Sequence[plan.Shard], tally: Tally, reques
     artifacts.write_manifest(job.folder, manifest)
     of = f" by v{job.model_version}" if job.model_version else ""
     means = "".join(f"; {name} {v['mean']:.3g} on average" for name, v in values.items() if v["mean"] is not None)
-    files_said = f"{len(planned)} file{'' if len(planned) == 1 else 's'}"
+    files_said = f"{len(planned)} file{'' if len(planned) == 1 else 's'}" + f" and {job.table}" * bool(job.table)
     log.finding(f"{tally.rows:,} rows scored{of} in {files_said}{means}; {tally.nonfinite:,} not finite")
     return metadata
 

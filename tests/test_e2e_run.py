@@ -70,7 +70,7 @@ def test_nothing_changed_is_served_from_the_cache(home, first):
     again = run(home, *SMALL)
     assert {name for name, state in again.states().items() if state != "CACHED"} == NEVER_CACHED
     assert again.task("register")["parameters"] == first.task("register")["parameters"]
-    assert "8 of 11 steps were served from the cache" in again.err
+    assert "9 of 12 steps were served from the cache" in again.err
     assert versions(home) == ["1"]
 
 

@@ -42,6 +42,5 @@ def validate_infra(
             examples.path, model.path, champion.path, champion.metadata.get("version", ""), evaluated.path, infra
         )
         result = work.validate(request, work.Outputs(blessing.path, infra_validation.path, view.path))
-        for name, value in result.measured.items():
-            metrics.log_metric(name, value)
+        result.log_to(metrics)
         return result.blessed

@@ -46,6 +46,13 @@ class Result:
     blessed: bool
     measured: dict[str, float]
 
+    def log_to(self, metrics: Any) -> None:
+        """Logs what was measured to a `dsl.Metrics`."""
+        for name, value in self.measured.items():
+            metrics.log_metric(name, value)
+        # kfp.local's cache takes an artifact without a file for a miss.
+        artifacts.write_json(metrics.path, self.measured)
+
 
 def validate(request: Request, outputs: Outputs) -> Result:
     """Judges whether a blessed model can be served; a check that says no shows in the result.

@@ -1,6 +1,7 @@
 """The six tests every project has, over the flights example."""
 
 import pyarrow.compute
+import pytest
 
 from components.testing.bench import Project
 from components.testing.model_tests import ModelTests
@@ -16,6 +17,14 @@ class TestFlights(ModelTests):
         hyperparameters={"epochs": 3, "batch_size": 32},
         overfit={"epochs": 25, "learning_rate": 0.02, "patience": 100},
     )
+
+    @pytest.mark.slow
+    def test_training_learns_a_few_rows_by_heart(self):
+        super().test_training_learns_a_few_rows_by_heart()
+
+    @pytest.mark.slow
+    def test_components_work_together(self):
+        super().test_components_work_together()
 
     @classmethod
     def few(cls):

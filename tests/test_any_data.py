@@ -1,7 +1,6 @@
 """Steps over data nobody would write: each does its job, or stops with one ComponentError."""
 
 import contextlib
-import uuid
 
 import pyarrow as pa
 import pytest
@@ -9,47 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import release_artifacts
-import small_examples
+from any_tables import dataset, described, tables
 from components import artifacts, batches
 from components.blocks import Blocks
 from components.deploy import work as deploy
 from components.errors import ComponentError, ConfigurationError
-from components.schema import work as schema
-from components.statistics import work as statistics
 
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=12)
-VALUES = {
-    pa.int64(): st.integers(-(2**63), 2**63 - 1),
-    pa.float32(): st.floats(width=32),
-    pa.string(): st.one_of(TEXTS, st.sampled_from(["", " ", "NaN", "\u202e", "x" * 5_000])),
-}
 FEW = settings(max_examples=15, deadline=None)
-
-
-@st.composite
-def tables(draw, min_rows=0):
-    """Columns of any name and type with any values; rows that may be none or one."""
-    rows = draw(st.integers(min_rows, 5))
-    names = draw(st.lists(NAMES, min_size=1, max_size=5, unique=True))
-    columns = {}
-    for name in names:
-        kind = draw(st.sampled_from(list(VALUES)))
-        columns[name] = pa.array(draw(st.lists(st.none() | VALUES[kind], min_size=rows, max_size=rows)), kind)
-    return pa.table(columns)
-
-
-def dataset(folder, table):
-    return small_examples.write(folder / f"examples-{uuid.uuid4().hex}", table, table, shards=1)
-
-
-def described(folder, table):
-    """Statistics and inferred schema of a table; the folders."""
-    examples = dataset(folder, table)
-    stats, contract = f"{examples}-statistics", f"{examples}-schema"
-    statistics.write_statistics(examples, stats, f"{examples}.html", [])
-    schema.write_schema(stats, contract, "")
-    return stats, contract
 
 
 @FEW

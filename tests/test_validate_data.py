@@ -259,3 +259,25 @@ def test_a_split_without_statistics_is_refused(gate):
     artifacts.split_path(gate.root / "statistics", "train").mkdir()
     with pytest.raises(DataError, match=r"no FeatureStats.pb in .*Split-train"):
         gate.validate({})
+
+
+def test_a_schema_that_is_not_there_is_named(gate):
+    gate.validate({"train": table()})
+    (gate.root / "schema" / "schema.pbtxt").unlink()
+    with pytest.raises(ConfigurationError, match=r"no schema\.pbtxt in .*schema"):
+        work.validate(work.Inputs(str(gate.root / "statistics"), str(gate.root / "schema")), None, work.Rules())
+
+
+def test_a_schema_that_is_none_is_named(gate):
+    with pytest.raises(ConfigurationError, match=r"schema\.pbtxt cannot be parsed"):
+        gate.validate({"train": table()}, schema="feature { nonsense }")
+
+
+def test_sliced_statistics_are_refused(gate):
+    statistics = feature_statistics.compute(table().to_batches(), "train")
+    statistics.datasets.add().CopyFrom(statistics.datasets[0])
+    path = artifacts.split_path(gate.root / "statistics", "train") / "FeatureStats.pb"
+    artifacts.write_text(path, "")
+    path.write_bytes(statistics.SerializeToString())
+    with pytest.raises(DataError, match=r"FeatureStats\.pb holds 2 datasets"):
+        gate.validate({})

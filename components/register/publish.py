@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from components import artifacts, folders, registry, registry_mlflow
-from components.register.work import Entry, Registered
+from components.register.work import Entry, Registered, recordable
 
 _FINGERPRINT = "model_fingerprint"
 # The folder of a run's artifacts that holds the model, on a server.
@@ -99,7 +99,7 @@ def _run(client: MlflowClient, entry: Entry, database: Path | None) -> Run:
     experiment = _experiment(client, entry.model_name, database)
     for begun in client.search_runs([experiment], f"tags.{_FINGERPRINT} = '{entry.fingerprint}'"):
         # MLflow lets nobody change a parameter: a run of another commit stays as it was.
-        if all(begun.data.params.get(_name(key), value) == value for key, value in entry.parameters.items()):
+        if all(begun.data.params.get(recordable(key), value) == value for key, value in entry.parameters.items()):
             return begun
     tags = {**entry.tags, "mlflow.runName": f"{entry.model_name} {entry.tags['window']}"}
     return client.create_run(experiment, tags=tags)
@@ -121,12 +121,8 @@ def _experiment(client: MlflowClient, name: str, database: Path | None) -> str:
 
 def _record(client: MlflowClient, run_id: str, entry: Entry) -> None:
     now = int(time.time() * 1000)
-    metrics = [Metric(_name(key), value, now, 0) for key, value in entry.metrics.items()]
-    parameters = [Param(_name(key), value) for key, value in entry.parameters.items()]
+    metrics = [Metric(recordable(key), value, now, 0) for key, value in entry.metrics.items()]
+    parameters = [Param(recordable(key), value) for key, value in entry.parameters.items()]
     tags = [RunTag(key, value) for key, value in entry.tags.items()]
     client.log_batch(run_id, metrics, parameters, tags)
     client.set_terminated(run_id)
-
-
-def _name(key: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "_-./ :" else "_" for letter in key)

@@ -9,8 +9,8 @@ from typing import Any
 from components import artifacts, blessing, log, registry
 from components.errors import DataError
 
-# MLflow's limits are 500 characters for a run's parameter and 5,000 for a tag.
-_PARAMETER_LENGTH, _TAG_LENGTH = 500, 5_000
+# MLflow's limits are 250 characters for a name, 500 for a run's parameter and 5,000 for a tag.
+_NAME_LENGTH, _PARAMETER_LENGTH, _TAG_LENGTH = 250, 500, 5_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,10 +122,13 @@ def overall_metrics(summary: Path) -> dict[str, float]:
 
 def flatten(lineage: dict[str, Any]) -> dict[str, str]:
     """Returns lineage entries as strings under names MLflow takes; what is nested becomes JSON."""
-    return {
-        "".join(letter if letter.isalnum() or letter in "_-./ " else "_" for letter in str(key)): _text(value)
-        for key, value in lineage.items()
-    }
+    return {recordable(str(key)): _text(value) for key, value in lineage.items()}
+
+
+def recordable(name: str) -> str:
+    """Returns a name that MLflow takes for a tag, a parameter or a metric: it reads each as a relative path, too."""
+    taken = "".join(letter if letter.isalnum() or letter in "_-./ :" else "_" for letter in name[:_NAME_LENGTH])
+    return "/".join(part for part in taken.split("/") if part.strip(".")) or "_"
 
 
 def _as_it_was(reader: registry.Reader, model_name: str, fingerprint: str) -> Registered | None:

@@ -110,6 +110,7 @@ def training(
         champion=champion.outputs["champion"],
         eval_config=eval_config,
         gates=gates,
+        beam_pipeline_args=beam_pipeline_args,
     )
     # evaluate's only parameter, so that kfp.local resolves it: of several it finds none and skips the branch.
     with dsl.If(verdict.outputs["Output"] == True, name="blessed"):  # noqa: E712 - kfp builds a condition from it

@@ -137,14 +137,16 @@ def rows(count, seed=0):
     )
 
 
-def write_examples(root, eval_rows, train_rows=None, window=None, split_by=None):
+def write_examples(root, eval_rows, train_rows=None, window=None, split_by=None, shards=1):
     tables = {"train": rows(2_000, seed=1) if train_rows is None else train_rows, "eval": eval_rows}
     splits = []
     for name, table in tables.items():
-        file = f"Split-{name}/data_parquet-00000-of-00001.parquet"
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, root / file)
-        splits.append(artifacts.Split(name, table.num_rows, [file]))
+        files = [f"Split-{name}/data_parquet-{n:05d}-of-{shards:05d}.parquet" for n in range(shards)]
+        ends = [table.num_rows * n // shards for n in range(shards + 1)]
+        (root / files[0]).parent.mkdir(parents=True, exist_ok=True)
+        for file, (start, end) in zip(files, itertools.pairwise(ends), strict=True):
+            pq.write_table(table.slice(start, end - start), root / file)
+        splits.append(artifacts.Split(name, table.num_rows, files))
     kinds = {name: "string" if pa.types.is_string(kind) else "float"
              for name, kind in zip(eval_rows.schema.names, eval_rows.schema.types, strict=True)}  # fmt: skip
     manifest = artifacts.Manifest(splits, kinds, "fingerprint", {}, window or {}, split_by or {})
@@ -178,14 +180,14 @@ def judge(tmp_path, examples, models):
     """Returns a function that evaluates a model and returns the verdict, the account and the folder."""
     runs = itertools.count()
 
-    def run(model="good", champion="", text=None, data=examples, schema="", **gates):
+    def run(model="good", champion="", text=None, data=examples, schema="", beam=(), **gates):
         root = tmp_path / f"run{next(runs)}"
         (tmp_path / "schema.pbtxt").write_text(schema)
         (tmp_path / "eval_config.pbtxt").write_text(config(at_least(0.6)) if text is None else text)
         champion_path = models(champion) if champion else str(tmp_path / "nothing")
         request = work.Request(
             data, f"{tmp_path}/schema.pbtxt", models(model), champion_path, "3" if champion else "",
-            f"{tmp_path}/eval_config.pbtxt", gates,
+            f"{tmp_path}/eval_config.pbtxt", gates, list(beam),
         )  # fmt: skip
         outputs = work.Outputs(f"{root}/evaluation", f"{root}/blessing", f"{root}/view.html")
         result = work.evaluate(request, outputs)

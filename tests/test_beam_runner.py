@@ -2,7 +2,6 @@
 
 import collections
 import os
-import tempfile
 from pathlib import Path
 
 import apache_beam as beam
@@ -14,6 +13,7 @@ import tensorflow as tf
 import tensorflow_data_validation as tfdv
 import tensorflow_transform as tft
 
+import beam_workers
 import predicting
 import small_examples
 from components import artifacts, batches, beam_runner
@@ -23,7 +23,8 @@ from components.statistics import work as statistics_work
 from components.transform import work as transform_work
 from components.transform_graph import TransformGraph
 
-TWO = ["--runner=DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2"]
+TWO = beam_workers.TWO
+workers_leave_nothing_behind = beam_workers.leave_nothing_behind
 ROWS = 4_000
 
 
@@ -34,18 +35,6 @@ class Whose(beam.DoFn):
         # Long enough for the other worker to take the next.
         np.linalg.svd(np.random.default_rng(element).random((300, 300)))
         yield os.getpid()
-
-
-@pytest.fixture(autouse=True)
-def workers_leave_nothing_behind(monkeypatch, tmp_path_factory):
-    """Workers find this module, and whatever Beam puts into the temporary folder is gone afterwards."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    temporary = tmp_path_factory.mktemp("temporary")
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    yield
-    # TensorFlow's own, which it removes when the process ends.
-    assert [path for path in temporary.iterdir() if not path.name.startswith("__autograph_generated_file")] == []
 
 
 @pytest.fixture(scope="module")

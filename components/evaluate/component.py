@@ -18,6 +18,7 @@ def evaluate(
     view: dsl.Output[dsl.HTML],
     eval_config: str,
     gates: dict = {},
+    beam_pipeline_args: list = [],
 ) -> bool:
     """Scores the model and the champion on the same eval rows and decides whether the model is blessed.
 
@@ -35,6 +36,8 @@ def evaluate(
         gates: Further gates: task, output, classes, metric, confidence, min_gain, if_not_significant,
             if_champion_saw_rows, min_baseline_gain, slices, min_slice_rows, if_slice_small,
             max_slice_loss, max_slice_gap.
+        beam_pipeline_args: Beam options (runner, project, …): its workers score and compute TFMA's metrics; empty does
+            both in this process, batch by batch.
 
     Returns:
         Whether every gate let the model through.
@@ -45,7 +48,7 @@ def evaluate(
     with reported():
         request = work.Request(
             examples.path, f"{schema.path}/schema.pbtxt", model.path, champion.path,
-            champion.metadata.get("version", ""), eval_config, gates,
+            champion.metadata.get("version", ""), eval_config, gates, beam_pipeline_args,
         )  # fmt: skip
         result = work.evaluate(request, work.Outputs(evaluation.path, blessing.path, view.path))
         result.log_to(metrics, curves)

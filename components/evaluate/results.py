@@ -9,7 +9,6 @@ import apache_beam as beam
 import pyarrow as pa
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
-from apache_beam.runners.portability import fn_api_runner
 from google.protobuf import json_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.evaluators import metrics_plots_and_validations_evaluator as evaluator
@@ -20,7 +19,7 @@ from tensorflow_model_analysis.slicer import slicer_lib
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 from tfx_bsl.arrow import table_util
 
-from components import artifacts
+from components import artifacts, beam_runner
 from components.evaluate import array_metrics, slices
 from components.evaluate.config import stored
 from components.evaluate.samples import Scores
@@ -82,29 +81,33 @@ def write(folder: str, config: config_pb2.EvalConfig, sliced: SlicedMetrics) -> 
     for value in values:
         merged = combine.add_input(merged, metrics_validator.validate_metrics(value, config))
     _write_records(root / "validations.tfrecord", [combine.extract_output(merged)])
-    _write_config(root, config)
+    write_config(folder, config)
 
 
 def write_with_beam(folder: str, scores: Scores, config: config_pb2.EvalConfig, schema: schema_pb2.Schema) -> None:
-    """Lets TFMA's ordinary extractors, evaluator and writer do it, in memory: slow, row by row.
+    """Lets TFMA's ordinary path do it, in memory: slow, row by row."""
+    with beam_runner.pipeline([]) as pipeline:
+        write_batches(pipeline | beam.Create(record_batches(scores)), folder, config, schema)
+    write_config(folder, config)
+
+
+def write_batches(batches: Any, folder: str, config: config_pb2.EvalConfig, schema: schema_pb2.Schema) -> None:
+    """Lets TFMA's ordinary extractors, evaluator and writer make the metrics of a PCollection of `record_batches`.
 
     They are wired here, since `tfma.ExtractEvaluateAndWriteResults` refuses change thresholds over stored predictions.
     """
     paths = {key: f"{folder}/{key}" for key in ("metrics", "plots", "attributions", "validations")}
     evaluators = [evaluator.MetricsPlotsAndValidationsEvaluator(config, schema=schema)]
-    # By name: Beam's default runner first tries to download another one.
-    with beam.Pipeline(runner=fn_api_runner.FnApiRunner()) as pipeline:
-        _ = (
-            pipeline
-            | beam.Create(_beam_batches(scores))
-            | tfma.BatchedInputsToExtracts()
-            | tfma.ExtractAndEvaluate(tfma.default_extractors(eval_config=_without_thresholds(config)), evaluators)
-            | tfma.WriteResults(writers=[writer.MetricsPlotsAndValidationsWriter(paths, config)])
-        )
-    _write_config(Path(folder), config)
+    _ = (
+        batches
+        | tfma.BatchedInputsToExtracts()
+        | tfma.ExtractAndEvaluate(tfma.default_extractors(eval_config=_without_thresholds(config)), evaluators)
+        | tfma.WriteResults(writers=[writer.MetricsPlotsAndValidationsWriter(paths, config)])
+    )
 
 
-def _beam_batches(scores: Scores) -> list[pa.RecordBatch]:
+def record_batches(scores: Scores) -> list[pa.RecordBatch]:
+    """Returns rows as TFMA takes them where predictions are stored."""
     table = scores.columns
     for scored in scores.outputs:
         output = scored.output
@@ -193,7 +196,8 @@ def _write_records(path: Path, messages: Iterable[Any]) -> None:
             file.write(message.SerializeToString())
 
 
-def _write_config(root: Path, config: config_pb2.EvalConfig) -> None:
+def write_config(folder: str, config: config_pb2.EvalConfig) -> None:
+    """Writes the config that TFMA's readers look for beside the metrics."""
     run = config_pb2.EvalRun(
         eval_config=config,
         version=tfma.__version__,
@@ -201,4 +205,4 @@ def _write_config(root: Path, config: config_pb2.EvalConfig) -> None:
         file_format="parquet",
         model_locations={spec.name: "" for spec in config.model_specs},
     )
-    artifacts.write_text(root / "eval_config.json", json_format.MessageToJson(run))
+    artifacts.write_text(Path(folder) / "eval_config.json", json_format.MessageToJson(run))

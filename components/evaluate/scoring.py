@@ -1,7 +1,7 @@
 """Predicts the eval rows: once a model, both models on the same rows, in large batches."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,18 +61,37 @@ def predict(examples_path: str, models: dict[str, Model], keep: Sequence[str]) -
     Raises:
         DataError: There are no rows.
     """
-    files = artifacts.split_files(examples_path, artifacts.EVAL)
-    found: dict[str, dict[str, list[Floats]]] = {name: {} for name in models}
     kept: list[pa.Table] = []
-    for batch in artifacts.iter_batches(files, _wanted(models.values(), keep)):
-        kept.append(pa.Table.from_batches([batch]).select(list(keep)))
+
+    def keeping() -> Iterator[pa.RecordBatch]:
+        files = artifacts.split_files(examples_path, artifacts.EVAL)
+        for batch in artifacts.iter_batches(files, wanted(models.values(), keep)):
+            kept.append(pa.Table.from_batches([batch]).select(list(keep)))
+            yield batch
+
+    found = score(keeping(), models)
+    return Predicted(some_rows(kept), found)
+
+
+def score(batches: Iterable[pa.RecordBatch], models: Mapping[str, Model]) -> dict[str, dict[str, Floats]]:
+    """Returns what the models say of rows: model → output → (rows, width); no output where there are no rows."""
+    found: dict[str, dict[str, list[Floats]]] = {name: {} for name in models}
+    for batch in batches:
         for name, model in models.items():
             for output, values in model.predict(batch).items():
                 found[name].setdefault(output, []).append(values)
-    if not sum(table.num_rows for table in kept):
+    return {name: {key: np.concatenate(parts) for key, parts in of.items()} for name, of in found.items()}
+
+
+def some_rows(tables: Sequence[pa.Table]) -> pa.Table:
+    """Joins the parts of the eval split.
+
+    Raises:
+        DataError: There are no rows.
+    """
+    if not sum(table.num_rows for table in tables):
         raise DataError("the eval split has no rows: nothing can be judged\nmend: widen the window or change the split")
-    joined = {name: {key: np.concatenate(parts) for key, parts in of.items()} for name, of in found.items()}
-    return Predicted(pa.concat_tables(kept), joined)
+    return pa.concat_tables(tables)
 
 
 def readings(
@@ -98,8 +117,29 @@ def readings(
     return found
 
 
-def scores(predicted: Predicted, readings: Sequence[Reading], models: dict[str, Model], metric: str) -> Scores:
-    """Returns labels, weights and predictions as the tasks have them.
+def scores(predicted: Predicted, readings: Sequence[Reading], titles: Mapping[str, str], metric: str) -> Scores:
+    """Returns labels, weights and predictions of the eval split as the tasks have them.
+
+    Args:
+        predicted: All its rows.
+        readings: How the outputs are read, the one that is judged first.
+        titles: Model name → what messages call it.
+        metric: What the first is judged by.
+
+    Raises:
+        DataError: Labels or weights are not what they should be.
+        ConfigurationError: Predictions are not.
+    """
+    found = read(predicted, readings, titles)
+    readings[0].check_varied(found.primary.sample.labels, metric)
+    for scored in found.outputs:
+        if not scored.sample.masses.sum():
+            raise _no_weights(scored.output.weight)
+    return found
+
+
+def read(predicted: Predicted, readings: Sequence[Reading], titles: Mapping[str, str]) -> Scores:
+    """Returns labels, weights and predictions of some rows as the tasks have them.
 
     Raises:
         DataError: Labels or weights are not what they should be.
@@ -109,11 +149,8 @@ def scores(predicted: Predicted, readings: Sequence[Reading], models: dict[str, 
     for reading in readings:
         output = reading.output
         labels = reading.labels(predicted.columns.column(output.label))
-        if reading is readings[0]:
-            reading.check_varied(labels, metric)
         given = {
-            name: reading.predictions(model.title, predicted.predictions[name][output.name])
-            for name, model in models.items()
+            name: reading.predictions(title, predicted.predictions[name][output.name]) for name, title in titles.items()
         }
         sample = Sample(reading.task, labels, _weights(predicted.columns, output))
         found.append(Scored(output, sample, reading.classes, given))
@@ -147,11 +184,12 @@ def prior(examples_path: str, reading: Reading) -> Array:
         else:
             sums += float((masses * labels.astype(np.float64)).sum())
     if not total:
-        raise DataError("the train split has no rows: there is no prior to compare with")
+        raise DataError("the train split has no rows that count: there is no prior to compare with")
     return sums / total
 
 
-def _wanted(models: Iterable[Model], keep: Sequence[str]) -> list[str] | None:
+def wanted(models: Iterable[Model], keep: Sequence[str]) -> list[str] | None:
+    """Returns the columns to read: what the models take, and others; None if it is all."""
     inputs = [model.inputs for model in models]
     if not all(inputs):
         return None  # serialised tf.Examples carry every column
@@ -164,9 +202,13 @@ def _weights(table: pa.Table, output: Output) -> Array | None:
     column: Any = table.column(output.weight)
     numeric = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     weights = column.to_numpy().astype(np.float64) if numeric and not column.null_count else np.array([-1.0])
-    if not (np.isfinite(weights) & (weights >= 0)).all() or (len(weights) and not weights.sum()):
-        raise DataError(
-            f"the weight {output.weight} is not a finite number of at least 0 in every row, and more in some\n"
-            "mend: leave such rows out of the query"
-        )
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise _no_weights(output.weight)
     return weights
+
+
+def _no_weights(column: str) -> DataError:
+    return DataError(
+        f"the weight {column} is not a finite number of at least 0 in every row, and more in some\n"
+        "mend: leave such rows out of the query"
+    )

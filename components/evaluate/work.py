@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from components.blessing import Check
 from components.errors import ConfigurationError
 from components.evaluate import (
     array_metrics,
+    beam_path,
     fair_comparison,
     gates,
     results,
@@ -43,6 +45,7 @@ class Request:
     champion_version: str
     eval_config: str
     gates: dict[str, Any]
+    beam_pipeline_args: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +71,12 @@ class _Trial:
         version = self.request.champion_version
         return f"champion v{version}" if version else "the champion"
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """TFMA's model name → what messages call the model."""
+        titles = {CHALLENGER: "the model"}
+        return titles | {CHAMPION: self.champion_title} if self.has_champion else titles
+
 
 def evaluate(request: Request, outputs: Outputs) -> Result:
     """Judges a model; a gate that says no shows in the result, only what cannot be judged raises.
@@ -88,24 +97,35 @@ def evaluate(request: Request, outputs: Outputs) -> Result:
     config = trial.plan.completed(trial.has_champion)
     schema = batches.read_schema(request.schema_file)
     wanted = _computations(config, schema, request.eval_config)
-    trial, readings, scores = _score(trial, schema, carry_all=bool(array_metrics.unsupported(config, wanted)))
-    checks = _finite(trial, scores)
-    if not all(check.passed for check in checks):
-        results.write(outputs.evaluation_path, config, [])
-        return _conclude(trial, outputs, summary.empty(scores), checks)
-    slow = array_metrics.unsupported(config, wanted, trial.gates.task)
-    with _tfma_errors(request.eval_config, trial.gates.task):
-        if slow:
-            log.progress(f"{slow}: computed row by row on TFMA's ordinary path, which is slow")
-            results.write_with_beam(outputs.evaluation_path, scores, config, schema)
-        else:
-            results.write(outputs.evaluation_path, config, results.from_arrays(scores, config, wanted))
+    with _workers(request, outputs) as workers:
+        carry_all = bool(array_metrics.unsupported(config, wanted))
+        trial, readings, scores = _score(trial, schema, carry_all, workers)
+        checks = _finite(trial, scores)
+        if not all(check.passed for check in checks):
+            results.write(outputs.evaluation_path, config, [])
+            return _conclude(trial, outputs, summary.empty(scores), checks)
+        slow = array_metrics.unsupported(config, wanted, trial.gates.task)
+        with _tfma_errors(request.eval_config, trial.gates.task):
+            if workers:
+                columns = None if carry_all else scores.columns.column_names
+                workers.write(outputs.evaluation_path, beam_path.Rows(columns, readings, trial.titles), config, schema)
+            elif slow:
+                log.progress(f"{slow}: computed row by row on TFMA's ordinary path, which is slow")
+                results.write_with_beam(outputs.evaluation_path, scores, config, schema)
+            else:
+                results.write(outputs.evaluation_path, config, results.from_arrays(scores, config, wanted))
     evaluation = results.read(outputs.evaluation_path)
     sizes = summary.sizes(scores, evaluation, config)
     checks += thresholds.checks(evaluation, config, sizes, trial.gates)
     account = summary.describe(scores, evaluation, sizes)
     checks += _judge(trial, scores, readings[0], account)
     return _conclude(trial, outputs, account, checks)
+
+
+def _workers(request: Request, outputs: Outputs) -> contextlib.AbstractContextManager[beam_path.Workers | None]:
+    if not request.beam_pipeline_args:
+        return contextlib.nullcontext()
+    return beam_path.workers(request.examples_path, outputs.evaluation_path, request.beam_pipeline_args)
 
 
 def _computations(
@@ -133,26 +153,33 @@ def _tfma_errors(reference: str, task: str) -> Iterator[None]:
         ) from error
 
 
-def _score(trial: _Trial, schema: schema_pb2.Schema, carry_all: bool) -> tuple[_Trial, list[Reading], Scores]:
+def _score(
+    trial: _Trial, schema: schema_pb2.Schema, carry_all: bool, workers: beam_path.Workers | None
+) -> tuple[_Trial, list[Reading], Scores]:
     """Returns the trial with its gates settled, how its outputs are read, and the rows after prediction."""
     request, plan = trial.request, trial.plan
     keep = scoring.check_columns(request.examples_path, plan, trial.gates.slices)
     there = list(artifacts.read_manifest(request.examples_path).columns)
-    paths = {CHALLENGER: (request.model_path, "the model")}
-    if trial.has_champion:
-        paths[CHAMPION] = (request.champion_path, trial.champion_title)
+    paths = {CHALLENGER: request.model_path, CHAMPION: request.champion_path}
     signature = Signature(plan.signature, plan.outputs)
-    models = {name: Model(path, title, signature, there) for name, (path, title) in paths.items()}
-    predicted = scoring.predict(request.examples_path, models, there if carry_all else keep)
+    loaders = {
+        name: functools.partial(Model, paths[name], title, signature, there) for name, title in trial.titles.items()
+    }
+    # Loaded here even if workers score: what does not fit is said before they start.
+    models = {name: load() for name, load in loaders.items()}
+    predicted = (
+        workers.predict(loaders, keep)
+        if workers
+        else scoring.predict(request.examples_path, models, there if carry_all else keep)
+    )
     readings = scoring.readings(plan, trial.gates, schema, predicted, request.model_path)
     trial = dataclasses.replace(trial, gates=trial.gates.settled(readings[0].task))
-    return trial, readings, scoring.scores(predicted, readings, models, trial.gates.metric)
+    return trial, readings, scoring.scores(predicted, readings, trial.titles, trial.gates.metric)
 
 
 def _finite(trial: _Trial, scores: Scores) -> list[Check]:
-    titles = {CHALLENGER: "the model", CHAMPION: trial.champion_title}
     return [
-        gates.finite(f"{titles[name]}{_of_output(scored.output.name)}", predictions)
+        gates.finite(f"{trial.titles[name]}{_of_output(scored.output.name)}", predictions)
         for scored in scores.outputs
         for name, predictions in scored.predictions.items()
     ]

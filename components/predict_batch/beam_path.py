@@ -6,7 +6,6 @@ from typing import Any
 import apache_beam as beam
 
 from components import beam_runner
-from components.errors import ComponentError
 from components.predict_batch import shard as shards
 from components.predict_batch.plan import Shard
 from components.saved_model import SavedModel
@@ -36,20 +35,14 @@ def score(job: shards.Job, todo: Sequence[Shard], beam_pipeline_args: list[str])
     Raises:
         ComponentError: A shard could not be scored.
     """
-    try:
-        with beam_runner.pipeline(beam_pipeline_args) as pipeline:
-            _ = (
-                pipeline
-                | "Shards" >> beam.Create(list(todo))
-                | "Spread" >> beam.Reshuffle()
-                | "Score" >> beam.ParDo(Score(job))
-            )
-    except ComponentError:
-        raise
-    except Exception as error:  # what Beam raises depends on the runner
-        # A worker's error is a whole traceback, whose end says what is wrong.
-        last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise ComponentError(
-            f"the Beam pipeline that scores failed: {last}\nexpected: every shard to be scored\n"
-            "mend: see the step's log; shards that were finished are kept, run again to go on"
-        ) from error
+    advice = (
+        "expected: every shard to be scored\n"
+        "mend: see the step's log; shards that were finished are kept, run again to go on"
+    )
+    with beam_runner.failures_said("scores", advice), beam_runner.pipeline(beam_pipeline_args) as pipeline:
+        _ = (
+            pipeline
+            | "Shards" >> beam.Create(list(todo))
+            | "Spread" >> beam.Reshuffle()
+            | "Score" >> beam.ParDo(Score(job))
+        )

@@ -39,13 +39,11 @@ def _budgets(budgets: list[dict[str, Any]]) -> html.Html:
 
 def _budget(budget: dict[str, Any]) -> list[Any]:
     value, limit = budget["value"], budget["budget"]
-    bar: Any = html.muted("not judged")
+    used: Any = html.muted("not judged")
     if value is not None and limit is not None:
-        used = limit / value if budget["at_least"] and value else value / limit
-        bar = html.join([small_charts.bars([min(used, 1.0), 1.0], "used of the budget", ["used", "budget"]), " "])
-        bar = html.join([bar, html.percent(used)])
+        used = html.percent(limit / value if budget["at_least"] and value else value / limit)
     word = "≥ " if budget["at_least"] else "≤ "
-    return [budget["title"], budget["unit"], value, f"{word}{html.number(limit)}" if limit is not None else None, bar]
+    return [budget["title"], budget["unit"], value, f"{word}{html.number(limit)}" if limit is not None else None, used]
 
 
 def _latency(account: dict[str, Any]) -> list[html.Html]:

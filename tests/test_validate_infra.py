@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 import tensorflow as tf
+from kfp import dsl
 
 import small_examples
 from components import artifacts, blessing
@@ -222,3 +223,9 @@ def test_a_killed_step_leaves_no_service(good):
         for service in services:
             with contextlib.suppress(psutil.NoSuchProcess):
                 service.kill()
+
+
+def test_what_was_measured_is_logged_and_kept_in_a_file(tmp_path):
+    metrics = dsl.Metrics(uri=str(tmp_path / "metrics"))
+    work.Result(True, {"p50_ms": 1.5, "memory_mb": 800.0}).log_to(metrics)
+    assert metrics.metadata == {"p50_ms": 1.5, "memory_mb": 800.0} == artifacts.read_json(tmp_path / "metrics")

@@ -229,7 +229,7 @@ def test_no_request_is_dropped_as_versions_change(models, tmp_path):
         code = server.stop()
 
     for answers in load.answers:
-        assert len(answers) > 100
+        assert len(answers) > 10
         changes = [answers[0], *(after for before, after in itertools.pairwise(answers) if after != before)]
         assert changes == [1.0, 2.0, 3.0, 2.0]
     assert states == {"4": "END", "3": "END", "2": "AVAILABLE", "1": "END"}

@@ -13,15 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from components import globs
 from components.errors import ConfigurationError, DataError
 
 SCHEME = "gs://"
 # Downloads at once: each waits for the network most of the time.
 PARALLEL = 4
 _MAGIC = re.compile(r"[*?\[]")
-# What a glob means, by its parts; `*` and `?` end at a slash.
-_PARTS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-_TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]|.", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +57,7 @@ def find(uri: str) -> list[Object]:
     prefix = pattern[: magic.start()] if magic else pattern.rstrip("/")
     listed = [each for each in _list(uri, bucket, prefix) if not each.name.endswith("/")]
     if magic:
-        found = [each for each in listed if _expression(pattern).fullmatch(each.name)]
+        found = [each for each in listed if globs.expression(pattern).fullmatch(each.name)]
     else:
         folder = f"{prefix}/" if prefix else ""
         exact = [each for each in listed if each.name == pattern]
@@ -156,15 +154,6 @@ def _parts(uri: str) -> tuple[str, str]:
     if not bucket or _MAGIC.search(bucket):
         raise ConfigurationError(f"{uri} names no bucket\nexpected: gs://bucket/path\nmend: correct the URI")
     return bucket, name
-
-
-def _expression(pattern: str) -> re.Pattern[str]:
-    def translated(token: str) -> str:
-        if token.startswith("[") and len(token) > 1:
-            return "[^" + token[2:] if token[1] == "!" else token
-        return _PARTS.get(token) or re.escape(token)
-
-    return re.compile("".join(map(translated, _TOKENS.findall(pattern))), re.DOTALL)
 
 
 def _is_data(relative: str) -> bool:

@@ -193,7 +193,7 @@ def load(path: Path) -> Run:
     """Reads a record; a run whose process is gone is interrupted, whatever it last said."""
     fields = json.loads((path / RECORD).read_text())
     run = Run(**{**fields, "tasks": [Task(**task) for task in fields["tasks"]]})
-    if run.state == RUNNING and not _alive(run.process):
+    if run.state == RUNNING and not alive(run.process):
         run.state = INTERRUPTED
     return run
 
@@ -204,7 +204,8 @@ def load_all(workspace: Workspace) -> list[Run]:
     return [load(folder) for folder in folders]
 
 
-def _alive(process: int) -> bool:
+def alive(process: int) -> bool:
+    """Whether a process of this machine goes on."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -40,7 +40,7 @@ def data_version(sources: Mapping[str, Any], root: Path, options: Mapping[str, A
         if gcs.is_uri(uri):
             digest.update(_objects_version(uri))
             continue
-        for path in _files(uri, root):
+        for path in files(uri, root):
             digest.update(path.name.encode() + b"\0")
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -66,7 +66,8 @@ def _objects_version(uri: str) -> bytes:
         raise UsageError(str(error)) from error
 
 
-def _files(uri: str, root: Path) -> list[Path]:
+def files(uri: str, root: Path) -> list[Path]:
+    """Returns the local files behind a URI: a file, a folder with all below it, or a glob; relative to `root`."""
     path = root / uri
     if path.is_dir():
         return sorted(p for p in path.rglob("*") if p.is_file())

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from components import globs
 from ct.build.document import read
 from ct.build.problems import Findings, refuse
 
@@ -55,10 +56,12 @@ class Trigger:
     def _is_about(self, changed: Sequence[str]) -> bool:
         if not changed:
             return True
-        left = [file for file in changed if not any(_glob(glob).fullmatch(file) for glob in self.ignored)]
+        left = [file for file in changed if not any(globs.expression(glob).fullmatch(file) for glob in self.ignored)]
         if not left:
             return False
-        return not self.included or any(_glob(glob).fullmatch(file) for glob in self.included for file in left)
+        return not self.included or any(
+            globs.expression(glob).fullmatch(file) for glob in self.included for file in left
+        )
 
 
 def parse(text: str, path: str) -> Trigger:
@@ -105,10 +108,3 @@ def _event(tree: dict[str, Any]) -> dict[str, Any]:
         if source in tree:
             return dict(tree[source].get("push", {}))
     return dict(tree.get("triggerTemplate", {}))
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Cloud Build's globs: `*` within a folder, `**` over folders."""
-    parts = re.split(r"(\*\*/?|\*|\?)", pattern)
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(known.get(part) or re.escape(part) for part in parts))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components import folders
+from ct.record import alive
 from ct.watch import decide
 from ct.watch.decide import Decision, Firing
 
@@ -57,7 +58,7 @@ def read(path: Path) -> list[Entry]:
 
 def _entry(event: dict[str, Any]) -> Entry:
     state = event["state"]
-    if state == decide.RUNNING and not _alive(event["process"]):
+    if state == decide.RUNNING and not alive(event["process"]):
         state = decide.FAILED
     firing = Firing(
         datetime.datetime.fromisoformat(event["at"]), tuple(event["triggers"]), tuple(event["keys"]), state,
@@ -72,13 +73,3 @@ def _append(path: Path, event: dict[str, Any]) -> None:
         # One write of one line: readers never see half of it.
         with path.open("a") as file:
             file.write(json.dumps(event) + "\n")
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

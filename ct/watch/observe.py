@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import glob
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from components import gcs
 from components.errors import ComponentError
 from ct.errors import UsageError
+from ct.sources import files
 from ct.watch.decide import Period, Span
 
 # Metrics of which less is better; every other one is better the higher it is.
@@ -30,7 +30,7 @@ def spans(sources: Mapping[str, Any], root: Path) -> tuple[Span, ...]:
     found: dict[str, Span] = {}
     for source in sources.values():
         uri = source.get("uri", "") if isinstance(source, Mapping) else str(source)
-        for span in _objects(uri) if gcs.is_uri(uri) else _files(uri, root):
+        for span in _objects(uri) if gcs.is_uri(uri) else _local(uri, root):
             found[span.id] = span
     return tuple(found.values())
 
@@ -62,14 +62,8 @@ def _period(entry: Mapping[str, Any]) -> Period:
     )
 
 
-def _files(uri: str, root: Path) -> list[Span]:
-    path = root / uri
-    if path.is_dir():
-        files = [each for each in path.rglob("*") if each.is_file()]
-    else:
-        # Path.glob takes no absolute patterns, and sources may be anywhere.
-        files = [each for each in map(Path, glob.glob(str(path), recursive=True)) if each.is_file()]  # noqa: PTH207
-    return [_span(each) for each in sorted(files) if not each.name.startswith(".")]
+def _local(uri: str, root: Path) -> list[Span]:
+    return [_span(each) for each in files(uri, root) if not each.name.startswith(".")]
 
 
 def _span(path: Path) -> Span:

@@ -3,8 +3,7 @@
 import contextlib
 import dataclasses
 import os
-import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from rich.console import Console
 from ct import check, package, project, record, settings, sources
 from ct.environments import component_python, component_set
 from ct.errors import RunFailedError, UsageError
+from ct.interrupts import terminable
 from ct.local.containers import Containers, folders_for
 from ct.local.engine import Engine
 from ct.local.events import State
@@ -91,7 +91,7 @@ def execute(workspace: project.Workspace, request: Request, console: Console) ->
     recorder = record.Recorder(run, folder)
     state = record.INTERRUPTED
     try:
-        with _terminable(), LiveView(run, console) as view:
+        with terminable(), LiveView(run, console) as view:
             engine = Engine(workspace, [recorder, view], request.use_cache)
             log = folder / "logs" / "kfp.log"
             with _tasks(workspace, prepared, folder) as tasks:
@@ -173,17 +173,3 @@ def _make_writable(folder: Path) -> None:
             f"{folder} cannot be written: {error.strerror}\nexpected: a folder this user may write\n"
             "mend: set CT_HOME (or pass --home) to one"
         ) from error
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Lets SIGTERM end a run as Ctrl-C does: its tasks with it, its record closed."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

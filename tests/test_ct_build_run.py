@@ -204,16 +204,23 @@ def test_a_step_that_is_not_there_cannot_be_chosen(place):
     assert "expected: one of one, two, three" in done.err
 
 
-def test_ctrl_c_stops_everything_it_started(place):
+def heeding_ctrl_c():
+    """A process that was started in the background of a shell ignores it, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_stops_everything_it_started(place, number):
     place.write("steps: [{id: slow, name: debian, args: [sh, -c, 'sleep 61 & echo $! > pid; wait']}]")
     command = [*COMMAND, "build", "--source", str(place.source), HERE]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "CT_HOME": str(place.home)}, text=True)
+    environment = {**os.environ, "CT_HOME": str(place.home)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, preexec_fn=heeding_ctrl_c)
     deadline = time.monotonic() + 60
     while not (found := list((place.home / "builds").glob("*/workspace/pid"))) or not found[0].read_text().strip():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     child = int(found[0].read_text())
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(30) == 130
     assert place.statuses == {"slow": "CANCELLED"}
     assert place.record["status"] == "CANCELLED"

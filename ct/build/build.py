@@ -16,6 +16,7 @@ from ct.build.runners import Command, ContainerRunner, HostRunner, Places, engin
 from ct.build.scheduler import Scheduler, Starter
 from ct.build.states import Status, StepState
 from ct.errors import UsageError
+from ct.interrupts import terminable
 from ct.project import Workspace
 from ct.record import new_id, now
 
@@ -109,7 +110,7 @@ def _execute(run: _Run, console: Console) -> Record:
     record.status = Status.WORKING
     record.save(folder)
     try:
-        with view.LiveView(record.steps, console) as live:
+        with terminable(), view.LiveView(record.steps, console) as live:
             scheduler = Scheduler(build, record.steps, folder / LOGS, _Saving(live, record, folder), run.secrets)
             record.status = scheduler.run(_starter(run, available, use_containers))
         if record.status is Status.SUCCESS:

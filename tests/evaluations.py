@@ -66,6 +66,14 @@ class Classes(tf.Module):
         return {"probabilities": tf.nn.softmax(self.skill * tf.stack([-x, 0.5 * z, x], 1))}
 
 
+class ClassLogits(tf.Module):
+    """What Classes(2.0) takes the softmax of."""
+
+    @tf.function(input_signature=FLOATS)
+    def serve(self, x, z):
+        return {"logits": 2.0 * tf.stack([-x, 0.5 * z, x], 1)}
+
+
 class Values(tf.Module):
     """A regression: the truth, as much as `skill` says."""
 
@@ -87,7 +95,7 @@ class Both(tf.Module):
 
 
 OTHERS = {
-    "examples": ExampleScorer, "heads": TwoHeads, "both": Both,
+    "examples": ExampleScorer, "heads": TwoHeads, "both": Both, "class logits": ClassLogits,
     "classes": lambda: Classes(2.0), "weak classes": lambda: Classes(0.3), "wrong classes": lambda: Classes(-2.0),
     "values": lambda: Values(1.0), "weak values": lambda: Values(0.3), "wrong values": lambda: Values(-1.0),
 }  # fmt: skip
@@ -100,6 +108,7 @@ FORMULAS = {
     "confident": lambda x, z, origin: tf.sigmoid(4 * (x + 0.5 * z - 1.2)),
     "NaN": lambda x, z, origin: tf.where(x > 2, tf.constant(math.nan), tf.sigmoid(x)),
     "logits": lambda x, z, origin: x + 0.5 * z,
+    "good logits": lambda x, z, origin: x + 0.5 * z - 1.2,
 }
 
 

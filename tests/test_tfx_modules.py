@@ -55,10 +55,10 @@ def trained(examples, schema_file, module, root, **hyperparameters):
     return str(root / "model")
 
 
-def judged(examples, schema_file, model, root, config):
+def judged(examples, schema_file, model, root, config, **gates):
     config_file = small_examples.write_text(root / "evaluation.pbtxt", config)
     request = evaluate.Request(
-        examples, schema_file, model, str(root / "none"), "", config_file, {"min_baseline_gain": 0.1}
+        examples, schema_file, model, str(root / "none"), "", config_file, {"min_baseline_gain": 0.1, **gates}
     )
     outputs = evaluate.Outputs(str(root / "evaluation"), str(root / "blessing"), str(root / "page.html"))
     return evaluate.evaluate(request, outputs)
@@ -107,8 +107,9 @@ def test_the_penguin_module_trains_a_model_that_answers_tf_examples(tmp_path):
     species = model.run(rows)[model.outputs[0]].argmax(axis=1)
     assert np.mean(species == rows.column("species").to_numpy()) > 0.8
     # It ends in logits, and says so to nobody: evaluate does not guess.
-    with pytest.raises(ConfigurationError, match="mend: end the model with a softmax"):
+    with pytest.raises(ConfigurationError, match=r"gates\.model_output: logits"):
         judged(examples, schema_file, path, tmp_path, PENGUIN_EVALUATION)
+    assert judged(examples, schema_file, path, tmp_path, PENGUIN_EVALUATION, model_output="logits").blessed
 
 
 @without_tfx

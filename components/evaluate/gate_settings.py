@@ -7,6 +7,7 @@ from typing import Any
 from components.errors import ConfigurationError
 
 BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
+PROBABILITIES, LOGITS = "probabilities", "logits"
 # The primary metrics of each task; the first is the default.
 METRICS = {
     BINARY: ("auc", "log_loss", "accuracy", "balanced_accuracy"),
@@ -16,6 +17,7 @@ METRICS = {
 _CHOICES = {
     "task": ("", *METRICS),
     "metric": ("", *dict.fromkeys(metric for metrics in METRICS.values() for metric in metrics)),
+    "model_output": (PROBABILITIES, LOGITS),
     "if_not_significant": ("keep_champion", "accept"),
     "if_champion_saw_rows": ("refuse", "warn"),
     "if_slice_small": ("skip", "judge", "refuse"),
@@ -28,6 +30,8 @@ class Gates:
 
     Attributes:
         task: binary, multiclass or regression; empty: what the EvalConfig, the labels and the predictions say.
+        model_output: Whether classifiers, the champion too, end in probabilities or in logits, which a sigmoid or
+            softmax then turns into probabilities.
         output: Which of a model's outputs the gates judge, by TFMA's output name; empty: the first.
         classes: Class names in the order of the model's output, or the name of a vocabulary file, one a line: an
             asset of the model, a path or a URI. Empty: text labels are looked up in the schema's domain.
@@ -45,6 +49,7 @@ class Gates:
     """
 
     task: str = ""
+    model_output: str = PROBABILITIES
     output: str = ""
     classes: tuple[str, ...] | str = ()
     metric: str = ""
@@ -63,13 +68,18 @@ class Gates:
         """Returns the gates with task and metric filled in.
 
         Raises:
-            ConfigurationError: The metric is none of the task's.
+            ConfigurationError: The metric is none of the task's, or a regression is said to end in logits.
         """
         metric = self.metric or METRICS[task][0]
         if metric not in METRICS[task]:
             raise ConfigurationError(
                 f"gates.metric is {metric!r}, and the task is {task}\nexpected: one of {list(METRICS[task])}\n"
                 "mend: choose one of them, or say gates.task"
+            )
+        if task == REGRESSION and self.model_output == LOGITS:
+            raise ConfigurationError(
+                "gates.model_output is logits, and the task is regression, whose values are what they are\n"
+                "mend: leave it out, or say gates.task"
             )
         return dataclasses.replace(self, task=task, metric=metric)
 

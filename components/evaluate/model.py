@@ -15,10 +15,11 @@ from components.saved_model import Role, SavedModel
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """Which of a model's signatures and outputs to use."""
+    """Which of a model's signatures and outputs to use, and whether the outputs are logits."""
 
     name: str
     outputs: tuple[Output, ...]
+    logits: bool = False
 
 
 class Model:
@@ -45,6 +46,7 @@ class Model:
         self.title = title
         self._model = SavedModel(path, signature.name, columns, role)
         self.inputs = self._model.inputs
+        self._logits = signature.logits
         self._outputs = {output.name: self._choose(output.prediction_key) for output in signature.outputs}
 
     def predict(self, batch: pa.RecordBatch) -> dict[str, npt.NDArray[np.float32]]:
@@ -73,4 +75,15 @@ class Model:
                 "expected: a number, or one for every class, a row\n"
                 "mend: name another output as prediction_key in the evaluation config"
             )
-        return values.reshape(rows, -1).astype(np.float32)
+        numbers = values.reshape(rows, -1).astype(np.float32)
+        return _probabilities(numbers) if self._logits else numbers
+
+
+def _probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Returns the sigmoid of single values, the softmax of several a row; what is not finite stays so."""
+    wide = logits.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if logits.shape[1] == 1:
+            return (1 / (1 + np.exp(-wide))).astype(np.float32)
+        powers = np.exp(wide - wide.max(axis=1, keepdims=True))
+        return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -17,6 +17,7 @@ from components.evaluate.config import Output
 from components.evaluate.gate_settings import BINARY, METRICS, MULTICLASS, REGRESSION, Gates
 from components.evaluate.samples import Floats
 
+_OR_LOGITS = ", or say gates.model_output: logits"
 # A sigmoid or softmax in float32 may end a rounding error outside.
 TOLERANCE = 1e-6
 SUM_TOLERANCE = 1e-3
@@ -109,7 +110,9 @@ class Reading:
         finite = values[np.isfinite(values)]
         if len(finite) and (finite.min() < -TOLERANCE or finite.max() > 1 + TOLERANCE):
             said = f"runs from {finite.min():.3g} to {finite.max():.3g}"
-            raise self._misfit(title, said, "probabilities between 0 and 1", "end the model with a sigmoid")
+            raise self._misfit(
+                title, said, "probabilities between 0 and 1", f"end the model with a sigmoid{_OR_LOGITS}"
+            )
         return np.clip(values, 0, 1)
 
     def _probabilities_by_class(self, title: str, values: Floats) -> Floats:
@@ -126,7 +129,7 @@ class Reading:
         sums = finite.sum(axis=1)
         if len(finite) and (finite.min() < -TOLERANCE or np.abs(sums - 1).max() > SUM_TOLERANCE):
             said = f"has rows that sum to {sums.min():.3g} to {sums.max():.3g}"
-            raise self._misfit(title, said, "probabilities that sum to 1", "end the model with a softmax")
+            raise self._misfit(title, said, "probabilities that sum to 1", f"end the model with a softmax{_OR_LOGITS}")
         return np.clip(values, 0, 1)
 
     def _misfit(self, title: str, found: str, expected: str, mend: str = "say gates.task") -> ConfigurationError:

@@ -27,7 +27,7 @@ from components.evaluate import (
     view,
 )
 from components.evaluate.config import CHALLENGER, CHAMPION, Plan, read_plan
-from components.evaluate.gate_settings import Gates, read_gates
+from components.evaluate.gate_settings import LOGITS, Gates, read_gates
 from components.evaluate.model import Model, Signature
 from components.evaluate.samples import Scores
 from components.evaluate.summary import Result
@@ -161,7 +161,7 @@ def _score(
     keep = scoring.check_columns(request.examples_path, plan, trial.gates.slices)
     there = list(artifacts.read_manifest(request.examples_path).columns)
     paths = {CHALLENGER: request.model_path, CHAMPION: request.champion_path}
-    signature = Signature(plan.signature, plan.outputs)
+    signature = Signature(plan.signature, plan.outputs, trial.gates.model_output == LOGITS)
     loaders = {
         name: functools.partial(Model, paths[name], title, signature, there) for name, title in trial.titles.items()
     }

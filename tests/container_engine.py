@@ -44,6 +44,9 @@ def engine(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
+        # The engine leaves its network namespace mounted, and pytest could not remove the folder.
+        for mounted in (folder / "exec" / "netns").glob("*"):
+            subprocess.run(["umount", "--lazy", mounted], check=False, capture_output=True)
 
 
 def _answers(host: str) -> bool:

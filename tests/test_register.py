@@ -1,6 +1,7 @@
 """Only a blessed model becomes a version and the champion; killed or repeated, nothing is half or double."""
 
 import dataclasses
+import multiprocessing
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cloudpickle
 import pytest
 
 from components import artifacts, blessing, registry, registry_mlflow
@@ -226,17 +228,26 @@ def test_a_repeated_registration_does_not_import_mlflow(uri, tmp_path):
     assert said.splitlines()[-2:] == ["1", "[]"]
 
 
+# A process that has run TensorFlow has threads, and a fork of it may crash: children come from a server without any.
+CLEAN = multiprocessing.get_context("forkserver")
+
+
+def call(pickled):
+    cloudpickle.loads(pickled)()
+
+
 def in_child(act):
-    """Runs `act` in a forked process; returns its exit status."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            act()
-            code = 0
-        finally:
-            os._exit(code)
-    return pid
+    """Runs `act` in a forked process and returns that process."""
+    CLEAN.set_forkserver_preload(["components.register.publish"])
+    process = CLEAN.Process(target=call, args=(cloudpickle.dumps(act),))
+    process.start()
+    return process
+
+
+def exit_code(process):
+    """Waits for a process; negative for the signal that ended it."""
+    process.join()
+    return process.exitcode
 
 
 def kill_me_at(function, event):
@@ -271,8 +282,8 @@ def test_killed_at_any_point_it_leaves_no_version_or_a_whole_one(tmp_path):
         work.register(run.candidate(), uri, "flights")
 
     for function, event in KILLS:
-        _, status = os.waitpid(in_child(lambda f=function, e=event: registering(f, e)), 0)
-        assert os.WTERMSIG(status) == signal.SIGKILL, f"{function} was never reached ({event})"
+        code = exit_code(in_child(lambda f=function, e=event: registering(f, e)))
+        assert code == -signal.SIGKILL, f"{function} was never reached ({event})"
         version = registry.open_reader(uri).version("flights", "1")
         if version is not None:
             assert artifacts.tree_fingerprint(
@@ -297,7 +308,7 @@ def test_a_killed_registration_is_finished_from_another_commit(tmp_path):
         kill_me_at("create_model_version", "call")
         work.register(run.candidate(), uri, "flights")
 
-    assert os.WTERMSIG(os.waitpid(in_child(registering), 0)[1]) == signal.SIGKILL
+    assert exit_code(in_child(registering)) == -signal.SIGKILL
     later = dataclasses.replace(run.candidate(), lineage={"commit": "def456"})
 
     assert work.register(later, uri, "flights") == work.Registered("1", "")
@@ -310,7 +321,7 @@ def test_two_runs_at_once_register_two_versions(tmp_path):
 
     children = [in_child(lambda run=run: work.register(run.candidate(), uri, "flights")) for run in runs]
 
-    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+    assert [exit_code(child) for child in children] == [0, 0]
     reader = registry.open_reader(uri)
     assert {reader.find("flights", "data_fingerprint", f"rows of {name}").number for name in ("one", "two")} == {
         "1",

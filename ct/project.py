@@ -94,12 +94,13 @@ def _source_files(root: Path) -> list[Path]:
 
 def commit(root: Path) -> str:
     """Returns the commit, marked -dirty if files differ from it; empty outside git."""
-    head = _git(root, "rev-parse", "HEAD")
+    head = git(root, "rev-parse", "HEAD")
     if not head:
         return ""
-    return f"{head}-dirty" if _git(root, "status", "--porcelain", "--untracked-files=no") else head
+    return f"{head}-dirty" if git(root, "status", "--porcelain", "--untracked-files=no") else head
 
 
-def _git(root: Path, *arguments: str) -> str:
+def git(root: Path, *arguments: str) -> str:
+    """Returns what git answers about a repository; empty where it has no answer."""
     result = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
     return result.stdout.strip() if result.returncode == 0 else ""

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from ct.errors import UsageError
+from ct.project import git
 
 
 def copy(root: Path, destination: Path, commit: str = "") -> None:
@@ -32,13 +33,13 @@ def copy(root: Path, destination: Path, commit: str = "") -> None:
 
 def built_in(root: Path, commit: str, build_id: str, project: str) -> dict[str, str]:
     """Returns the values of Cloud Build's own substitutions, as a trigger on this repository would give them."""
-    revision = _ask(root, "rev-parse", f"{commit or 'HEAD'}^{{commit}}")
+    revision = git(root, "rev-parse", f"{commit or 'HEAD'}^{{commit}}")
     if commit and not revision:
         raise UsageError(f"there is no commit {commit} in {root}")
-    branch = _ask(root, "rev-parse", "--abbrev-ref", "HEAD")
+    branch = git(root, "rev-parse", "--abbrev-ref", "HEAD")
     branch = "" if branch == "HEAD" else branch
-    tag = _ask(root, "tag", "--points-at", revision).partition("\n")[0] if revision else ""
-    remote = re.sub(r"\.git$", "", _ask(root, "config", "--get", "remote.origin.url"))
+    tag = git(root, "tag", "--points-at", revision).partition("\n")[0] if revision else ""
+    remote = re.sub(r"\.git$", "", git(root, "config", "--get", "remote.origin.url"))
     name = remote.rpartition("/")[2] or root.resolve().name
     return {
         "PROJECT_ID": project,
@@ -72,11 +73,6 @@ def _files(root: Path) -> list[str]:
     # A file may be deleted and still be in the index.
     names = listed.stdout.decode(errors="surrogateescape").split("\0")
     return [name for name in names if (name and (root / name).is_file()) or (root / name).is_symlink()]
-
-
-def _ask(root: Path, *arguments: str) -> str:
-    result = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
-    return result.stdout.strip() if result.returncode == 0 else ""
 
 
 def _git(root: Path, *arguments: str) -> None:

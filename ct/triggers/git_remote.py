@@ -1,7 +1,6 @@
 """A git remote on this machine whose pushes run builds, as Cloud Build's triggers do on a hosted repository."""
 
 import contextlib
-import os
 import re
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from components import artifacts, folders
 from ct.build import build
 from ct.build.states import Status
 from ct.errors import CtError, UsageError
-from ct.project import HOME_VARIABLE, Workspace
+from ct.project import HOME_VARIABLE, Workspace, git
 from ct.triggers.definition import Trigger, parse
 
 TRIGGERS = "infra/triggers"
@@ -37,7 +36,7 @@ def install(workspace: Workspace, remote: str, options: list[str]) -> Path:
     path = workspace.home / "git" / f"{workspace.root.name}.git"
     if not (workspace.root / ".git").exists():
         raise UsageError(f"{workspace.root} is no git repository\nmend: git init")
-    existing = _git(workspace.root, "config", "--get", f"remote.{remote}.url")
+    existing = git(workspace.root, "config", "--get", f"remote.{remote}.url")
     if existing and existing != str(path):
         raise UsageError(f"the remote {remote} is {existing}\nmend: choose another name with --remote")
     if not (path / "HEAD").is_file():
@@ -136,16 +135,16 @@ def _build(
 
 def _triggers(repository: Path, commit: str) -> Iterator[Trigger]:
     """Yields the triggers of the pushed commit itself."""
-    listed = _git(repository, "ls-tree", "--name-only", commit, f"{TRIGGERS}/").splitlines()
+    listed = git(repository, "ls-tree", "--name-only", commit, f"{TRIGGERS}/").splitlines()
     for path in listed:
         if path.endswith((".yaml", ".yml", ".json")):
-            yield parse(_git(repository, "show", f"{commit}:{path}"), path)
+            yield parse(git(repository, "show", f"{commit}:{path}"), path)
 
 
 def _changed(repository: Path, old: str, new: str) -> list[str]:
     if old == _NOTHING:
         return []
-    return _git(repository, "diff", "--name-only", old, new).splitlines()
+    return git(repository, "diff", "--name-only", old, new).splitlines()
 
 
 @contextlib.contextmanager
@@ -158,13 +157,6 @@ def _reported() -> Iterator[list[int]]:
         _say("error: " + "\n  ".join(str(error).splitlines()))
         _say("nothing was run, nothing is delivered")
         failed.append(error.exit_code)
-
-
-def _git(root: Path, *arguments: str) -> str:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_DIR")}
-    command = ["git", "-C", str(root), *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    return result.stdout.strip() if result.returncode == 0 else ""
 
 
 def _say(text: str) -> None:

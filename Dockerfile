@@ -19,10 +19,11 @@ WORKDIR /app
 FROM python AS builder
 RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv python3-dev g++ ca-certificates
 COPY infra/build-inputs /build-inputs
-COPY requirements/author.txt requirements/install.sh /requirements/
+COPY requirements/uv.txt requirements/install.sh /requirements/
 RUN sh /requirements/install.sh uv
 
 FROM builder AS author-venv
+COPY requirements/author.txt /requirements/
 RUN sh /requirements/install.sh packages author.txt
 
 FROM python AS author

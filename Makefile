@@ -44,6 +44,8 @@ format: setup-dev ## rewrite sources in the project's format
 
 lock: ## resolve the lock files again from requirements/*.in
 	$(UV_COMPILE) --universal --python-version 3.11 requirements/author.in -o requirements/author.txt
+	@# uv's own pin, for images whose other packages are not the author's.
+	awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements/author.txt > requirements/uv.txt
 	$(UV_COMPILE) --universal --python-version 3.11 requirements/author-dev.in -o requirements/author-dev.txt
 	$(UV_COMPILE) --python-version 3.11 --python-platform x86_64-manylinux_2_36 requirements/components-older-glibc.in -o requirements/components-older-glibc.txt
 	$(UV_COMPILE) --universal --python-version 3.12 requirements/components-current.in -o requirements/components-current.txt

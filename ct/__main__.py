@@ -171,6 +171,9 @@ def build(
     images: Annotated[
         list[str], typer.Option("--image", metavar="NAME=REFERENCE", help="Use another image in place of one named.")
     ] = [],  # noqa: B006
+    inputs: Annotated[
+        list[str], typer.Option("--input", metavar="PATH=FILE", help="Put a file that is in no commit there.")
+    ] = [],  # noqa: B006
     project_id: Annotated[str, typer.Option("--project", help="What $PROJECT_ID is.")] = "local",
     check_only: Annotated[list[Path], typer.Option("--check", help="Only say what is wrong with this file.")] = [],  # noqa: B006
     cause: Annotated[str, typer.Option(help="Why this build happens.")] = "on demand",
@@ -190,6 +193,7 @@ def build(
     request = builder.Request(
         config, source or workspace.root, commit, command.pairs(substitutions, "--substitutions"), tuple(only), first,
         containers, dict(_image(text) for text in images), project_id, cause=cause,
+        inputs={name: Path(file) for name, file in command.pairs(inputs, "--input").items()},
     )  # fmt: skip
     console = Console(highlight=False)
     done = builder.run(workspace, request, console)

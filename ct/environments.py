@@ -90,20 +90,9 @@ def _create_author() -> None:
     if not (AUTHOR / "bin" / "python").exists():
         _run([sys.executable, "-m", "venv", str(AUTHOR)], "create .venv")
     if not (AUTHOR / "bin" / "uv").exists():
-        requirement = AUTHOR / "uv.txt"
-        requirement.write_text(_locked_requirement("uv"))
+        requirement = ROOT / "requirements" / "uv.txt"
         pip = [str(AUTHOR / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         _run([*pip, "--require-hashes", "-r", str(requirement)], "install uv")
-
-
-def _locked_requirement(name: str) -> str:
-    """Cuts one package, with its hashes, out of the author lock."""
-    lines = (ROOT / "requirements" / "author.txt").read_text().splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith(f"{name}=="))
-    end = start
-    while lines[end].endswith("\\"):
-        end += 1
-    return "\n".join(lines[start : end + 1]) + "\n"
 
 
 def _sync(environment: Path, locks: Sequence[str]) -> None:

@@ -7,8 +7,6 @@ if [ -f /build-inputs/ca.crt ]; then
 fi
 case $1 in
 uv)
-    # uv's own pin, hashes included, cut out of the author lock.
-    awk '/^uv==/ {on = 1} on {print} on && !/\\$/ {exit}' author.txt > uv.txt
     python3 -m venv /opt/uv
     /opt/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r uv.txt
     ;;

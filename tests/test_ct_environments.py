@@ -45,3 +45,9 @@ def test_missing_headers_are_named(tmp_path):
 
 def test_a_missing_python_is_named_with_its_versions():
     assert "expected: Python >=3.12,<3.14 on this machine" in environments.missing_python(">=3.12,<3.14")
+
+
+def test_uv_is_pinned_once_in_its_own_lock_as_in_the_authors():
+    own, authors = ((environments.ROOT / "requirements" / name).read_text() for name in ("uv.txt", "author.txt"))
+    assert own.startswith("uv==")
+    assert own in authors

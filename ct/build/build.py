@@ -40,6 +40,7 @@ class Request:
         project: What $PROJECT_ID is.
         built_in: Values of Cloud Build's own substitutions that a trigger knows better than git.
         cause: Why this build happens.
+        inputs: Path in the workspace to a file that is put there.
     """
 
     config: Path
@@ -53,6 +54,7 @@ class Request:
     project: str = "local"
     built_in: Mapping[str, str] = dataclasses.field(default_factory=dict)
     cause: str = "on demand"
+    inputs: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
 
 def run(workspace: Workspace, request: Request, console: Console) -> Record:
@@ -75,11 +77,12 @@ def run(workspace: Workspace, request: Request, console: Console) -> Record:
         build = config.load(path, request.substitutions, known)
         selected = _select(build, request)
         secrets = _secrets(build, selected)
+        if not request.commit:
+            source.copy(request.source, places.workspace)
+        source.add(request.inputs, places.workspace)
     except UsageError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    if not request.commit:
-        source.copy(request.source, places.workspace)
     record = _record(request, build_id, build, known)
     for step, state in zip(build.steps, record.steps, strict=True):
         state.log = f"{step.index:02}-{''.join(c if c.isalnum() or c in '-_.' else '-' for c in step.label)}.log"

@@ -1,19 +1,25 @@
 """What a build works on: a scratch copy of the sources, and what git says of them."""
 
+import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ct.errors import UsageError
 from ct.project import git
+
+IGNORE = ".gcloudignore"
+_INCLUDE = "#!include:"
 
 
 def copy(root: Path, destination: Path, commit: str = "") -> None:
     """Copies sources into a scratch workspace.
 
     Args:
-        root: A folder; of a git repository, what is ignored is left out.
+        root: A folder. Its .gcloudignore says what is left out, as for `gcloud builds submit`; without one, of a git
+            repository what git ignores is left out.
         destination: Folder to make.
         commit: Commit to take instead of the files as they lie there; the copy is then a clone.
 
@@ -29,6 +35,24 @@ def copy(root: Path, destination: Path, commit: str = "") -> None:
         target = destination / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / name, target, follow_symlinks=False)
+
+
+def add(inputs: Mapping[str, Path], workspace: Path) -> None:
+    """Copies files into a scratch workspace that are in no commit, such as certificates of this network.
+
+    Args:
+        inputs: Path in the workspace to the file.
+        workspace: The scratch workspace.
+
+    Raises:
+        UsageError: A file is not there, or would lie outside.
+    """
+    for name, file in inputs.items():
+        target = workspace / name
+        if not file.is_file() or not target.resolve().is_relative_to(workspace.resolve()):
+            raise UsageError(f"--input {name}={file}\nexpected: a path in the workspace, and a file that is there")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, target)
 
 
 def built_in(root: Path, commit: str, build_id: str, project: str) -> dict[str, str]:
@@ -62,6 +86,8 @@ def built_in(root: Path, commit: str, build_id: str, project: str) -> dict[str, 
 
 
 def _files(root: Path) -> list[str]:
+    if (root / IGNORE).is_file():
+        return list(_uploaded(root))
     listed = subprocess.run(
         ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         capture_output=True,
@@ -73,6 +99,36 @@ def _files(root: Path) -> list[str]:
     # A file may be deleted and still be in the index.
     names = listed.stdout.decode(errors="surrogateescape").split("\0")
     return [name for name in names if (name and (root / name).is_file()) or (root / name).is_symlink()]
+
+
+def _uploaded(root: Path) -> Iterator[str]:
+    """Yields what gcloud would upload: everything but what .gcloudignore names, which has .gitignore's syntax.
+
+    https://cloud.google.com/sdk/gcloud/reference/topic/gcloudignore. As in gcloud, files of that kind in folders
+    below have no say, and nothing below an ignored folder can be called back.
+    """
+    from pathspec import GitIgnoreSpec
+
+    ignored = GitIgnoreSpec.from_lines(_patterns(root)).match_file
+    for folder, folders, files in os.walk(root):
+        here = Path(folder).relative_to(root)
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        folders[:] = [name for name in folders if name not in links and not ignored(f"{here / name}/")]
+        for name in sorted([*files, *links]):
+            if not ignored(str(here / name)):
+                yield str(here / name)
+
+
+def _patterns(root: Path) -> Iterator[str]:
+    for line in (root / IGNORE).read_text().splitlines():
+        if not line.startswith(_INCLUDE):
+            yield line
+            continue
+        included = root / line.removeprefix(_INCLUDE).strip()
+        if not included.is_file():
+            raise UsageError(f"{root / IGNORE} includes {included.name}, which is not there")
+        # One that is included includes no others.
+        yield from included.read_text().splitlines()
 
 
 def _git(root: Path, *arguments: str) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ct import errors, project, settings
+from ct.build import command as build_command
 from ct.images import command as images_command
 from ct.triggers import command as triggers_command
 
@@ -21,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
+app.command()(build_command.build)
 app.add_typer(images_command.app, name="images")
 app.add_typer(triggers_command.app, name="trigger")
 
@@ -151,54 +153,6 @@ def runs(home: Home = None, as_json: Json = False) -> None:
         table.add_row(*_row(item))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(table if found else "no runs yet: start one with `ct run flights`")
-
-
-@app.command()
-def build(
-    config: Annotated[Path, typer.Option(help="Build configuration, below the source.")] = Path("cloudbuild.yaml"),
-    source: Annotated[Path | None, typer.Option(help="Folder to build [default: the repository].")] = None,
-    commit: Annotated[str, typer.Option(help="Commit to build instead of the files as they lie there.")] = "",
-    substitutions: Annotated[
-        list[str], typer.Option("--substitutions", metavar="_KEY=VALUE,…", help="Values of substitutions.")
-    ] = [],  # noqa: B006
-    only: Annotated[list[str], typer.Option(help="Run this step and no other; may be repeated.")] = [],  # noqa: B006
-    first: Annotated[
-        str, typer.Option("--from", help="Begin with this step; what it waits for is taken as done.")
-    ] = "",
-    containers: Annotated[
-        bool | None, typer.Option(help="Steps in containers, or on this machine [default: where an engine answers].")
-    ] = None,
-    images: Annotated[
-        list[str], typer.Option("--image", metavar="NAME=REFERENCE", help="Use another image in place of one named.")
-    ] = [],  # noqa: B006
-    inputs: Annotated[
-        list[str], typer.Option("--input", metavar="PATH=FILE", help="Put a file that is in no commit there.")
-    ] = [],  # noqa: B006
-    project_id: Annotated[str, typer.Option("--project", help="What $PROJECT_ID is.")] = "local",
-    check_only: Annotated[list[Path], typer.Option("--check", help="Only say what is wrong with this file.")] = [],  # noqa: B006
-    cause: Annotated[str, typer.Option(help="Why this build happens.")] = "on demand",
-    home: Home = None,
-) -> None:
-    """Run a Cloud Build configuration on this machine, as Cloud Build would.
-
-    Exit code 0 means every step ran and went well; 2 that Cloud Build would refuse the configuration, 4 that a
-    step failed, 5 that this machine could not run everything, 130 that it was interrupted.
-    """
-    from ct.build import build as builder
-    from ct.build import command
-
-    if check_only:
-        raise typer.Exit(command.check(check_only))
-    workspace = project.find_workspace(home)
-    request = builder.Request(
-        config, source or workspace.root, commit, command.pairs(substitutions, "--substitutions"), tuple(only), first,
-        containers, dict(_image(text) for text in images), project_id, cause=cause,
-        inputs={name: Path(file) for name, file in command.pairs(inputs, "--input").items()},
-    )  # fmt: skip
-    console = Console(highlight=False)
-    done = builder.run(workspace, request, console)
-    console.print(builder.closing(done, workspace.builds / done.id), soft_wrap=True)
-    raise typer.Exit(builder.exit_code(done))
 
 
 @app.command()

@@ -92,3 +92,13 @@ def test_a_commit_has_what_is_in_it_and_the_inputs_that_are_given(root, tmp_path
     assert refused.code == 2
     assert "/nowhere/ca.crt" in refused.err
     assert ct(tmp_path / "home", *options, "--input", "../x=/etc/hostname").code == 2
+
+
+def test_every_step_sees_what_this_machine_adds_and_its_own_comes_first(tmp_path):
+    (tmp_path / "source").mkdir()
+    step = "{name: debian, args: [sh, -c, 'echo $$A $$B'], env: [B=own]}"
+    (tmp_path / "source" / "cloudbuild.yaml").write_text(f"steps: [{step}]\n")
+    options = ["--source", str(tmp_path / "source"), "--no-containers", "--env", "A=a,B=b"]
+    assert ct(tmp_path / "home", "build", *options).code == 0
+    (log,) = (tmp_path / "home").glob("builds/*/logs/*.log")
+    assert log.read_text() == "a own\n"

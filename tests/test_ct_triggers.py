@@ -169,6 +169,20 @@ def test_a_release_waits_for_a_person(repository):
     assert f"--commit {repository.head} --substitutions _TO=x" in said
 
 
+def test_what_this_machine_says_at_installation_reaches_every_build(repository):
+    script = "cat keys/ca.crt; echo $$SERVER; echo $_TO"
+    step = f"{{id: test, name: debian, args: [sh, -c, '({script}) > {repository.delivered}']}}"
+    repository.write("cloudbuild.yaml", f"steps: [{step}]\nsubstitutions: {{_TO: nowhere}}\n")
+    (repository.root.parent / "ca.crt").write_text("certificate\n")
+    options = ["--no-containers", "--env", "SERVER=here", "--substitutions", "_TO=there"]
+    options += ["--input", f"keys/ca.crt={repository.root.parent / 'ca.crt'}"]
+    environment = {**os.environ, "CT_HOME": str(repository.home)}
+    command = [*COMMAND, "trigger", "git", "install", *options]
+    assert subprocess.run(command, cwd=repository.root, env=environment).returncode == 0
+    assert "SUCCESS" in repository.push("built with what is here")
+    assert repository.deliveries == ["certificate", "here", "there"]
+
+
 def test_one_build_at_a_time_and_the_newest_wins(repository):
     started, go = repository.root.parent / "started", repository.root.parent / "go"
     wait = f"echo >> {started}; for i in $(seq 600); do [ -e {go} ] && exit 0; sleep 0.1; done; exit 1"

@@ -41,6 +41,7 @@ class Request:
         built_in: Values of Cloud Build's own substitutions that a trigger knows better than git.
         cause: Why this build happens.
         inputs: Path in the workspace to a file that is put there.
+        environment: Variables that every step sees unless it sets them itself, such as addresses of emulators.
     """
 
     config: Path
@@ -55,6 +56,7 @@ class Request:
     built_in: Mapping[str, str] = dataclasses.field(default_factory=dict)
     cause: str = "on demand"
     inputs: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def run(workspace: Workspace, request: Request, console: Console) -> Record:
@@ -168,6 +170,7 @@ def _starter(run: _Run, available: str, use_containers: bool) -> Starter:
     container = ContainerRunner(run.places, available, run.record.id, run.request.images)
 
     def start(step: Step) -> Command | str:
+        step = dataclasses.replace(step, environment={**run.request.environment, **step.environment})
         secrets = {name: run.secrets[name] for name in step.secrets}
         why = container.unable(step) if use_containers else ""
         if use_containers and not why:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ct import errors, project
+from ct.build import command as build_command
 
 app = typer.Typer(help="What starts builds: pushes to a git remote on this machine.", no_args_is_help=True)
 git = typer.Typer(help="A git remote on this machine whose pushes run builds.", no_args_is_help=True)
@@ -15,15 +16,26 @@ app.add_typer(git, name="git")
 @git.command()
 def install(
     remote: Annotated[str, typer.Option(help="Name of the remote.")] = "ct",
-    containers: Annotated[
-        bool | None, typer.Option(help="Steps in containers, or on this machine [default: where an engine answers].")
-    ] = None,
+    containers: build_command.Containers = None,
+    substitutions: build_command.Substitutions = [],  # noqa: B006 - typer copies it
+    images: build_command.Images = [],  # noqa: B006
+    inputs: build_command.Inputs = [],  # noqa: B006
+    environment: build_command.Environment = [],  # noqa: B006
     home: Annotated[Path | None, typer.Option(help="Local state [default: $CT_HOME, else .ct].")] = None,
 ) -> None:
-    """Make a remote: `git push ct main` then runs the builds whose triggers (infra/triggers) are for that push."""
+    """Make a remote: `git push ct main` then runs the builds whose triggers (infra/triggers) are for that push.
+
+    The other options are those of `ct build`: what this machine has to say to every build. Again gives others.
+    """
     from ct.triggers import git_remote
 
-    options = [] if containers is None else ["--containers" if containers else "--no-containers"]
+    options = {
+        "containers": containers,
+        "substitutions": build_command.pairs(substitutions, "--substitutions"),
+        "images": build_command.pairs(images, "--image"),
+        "inputs": {name: str(file) for name, file in build_command.files(inputs).items()},
+        "environment": build_command.pairs(environment, "--env"),
+    }
     path = git_remote.install(project.find_workspace(home), remote, options)
     print(f"{path}: a push runs the builds of {git_remote.TRIGGERS}\ntry it: git push {remote} HEAD")
 

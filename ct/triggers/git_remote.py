@@ -4,8 +4,9 @@ import contextlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -22,13 +23,13 @@ SETTINGS = "ct-trigger.yaml"
 _NOTHING = "0" * 40
 
 
-def install(workspace: Workspace, remote: str, options: list[str]) -> Path:
+def install(workspace: Workspace, remote: str, options: Mapping[str, Any]) -> Path:
     """Makes a bare repository whose pushes run builds, and a remote of that name; does nothing twice.
 
     Args:
         workspace: The repository to push from.
         remote: Name of the remote.
-        options: Options of `ct build` that every build gets, such as --no-containers.
+        options: What every build's request gets beyond what its trigger says, such as `containers` or `images`.
 
     Raises:
         UsageError: There is no git repository, or the remote is another one.
@@ -42,7 +43,7 @@ def install(workspace: Workspace, remote: str, options: list[str]) -> Path:
     if not (path / "HEAD").is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["git", "init", "--quiet", "--bare", str(path)], check=True)
-    artifacts.write_text(path / SETTINGS, yaml.safe_dump({"options": options, "home": str(workspace.home)}))
+    artifacts.write_text(path / SETTINGS, yaml.safe_dump({"options": dict(options), "home": str(workspace.home)}))
     hook = path / "hooks" / "post-receive"
     # Git's own variables would make the build's git look here instead of at its copy.
     artifacts.write_text(
@@ -75,7 +76,7 @@ def receive(repository: Path, updates: Iterator[str]) -> int:
     return code
 
 
-def _react(workspace: Workspace, repository: Path, update: tuple[str, str, str], options: list[str]) -> int:
+def _react(workspace: Workspace, repository: Path, update: tuple[str, str, str], options: Mapping[str, Any]) -> int:
     old, new, ref = update
     found = list(_triggers(repository, new))
     matching = [trigger for trigger in found if trigger.matches(ref, _changed(repository, old, new))]
@@ -97,7 +98,7 @@ def _react(workspace: Workspace, repository: Path, update: tuple[str, str, str],
 
 
 def _build(
-    workspace: Workspace, repository: Path, pushed: tuple[str, str], trigger: Trigger, options: list[str]
+    workspace: Workspace, repository: Path, pushed: tuple[str, str], trigger: Trigger, options: Mapping[str, Any]
 ) -> int:
     commit, ref = pushed
     kind, _, name = ref.removeprefix("refs/").partition("/")
@@ -115,8 +116,11 @@ def _build(
         config=Path(trigger.config),
         source=repository,
         commit=commit,
-        substitutions=trigger.substitutions,
-        containers=None if not options else "--no-containers" not in options,
+        substitutions={**trigger.substitutions, **options.get("substitutions", {})},
+        containers=options.get("containers"),
+        images=options.get("images", {}),
+        inputs={name: Path(file) for name, file in options.get("inputs", {}).items()},
+        environment=options.get("environment", {}),
         built_in={
             "BRANCH_NAME": name if kind == "heads" else "",
             "TAG_NAME": name if kind == "tags" else "",

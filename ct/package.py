@@ -90,6 +90,20 @@ def inputs(package: Package) -> dict[str, dict[str, Any]]:
     return dict(package["root"].get("inputDefinitions", {}).get("parameters", {}))
 
 
+def defaults(package: Package) -> dict[str, Any]:
+    """Returns the default values of the package's parameters, as far as they have one."""
+    found = {name: each["defaultValue"] for name, each in inputs(package).items() if "defaultValue" in each}
+    return typed(package, found)
+
+
+def typed(package: Package, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives whole numbers their type again where an input is one: in a package, and on the wire, all are doubles."""
+    definitions = inputs(package)
+    whole = [name for name, value in values.items() if isinstance(value, float) and value.is_integer()]
+    integers = {n for n in whole if definitions.get(n, {}).get("parameterType") == "NUMBER_INTEGER"}
+    return {name: int(value) if name in integers else value for name, value in values.items()}
+
+
 def dump(package: Package) -> str:
     """Renders a package as YAML, keys sorted."""
     return yaml.dump(package, Dumper=yaml.CSafeDumper, sort_keys=True, allow_unicode=True, width=120)

@@ -57,6 +57,7 @@ class Run:
     ended: str = ""
     seconds: float = 0.0
     tasks: list[Task] = dataclasses.field(default_factory=list)
+    attempt: int = 1
 
     def task(self, name: str) -> Task | None:
         """Returns a task by name; None if the pipeline has none of that name."""
@@ -141,7 +142,7 @@ def now() -> str:
 
 def new_id() -> str:
     """Returns a run id that sorts by time."""
-    return f"{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
 
 
 def user() -> str:
@@ -213,3 +214,9 @@ def alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def after(started: str, seconds: float) -> str:
+    """Returns the time some seconds after a time of the record."""
+    ended = datetime.datetime.fromisoformat(started) + datetime.timedelta(seconds=seconds)
+    return ended.isoformat(timespec="milliseconds")

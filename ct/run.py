@@ -70,20 +70,37 @@ def prepare(workspace: project.Workspace, request: Request) -> Prepared:
     image = containers.image if containers else LOCAL_IMAGE.format(version=version)
     compiled = package.bind_images(compiled, {"components": image})
     run = _new_run(workspace, request, chosen, version, image)
+    return complete(workspace, run, compiled, chosen.parameters, containers)
+
+
+def complete(
+    workspace: project.Workspace,
+    run: record.Run,
+    compiled: package.Package,
+    given: Mapping[str, Any],
+    containers: Containers | None = None,
+) -> Prepared:
+    """Gives a run its tasks and its arguments: the package's defaults, what describes the run itself, what is given."""
     run.tasks = record.tasks(compiled)
-    known = package.inputs(compiled)
-    completed = {name: value for name, value in _automatic(workspace, chosen, run).items() if name in known}
-    run.parameters = {**completed, **chosen.parameters}
+    inputs = package.inputs(compiled)
+    defaults = package.defaults(compiled)
+    described = _automatic(workspace, {**defaults, **given}, run)
+    completed = {name: value for name, value in described.items() if name in inputs}
+    run.parameters = package.typed(compiled, {**defaults, **completed, **given})
     return Prepared(run, compiled, run.parameters, containers)
 
 
 def execute(workspace: project.Workspace, request: Request, console: Console) -> record.Run:
-    """Runs to the end; returns the closed record, whose report is beside it.
+    """Runs a project's pipeline to the end; returns the closed record, whose report is beside it.
 
     Raises:
         RunFailedError: A step failed; the record says which and why.
     """
-    prepared = prepare(workspace, request)
+    return perform(workspace, prepare(workspace, request), console, request.use_cache)
+
+
+def perform(workspace: project.Workspace, prepared: Prepared, console: Console, use_cache: bool = True) -> record.Run:
+    """Runs what was prepared, to the end; returns the closed record, whose report is beside it."""
     run = prepared.run
     folder = workspace.runs / run.id
     _make_writable(folder / "logs")
@@ -92,7 +109,7 @@ def execute(workspace: project.Workspace, request: Request, console: Console) ->
     state = record.INTERRUPTED
     try:
         with terminable(), LiveView(run, console) as view:
-            engine = Engine(workspace, [recorder, view], request.use_cache)
+            engine = Engine(workspace, [recorder, view], use_cache)
             log = folder / "logs" / "kfp.log"
             with _tasks(workspace, prepared, folder) as tasks:
                 succeeded = engine.run(prepared.compiled, prepared.arguments, tasks, log)
@@ -140,12 +157,12 @@ def _new_run(
     )
 
 
-def _automatic(workspace: project.Workspace, chosen: settings.Settings, run: record.Run) -> dict[str, Any]:
+def _automatic(workspace: project.Workspace, arguments: Mapping[str, Any], run: record.Run) -> dict[str, Any]:
     """Fills inputs that describe the run itself."""
     lineage = {"run": run.id, "commit": run.commit, "image": run.image, "cause": run.cause, "user": run.user}
     return {
         "data_version": sources.data_version(
-            chosen.parameters.get("sources", {}), workspace.root, chosen.parameters.get("ingest_options")
+            arguments.get("sources") or {}, workspace.root, arguments.get("ingest_options")
         ),
         "code_version": run.code_version,
         "lineage": lineage,

@@ -1,0 +1,53 @@
+"""Refusals of the API, in the form of KFP's gateway: an HTTP status, a gRPC code and a message for a person.
+
+Source: google/rpc/code.proto and its mapping to HTTP.
+"""
+
+from typing import Any
+
+INVALID, NOT_FOUND, EXISTS, PRECONDITION, UNAUTHENTICATED, DENIED = 3, 5, 6, 9, 16, 7
+_STATUS = {INVALID: 400, NOT_FOUND: 404, EXISTS: 409, PRECONDITION: 400, UNAUTHENTICATED: 401, DENIED: 403}
+
+
+class Fault(Exception):
+    """A request that is refused.
+
+    Attributes:
+        code: gRPC status code.
+        message: What is wrong, for a person.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that goes with the code."""
+        return _STATUS.get(self.code, 500)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body of the answer, as google.rpc.Status has it."""
+        return {"error": self.message, "code": self.code, "message": self.message, "details": []}
+
+
+def invalid(message: str) -> Fault:
+    """A request that no state of the endpoint would make right."""
+    return Fault(INVALID, message)
+
+
+def not_found(kind: str, which: str) -> Fault:
+    """Something asked for by an id or a name that nothing has."""
+    return Fault(NOT_FOUND, f"there is no {kind} {which!r}")
+
+
+def exists(kind: str, name: str) -> Fault:
+    """Something that is to be created and is there already."""
+    return Fault(EXISTS, f"there is a {kind} named {name!r} already: names are unique")
+
+
+def precondition(message: str) -> Fault:
+    """A request that the state of what it is about does not allow."""
+    return Fault(PRECONDITION, message)

@@ -24,7 +24,7 @@ setup(
     packages=find_packages(include=["components*", "pipelines*", "ct*", "serving*"]),
     package_data={
         "pipelines": ["**/*.sql", "**/*.pbtxt", "**/*.yaml"],
-        "ct": ["**/*.html", "**/*.css", "**/*.js", "**/*.template"],
+        "ct": ["**/*.html", "**/*.css", "**/*.js", "**/*.svg", "**/*.template"],
         "components": ["**/*.css"],
     },
     install_requires=[],

@@ -220,3 +220,8 @@ def after(started: str, seconds: float) -> str:
     """Returns the time some seconds after a time of the record."""
     ended = datetime.datetime.fromisoformat(started) + datetime.timedelta(seconds=seconds)
     return ended.isoformat(timespec="milliseconds")
+
+
+def between(start: str, end: str) -> float:
+    """Returns the seconds from one time to another."""
+    return (datetime.datetime.fromisoformat(end) - datetime.datetime.fromisoformat(start)).total_seconds()

@@ -8,6 +8,7 @@ from fastapi import Query, Request
 
 from ct.endpoint import listing
 from ct.endpoint.database import Database
+from ct.endpoint.mlflow_ui import MlflowUi
 from ct.project import Workspace
 
 
@@ -17,6 +18,8 @@ class Context:
 
     workspace: Workspace
     database: Database
+    mlflow: MlflowUi
+    token: str = ""  # what callers have to know, if anything
     wake: threading.Event = dataclasses.field(default_factory=threading.Event)  # set when there is work to do
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from components import artifacts
@@ -22,6 +22,16 @@ from ct.endpoint.context import Context
 from ct.endpoint.database import Database
 from ct.endpoint.faults import Fault
 from ct.endpoint.guard import Guard
+from ct.endpoint.mlflow_ui import MlflowUi
+from ct.endpoint.ui import (
+    pages_other,
+    pages_pipelines,
+    pages_runs,
+    pages_schedules,
+    pages_start,
+    pages_tasks,
+    shell,
+)
 from ct.errors import UsageError
 from ct.project import Workspace
 
@@ -35,26 +45,32 @@ def application(context: Context) -> FastAPI:
     app.state.context = context
     app.include_router(routes_pipelines.router)
     app.include_router(routes_runs.router)
+    for module in (pages_other, pages_start, pages_tasks, pages_schedules, pages_pipelines, pages_runs):
+        app.include_router(module.router, include_in_schema=False)
     app.add_exception_handler(Fault, _refused)
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(HTTPException, _unrouted)
     return app
 
 
-def _refused(_: Request, fault: Exception) -> JSONResponse:
+def _refused(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, Fault)  # noqa: S101 - registered for nothing else
+    if not request.url.path.startswith("/apis/"):
+        return shell.refused(fault)
     return JSONResponse(fault.body, fault.status)
 
 
-def _misread(request: Request, error: Exception) -> JSONResponse:
+def _misread(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
     said = [f"{'.'.join(map(str, each['loc'][1:])) or 'the request'}: {each['msg']}" for each in error.errors()]
     return _refused(request, faults.invalid("; ".join(said)))
 
 
-def _unrouted(_: Request, error: Exception) -> JSONResponse:
+def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
     code = faults.NOT_FOUND if error.status_code == 404 else faults.INVALID
+    if not request.url.path.startswith("/apis/"):
+        return shell.refused(Fault(code, str(error.detail)))
     return JSONResponse(Fault(code, str(error.detail)).body, error.status_code)
 
 
@@ -77,7 +93,8 @@ def serve(workspace: Workspace, host: str, port: int, parallel: int, names: list
     with _only_one(folder / LOCK):
         token = token or ("" if _is_loopback(host) else _kept_token(folder / "token"))
         database = Database(folder / DATABASE)
-        context = Context(workspace, database)
+        mlflow = MlflowUi(workspace.home / "registry" / "mlflow.db", folder / "mlflow.log")
+        context = Context(workspace, database, mlflow, token)
         guarded = Guard(application(context), [*LOOPBACK, host, *names], token)
         config = uvicorn.Config(guarded, host=host, port=port, log_level="warning", access_log=False, lifespan="off")
         server = _Server(config, folder / ADDRESS)
@@ -97,6 +114,7 @@ def serve(workspace: Workspace, host: str, port: int, parallel: int, names: list
             for thread in threads:
                 thread.join()
             database.close()
+            mlflow.stop()
             (folder / ADDRESS).unlink(missing_ok=True)
         if going := processes.children():
             print(f"{going} runs go on; the next `ct up` finds them again")

@@ -1,0 +1,149 @@
+"""Experiments, what watches have decided, the way in where a token is asked for, and the pages' own files."""
+
+import hmac
+from typing import Annotated
+
+import sqlalchemy
+from fastapi import APIRouter, Depends, Form
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+
+from components.html import Html, badge, bullets, code, join, muted, note, paragraph, section, table
+from ct.endpoint import guard, listing, store_experiments
+from ct.endpoint.context import Context, context
+from ct.endpoint.tables import runs
+from ct.endpoint.ui import shell
+from ct.errors import CtError
+from ct.watch import decide, history, policy
+
+router = APIRouter()
+Ctx = Annotated[Context, Depends(context)]
+_FILES = {"ui.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_SHOWN = 30
+
+
+@router.get("/experiments", response_class=HTMLResponse)
+def experiments(ctx: Ctx, page_token: str = "", archived: str = "") -> HTMLResponse:
+    """Lists experiments."""
+    table_of = store_experiments.EXPERIMENTS.table
+    wanted = table_of.c.storage_state == ("ARCHIVED" if archived else "AVAILABLE")
+    asked = listing.Asked(page_token, 100, "created_at desc")
+    with ctx.database.reading() as connection:
+        found = listing.page(connection, store_experiments.EXPERIMENTS, asked, wanted)
+        query = sqlalchemy.select(runs.c.experiment_id, sqlalchemy.func.count()).group_by(runs.c.experiment_id)
+        counts = {row[0]: row[1] for row in connection.execute(query)}
+    other = (
+        shell.link("/experiments", "current ones")
+        if archived
+        else shell.link("/experiments?archived=1", "archived ones")
+    )
+    page = shell.Page("Experiments", "Experiments", subtitle=join(["What runs are grouped by. Show the ", other, "."]))
+    if not found.rows:
+        return shell.draw(page, shell.empty("None. The first run makes one."))
+    action, word = ("unarchive", "Restore") if archived else ("archive", "Archive")
+    rows = [
+        [
+            shell.link(f"/runs?experiment={row['id']}", row["name"]),
+            row["description"] or None,
+            counts.get(row["id"], 0),
+            shell.when(row["last_run_created_at"]),
+            shell.act(f"/experiments/{row['id']}/{action}", word, "small", f"{word} it with its runs?"),
+        ]
+        for row in found.rows
+    ]
+    pager = shell.pager("/experiments", {"page_token": page_token}, found.next_token, found.total, len(rows))
+    return shell.draw(page, table(["experiment", "what for", "runs", "last run", "action"], rows), pager)
+
+
+@router.post("/experiments/{experiment_id}/{action}")
+def act(ctx: Ctx, experiment_id: str, action: str) -> RedirectResponse:
+    """Archives or restores an experiment."""
+    with ctx.database.writing() as connection:
+        store_experiments.store(connection, experiment_id, archived=action == "archive")
+    return RedirectResponse("/experiments", 303)
+
+
+@router.get("/triggers", response_class=HTMLResponse)
+def triggers(ctx: Ctx) -> HTMLResponse:
+    """Shows what may start runs by itself, and what it has decided."""
+    page = shell.Page("Triggers", "Triggers", subtitle="What starts runs by itself: pipelines/<project>/triggers.yaml.")
+    parts = [_project(ctx, name) for name in ctx.workspace.projects()]
+    found = [part for part in parts if part]
+    return shell.draw(page, *(found or [shell.empty("No project has triggers.")]))
+
+
+def _project(ctx: Context, name: str) -> Html:
+    path = ctx.workspace.root / "pipelines" / name / "triggers.yaml"
+    if not path.is_file():
+        return Html("")
+    try:
+        wanted = policy.load(path)
+    except CtError as error:
+        return section(name, note("bad", str(error)))
+    limits = f"Cooldown {wanted.cooldown / 3600:g} h, at most {wanted.daily_budget} runs a day."
+    rules = [[each.name, each.kind, code(each.cron) if each.cron else None] for each in wanted.triggers]
+    entries = history.read(history.path_of(ctx.workspace.home, name))[-_SHOWN:][::-1]
+    fired = [
+        [
+            shell.when(entry.firing.at.isoformat()),
+            _state(entry.firing.state),
+            ", ".join(entry.firing.triggers),
+            bullets(entry.reasons),
+            shell.link(f"/runs/{entry.firing.run}", entry.firing.run) if entry.firing.run else None,
+        ]
+        for entry in entries
+    ]
+    drawn = (
+        table(["when", "result", "trigger", "because", "run"], fired)
+        if fired
+        else paragraph(muted("It has started no run yet."))
+    )
+    return section(name, paragraph(limits), table(["trigger", "kind", "when"], rules), drawn)
+
+
+def _state(state: str) -> Html:
+    return {decide.SUCCEEDED: badge("ok", "succeeded"), decide.RUNNING: badge("warn", "running")}.get(
+        state, badge("bad", "failed")
+    )
+
+
+@router.get("/models")
+def models(ctx: Ctx) -> Response:
+    """Leads to MLflow's own UI over the registry, which is started when it is first asked for."""
+    address = ctx.mlflow.address()
+    if address:
+        return RedirectResponse(f"{address}/#/models", 303)
+    waiting = shell.empty("MLflow is starting; this page leads there when it answers.")
+    return shell.draw(shell.Page("Models", "Models", live=True), waiting)
+
+
+@router.get("/static/ui.css")
+def style() -> Response:
+    """Returns the style sheet."""
+    return Response(shell.style(), media_type="text/css", headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """Returns one of the pages' own files."""
+    if name not in _FILES:
+        return Response(status_code=404)
+    return FileResponse(shell.HERE / name, media_type=_FILES[name], headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/login", response_class=HTMLResponse)
+def login() -> HTMLResponse:
+    """Asks for the token."""
+    field = '<input type="password" name="token" autocomplete="current-password">'
+    inside = f'<label>Token of this endpoint{field}</label><button class="main">Enter</button>'
+    form = Html(f'<form method="post" action="/login" class="filters">{inside}</form>')
+    return shell.draw(shell.Page("Who is there?", ""), form)
+
+
+@router.post("/login")
+def enter(ctx: Ctx, token: Annotated[str, Form()] = "") -> Response:
+    """Takes the token, and keeps it in a cookie that only this endpoint's pages send."""
+    if not hmac.compare_digest(token.encode(), ctx.token.encode()):
+        return RedirectResponse("/login", 303)
+    answer = RedirectResponse("/runs", 303)
+    answer.set_cookie(guard.COOKIE, token, httponly=True, samesite="strict", max_age=30 * 86400)
+    return answer

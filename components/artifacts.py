@@ -10,7 +10,7 @@ Examples (a `Dataset`):
 Statistics: `Split-<name>/FeatureStats.pb`; schema: `schema.pbtxt`; anomalies: `Split-<name>/SchemaDiff.pb`;
 transform graph: TFT's `transform_fn/` and `transformed_metadata/`; model: a SavedModel under `Format-Serving/`,
 and under `Training/` the `schema.pbtxt` and `manifest.json` it was trained by. A registered model also has
-`Registered/`: the statistics artifact of its training data and its evaluation's `summary.json`.
+`Registered/`: the statistics artifact of its training data, its evaluation's `summary.json` and its blessing.
 A machine-readable account of a step stands beside its data as `summary.json`; reports read nothing else.
 """
 
@@ -31,6 +31,7 @@ SCHEMA = "schema.pbtxt"
 SERVING_MODEL = "Format-Serving"
 # What a model artifact says of its training, and what the registry keeps beside a registered one.
 TRAINING, REGISTERED = "Training", "Registered"
+KEPT_BLESSING, KEPT_EVALUATION = "blessing", "evaluation"
 STATISTICS_FILE = "FeatureStats.pb"
 TRAIN, EVAL = "train", "eval"
 # The only split of rows that are to be scored.

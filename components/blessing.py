@@ -82,6 +82,22 @@ def demand(root: str | Path, model_path: str, stages: Sequence[str] = STAGES) ->
     Raises:
         ModelNotBlessedError: The verdict is a no, rests on nothing, lacks a stage, or is about another model.
     """
+    blessing = demand_yes(root, stages)
+    # What the registry keeps beside a registered model is no part of the model.
+    if blessing.model_fingerprint != artifacts.tree_fingerprint(model_path, leave_out=artifacts.REGISTERED):
+        raise ModelNotBlessedError(
+            f"the blessing is about another model than the one at {model_path}\n"
+            "expected: the model and the blessing of one run\nmend: run the pipeline again"
+        )
+    return blessing
+
+
+def demand_yes(root: str | Path, stages: Sequence[str] = STAGES) -> Blessing:
+    """Returns a verdict that is a yes of all stages, whatever model it is about.
+
+    Raises:
+        ModelNotBlessedError: The verdict is a no, rests on nothing or lacks a stage.
+    """
     blessing = read(root)
     if not blessing.blessed or blessing.refusals or not (Path(root) / BLESSED).is_file():
         reasons = "\n".join(f"- {reason}" for reason in blessing.refusals)
@@ -92,11 +108,6 @@ def demand(root: str | Path, model_path: str, stages: Sequence[str] = STAGES) ->
         raise ModelNotBlessedError(
             f"the blessing lacks the stage {', '.join(missing)}\n"
             f"expected: a verdict of {' and '.join(stages)}\nmend: pass on the blessing output of {missing[-1]}"
-        )
-    if blessing.model_fingerprint != artifacts.tree_fingerprint(model_path):
-        raise ModelNotBlessedError(
-            f"the blessing is about another model than the one at {model_path}\n"
-            "expected: the model and the blessing of one run\nmend: run the pipeline again"
         )
     return blessing
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
+from components import folders
 from components.errors import ConfigurationError
 
 CHAMPION = "champion"
@@ -62,6 +63,12 @@ class Reader(Protocol):
     def find(self, model_name: str, tag: str, value: str) -> ModelVersion | None:
         """Returns the newest version whose tag has this value."""
 
+    def versions(self, model_name: str) -> list[ModelVersion]:
+        """Returns all versions, newest first."""
+
+    def models(self) -> list[str]:
+        """Returns the names of the registered models."""
+
 
 def check_model_name(name: str) -> str:
     """Returns a name that is safe as a folder, in a URL and in the registry.
@@ -100,6 +107,21 @@ def database_path(uri: str) -> Path | None:
 def models_root(database: Path) -> Path:
     """Returns the folder that holds the registered models of a SQLite registry."""
     return database.parent / "models"
+
+
+def lock_path(database: Path, purpose: str) -> Path:
+    """Returns the lock file for one purpose, beside the database."""
+    return database.with_name(f".{database.name}.{purpose}.lock")
+
+
+@contextlib.contextmanager
+def alone(database: Path | None) -> Iterator[None]:
+    """Keeps two processes on one machine from writing at once; a server orders its requests itself."""
+    if database is None:
+        yield
+        return
+    with folders.writing_to("the registry", database), folders.locked(lock_path(database, "write")):
+        yield
 
 
 def open_reader(uri: str) -> Reader:
@@ -146,14 +168,29 @@ class SqliteReader:
         )
         return self._first(model_name, query, tag, value)
 
-    def _first(self, model_name: str, query: str, *values: str) -> ModelVersion | None:
+    def versions(self, model_name: str) -> list[ModelVersion]:
+        """Returns all versions, newest first."""
+        query = "SELECT version FROM model_versions WHERE workspace = 'default' AND name = ? ORDER BY version DESC"
+        return list(self._each(model_name, query))
+
+    def models(self) -> list[str]:
+        """Returns the names of the registered models."""
         if not self.database.is_file():
-            return None
+            return []
+        with _connected(self.database) as connection:
+            query = "SELECT name FROM registered_models WHERE workspace = 'default' ORDER BY name"
+            return [name for (name,) in connection.execute(query).fetchall()]
+
+    def _first(self, model_name: str, query: str, *values: str) -> ModelVersion | None:
+        return next(self._each(model_name, query, *values), None)
+
+    def _each(self, model_name: str, query: str, *values: str) -> Iterator[ModelVersion]:
+        if not self.database.is_file():
+            return
         with _connected(self.database) as connection:
             for (number,) in connection.execute(query, (model_name, *values)).fetchall():
                 if found := _load(connection, model_name, number):
-                    return found
-        return None
+                    yield found
 
 
 def _load(connection: sqlite3.Connection, model_name: str, number: int) -> ModelVersion | None:

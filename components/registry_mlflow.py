@@ -12,7 +12,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from components import folders, registry
+from components import folders, moves, registry
 from components.errors import ConfigurationError
 
 # What MLflow answers where a model, a version or an alias does not exist.
@@ -40,6 +40,17 @@ class MlflowReader:
             found = self._client.search_model_versions(f"name = '{model_name}' AND tags.`{tag}` = '{value}'")
         return _version(max(found, key=lambda version: int(version.version))) if found else None
 
+    def versions(self, model_name: str) -> list[registry.ModelVersion]:
+        """Returns all versions, newest first."""
+        with reaching(self._uri):
+            found = _pages(self._client.search_model_versions, f"name = '{model_name}'")
+        return sorted(map(_version, found), key=lambda version: -int(version.number))
+
+    def models(self) -> list[str]:
+        """Returns the names of the registered models."""
+        with reaching(self._uri):
+            return sorted(model.name for model in _pages(self._client.search_registered_models, None))
+
     def _get(self, ask: Any, *arguments: str) -> registry.ModelVersion | None:
         with reaching(self._uri):
             try:
@@ -61,15 +72,30 @@ def open_client(uri: str) -> MlflowClient:
     if database is None:
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
     if not database.is_file():
-        with folders.writing_to("the registry", database), folders.locked(lock_path(database, "create")):
+        with folders.writing_to("the registry", database), folders.locked(registry.lock_path(database, "create")):
             _create(database)
     uri = f"{registry.SQLITE}{database}"
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def lock_path(database: Path, purpose: str) -> Path:
-    """Returns the lock file for one purpose, beside the database."""
-    return database.with_name(f".{database.name}.{purpose}.lock")
+def note(client: MlflowClient, model_name: str, move: moves.Move) -> None:
+    """Keeps a move, or what became of it, with the version it makes the champion."""
+    client.set_model_version_tag(model_name, move.version, *move.tag)
+
+
+def move_champion(client: MlflowClient, model_name: str, move: moves.Move) -> None:
+    """Points the alias champion at a move's version, which remembers the one before unless it goes back there."""
+    if move.kind != moves.ROLLBACK and move.before != move.version:
+        client.set_model_version_tag(model_name, move.version, "previous_champion", move.before)
+    client.set_registered_model_alias(model_name, registry.CHAMPION, move.version)
+
+
+def restore_champion(client: MlflowClient, model_name: str, move: moves.Move) -> None:
+    """Points the alias champion back at the version before a move that could not be ended."""
+    if move.before:
+        client.set_registered_model_alias(model_name, registry.CHAMPION, move.before)
+    else:
+        client.delete_registered_model_alias(model_name, registry.CHAMPION)
 
 
 @contextlib.contextmanager
@@ -97,6 +123,16 @@ def _create(database: Path) -> None:
     # Opening it is what makes the tables; experiment 0 is MLflow's own default.
     MlflowClient(tracking_uri=f"{registry.SQLITE}{partial}").get_experiment("0")
     partial.rename(database)
+
+
+def _pages(search: Any, wanted: str | None) -> Iterator[Any]:
+    token = None
+    while True:
+        page = search(filter_string=wanted, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def _version(version: Any) -> registry.ModelVersion:

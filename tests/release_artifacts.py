@@ -1,6 +1,7 @@
 """Small real artifacts that register, resolve_champion and deploy take: a model, its verdict, its data."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 from components import artifacts, blessing
@@ -38,12 +39,15 @@ class Run:
         return Candidate(self.model, self.blessing, self.statistics, self.evaluation, training_key, lineage)
 
 
-def make_run(root: Path, content: str, blessed: bool = True) -> Run:
-    """Writes the artifacts of a run whose model is `content`."""
+def make_run(root: Path, content: str, blessed: bool = True, saved_model: Path | None = None) -> Run:
+    """Writes the artifacts of a run whose model is `content`, or a real one that is copied."""
     run = Run(root)
-    saved_model = Path(run.model) / artifacts.SERVING_MODEL
-    artifacts.write_text(saved_model / "saved_model.pb", f"graph {content}")
-    artifacts.write_text(saved_model / "variables" / "variables.index", f"weights {content}")
+    model = Path(run.model) / artifacts.SERVING_MODEL
+    if saved_model:
+        shutil.copytree(saved_model, model)
+    else:
+        artifacts.write_text(model / "saved_model.pb", f"graph {content}")
+        artifacts.write_text(model / "variables" / "variables.index", f"weights {content}")
     manifest = artifacts.Manifest(
         splits=[artifacts.Split("train", 300, []), artifacts.Split("eval", 100, [])],
         columns={"hour": "int"},

@@ -1,20 +1,18 @@
 """Only a blessed model becomes a version and the champion; killed or repeated, nothing is half or double."""
 
 import dataclasses
-import multiprocessing
-import os
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import cloudpickle
 import pytest
 
 from components import artifacts, blessing, registry, registry_mlflow
 from components.errors import ConfigurationError, DataError, ModelNotBlessedError
 from components.register import work
+from killed import exit_code, in_child, kill_me_at
 from release_artifacts import make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
@@ -56,7 +54,7 @@ def test_registers_a_blessed_model_as_champion(uri, tmp_path):
     )
 
 
-def test_keeps_the_training_statistics_and_the_evaluation_with_the_version(uri, tmp_path):
+def test_keeps_statistics_evaluation_and_blessing_with_the_version(uri, tmp_path):
     run = make_run(tmp_path / "run", "one")
 
     work.register(run.candidate(), uri, "flights")
@@ -64,6 +62,7 @@ def test_keeps_the_training_statistics_and_the_evaluation_with_the_version(uri, 
     kept = Path(champion(uri).source) / artifacts.REGISTERED
     assert (kept / "statistics" / "Split-train" / artifacts.STATISTICS_FILE).read_text() == "statistics of train"
     assert artifacts.read_json(kept / "evaluation" / artifacts.SUMMARY)["metrics"]["challenger"]["auc"] == 0.7
+    assert blessing.demand(kept / "blessing", champion(uri).source).blessed
 
 
 def test_training_statistics_that_are_missing_stop_it(uri, tmp_path):
@@ -79,7 +78,7 @@ def test_records_lineage_metrics_and_parameters(uri, tmp_path):
     work.register(make_run(tmp_path / "run", "one").candidate("the key"), uri, "flights")
 
     version = client(uri).get_model_version("flights", "1")
-    assert version.tags == {
+    assert {name: value for name, value in version.tags.items() if not name.startswith("moved.")} == {
         "training_key": "the key",
         "model_fingerprint": artifacts.tree_fingerprint(version.source, leave_out=artifacts.REGISTERED),
         "data_fingerprint": "rows of one",
@@ -202,8 +201,13 @@ def test_reading_directly_and_through_mlflow_agree(uri, tmp_path):
         lambda reader: reader.champion("absent"),
         lambda reader: [reader.version("flights", number) for number in ("1", "2", "3", "4")],
         lambda reader: [reader.find("flights", "training_key", f"key {name}") for name in ("one", "two", "absent")],
+        lambda reader: reader.versions("flights"),
+        lambda reader: reader.versions("absent"),
+        lambda reader: reader.models(),
     ):
         assert ask(direct) == ask(mlflow)
+    assert [version.number for version in direct.versions("flights")] == ["3", "1"]
+    assert direct.models() == ["flights"]
     assert direct.version("flights", "1") is not None
     assert direct.version("flights", "2") is None
 
@@ -226,38 +230,6 @@ def test_a_repeated_registration_does_not_import_mlflow(uri, tmp_path):
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
 
     assert said.splitlines()[-2:] == ["1", "[]"]
-
-
-# A process that has run TensorFlow has threads, and a fork of it may crash: children come from a server without any.
-CLEAN = multiprocessing.get_context("forkserver")
-
-
-def call(pickled):
-    cloudpickle.loads(pickled)()
-
-
-def in_child(act):
-    """Runs `act` in a forked process and returns that process."""
-    CLEAN.set_forkserver_preload(["components.register.publish"])
-    process = CLEAN.Process(target=call, args=(cloudpickle.dumps(act),))
-    process.start()
-    return process
-
-
-def exit_code(process):
-    """Waits for a process; negative for the signal that ended it."""
-    process.join()
-    return process.exitcode
-
-
-def kill_me_at(function, event):
-    """Arranges that this process is killed as `function` is called or has returned."""
-
-    def hook(frame, what, _):
-        if what == event and frame.f_code.co_name == function:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.setprofile(hook)
 
 
 KILLS = [

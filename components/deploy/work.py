@@ -27,9 +27,6 @@ class Release:
 def deploy(release: Release, serving_root: str, keep_versions: int, deployment_path: str) -> dict[str, Any]:
     """Publishes a blessed model as <serving_root>/<model_name>/<version>/ and makes it the served one.
 
-    Services serve the highest version, as TensorFlow Serving does, so higher ones are withdrawn (a rerun of an
-    older training that won); they stay in the registry. Of the lower ones the newest are kept.
-
     Args:
         release: What to serve.
         serving_root: Local folder that the service watches.
@@ -43,8 +40,25 @@ def deploy(release: Release, serving_root: str, keep_versions: int, deployment_p
         ModelNotBlessedError: The verdict is not a yes, or is about another model.
         ConfigurationError: A name, a version or the folder cannot be used, or it holds another model as this version.
     """
+    state, kept = publish(release, serving_root, keep_versions)
+    base = Path(serving_root).absolute() / release.model_name
+    artifacts.write_json(Path(deployment_path) / artifacts.SUMMARY, {**state, "kept": kept, "path": str(base)})
+    log.finding(f"serving {release.model_name} v{release.version} from {base}{_said_of(kept)}")
+    return state
+
+
+def publish(release: Release, serving_root: str, keep_versions: int) -> tuple[dict[str, Any], list[str]]:
+    """Makes a blessed model the served one; returns what is served now, and the lower versions that stay.
+
+    Services serve the highest version, as TensorFlow Serving does, so higher ones are withdrawn (a rerun of an
+    older training that won, a rollback); they stay in the registry. Of the lower ones the newest are kept.
+
+    Raises:
+        ModelNotBlessedError: The verdict is not a yes, or is about another model.
+        ConfigurationError: A name, a version or the folder cannot be used, or it holds another model as this version.
+    """
     blessing.demand(release.blessing_path, release.model_path)
-    root = _check(release, serving_root, keep_versions)
+    root = check(release, serving_root, keep_versions)
     base = root / release.model_name
     with folders.writing_to("the serving folder", base):
         base.mkdir(parents=True, exist_ok=True)
@@ -57,12 +71,21 @@ def deploy(release: Release, serving_root: str, keep_versions: int, deployment_p
             artifacts.write_json(
                 _state_path(root, release), {**state, "fingerprint": fingerprint, "example": _example(release)}
             )
-    artifacts.write_json(Path(deployment_path) / artifacts.SUMMARY, {**state, "kept": kept, "path": str(base)})
-    log.finding(f"serving {release.model_name} v{release.version} from {base}{_said_of(kept)}")
-    return state
+    return state, kept
 
 
-def _check(release: Release, serving_root: str, keep_versions: int) -> Path:
+def served(serving_root: str | Path, model_name: str) -> str:
+    """Returns the version that a service answers with; empty if none is deployed."""
+    base = Path(serving_root) / model_name
+    return str(max(_versions(base), default="")) if base.is_dir() else ""
+
+
+def check(release: Release, serving_root: str, keep_versions: int) -> Path:
+    """Returns the folder that a release is published below.
+
+    Raises:
+        ConfigurationError: A name, a version, a number or the folder cannot be used, or there is no SavedModel.
+    """
     registry.check_model_name(release.model_name)
     if not _VERSION.fullmatch(release.version):
         raise ConfigurationError(
@@ -114,13 +137,17 @@ def _state_path(root: Path, release: Release) -> Path:
 
 def _prune(base: Path, served: int, keep_versions: int) -> list[str]:
     """Withdraws the versions above the served one and the oldest below it; returns the lower ones that stay."""
-    versions = sorted((int(path.name) for path in base.iterdir() if _VERSION.fullmatch(path.name)), reverse=True)
+    versions = sorted(_versions(base), reverse=True)
     lower = [version for version in versions if version < served]
     kept = lower[: keep_versions - 1]
     for version in versions:
         if version != served and version not in kept:
             folders.withdraw(base / str(version))
     return [str(version) for version in kept]
+
+
+def _versions(base: Path) -> list[int]:
+    return [int(path.name) for path in base.iterdir() if _VERSION.fullmatch(path.name)]
 
 
 def _example(release: Release) -> dict[str, Any]:

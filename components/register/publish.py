@@ -6,17 +6,18 @@ alias. Each step first looks whether it has been done, so a rerun finishes what 
 
 import contextlib
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from components import artifacts, folders, registry, registry_mlflow
+from components import artifacts, folders, moves, registry, registry_mlflow
 from components.register.work import Entry, Registered, recordable
 
 _FINGERPRINT = "model_fingerprint"
+# Tags of a run that say by whom, why and by which run a champion moves.
+_MOVED_BY = ("user", "cause", "run")
 # The folder of a run's artifacts that holds the model, on a server.
 _RUN_FOLDER = "model"
 
@@ -30,19 +31,8 @@ def publish(entry: Entry, registry_uri: str) -> Registered:
     database = registry.database_path(registry_uri)
     with registry_mlflow.reaching(registry_uri):
         client = registry_mlflow.open_client(registry_uri)
-        with _alone(database):
+        with registry.alone(database):
             return _publish(client, entry, registry_uri)
-
-
-@contextlib.contextmanager
-def _alone(database: Path | None) -> Iterator[None]:
-    """Keeps two runs on one machine from registering at once; a server orders its requests itself."""
-    if database is None:
-        yield
-        return
-    lock = registry_mlflow.lock_path(database, "write")
-    with folders.writing_to("the registry", database), folders.locked(lock):
-        yield
 
 
 def _publish(client: MlflowClient, entry: Entry, registry_uri: str) -> Registered:
@@ -56,10 +46,11 @@ def _publish(client: MlflowClient, entry: Entry, registry_uri: str) -> Registere
         number = existing.number
         if number == before:  # another run of the same model was faster
             return Registered(number, existing.tags.get("previous_champion", ""))
-        client.set_model_version_tag(entry.model_name, number, "previous_champion", before)
         # The same model from another training: an unchanged rerun of this one must recognise it.
         client.set_model_version_tag(entry.model_name, number, "training_key", entry.tags["training_key"])
-    client.set_registered_model_alias(entry.model_name, registry.CHAMPION, number)
+    move = moves.Move(moves.now(), moves.REGISTER, before, number, *(entry.tags.get(name, "") for name in _MOVED_BY))
+    registry_mlflow.note(client, entry.model_name, move)
+    registry_mlflow.move_champion(client, entry.model_name, move)
     return Registered(number, before)
 
 

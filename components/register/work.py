@@ -103,7 +103,9 @@ def _kept(candidate: Candidate, manifest: artifacts.Manifest) -> dict[str, Path]
     for split in manifest.splits:
         name = f"{artifacts.split_path('', split.name)}/{artifacts.STATISTICS_FILE}"
         kept[f"statistics/{name}"] = Path(candidate.statistics_path) / name
-    kept[f"evaluation/{artifacts.SUMMARY}"] = Path(candidate.evaluation_path) / artifacts.SUMMARY
+    kept[f"{artifacts.KEPT_EVALUATION}/{artifacts.SUMMARY}"] = Path(candidate.evaluation_path) / artifacts.SUMMARY
+    for name in (blessing.BLESSED, blessing.DETAILS):
+        kept[f"{artifacts.KEPT_BLESSING}/{name}"] = Path(candidate.blessing_path) / name
     if missing := [str(path) for path in kept.values() if not path.is_file()]:
         raise DataError(
             f"{missing[0]} is not there\nexpected: the statistics and the evaluation of the run that trained the model"

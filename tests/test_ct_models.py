@@ -1,0 +1,237 @@
+"""`ct models`, `ct promote`, `ct rollback`: alias and service move together, by the blessing only, and back."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from components import artifacts, blessing, moves, registry_mlflow
+from components.deploy import work as deploying
+from components.errors import ConfigurationError, ModelNotBlessedError
+from ct import record
+from ct.errors import UsageError
+from ct.models import listing, move
+from ct.models.move import Person
+from ct_command import ct
+from registered_models import now, place_in, three_versions
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
+ADA = Person("ada", "it answers better")
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """A registry with three versions, the third champion and served; to be copied."""
+    return three_versions(tmp_path_factory.mktemp("three"))
+
+
+@pytest.fixture
+def home(three, tmp_path):
+    return Path(shutil.copytree(three, tmp_path / "home"))
+
+
+@pytest.fixture
+def place(home):
+    return place_in(home)
+
+
+def kept(place):
+    return [
+        (each.kind, each.before, each.version, each.state) for each in moves.history(place.reader.versions("flights"))
+    ]
+
+
+def folder_of(place, version):
+    source = Path(place.reader.version("flights", version).source)
+    return place.workspace.home / "registry" / "models" / "flights" / source.name
+
+
+def test_a_promoted_version_is_champion_and_served(place):
+    done = move.promote(place, "flights", "1", ADA)
+
+    assert now(place) == ("1", "1")
+    assert (done.changed, done.move.before, done.move.state) == (True, "3", moves.DONE)
+    assert artifacts.read_json(place.serving_root / "flights.json")["version"] == "1"
+
+
+def test_who_why_from_and_to_are_kept_in_the_registry(place):
+    move.promote(place, "flights", "1", ADA)
+
+    last = listing.history(place, "flights")[0]
+    assert (last.kind, last.before, last.version) == (moves.PROMOTE, "3", "1")
+    assert (last.by, last.why) == ("ada", "it answers better")
+    assert [each[0] for each in kept(place)] == [moves.REGISTER] * 3 + [moves.PROMOTE]
+
+
+def test_a_promotion_is_reversible(place):
+    move.promote(place, "flights", "1", ADA)
+
+    assert move.rollback(place, "flights", ADA).move.version == "3"
+    assert now(place) == ("3", "3")
+    move.promote(place, "flights", "1", ADA)
+    assert now(place) == ("1", "1")
+
+
+def test_rollback_after_rollback_goes_further_back(place):
+    assert [move.rollback(place, "flights", ADA).move.version for _ in range(2)] == ["2", "1"]
+    assert now(place) == ("1", "1")
+    with pytest.raises(UsageError, match="cannot go back: v1 is the first champion"):
+        move.rollback(place, "flights", ADA)
+    assert now(place) == ("1", "1")
+
+
+def test_what_is_so_already_is_left_so(place):
+    assert not move.promote(place, "flights", "3", ADA).changed
+    assert len(kept(place)) == 3
+
+
+def test_a_champion_that_is_not_served_is_served(place):
+    shutil.rmtree(place.serving_root)
+
+    assert move.promote(place, "flights", "3", ADA).changed
+    assert now(place) == ("3", "3")
+    assert place.reader.champion("flights").tags["previous_champion"] == "2"
+
+
+def test_a_dry_run_changes_nothing(place):
+    assert move.promote(place, "flights", "1", ADA, dry_run=True).move.version == "1"
+    assert move.rollback(place, "flights", ADA, dry_run=True).move.version == "2"
+
+    assert now(place) == ("3", "3")
+    assert len(kept(place)) == 3
+
+
+def without_blessing(folder):
+    shutil.rmtree(folder / "Registered" / "blessing")
+
+
+def refused_by_evaluate(folder):
+    kept = folder / "Registered" / "blessing"
+    shutil.rmtree(kept)
+    blessing.write(kept, blessing.decide(str(folder), [blessing.Check("auc", False, "too low")]))
+
+
+def blessed_by_evaluate_only(folder):
+    kept = folder / "Registered" / "blessing"
+    shutil.rmtree(kept)
+    blessing.write(kept, blessing.decide(str(folder), [blessing.Check("auc", True, "fine")]))
+
+
+def over_no_gate(folder):
+    kept = folder / "Registered" / "blessing"
+    details = artifacts.read_json(kept / blessing.DETAILS)
+    artifacts.write_json(kept / blessing.DETAILS, {**details, "checks": []})
+
+
+def changed_since(folder):
+    artifacts.write_text(folder / artifacts.SERVING_MODEL / "saved_model.pb", "another graph")
+
+
+SPOILT = [without_blessing, refused_by_evaluate, blessed_by_evaluate_only, over_no_gate, changed_since]
+
+
+@pytest.mark.parametrize("spoil", SPOILT, ids=lambda each: each.__name__)
+def test_nothing_unblessed_is_deployed_by_any_command(spoil, place):
+    spoil(folder_of(place, "2"))
+
+    for act in (lambda: move.promote(place, "flights", "2", ADA), lambda: move.rollback(place, "flights", ADA)):
+        with pytest.raises(ModelNotBlessedError):
+            act()
+    assert now(place) == ("3", "3")
+    assert len(kept(place)) == 3, "a refused move is no move"
+    listed = {each.version: each.blessed for each in listing.versions(place, "flights")}
+    assert listed == {"3": True, "2": spoil is changed_since, "1": True}
+
+
+def test_a_version_made_past_the_gates_is_refused(place, tmp_path):
+    stranger = tmp_path / "stranger"
+    artifacts.write_text(stranger / artifacts.SERVING_MODEL / "saved_model.pb", "a graph")
+    registry_mlflow.open_client(place.registry_uri).create_model_version("flights", str(stranger))
+
+    with pytest.raises(ModelNotBlessedError, match="no blessing"):
+        move.promote(place, "flights", "4", ADA)
+    assert now(place) == ("3", "3")
+
+
+def test_a_serving_folder_of_another_registry_stops_it_and_the_champion_stays(place):
+    artifacts.write_text(place.serving_root / "flights" / "2" / "saved_model.pb", "of another registry")
+
+    with pytest.raises(ConfigurationError, match="holds another model"):
+        move.promote(place, "flights", "2", ADA)
+    assert now(place) == ("3", "3")
+    assert kept(place)[-1] == (moves.PROMOTE, "3", "2", moves.CUT_OFF)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_names_a_serving_folder_it_may_not_write(place):
+    place.serving_root.chmod(0o500)
+    with pytest.raises(ConfigurationError, match=r"the serving folder .* cannot be written"):
+        move.promote(place, "flights", "1", ADA)
+
+
+def test_a_version_that_is_not_there_is_named(place):
+    with pytest.raises(UsageError, match="no version '9'\nexpected: one of 3, 2, 1"):
+        move.promote(place, "flights", "9", ADA)
+    with pytest.raises(UsageError, match="there is no model 'trains'"):
+        move.promote(place, "trains", "1", ADA)
+
+
+def test_it_serves_the_request_that_was_tried(home, place, tmp_path):
+    """The example of validate_infra's trial, found through the record of the run that made the version."""
+    trial = tmp_path / "trial"
+    artifacts.write_json(trial / artifacts.SUMMARY, {"example": {"request": {"instances": [1]}}})
+    task = record.Task("validate-infra", "validate_infra", [], artifacts={"infra_validation": {"uri": str(trial)}})
+    told = dict.fromkeys(("project", "environment", "pipeline", "cause", "commit", "code_version", "image", "user"), "")
+    run = record.Run("r", parameters={}, versions={}, process=1, started=record.now(), tasks=[task], **told)
+    record.Recorder(run, home / "runs" / "r")
+
+    move.promote(place, "flights", "1", ADA)
+
+    assert artifacts.read_json(place.serving_root / "flights.json")["example"]["request"] == {"instances": [1]}
+
+
+def test_the_commands_say_what_there_is_and_what_they_did(home):
+    listed = json.loads(ct(home, "models", "flights", "--json").out)
+    assert [(each["version"], each["champion"], each["served"]) for each in listed] == [
+        ("3", True, True), ("2", False, False), ("1", False, False),
+    ]  # fmt: skip
+    newest = listed[0]
+    assert (newest["blessed"], newest["run"], newest["window"]) == (True, "r", "2013-01-01/2013-06-01")
+    assert (newest["metric"], newest["value"], newest["by"], newest["why"]) == ("auc", 0.7, "ada", "new data")
+
+    would = ct(home, "rollback", "flights", "--dry-run")
+    assert (would.code, would.out) == (0, "flights v2 would be champion and served; v3 until now\n")
+    done = ct(home, "promote", "flights", "v1", "--reason", "a test", "--json")
+    assert json.loads(done.out) | {"at": "", "by": ""} == {
+        "model": "flights", "at": "", "kind": "promote", "before": "3", "version": "1", "by": "", "why": "a test",
+        "run": "", "state": "done", "changed": True,
+    }  # fmt: skip
+    assert ct(home, "promote", "flights", "1").out == "flights v1 is champion and served already; nothing to do\n"
+    assert "promote" in ct(home, "models", "--history").out
+    history = json.loads(ct(home, "models", "flights", "--history", "--json").out)["flights"]
+    assert [(each["kind"], each["version"]) for each in history][:2] == [("promote", "1"), ("register", "3")]
+
+    without_blessing(folder_of(place_in(home), "2"))
+    refused = ct(home, "promote", "flights", "2")
+    assert refused.code != 0
+    assert refused.err.startswith("error: no blessing at ")
+
+
+def test_a_champion_that_is_not_served_is_told(home):
+    served = home / "serving" / "flights"
+    shutil.rmtree(served / "3")
+    assert deploying.served(home / "serving", "flights") == "2"
+
+    said = ct(home, "models")
+
+    assert (said.code, said.err) == (0, "flights: the champion is not what is served; mend: ct promote flights 3\n")
+
+
+def test_an_empty_registry_has_no_models(tmp_path):
+    assert ct(tmp_path, "models").out.endswith("no models yet: a run that passes every gate registers one\n")
+    missing = ct(tmp_path, "promote", "flights", "1")
+    assert missing.code == 2
+    assert "there is no model 'flights'" in missing.err
+    assert not (tmp_path / "registry").exists(), "asking makes no registry"

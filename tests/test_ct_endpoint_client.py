@@ -1,5 +1,6 @@
 """The official client against the real endpoint: pipelines, versions, experiments, runs, what is refused."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -263,6 +264,33 @@ def test_the_kfp_command_line(endpoint, package):
     assert "by command" in names
     assert json.loads(run("experiment", "create", "by command"))["display_name"] == "by command"
     assert isinstance(json.loads(run("run", "list")), list)
+
+
+def test_what_a_task_wrote_is_read_and_nothing_else(endpoint, client, tmp_path):
+    @dsl.component(base_image=IMAGE, install_kfp_package=False)
+    def write(text: str, file: dsl.Output[dsl.Artifact], elsewhere: dsl.Output[dsl.Artifact]):
+        with open(file.path, "w") as out:
+            out.write(text)
+        elsewhere.uri = "/etc/hostname"
+
+    @dsl.pipeline
+    def writing():
+        write(text="read me")
+
+    made = client.create_run_from_pipeline_package(compiled(writing, tmp_path / "writing.yaml"), arguments={})
+    assert ended(client, made.run_id).state == "SUCCEEDED"
+    http, url = urllib3.PoolManager(), f"{endpoint.url}/apis/v2beta1/runs/{made.run_id}/nodes/write/artifacts"
+    assert base64.b64decode(http.request("GET", f"{url}/file:read").json()["data"]) == b"read me"
+    assert http.request("GET", f"{url}/elsewhere:read").status == 404
+    assert http.request("GET", f"{url}/none:read").status == 404
+
+
+def test_an_upload_that_is_too_large_is_refused(endpoint, client, tmp_path):
+    (tmp_path / "large.yaml").write_bytes(b"#" * (34 << 20))
+    with pytest.raises(kfp_server_api.ApiException) as refused:
+        client.upload_pipeline(str(tmp_path / "large.yaml"), "large")
+    assert refused.value.status == 400
+    assert client.get_kfp_healthz()
 
 
 def test_a_name_from_elsewhere_and_another_sites_page_are_kept_out(endpoint):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -229,6 +231,21 @@ def test_the_keyboard_reaches_the_content_first(page, pipeline):
 def test_links_that_kfps_client_prints_lead_to_the_pages(page, pipeline):
     page.goto(f"/#/pipelines/details/{pipeline}")
     expect(page.get_by_role("heading", name="doubling")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_mlflows_own_ui_is_started_when_asked_for(browser, tmp_path):
+    with local_endpoint.running(tmp_path) as fresh:
+        page = browser.new_context(base_url=fresh.url).new_page()
+        page.goto("/models")
+        expect(page.locator(".note.bad")).to_contain_text("no model has been registered")
+        (tmp_path / "registry").mkdir()
+        make = "import mlflow; mlflow.MlflowClient('sqlite:///{}').create_registered_model('delays')"
+        registry = tmp_path / "registry" / "mlflow.db"
+        subprocess.run([sys.executable, "-c", make.format(registry)], check=True, capture_output=True)
+        page.goto("/models")
+        page.wait_for_url("**/#/models**", timeout=120_000)
+        page.context.close()
 
 
 def test_with_a_token_a_person_says_it_once(browser, tmp_path):

@@ -201,15 +201,15 @@ def why(run: Annotated[str, typer.Argument(help="A run, as `ct runs` lists it.")
 
 @app.command()
 def upload(
-    files: Annotated[list[Path], typer.Argument(help="Files to upload, such as package.yaml.")],
+    files: Annotated[list[Path], typer.Argument(help="Files and folders to upload, such as package.yaml.")],
     to: Annotated[str, typer.Option(help="Folder in Cloud Storage, gs://bucket/folder.")],
 ) -> None:
-    """Upload files to a folder in Cloud Storage."""
+    """Upload files and folders to a folder in Cloud Storage."""
     from ct.build import results
 
     if not to.startswith("gs://") or to.removeprefix("gs://").strip("/") == "":
         raise errors.UsageError(f"--to {to!r}\nexpected: gs://bucket/folder")
-    if missing := [str(file) for file in files if not file.is_file()]:
+    if missing := [str(file) for file in files if not file.is_file() and not any(file.glob("**/*"))]:
         raise errors.UsageError(f"there is no file {missing[0]}")
     for place in results.to_bucket(files, to):
         print(place)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tarfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +48,29 @@ def engine(folder: Path) -> Iterator[str]:
         # The engine leaves its network namespace mounted, and pytest could not remove the folder.
         for mounted in (folder / "exec" / "netns").glob("*"):
             subprocess.run(["umount", "--lazy", mounted], check=False, capture_output=True)
+
+
+def demand_shared(host: str, folder: Path) -> None:
+    """Skips where the engine does not see this file system: inside a build step, whose engine is the machine's."""
+    # Of a name that is nowhere else: a folder of the same name may be there as well.
+    marker = folder / uuid.uuid4().hex
+    marker.touch()
+    with contextlib.closing(docker.DockerClient(host)) as client:
+        mount = docker.types.Mount("/seen", str(marker), type="bind")
+        try:
+            client.containers.create(IMAGE, ["true"], mounts=[mount]).remove()
+        except docker.errors.APIError as error:
+            pytest.skip(f"the engine does not see the files of these tests: {error.explanation}")
+
+
+def demand_image(host: str, reference: str) -> str:
+    """Skips where the engine has no such image."""
+    with contextlib.closing(docker.DockerClient(host)) as client:
+        try:
+            client.images.get(reference)
+        except docker.errors.ImageNotFound:
+            pytest.skip(f"there is no image {reference} here: docker build makes it")
+    return reference
 
 
 def _answers(host: str) -> bool:

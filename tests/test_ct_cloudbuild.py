@@ -12,7 +12,7 @@ from ct.environments import ROOT
 from ct_command import ct
 
 CONFIG = ROOT / "cloudbuild.yaml"
-ORDER = ["check", "test", "run", "author", "images", "compile", "verify", "deliver"]
+ORDER = ["check", "test", "run", "author", "images", "compile", "verify", "sbom", "scan", "provenance", "deliver"]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,9 @@ def test_the_order_is_the_right_one(before):
     assert before["images"] == {"author"}
     assert before["compile"] == {"author", "images"}, "compiled against what has been pushed"
     assert before["verify"] >= {"compile", "images"}
+    assert before["sbom"] >= {"verify", "images"}, "of images that are there"
+    assert "sbom" in before["scan"]
+    assert before["provenance"] >= {"compile", "scan", "sbom"}, "it names the package and the evidence"
     assert before["deliver"] == set(ORDER) - {"deliver"}, "nothing of a commit that fails anything is delivered"
 
 
@@ -65,6 +68,14 @@ def test_nothing_is_delivered_under_a_name_that_can_change(tree):
     assert "images" not in tree
     assert ":latest" not in CONFIG.read_text()
     assert "$COMMIT_SHA" in steps["deliver"]["args"][-1]
+
+
+def test_what_is_delivered_says_what_it_is_made_of(tree):
+    steps = {step["id"]: step["args"] for step in tree["steps"]}
+    assert (ROOT / steps["scan"][steps["scan"].index("--policy") + 1]).is_file()
+    wanted = {"package.yaml", "images.lock", "provenance.json", "sbom", "scan.json", "pipelines/${_PROJECT}/settings"}
+    assert wanted <= set(steps["deliver"])
+    assert not any(step.get("allowFailure") or step.get("allowExitCodes") for step in tree["steps"])
 
 
 def test_it_is_bounded_and_says_where_its_log_is(tree):
@@ -100,12 +111,19 @@ def test_the_package_goes_to_cloud_storage_under_the_commit(tmp_path, monkeypatc
         monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "test")
         client = storage.Client()
         client.create_bucket("bucket")
-        done = ct(tmp_path, "upload", str(package), "--to", "gs://bucket/pipelines/flights/abc")
-        assert (done.code, done.out) == (0, "gs://bucket/pipelines/flights/abc/package.yaml\n")
+        settings = tmp_path / "settings"
+        (settings / "more").mkdir(parents=True)
+        (settings / "more" / "prod.yaml").write_text("a: 1\n")
+        done = ct(tmp_path, "upload", str(package), str(settings), "--to", "gs://bucket/pipelines/flights/abc")
+        places = ["package.yaml", "settings/more/prod.yaml"]
+        assert done.code == 0, done.err
+        assert done.out.splitlines() == [f"gs://bucket/pipelines/flights/abc/{place}" for place in places]
         assert client.bucket("bucket").blob("pipelines/flights/abc/package.yaml").download_as_text() == "a package\n"
         client.close()
     assert ct(tmp_path, "upload", str(package), "--to", "/tmp/x").code == 2
     assert ct(tmp_path, "upload", str(tmp_path / "none"), "--to", "gs://bucket").code == 2
+    (tmp_path / "empty").mkdir()
+    assert ct(tmp_path, "upload", str(tmp_path / "empty"), "--to", "gs://bucket").code == 2
 
 
 def test_artifacts_of_a_build_are_uploaded_after_its_last_step(tmp_path, monkeypatch):

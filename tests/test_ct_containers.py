@@ -19,7 +19,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
-    with container_engine.engine(tmp_path_factory.mktemp("engine")) as found:
+    folder = tmp_path_factory.mktemp("engine")
+    with container_engine.engine(folder) as found:
+        container_engine.demand_shared(found, folder)
         yield found
 
 

@@ -152,7 +152,7 @@ def test_only_what_changed_is_built_again(store, host, project, tmp_path, monkey
     def make(commit):
         request = build.Request(project, store, commit, container_engine.IMAGE, "none")
         built = build.build(request, ["one", "two"], lambda _: None)
-        build.write_lock(lock, built)
+        build.write_lock(lock, built, build.base_image(container_engine.IMAGE))
         return built
 
     first = make("commit1")

@@ -5,6 +5,7 @@ As in Cloud Build, that is after all steps: a step that needs an image in the re
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from ct.build.config import Build
@@ -55,7 +56,10 @@ def upload(objects: dict[str, list[str]], workspace: Path) -> int:
 
 
 def to_bucket(paths: list[Path], location: str) -> list[str]:
-    """Uploads files into a gs:// folder under their own names; returns where they are.
+    """Uploads files, and folders with all that is below them, into a gs:// folder under their own names.
+
+    Returns:
+        Where the files are.
 
     Raises:
         DeliveryError: Cloud Storage refuses or does not answer.
@@ -66,14 +70,21 @@ def to_bucket(paths: list[Path], location: str) -> list[str]:
 
     bucket, _, folder = location.removeprefix("gs://").strip("/").partition("/")
     done = []
-    for path in paths:
-        name = f"{folder}/{path.name}".lstrip("/")
+    for path, below in _named(paths):
+        name = f"{folder}/{below}".lstrip("/")
         try:
             storage.Client().bucket(bucket).blob(name).upload_from_filename(str(path))
         except (GoogleAPIError, GoogleAuthError, OSError) as error:
-            raise DeliveryError(f"{path.name} cannot be uploaded to {location}: {error}") from error
+            raise DeliveryError(f"{below} cannot be uploaded to {location}: {error}") from error
         done.append(f"gs://{bucket}/{name}")
     return done
+
+
+def _named(paths: list[Path]) -> Iterator[tuple[Path, str]]:
+    for path in map(Path.absolute, paths):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                yield file, file.relative_to(path.parent).as_posix()
 
 
 def _matching(patterns: list[str], workspace: Path) -> list[Path]:

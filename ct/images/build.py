@@ -83,10 +83,21 @@ def build(request: Request, names: Iterable[str], say: Callable[[str], None]) ->
     return done
 
 
-def write_lock(path: Path, built: Mapping[str, Built]) -> None:
-    """Writes images into the lock file; those of other names stay in it."""
-    images = {**(read_lock(path) if path.is_file() else {}), **{name: each.reference for name, each in built.items()}}
-    artifacts.write_text(path, yaml.safe_dump({"images": images}, sort_keys=True))
+def write_lock(path: Path, built: Mapping[str, Built], base: Mapping[str, str]) -> None:
+    """Writes images into the lock file, and what they are made of; those of other names stay in it."""
+    before = read_whole_lock(path) if path.is_file() else {}
+    images = {**before.get("images", {}), **{name: each.reference for name, each in built.items()}}
+    contents = {**before.get("contents", {}), **{name: each.inputs for name, each in built.items()}}
+    artifacts.write_text(path, yaml.safe_dump({"base": dict(base), "contents": contents, "images": images}))
+
+
+def base_image(reference: str) -> dict[str, str]:
+    """Returns the base image as the lock names it: its reference, and its digest or, of one made here, its id."""
+    if "@sha256:" in reference:
+        return {"reference": reference, "digest": reference.rpartition("@")[2]}
+    image = _client().images.get(reference)
+    digests = image.attrs.get("RepoDigests") or [image.id]
+    return {"reference": reference, "digest": digests[0].rpartition("@")[2]}
 
 
 def read_lock(path: Path) -> dict[str, str]:
@@ -95,13 +106,23 @@ def read_lock(path: Path) -> dict[str, str]:
     Raises:
         UsageError: It is not there, or holds no images.
     """
+    return {str(name): str(reference) for name, reference in read_whole_lock(path)["images"].items()}
+
+
+def read_whole_lock(path: Path) -> dict[str, Any]:
+    """Reads the lock file with what the images are made of: `images`, and `base` and `contents` where it has them.
+
+    Raises:
+        UsageError: It is not there, or holds no images.
+    """
     try:
-        images = yaml.safe_load(path.read_text())["images"]
+        lock = yaml.safe_load(path.read_text())
+        images = lock["images"]
     except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
         raise UsageError(f"{path} is no image lock: {error}\nmend: make it with `ct images build`") from error
     if not images or not all("@sha256:" in str(reference) for reference in images.values()):
         raise UsageError(f"{path} holds no images by digest\nmend: make it with `ct images build`")
-    return {str(name): str(reference) for name, reference in images.items()}
+    return dict(lock)
 
 
 def absent(references: Iterable[str]) -> list[str]:

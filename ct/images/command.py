@@ -6,8 +6,12 @@ from typing import Annotated
 import typer
 
 from ct import errors, project
+from ct.supply import command as supply_command
 
 app = typer.Typer(help="Build the project's images, push them, lock their digests.", no_args_is_help=True)
+app.command()(supply_command.sbom)
+app.command()(supply_command.scan)
+app.command()(supply_command.provenance)
 Lock = Annotated[Path, typer.Option(help="The lock file: name to reference by digest.")]
 
 
@@ -30,7 +34,7 @@ def build(
         raise errors.UsageError("there is no commit to name the images by\nmend: give --commit")
     request = builder.Request(root, registry, commit, base, network)
     built = builder.build(request, names or inputs.targets(root), lambda text: print(text, flush=True))
-    builder.write_lock(lock, built)
+    builder.write_lock(lock, built, builder.base_image(base))
     reused = sum(each.reused for each in built.values())
     print(f"{lock}: {len(built)} images, {len(built) - reused} built, {reused} unchanged")
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ct import errors, project, settings
 from ct.build import command as build_command
+from ct.deploy import command as deploy_command
 from ct.endpoint import command as endpoint_command
 from ct.images import command as images_command
 from ct.models import command as models_command
@@ -25,12 +26,14 @@ app = typer.Typer(
 )
 
 app.command()(build_command.build)
+app.command()(deploy_command.deploy)
 app.add_typer(images_command.app, name="images")
 app.add_typer(triggers_command.app, name="trigger")
 app.command()(endpoint_command.up)
 app.command()(models_command.models)
 app.command()(models_command.promote)
 app.command()(models_command.rollback)
+
 
 Project = Annotated[str, typer.Argument(help="Folder under pipelines/, such as flights.")]
 Environment = Annotated[str, typer.Option("--settings", help="Settings file of the project: local, dev, prod.")]

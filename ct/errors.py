@@ -27,3 +27,15 @@ class RunFailedError(CtError):
     """A run stopped before its end."""
 
     exit_code = 4
+
+
+class TargetError(CtError):
+    """A service that pipelines are deployed to refuses, fails or does not answer."""
+
+    exit_code = 6
+
+
+class RunTimeoutError(CtError):
+    """A run was not at its end when it was no longer waited for; it goes on."""
+
+    exit_code = 124

@@ -14,6 +14,7 @@ from ct import package
 from ct.errors import UsageError
 from ct.project import Workspace
 
+TARGETS = ("kfp", "vertex")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _JSON_TYPES = {
     "STRING": "string",
@@ -33,6 +34,8 @@ class Settings:
     environment: str
     pipeline: str  # import path of the pipeline's module
     parameters: dict[str, Any]
+    # What deploying needs to know of a service, by its name: kfp, vertex (ct/deploy/target.py says what they may hold).
+    targets: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     @property
     def pipeline_name(self) -> str:
@@ -54,14 +57,18 @@ def load(workspace: Workspace, project: str, environment: str, overrides: Mappin
     """
     folder = workspace.settings_folder(project)
     document = _read(folder, f"{environment}.yaml", [])
-    unknown = set(document) - {"pipeline", "parameters"}
+    unknown = set(document) - {"pipeline", "parameters", *TARGETS}
     if unknown or "pipeline" not in document:
         problem = f"unknown entry {sorted(unknown)[0]!r}" if unknown else "no entry 'pipeline'"
-        raise UsageError(f"{folder / environment}.yaml: {problem}\nexpected: pipeline, parameters and extends")
+        raise UsageError(
+            f"{folder / environment}.yaml: {problem}\nexpected: pipeline, parameters, extends, kfp, vertex"
+        )
     parameters = document.get("parameters") or {}
     for name, value in overrides.items():
         _assign(parameters, name, value)
-    return Settings(project, environment, document["pipeline"], _expand(parameters, {"CT_HOME": str(workspace.home)}))
+    targets = {name: document[name] or {} for name in TARGETS if name in document}
+    expanded = _expand(parameters, {"CT_HOME": str(workspace.home)})
+    return Settings(project, environment, document["pipeline"], expanded, targets)
 
 
 def parse_override(text: str) -> tuple[str, Any]:

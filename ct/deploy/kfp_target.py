@@ -1,0 +1,139 @@
+"""Deploying to anything that speaks Kubeflow Pipelines' v2beta1 API: a cluster's, or the local endpoint."""
+
+import datetime
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import kfp
+import kfp_server_api
+
+from ct import package
+from ct.deploy import kfp_api, version
+from ct.deploy.progress import RunView
+from ct.deploy.version import Version
+from ct.errors import TargetError, UsageError
+
+
+class KfpTarget:
+    """One service."""
+
+    def __init__(
+        self, client: kfp.Client, host: str, namespace: str = "", service_account: str = "", pipeline_root: str = ""
+    ) -> None:
+        self.client = client
+        self.host = host
+        self.namespace = namespace
+        self.service_account = service_account or None
+        self.pipeline_root = pipeline_root or None
+
+    def pipeline(self, name: str) -> str | None:
+        """Returns the id of a pipeline; None if there is none of that name."""
+        with kfp_api.speaking(self.host):
+            found = self.client.list_pipelines(
+                page_size=2, filter=kfp_api.equals("display_name", name), namespace=self.namespace or None
+            ).pipelines
+        if found and len(found) > 1:
+            raise TargetError(f"{self.host}: {len(found)} pipelines have the name {name}\nmend: delete all but one")
+        return found[0].pipeline_id if found else None
+
+    def version(self, pipeline_id: str, name: str) -> Any:
+        """Returns the version of a name; None if there is none."""
+        with kfp_api.speaking(self.host):
+            found = self.client.list_pipeline_versions(
+                pipeline_id, page_size=2, filter=kfp_api.equals("display_name", name)
+            ).pipeline_versions
+        return found[0] if found else None
+
+    def latest(self, pipeline_id: str) -> Any:
+        """Returns the version that was uploaded last; None if there is none."""
+        with kfp_api.speaking(self.host):
+            found = self.client.list_pipeline_versions(pipeline_id, page_size=1, sort_by="created_at desc")
+        return found.pipeline_versions[0] if found.pipeline_versions else None
+
+    def create_pipeline(self, wanted: Version) -> str:
+        """Creates the pipeline, without a version: an upload would make one that is named as the pipeline."""
+        description = f"{wanted.chosen.pipeline} of the project {wanted.chosen.project}"
+        body = kfp_server_api.V2beta1Pipeline(
+            name=wanted.pipeline, display_name=wanted.pipeline, description=description,
+            namespace=self.namespace or None,
+        )  # fmt: skip
+        with kfp_api.speaking(self.host):
+            try:
+                return str(self.client.pipelines.pipeline_service_create_pipeline(body).pipeline_id)
+            except kfp_server_api.ApiException as error:
+                if error.status == kfp_api.CONFLICT:  # somebody was faster
+                    return self.pipeline(wanted.pipeline) or ""
+                if error.status == 400 and "name" in str(error.body) and "unknown" in str(error.body).lower():
+                    body.name = None  # releases that know a display name only
+                    return str(self.client.pipelines.pipeline_service_create_pipeline(body).pipeline_id)
+                raise
+
+    def upload(self, wanted: Version, pipeline_id: str) -> tuple[str, bool]:
+        """Uploads the version unless it is there; returns its id, and whether it was uploaded.
+
+        Raises:
+            UsageError: A version of that name has other content.
+        """
+        found = self.version(pipeline_id, wanted.name)
+        if found is None:
+            with tempfile.TemporaryDirectory() as folder, kfp_api.speaking(self.host):
+                path = Path(folder) / "package.yaml"
+                package.write_package(wanted.compiled, path)
+                try:
+                    made = self.client.upload_pipeline_version(
+                        str(path), wanted.name, pipeline_id=pipeline_id, description=wanted.description
+                    )
+                    return str(made.pipeline_version_id), True
+                except kfp_server_api.ApiException as error:
+                    if error.status != kfp_api.CONFLICT:
+                        raise
+            found = self.version(pipeline_id, wanted.name)
+        refuse_other(wanted, found)
+        return str(found.pipeline_version_id), False
+
+    def experiment(self, name: str) -> str:
+        """Returns the id of an experiment, which is created if it is not there."""
+        with kfp_api.speaking(self.host):
+            found = self.client.create_experiment(name, namespace=self.namespace or None)
+        return str(found.experiment_id)
+
+    def run(self, wanted: Version, pipeline_id: str, version_id: str, experiment_id: str) -> str:
+        """Starts a run of a version with its settings; returns the run's id."""
+        name = f"{wanted.pipeline} {wanted.name[:12]} {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S}"
+        with kfp_api.speaking(self.host):
+            made = self.client.run_pipeline(
+                experiment_id, name, params=wanted.arguments, pipeline_id=pipeline_id, version_id=version_id,
+                service_account=self.service_account, pipeline_root=self.pipeline_root,
+            )  # fmt: skip
+        return str(made.run_id)
+
+    def look(self, run_id: str) -> RunView:
+        """Returns where a run stands."""
+        with kfp_api.speaking(self.host):
+            found = self.client.get_run(run_id)
+        details = found.run_details.task_details if found.run_details else None
+        # A task of the backend's own stands before each: it decides what the task gets.
+        tasks = [each for each in details or [] if each.display_name and not each.display_name.endswith("-driver")]
+        tasks.sort(key=lambda each: str(each.start_time or each.create_time or ""))
+        states = {each.display_name: str(each.state or "") for each in tasks if each.display_name != "root"}
+        return RunView(str(found.state or "PENDING"), states, found.error.message if found.error else "")
+
+    def page(self, run_id: str) -> str:
+        """Returns where a person sees a run."""
+        return f"{self.host}/#/runs/details/{run_id}"
+
+
+def refuse_other(wanted: Version, found: Any) -> None:
+    """Raises `UsageError` unless a version on a service is the one that is wanted."""
+    account = version.read(found.description)
+    if account and account.get("content") == wanted.content:
+        return
+    if version.same(wanted.compiled, found.pipeline_spec):
+        return
+    of = f" (deployed with settings {account['settings']})" if account and account.get("settings") else ""
+    raise UsageError(
+        f"{wanted.pipeline} has a version {wanted.name} of other content{of}\n"
+        f"expected: one commit is one package; this one has the settings {wanted.chosen.environment}\n"
+        "mend: deploy another commit, or delete that version"
+    )

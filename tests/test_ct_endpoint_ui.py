@@ -238,12 +238,15 @@ def test_mlflows_own_ui_is_started_when_asked_for(browser, tmp_path):
     with local_endpoint.running(tmp_path) as fresh:
         page = browser.new_context(base_url=fresh.url).new_page()
         page.goto("/models")
+        expect(page.get_by_text("No models yet.")).to_be_visible()
+        page.goto("/models/mlflow")
         expect(page.locator(".note.bad")).to_contain_text("no model has been registered")
         (tmp_path / "registry").mkdir()
         make = "import mlflow; mlflow.MlflowClient('sqlite:///{}').create_registered_model('delays')"
         registry = tmp_path / "registry" / "mlflow.db"
         subprocess.run([sys.executable, "-c", make.format(registry)], check=True, capture_output=True)
         page.goto("/models")
+        page.get_by_role("link", name="Open MLflow").click()
         page.wait_for_url("**/#/models**", timeout=120_000)
         page.context.close()
 

@@ -24,6 +24,7 @@ from ct.endpoint.faults import Fault
 from ct.endpoint.guard import Guard
 from ct.endpoint.mlflow_ui import MlflowUi
 from ct.endpoint.ui import (
+    pages_models,
     pages_other,
     pages_pipelines,
     pages_runs,
@@ -45,7 +46,7 @@ def application(context: Context) -> FastAPI:
     app.state.context = context
     app.include_router(routes_pipelines.router)
     app.include_router(routes_runs.router)
-    for module in (pages_other, pages_start, pages_tasks, pages_schedules, pages_pipelines, pages_runs):
+    for module in (pages_other, pages_models, pages_start, pages_tasks, pages_schedules, pages_pipelines, pages_runs):
         app.include_router(module.router, include_in_schema=False)
     app.add_exception_handler(Fault, _refused)
     app.add_exception_handler(RequestValidationError, _misread)

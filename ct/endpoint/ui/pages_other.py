@@ -106,16 +106,6 @@ def _state(state: str) -> Html:
     )
 
 
-@router.get("/models")
-def models(ctx: Ctx) -> Response:
-    """Leads to MLflow's own UI over the registry, which is started when it is first asked for."""
-    address = ctx.mlflow.address()
-    if address:
-        return RedirectResponse(f"{address}/#/models", 303)
-    waiting = shell.empty("MLflow is starting; this page leads there when it answers.")
-    return shell.draw(shell.Page("Models", "Models", live=True), waiting)
-
-
 @router.get("/static/ui.css")
 def style() -> Response:
     """Returns the style sheet."""

@@ -220,6 +220,13 @@ def test_every_page_is_sane_for_screen_readers_and_in_the_dark(browser, endpoint
     assert found == []
 
 
+def test_what_starts_runs_by_itself_is_shown_and_what_it_would_decide_now(page):
+    page.goto("/triggers")
+    expect(page.get_by_role("row", name="worse than promised")).to_contain_text("max_loss 0.03")
+    page.get_by_role("link", name="Look now").click()
+    expect(page.get_by_role("note")).to_contain_text("It would")
+
+
 def test_the_keyboard_reaches_the_content_first(page, pipeline):
     page.goto("/runs")
     page.keyboard.press("Tab")

@@ -1,7 +1,9 @@
 """Experiments, what watches have decided, the way in where a token is asked for, and the pages' own files."""
 
+import dataclasses
+import datetime
 import hmac
-from typing import Annotated
+from typing import Annotated, Any
 
 import sqlalchemy
 from fastapi import APIRouter, Depends, Form
@@ -13,7 +15,7 @@ from ct.endpoint.context import Context, context
 from ct.endpoint.tables import runs
 from ct.endpoint.ui import shell
 from ct.errors import CtError
-from ct.watch import decide, history, policy
+from ct.watch import decide, history, policy, watch
 
 router = APIRouter()
 Ctx = Annotated[Context, Depends(context)]
@@ -63,15 +65,15 @@ def act(ctx: Ctx, experiment_id: str, action: str) -> RedirectResponse:
 
 
 @router.get("/triggers", response_class=HTMLResponse)
-def triggers(ctx: Ctx) -> HTMLResponse:
-    """Shows what may start runs by itself, and what it has decided."""
+def triggers(ctx: Ctx, look: str = "") -> HTMLResponse:
+    """Shows what may start runs by itself, what it has decided, and what it would decide now."""
     page = shell.Page("Triggers", "Triggers", subtitle="What starts runs by itself: pipelines/<project>/triggers.yaml.")
-    parts = [_project(ctx, name) for name in ctx.workspace.projects()]
+    parts = [_project(ctx, name, look == name) for name in ctx.workspace.projects()]
     found = [part for part in parts if part]
     return shell.draw(page, *(found or [shell.empty("No project has triggers.")]))
 
 
-def _project(ctx: Context, name: str) -> Html:
+def _project(ctx: Context, name: str, look: bool) -> Html:
     path = ctx.workspace.root / "pipelines" / name / "triggers.yaml"
     if not path.is_file():
         return Html("")
@@ -80,7 +82,7 @@ def _project(ctx: Context, name: str) -> Html:
     except CtError as error:
         return section(name, note("bad", str(error)))
     limits = f"Cooldown {wanted.cooldown / 3600:g} h, at most {wanted.daily_budget} runs a day."
-    rules = [[each.name, each.kind, code(each.cron) if each.cron else None] for each in wanted.triggers]
+    rules = [[each.name, each.kind.replace("_", " "), _conditions(each)] for each in wanted.triggers]
     entries = history.read(history.path_of(ctx.workspace.home, name))[-_SHOWN:][::-1]
     fired = [
         [
@@ -97,7 +99,34 @@ def _project(ctx: Context, name: str) -> Html:
         if fired
         else paragraph(muted("It has started no run yet."))
     )
-    return section(name, paragraph(limits), table(["trigger", "kind", "when"], rules), drawn)
+    asked = _decision(ctx, name) if look else paragraph(shell.button(f"/triggers?look={name}", "Look now", "small"))
+    return section(name, paragraph(limits), table(["trigger", "kind", "when"], rules), asked, drawn)
+
+
+def _conditions(trigger: policy.Trigger) -> Any:
+    """Says what a trigger waits for, in the words of triggers.yaml."""
+    if trigger.cron:
+        return code(trigger.cron)
+    fields = dataclasses.asdict(trigger)
+    said = {each: value for each, value in fields.items() if each not in ("name", "kind", "cron") and value}
+    defaults = dataclasses.asdict(policy.Trigger(trigger.name, trigger.kind))
+    shown = [f"{each} {_plain(value)}" for each, value in said.items() if value != defaults[each]]
+    return ", ".join(shown) or None
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value:g}"
+
+
+def _decision(ctx: Context, name: str) -> Html:
+    try:
+        found = watch.look(watch.open_watch(ctx.workspace, name), datetime.datetime.now(datetime.UTC))
+    except CtError as error:
+        return note("bad", str(error))
+    lines = [*(f"{who}: {why}" for who, why in zip(found.triggers, found.reasons, strict=True)), *found.holds]
+    return note(
+        "ok" if found.fire else "info", "It would start a run." if found.fire else "It would hold.", bullets(lines)
+    )
 
 
 def _state(state: str) -> Html:

@@ -56,8 +56,8 @@ class Engine:
         local.init(
             local.DockerRunner() if in_containers else local.SubprocessRunner(use_venv=False),
             pipeline_root=str(self._workspace.artifacts),
-            # kfp deletes this folder after every run: it must be nothing else's.
-            workspace_root=str(self._workspace.home / "kfp-workspace"),
+            # kfp deletes this folder after every run: it must be nothing else's, no other run's either.
+            workspace_root=str(self._workspace.home / "kfp-workspace" / str(os.getpid())),
             raise_on_error=False,
             enable_caching=self._use_cache,
             cache_root=str(self._workspace.cache),

@@ -24,7 +24,7 @@ setup(
     packages=find_packages(include=["components*", "pipelines*", "ct*", "serving*"]),
     package_data={
         "pipelines": ["**/*.sql", "**/*.pbtxt", "**/*.yaml"],
-        "ct": ["**/*.html", "**/*.css", "**/*.js", "**/*.svg", "**/*.template"],
+        "ct": ["**/*.html", "**/*.css", "**/*.js", "**/*.svg", "**/*.template", "**/*.json"],
         "components": ["**/*.css"],
     },
     install_requires=[],

@@ -16,6 +16,7 @@ from ct.deploy import command as deploy_command
 from ct.endpoint import command as endpoint_command
 from ct.images import command as images_command
 from ct.models import command as models_command
+from ct.schedule import command as schedule_command
 from ct.triggers import command as triggers_command
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command()(build_command.build)
 app.command()(deploy_command.deploy)
 app.add_typer(images_command.app, name="images")
+app.add_typer(schedule_command.app, name="schedule")
 app.add_typer(triggers_command.app, name="trigger")
 app.command()(endpoint_command.up)
 app.command()(models_command.models)

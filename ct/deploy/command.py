@@ -44,6 +44,7 @@ def deploy(
     """
     from ct.deploy import deploy as deploying
     from ct.deploy import version
+    from ct.schedule import place
 
     workspace = project.find_workspace()
     chosen = settings.load(workspace, name, environment, {})
@@ -59,6 +60,8 @@ def deploy(
             say(line)
         return
     done = deploying.deploy(service, wanted, experiment, say)
+    where, schedules = place.around(service, chosen, target, experiment)
+    done.schedules = place.reconcile(workspace, where, schedules, chosen, wanted.name, say)
     try:
         if run or wait:
             deploying.start(service, wanted, done, say, wait, timeout, 1.0 if target == "local" else 5.0)

@@ -17,6 +17,9 @@ class Target(Protocol):
     def version(self, pipeline_id: str, name: str) -> Any:
         """Returns the version of a name; None if there is none."""
 
+    def latest(self, pipeline_id: str) -> Any:
+        """Returns the version that was uploaded last; None if there is none."""
+
     def create_pipeline(self, wanted: Version) -> str:
         """Creates the pipeline; returns its id."""
 

@@ -1,0 +1,39 @@
+"""Where a project's schedules are."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ct import settings
+from ct.deploy import command as deploy_command
+from ct.deploy import target as targets
+from ct.project import Workspace
+from ct.schedule import apply, plan, wanted
+from ct.schedule.kfp_schedules import KfpSchedules
+from ct.schedule.wanted import Place
+
+# Seconds in which a firing becomes a run that is listed: a cluster's controller looks every ten, its agent comes later.
+_SETTLE = {targets.LOCAL: 3.0, targets.KFP: 45.0}
+
+
+def of(chosen: settings.Settings, kind: str, host: str, auth: str) -> tuple[Place, Any]:
+    """Connects to a service; returns it as a place, and its schedules."""
+    service, experiment = deploy_command.open_target(chosen, kind, host, auth)
+    return around(service, chosen, kind, experiment)
+
+
+def around(service: Any, chosen: settings.Settings, kind: str, experiment: str) -> tuple[Place, Any]:
+    """Returns a service as a place, and its schedules."""
+    zone = targets.section(chosen, kind).get("time_zone", "UTC")
+    schedules = KfpSchedules(service, chosen.project, experiment, _SETTLE[kind])
+    return Place(service, kind, chosen.environment, zone), schedules
+
+
+def reconcile(
+    workspace: Workspace, where: Place, schedules: Any, chosen: settings.Settings, version: str,
+    say: Callable[[str], None],
+) -> list[dict[str, str]]:  # fmt: skip
+    """Brings the schedules of a pipeline that was just deployed to what schedules.yaml says; returns what was done."""
+    wants = wanted.desired(workspace, chosen.project, where, (chosen.pipeline, version))
+    actions = plan.plan(wants, [each for each in schedules.actual() if each.pipeline == chosen.pipeline_name])
+    apply.apply(schedules, actions, say)
+    return [{"action": each.kind, "schedule": each.name, "why": each.why} for each in actions]

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from components import windows
 from ct import check, package, project, record, settings, sources
 from ct.environments import component_python, component_set
 from ct.errors import RunFailedError, UsageError
@@ -60,7 +62,7 @@ def prepare(workspace: project.Workspace, request: Request) -> Prepared:
     Raises:
         CtError: The settings do not fit, the package is bad, or this machine is not set up.
     """
-    chosen = settings.load(workspace, request.project, request.environment, request.overrides)
+    chosen = _dated(settings.load(workspace, request.project, request.environment, request.overrides))
     if not request.container_image and not component_python().exists():
         raise UsageError(f"there is no component environment at {component_python()}\nmend: run `make setup`")
     compiled = compile_project(workspace, chosen)
@@ -119,6 +121,19 @@ def perform(workspace: project.Workspace, prepared: Prepared, console: Console, 
         recorder.finish(state)
         report.write(run, folder)
     return run
+
+
+def _dated(chosen: settings.Settings) -> settings.Settings:
+    """Gives a window such as `last 90 days` its dates, so that caches and the record of a run have them."""
+    start, end = (chosen.parameters.get(name, "") for name in ("window_start", "window_end"))
+    if not isinstance(start, str) or not isinstance(end, str) or not windows.is_relative(start):
+        return chosen
+    try:
+        start, end = windows.absolute(start, end, datetime.datetime.now(datetime.UTC))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    dates = {"window_start": start, "window_end": end}
+    return dataclasses.replace(chosen, parameters={**chosen.parameters, **dates})
 
 
 def _containers(workspace: project.Workspace, request: Request, arguments: Mapping[str, Any]) -> Containers | None:

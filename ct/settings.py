@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from components import windows
 from ct import package
 from ct.errors import UsageError
 from ct.project import Workspace
@@ -177,7 +178,9 @@ def _misfits(name: str, value: Any, definition: Mapping[str, Any], limits: Mappi
 
 def _windows(parameters: Mapping[str, Any]) -> list[str]:
     start, end = parameters.get("window_start"), parameters.get("window_end")
-    if isinstance(start, str) and isinstance(end, str) and start and end and start >= end:
+    if not isinstance(start, str) or not isinstance(end, str) or windows.is_relative(start):
+        return []
+    if start and end and start >= end:
         return [f"window_start {start} is not before window_end {end}"]
     return []
 

@@ -36,6 +36,9 @@ def test_shipped_settings_fit_the_pipeline(workspace, compiled, environment):
         pytest.param({"max_bad_fraction": 1.5}, "max_bad_fraction: 1.5 is greater than the maximum of 1", id="range"),
         pytest.param({"window_end": "June"}, "window_end: 'June' does not match", id="not-a-date"),
         pytest.param({"window_start": "2014-01-01"}, "is not before window_end", id="window-upside-down"),
+        pytest.param(
+            {"window_start": "last 0 days"}, "window_start: 'last 0 days' does not match", id="window-of-nothing"
+        ),
         pytest.param({"distribution": "all"}, "distribution: 'all' is not one of", id="not-in-the-list"),
         pytest.param({"split": {"method": "coin"}}, "split.method: 'coin' is not one of", id="nested"),
     ],
@@ -123,3 +126,8 @@ def test_an_override_is_taken_or_refused_but_never_crashes(text):
     except UsageError:
         return
     assert text.startswith(f"{name}=")
+
+
+def test_a_relative_window_fits(workspace, compiled):
+    overrides = {"window_start": "last 90 days", "window_end": ""}
+    settings.validate(settings.load(workspace, "flights", "local", overrides), compiled, workspace)

@@ -31,8 +31,10 @@ def ingest(
             "column", "column": ...}, a column of train and eval, or {"method": "none"}, all rows to be scored. "keys":
             [...] names columns whose values must not be in both splits, "time" (of method column) one whose instants
             to train on must be the earlier ones.
-        window_start: First instant of the window (ISO 8601); empty for no bound.
-        window_end: First instant after the window (ISO 8601); empty for no bound.
+        window_start: First instant of the window (ISO 8601), or "last 90 days" (hours, weeks, months, years) before its
+            end; empty for no bound.
+        window_end: First instant after the window (ISO 8601); empty for no bound, or for the start of the day (UTC; of
+            the hour for hours) that the step runs on where the start is such a span.
         max_bad_fraction: The run stops if more than this share of a source's rows cannot be read.
         data_version: Fingerprint of the sources; a cached result is used only while it stays the same.
         options: {"engine": "bigquery"} runs the query itself there, without sources. "bigquery": {"project": ...,

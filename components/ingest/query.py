@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from components import user_code
+from components import user_code, windows
 from components.errors import ConfigurationError, DataError
 from components.ingest import database
 from components.ingest.database import identifier
@@ -51,11 +51,15 @@ class Query:
 
 
 def parse_window(start: str, end: str) -> Window:
-    """Reads the two bounds of a window.
+    """Reads the two bounds of a window; a start such as `last 90 days` counts from the end, or from now.
 
     Raises:
         ConfigurationError: One is no ISO 8601 instant, or they enclose nothing.
     """
+    try:
+        start, end = windows.absolute(start, end, datetime.datetime.now(datetime.UTC))
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
     window = Window(_instant("window_start", start), _instant("window_end", end))
     if window.start and window.end and window.start >= window.end:
         raise ConfigurationError(

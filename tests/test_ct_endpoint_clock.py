@@ -3,7 +3,7 @@
 import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ct.endpoint import clock
@@ -58,6 +58,7 @@ def test_a_catch_up_takes_every_missed_firing_in_turn_and_none_takes_the_latest(
         assert clock.due(trigger, at("01-01T12:03:00"), NOON, now, catch_up=False) is None
 
 
+@settings(deadline=None)
 @given(
     seconds=st.integers(1, 4000),
     gaps=st.lists(st.integers(0, 10_000), min_size=1, max_size=12),
@@ -97,6 +98,7 @@ def test_a_trigger_that_cannot_fire_is_refused(trigger, said):
         clock.check(trigger)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_is_a_cron_expression_or_is_refused(text):
     try:

@@ -237,7 +237,8 @@ def builds(home: Home = None, as_json: Json = False) -> None:
 def new(
     name: Annotated[str, typer.Argument(help="Name of the project: a folder under pipelines/.")],
     data: Annotated[Path | None, typer.Option(help="CSV file to learn from [default: an invented sample].")] = None,
-    label: Annotated[str, typer.Option(help="Column to predict, with two values.")] = "",
+    label: Annotated[str, typer.Option(help="Column to predict.")] = "",
+    task: Annotated[str, typer.Option(help="binary, multiclass or regression [default: what the label says].")] = "",
     time: Annotated[str, typer.Option(help="Column whose time orders the rows: the latest are held out.")] = "",
 ) -> None:
     """Make a project of a CSV file, beside flights: query, schema, features, model, gates, settings and tests."""
@@ -245,7 +246,7 @@ def new(
     from ct.new import words
 
     workspace = project.find_workspace()
-    made = maker.make(workspace, maker.Request(name, data, label, time))
+    made = maker.make(workspace, maker.Request(name, data, label, time, task))
     Console(highlight=False).print(words.made(made, name), soft_wrap=True, markup=False)
 
 

@@ -64,6 +64,10 @@ def test_data_that_does_not_fit_leaves_nothing_behind(root, tmp_path, label, mes
     assert not (root / "tests/test_churn.py").exists()
 
 
+def test_a_task_there_is_none_of_is_named(root):
+    assert "there is no task 'ranking'" in refused(root, "new", "churn", "--task", "ranking")
+
+
 def test_a_file_that_is_not_there_is_named(root):
     assert "there is no file" in refused(root, "new", "churn", "--data", "nothing.csv", "--label", "x")
 
@@ -87,10 +91,12 @@ def test_a_project_has_its_files_and_passes_the_checks(root, tmp_path):
 
 
 def test_a_project_without_data_brings_a_sample(root):
-    assert repository_copy.run(root, "ct", "new", "sampled").returncode == 0
+    made = repository_copy.run(root, "ct", "new", "sampled")
+    assert made.returncode == 0, made.stderr
     local = yaml.safe_load((root / "pipelines/sampled/settings/local.yaml").read_text())
     assert local["parameters"]["sources"]["data"]["uri"] == "pipelines/sampled/sample.csv"
     assert (root / "pipelines/sampled/sample.csv").is_file()
+    assert "task binary (inferred: it has two values; --task says otherwise)" in made.stdout
 
 
 @pytest.mark.slow

@@ -15,8 +15,8 @@ from components.ingest import work as ingest
 from components.profiling import columns, leaks, work
 
 
-def profile(path, label="Churned", time=""):
-    return work.profile(work.Request(str(path), label, time))
+def profile(path, label="Churned", time="", task=""):
+    return work.profile(work.Request(str(path), label, time, task))
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +65,100 @@ def test_a_usual_name_is_taken_for_the_label(tmp_path):
     assert profile(tmp_path / "x.csv", "")["label"] == "target"
 
 
+def fruit(path, sorts="apple pear plum", rows=120):
+    """A number, a category, and labels of every kind."""
+    kinds = sorts.split()
+    path.write_text("size,colour,sort,grade,price,flag\n" + "".join(
+        f"{(n * 37 % 101) / 7},{'red' if n % 3 else 'green'},{kinds[n % len(kinds)]},{n * 7 % 5},{n * 13 % 89 + 0.5},"
+        f"{'yes' if n % 2 else 'no'}\n" for n in range(rows)
+    ))  # fmt: skip
+    return path
+
+
+TASKS = [
+    pytest.param("sort", "", "multiclass", "it has 3 different texts", ["apple", "pear", "plum"], id="texts"),
+    pytest.param("grade", "", "multiclass", "it has 5 different whole numbers", ["0", "1", "2", "3", "4"], id="grades"),
+    pytest.param("grade", "regression", "regression", "", [], id="grades as numbers"),
+    pytest.param("price", "", "regression", "it has 89 different numbers", [], id="amounts"),
+    pytest.param("flag", "", "binary", "it has two values", ["no", "yes"], id="two values"),
+    pytest.param("flag", "multiclass", "multiclass", "", ["no", "yes"], id="two values as classes"),
+]
+
+
+@pytest.mark.parametrize(("label", "task", "taken", "why", "classes"), TASKS)
+def test_the_label_says_the_task_unless_it_is_asked_for(tmp_path, label, task, taken, why, classes):
+    found = profile(fruit(tmp_path / "x.csv"), label, task=task)
+    assert (found["task"], found["inferred"], list(found["classes"])) == (taken, why, classes)
+    schema = text_format.Parse(found["schema"], schema_pb2.Schema())
+    kind = next(feature for feature in schema.feature if feature.name == label)
+    types = {"binary": schema_pb2.INT, "multiclass": schema_pb2.BYTES, "regression": schema_pb2.FLOAT}
+    assert kind.type == types[taken]
+    if taken == "multiclass":
+        assert [list(each.value) for each in schema.string_domain if each.name == kind.domain] == [classes]
+
+
+def test_rows_without_a_name_are_split_by_their_content(tmp_path):
+    path = fruit(tmp_path / "x.csv")
+    found = profile(path, "sort")
+    assert found["split"]["columns"] == ["row_key"]
+    (tmp_path / "examples.sql").write_text(found["sql"])
+    request = ingest.Request({"data": {"uri": str(path), "format": "csv"}}, str(tmp_path / "examples.sql"),
+                             found["split"])  # fmt: skip
+    ingest.ingest(request, tmp_path / "examples")
+    assert all(split.rows for split in ingest.artifacts.read_manifest(tmp_path / "examples").splits)
+
+
+def test_classes_of_few_rows_are_left_out_and_said(tmp_path):
+    path = fruit(tmp_path / "x.csv")
+    path.write_text(path.read_text() + "1.0,red,it's rare,1,5.5,yes\n")
+    found = profile(path, "sort")
+    assert list(found["classes"]) == ["apple", "pear", "plum"]
+    assert any("are left out: it's rare" in warning for warning in found["warnings"])
+    assert "NOT IN ('it''s rare')" in found["sql"]
+
+
+@pytest.mark.parametrize(
+    ("label", "task", "message"),
+    [
+        pytest.param("sort", "binary", "more than two values: apple .*--task multiclass", id="three classes as two"),
+        pytest.param("sort", "regression", "is no number: it is read as VARCHAR", id="texts as numbers"),
+        pytest.param("id", "multiclass", "120 different values", id="too many classes"),
+        pytest.param("id", "", "120 different values", id="too many texts"),
+        pytest.param("price", "multiclass", "too few rows of its values", id="amounts as classes"),
+        pytest.param("constant", "regression", "1 value: nothing to learn", id="a constant"),
+        pytest.param("sort", "ranking", "no task 'ranking'", id="no such task"),
+    ],
+)
+def test_a_label_that_makes_no_such_task_is_refused(tmp_path, label, task, message):
+    lines = fruit(tmp_path / "x.csv").read_text().splitlines()
+    made = [f"{line},{'constant,id' if not n else f'7,c{n}'}" for n, line in enumerate(lines)]
+    (tmp_path / "y.csv").write_text("\n".join(made) + "\n")
+    with pytest.raises(ComponentError, match=f"(?s){message}"):
+        profile(tmp_path / "y.csv", label, task=task)
+
+
+@pytest.mark.parametrize(("label", "task"), [("sort", "multiclass"), ("price", "regression")])
+def test_a_column_that_alone_tells_the_label_is_warned_of_in_every_task(tmp_path, label, task):
+    lines = fruit(tmp_path / "x.csv", rows=600).read_text().splitlines()
+    place = lines[0].split(",").index(label)
+    codes = {"apple": 2, "pear": 9, "plum": 4}
+    told = [line.split(",")[place] for line in lines[1:]]
+    leaking = [
+        f"{line},{codes[value] if value in codes else float(value) ** 2}"
+        for line, value in zip(lines[1:], told, strict=True)
+    ]
+    (tmp_path / "y.csv").write_text("\n".join([f"{lines[0]},refund", *leaking]) + "\n")
+    found = profile(tmp_path / "y.csv", label)
+    assert found["task"] == task
+    assert [warning.split()[0] for warning in found["warnings"]] == ["refund"]
+
+
 REFUSED = [
     pytest.param("a,y\n", "", "", "no rows", id="only a header"),
     pytest.param("", "", "", "is empty", id="an empty file"),
     pytest.param("a,y\n1,0\n2,1\n", "", "", "2 rows", id="two rows"),
     pytest.param("a,y\n" + "1,0\n2,0\n" * 50, "y", "", "1 value", id="one class"),
     pytest.param("a,y\n" + "1,0\n2,\n" * 50, "y", "", "1 value", id="one class and missing"),
-    pytest.param("a,y\n" + "1,0\n2,1\n3,2\n" * 50, "y", "", "more than two", id="three classes"),
     pytest.param("a,y\n" + "1,0\n2,0\n" * 50 + "1,1\n", "y", "", "too few rows", id="one row of a class"),
     pytest.param("a,y\n" + "1,0\n2,1\n" * 50, "z", "", "no column 'z'", id="no such label"),
     pytest.param("a,b\n" + "1,0\n2,1\n" * 50, "", "", "columns with two values are a, b", id="no usual label"),

@@ -1,4 +1,4 @@
-"""Profiles a CSV file: `python -m components.profiling FILE LABEL TIME OUTPUT`; the profile is written as JSON."""
+"""Profiles a CSV file: `python -m components.profiling FILE LABEL TIME TASK OUTPUT`; the profile is written as JSON."""
 
 import sys
 
@@ -9,9 +9,9 @@ from components.profiling import work
 
 def main(arguments: list[str]) -> None:
     """Writes the profile, or says on standard error why there is none (exit code 2)."""
-    data, label, time, output = arguments
+    data, label, time, task, output = arguments
     with reported():
-        artifacts.write_json(output, work.profile(work.Request(data, label, time)))
+        artifacts.write_json(output, work.profile(work.Request(data, label, time, task)))
 
 
 if __name__ == "__main__":

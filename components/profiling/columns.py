@@ -8,9 +8,12 @@ from collections.abc import Iterable
 from components.ingest.column_types import INTEGERS
 
 NUMBER, CATEGORY, OUT = "number", "category", "left out"
+# What the query calls a row's content where no column names rows.
+ROW_KEY = "row_key"
 # More values than these name rows rather than kinds of rows.
 MOST_CATEGORIES, DISTINCT_SHARE = 1_000, 0.5
 _TEXT_LENGTH = 40
+NUMBERS = INTEGERS | {"HUGEINT", "DOUBLE", "FLOAT", "DECIMAL"}
 _IDENTITY = re.compile(r"(^|[_\W])(id|key|uuid|guid|number|nr|no)$", re.IGNORECASE)
 _CAMEL_IDENTITY = re.compile(r"[a-z](Id|ID|Key)$")
 
@@ -27,6 +30,11 @@ class Facts:
     length: float = 0  # average, of texts
     low: int = 0
     high: int = 0
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its values are numbers."""
+        return _base(self.type) in NUMBERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +61,12 @@ def judge(facts: Facts, safe: str) -> Column:
         return Column(facts, safe, OUT, "it has one value only")
     if _is_identity(facts):
         return Column(facts, safe, OUT, f"it names rows: {facts.distinct:,} values in {facts.present:,} rows", True)
-    base = facts.type.split("(")[0]
+    base = _base(facts.type)
     if base.endswith("]") or base in ("JSON", "TIME"):
         return Column(facts, safe, OUT, f"it is of type {facts.type}")
     if base.startswith(("DATE", "TIMESTAMP")):
         return Column(facts, safe, OUT, "it is a point in time, which never comes again; derive features in the query")
-    if base in INTEGERS | {"HUGEINT", "DOUBLE", "FLOAT", "DECIMAL", "BOOLEAN"}:
+    if facts.numeric or base == "BOOLEAN":
         return Column(facts, safe, NUMBER, "numbers" if base != "BOOLEAN" else "true or false")
     if facts.length > _TEXT_LENGTH:
         return Column(facts, safe, OUT, f"it is free text, {facts.length:.0f} characters on average")
@@ -73,7 +81,7 @@ def safe_names(names: Iterable[str]) -> dict[str, str]:
     A model's inputs are named after columns, and TensorFlow takes no others.
     """
     safe: dict[str, str] = {}
-    taken = {"ct_split", "ct_hash"}
+    taken = {"ct_split", "ct_hash", ROW_KEY}
     for number, name in enumerate(names):
         plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
         base = re.sub(r"[^a-z0-9]+", "_", plain).strip("_") or f"column_{number + 1}"
@@ -84,6 +92,10 @@ def safe_names(names: Iterable[str]) -> dict[str, str]:
         taken.add(chosen)
         safe[name] = chosen
     return safe
+
+
+def _base(type_name: str) -> str:
+    return type_name.split("(")[0]
 
 
 def _is_identity(facts: Facts) -> bool:

@@ -4,7 +4,6 @@
 
 import csv
 import dataclasses
-import datetime
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,54 +19,38 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components import bigquery, feature_statistics
 from components.errors import ConfigurationError, DataError
 from components.ingest import column_types, database, sources
-from components.ingest.database import identifier, literal
+from components.ingest.database import identifier
 from components.ingest.query import Window
 from components.ingest.warehouse import Warehouse
-from components.profiling import columns, label, leaks
+from components.profiling import columns, label, leaks, query
 from components.profiling.columns import CATEGORY, NUMBER, Column
+from components.profiling.query import Found
 
 # Rows that are looked at, and of these for marks that stand for missing.
 ROWS, FEWEST_ROWS = 200_000, 40
 MARKS = ("NA", "N/A", "n/a", "NULL", "null", "None", "none", "NaN", "nan", "?", "-", "--", "#N/A")
 # A closed vocabulary makes a new value an anomaly that stops the run: only where all values are well known.
 _CLOSED_VALUES, _CLOSED_ROWS = 20, 20
-_HELD_OUT = 5
+_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A CSV file, its label, and the column whose time orders the rows; both may be left empty."""
+    """A CSV file, its label, the column whose time orders the rows, the task; all but the file may be left empty."""
 
     data: str
     label: str = ""
     time: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Found:
-    columns: list[Column]
-    label: label.Label
-    time: Column | None
-
-    @property
-    def safe_label(self) -> str:
-        return next(column.safe for column in self.columns if column.facts.name == self.label.name)
-
-    @property
-    def features(self) -> list[Column]:
-        return [each for each in self.columns if each.role in (NUMBER, CATEGORY) and each.facts.name != self.label.name]
-
-    @property
-    def identity(self) -> Column | None:
-        return next((each for each in self.columns if each.identity and each.complete), None)
+    task: str = ""
 
 
 def profile(request: Request) -> dict[str, Any]:
     """Profiles a CSV file.
 
     Returns:
-        sql (the query of the examples over the table `data`), schema (text), label, numbers and categories (safe
-        names), split, null_values, rows, columns (name, safe, role, why) and warnings.
+        sql (the query of the examples over the table `data`), schema (text), label (safe name), task, inferred (what
+        the task was inferred from, if it was), classes (name to share of the rows; none for a regression), numbers and
+        categories (safe names), split, null_values, rows, columns (name, safe, role, why) and warnings.
 
     Raises:
         ComponentError: The file cannot be read, a column is not there, or there is nothing to learn from.
@@ -82,18 +65,19 @@ def profile(request: Request) -> dict[str, Any]:
                 f"{request.data} has {loaded.rows} rows\nexpected: {FEWEST_ROWS} at least, to train and judge"
             )
         found = _find(connection, request)
-        sql = _sql(found)
+        sql = query.sql(found)
         examples = _examples(connection, sql)
-        warnings = [*_rejected(loaded), *_leaks(found, examples)]
+        warnings = [*_rejected(loaded), *_rare(found.label), *_leaks(found, examples)]
         return {
             "sql": sql,
             "schema": text_format.MessageToString(_schema(found, examples), as_utf8=True),
             "label": found.safe_label,
-            "positive": found.label.positive,
-            "positive_share": round(found.label.share, 4),
+            "task": found.label.task,
+            "inferred": found.label.why,
+            "classes": found.label.shares(),
             "numbers": [each.safe for each in found.features if each.role == NUMBER],
             "categories": [each.safe for each in found.features if each.role == CATEGORY],
-            "split": _split(connection, found),
+            "split": query.split(connection, found),
             "null_values": marks,
             "rows": loaded.rows,
             "columns": [_told(each, found) for each in found.columns],
@@ -121,13 +105,13 @@ def _marks(data: str) -> list[str]:
     return [mark for mark in MARKS if mark in seen]
 
 
-def _find(connection: duckdb.DuckDBPyConnection, request: Request) -> _Found:
+def _find(connection: duckdb.DuckDBPyConnection, request: Request) -> Found:
     types = dict(row[:2] for row in database.rows(connection, "DESCRIBE data"))
     facts = {name: _facts(connection, name, type_name) for name, type_name in types.items()}
-    chosen = label.find(connection, request.label, {name: each.distinct for name, each in facts.items()})
+    chosen = label.find(connection, request.label, facts, request.task)
     safe = columns.safe_names(types)
     judged = [columns.judge(each, safe[name]) for name, each in facts.items()]
-    found = _Found(judged, chosen, _time(request.time, judged))
+    found = Found(judged, chosen, _time(request.time, judged))
     if not found.features:
         reasons = "; ".join(f"{each.facts.name}: {each.why}" for each in judged)
         raise DataError(f"no column of {request.data} can be a feature ({reasons})\nexpected: numbers or categories")
@@ -160,42 +144,6 @@ def _time(asked: str, judged: Sequence[Column]) -> Column | None:
     return column
 
 
-def _sql(found: _Found) -> str:
-    """Writes the query of the examples; what is left out stands in it as a comment."""
-    kept = [_selected(each, found) for each in found.columns]
-    lines = ",\n".join(f"    {line}" for line in kept if line)
-    out = [
-        f"--   {each.facts.name!r}: {each.why}"
-        for each, line in zip(found.columns, kept, strict=True)
-        if not line
-    ]  # fmt: skip
-    conditions = [f"{identifier(found.label.name)} IS NOT NULL"]
-    if found.time:
-        moment = f"CAST({identifier(found.time.facts.name)} AS TIMESTAMP)"
-        conditions += [
-            f"{moment} IS NOT NULL",
-            f"(@window_start IS NULL OR {moment} >= @window_start)",
-            f"(@window_end IS NULL OR {moment} < @window_end)",
-        ]
-    said = ["-- One row an example. Keep only what is known when a prediction is asked for."]
-    said += ["-- Left out:", *out] if out else []
-    return "\n".join([*said, "SELECT", lines, "FROM data", "WHERE " + "\n  AND ".join(conditions)]) + "\n"
-
-
-def _selected(column: Column, found: _Found) -> str:
-    name = identifier(column.facts.name)
-    if column.facts.name == found.label.name:
-        return f"CAST({name}::VARCHAR = {literal(found.label.positive)} AS BIGINT) AS {column.safe}"
-    if column is found.time:
-        return f"CAST({name} AS TIMESTAMP) AS {column.safe}"
-    if column.role == NUMBER:
-        inner = f"CAST({name} AS BIGINT)" if column.facts.type == "BOOLEAN" else name
-        return f"CAST({inner} AS FLOAT) AS {column.safe}"
-    if column.role == CATEGORY or column is found.identity:
-        return f"CAST({name} AS VARCHAR) AS {column.safe}"
-    return ""
-
-
 def _examples(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     """Runs the query over the first rows; the columns are as ingest stores them."""
     bound = sql.replace("@window_start", "NULL").replace("@window_end", "NULL")
@@ -210,11 +158,13 @@ def _examples(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
         raise DataError(f"the data does not fit its own types: {database.first_line(error)}") from error
 
 
-def _schema(found: _Found, examples: pa.Table) -> schema_pb2.Schema:
+def _schema(found: Found, examples: pa.Table) -> schema_pb2.Schema:
     """Infers the schema with TFDV; only well-known vocabularies are closed, and the label is absent when serving."""
     statistics = feature_statistics.compute(examples.combine_chunks().to_batches(), "train")
     schema = tfdv.infer_schema(statistics, max_string_domain_size=_CLOSED_VALUES)
     served = {each.safe for each in found.features}
+    if found.label.task == label.MULTICLASS:
+        _close(schema, found)
     schema.default_environment.extend(["TRAINING", "SERVING"])
     for feature in schema.feature:
         feature.ClearField("distribution_constraints")
@@ -223,7 +173,8 @@ def _schema(found: _Found, examples: pa.Table) -> schema_pb2.Schema:
             feature.presence.min_fraction = round(present / 2, 2)
         if feature.name not in served:
             feature.not_in_environment.append("SERVING")
-        if feature.WhichOneof("domain_info") == "domain" and not _well_known(examples[feature.name]):
+        closed = feature.name == found.safe_label or _well_known(examples[feature.name])
+        if feature.WhichOneof("domain_info") == "domain" and not closed:
             feature.ClearField("domain_info")
     used = {feature.domain for feature in schema.feature}
     kept = [domain for domain in schema.string_domain if domain.name in used]
@@ -232,45 +183,50 @@ def _schema(found: _Found, examples: pa.Table) -> schema_pb2.Schema:
     return schema
 
 
+def _close(schema: schema_pb2.Schema, found: Found) -> None:
+    """Gives the label the classes as its domain, in the model's order: a model cannot tell another one."""
+    feature = next(each for each in schema.feature if each.name == found.safe_label)
+    kept = [domain for domain in schema.string_domain if domain.name != found.safe_label]
+    del schema.string_domain[:]
+    schema.string_domain.extend([*kept, schema_pb2.StringDomain(name=found.safe_label, value=found.label.classes)])
+    feature.domain = found.safe_label
+
+
 def _well_known(values: pa.ChunkedArray) -> bool:
     return all(count.as_py() >= _CLOSED_ROWS for count in values.drop_null().value_counts().field("counts"))
 
 
-def _split(connection: duckdb.DuckDBPyConnection, found: _Found) -> dict[str, Any]:
-    """Holds the latest fifth of the time out, else a fifth of the rows by their identity or their content."""
-    if found.time:
-        moment = f"CAST({identifier(found.time.facts.name)} AS TIMESTAMP)"
-        low, high = database.row(connection, f"SELECT min({moment}), max({moment}) FROM data")
-        span: datetime.timedelta = (high - low) / _HELD_OUT
-        unit, size = ("days", span.days) if span.days else ("hours", max(1, span.seconds // 3600))
-        return {"method": "time", "column": found.time.safe, "holdout": f"{size} {unit}"}
-    names = [found.identity.safe] if found.identity else [each.safe for each in found.features]
-    return {"method": "hash", "columns": names, "eval_fraction": 1 / _HELD_OUT}
-
-
-def _leaks(found: _Found, examples: pa.Table) -> list[str]:
-    target = examples[found.safe_label].to_numpy().astype("int64")
+def _leaks(found: Found, examples: pa.Table) -> list[str]:
+    target = found.label.numbers(examples[found.safe_label])
+    measure = "AUC" if found.label.task != label.REGRESSION else "R² of ranks"
     warnings = []
     for each in found.features:
         values = examples[each.safe].to_numpy()
         values = values.astype("float64") if each.role == NUMBER else np.array([str(value) for value in values])
-        strength = leaks.strength(values, target)
+        strength = leaks.strength(values, target, found.label.task)
         if strength >= leaks.SUSPICIOUS:
             warnings.append(
-                f"{each.facts.name} alone tells the label (AUC {strength:.3f}): is it known when a prediction is asked "
-                "for? If not, take it out of the query, the schema and features.py"
+                f"{each.facts.name} alone tells the label ({measure} {strength:.3f}): is it known when a prediction is "
+                "asked for? If not, take it out of the query, the schema and features.py"
             )
     return warnings
+
+
+def _rare(found: label.Label) -> list[str]:
+    if not found.rare:
+        return []
+    named = ", ".join([*found.rare[:_SHOWN], *(["…"] if len(found.rare) > _SHOWN else [])])
+    return [f"rows of the label {found.name} with fewer than {label.FEWEST} of a kind are left out: {named}"]
 
 
 def _rejected(loaded: sources.Loaded) -> list[str]:
     return [f"{loaded.rejected:,} rows cannot be read"] if loaded.rejected else []
 
 
-def _told(column: Column, found: _Found) -> dict[str, str]:
+def _told(column: Column, found: Found) -> dict[str, str]:
     role, why = column.role, column.why
     if column.facts.name == found.label.name:
-        role, why = "label", f"1 is {found.label.positive}, {found.label.share:.0%} of the rows"
+        role, why = "label", found.label.told
     elif column is found.time:
         role, why = "time", "orders the rows; the latest are held out"
     elif column is found.identity and not found.time:

@@ -133,8 +133,8 @@ class ModelTests:
         """The loss over 32 rows falls well below the best constant answer's: gradients reach every layer."""
         bench, project = self.bench, self.project
         few = self.few()
-        labels = few[project.label].to_numpy().astype("float64")
         demand(len(few) >= FEW // 2, f"{len(few)} rows to learn by heart")
+        labels = self._labels(few)
         demand(len(set(labels)) > 1, "the rows to learn by heart have one label only")
         # What is held out of a dataset is no part of training, so the rows are all there twice.
         examples = bench.dataset("few", _doubled(few))
@@ -229,6 +229,13 @@ class ModelTests:
             final = self._tried(outputs[1])
             demand(final.blessed, f"the service cannot serve the model: {'; '.join(final.refusals[:3])}")
             demand(self._deploy(bench.path("all/final")), "a model that passed both gates is not deployed")
+
+    def _labels(self, table: pa.Table) -> np.ndarray:
+        """Returns labels as numbers; of classes that are texts, the numbers that the features give them."""
+        label = self.project.label
+        if pa.types.is_string(table.schema.field(label).type):
+            return self.bench.features(self.bench.graph, table)[label].astype("float64")
+        return table[label].to_numpy().astype("float64")
 
     def _tried(self, evaluated: str) -> blessing.Blessing:
         """Asks the prediction service, with the model loaded, for answers to rows; returns the final verdict."""

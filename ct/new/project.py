@@ -16,23 +16,26 @@ import yaml
 from ct import errors, project
 from ct.environments import component_python
 from ct.errors import UsageError
-from ct.new import sample
+from ct.new import sample, tasks
 
 TEMPLATES = Path(__file__).parent / "templates"
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_NAME = 40
-FILES = {"features.py.template": "features.py", "model.py.template": "model.py",
-         "eval_config.pbtxt.template": "eval_config.pbtxt"}  # fmt: skip
+TASKS = (tasks.BINARY, tasks.MULTICLASS, tasks.REGRESSION)
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """The project's name and its data; without data a small invented sample comes with it."""
+    """The project's name and its data; without data a small invented sample comes with it.
+
+    A task that is left empty is inferred from the label.
+    """
 
     name: str
     data: Path | None = None
     label: str = ""
     time: str = ""
+    task: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,17 +55,21 @@ def make(workspace: project.Workspace, request: Request) -> Made:
     """
     folder, test = workspace.root / "pipelines" / request.name, workspace.root / "tests" / f"test_{request.name}.py"
     _check_name(workspace, request.name, folder, test)
+    if request.task not in ("", *TASKS):
+        raise UsageError(f"there is no task {request.task!r}\nexpected: {', '.join(TASKS)}\nmend: correct --task")
     if request.data is not None and not request.data.is_file():
         raise UsageError(f"there is no file {request.data}\nexpected: a CSV file\nmend: correct --data")
     with tempfile.TemporaryDirectory(dir=workspace.root / "pipelines", prefix=".new-") as scratch:
         draft = Path(scratch) / request.name
         (draft / "settings").mkdir(parents=True)
-        data, label = request.data, request.label
-        if data is None:
+        if request.data is None:
             sample.write(draft / sample.FILE)
-            data, label = draft / sample.FILE, sample.LABEL
-        profile = _profile(workspace, data, label, request.time, Path(scratch) / "profile.json")
-        uri = _uri(workspace, folder / sample.FILE if request.data is None else data)
+            label = request.label or sample.LABELS[request.task or tasks.BINARY]
+            asked = dataclasses.replace(request, data=draft / sample.FILE, label=label)
+        else:
+            asked = request
+        profile = _profile(workspace, asked, Path(scratch) / "profile.json")
+        uri = _uri(workspace, request.data or folder / sample.FILE)
         _write(draft, request.name, profile, uri)
         shutil.move(draft, folder)
     test.write_text(_filled("test.py.template", request.name, profile))
@@ -82,13 +89,15 @@ def _check_name(workspace: project.Workspace, name: str, folder: Path, test: Pat
         )
 
 
-def _profile(workspace: project.Workspace, data: Path, label: str, time: str, output: Path) -> dict[str, Any]:
+def _profile(workspace: project.Workspace, asked: Request, output: Path) -> dict[str, Any]:
     """Looks at the data in the component environment, with the reader that `ingest` has."""
     python = component_python()
     if not python.exists():
         raise UsageError(f"there is no component environment at {python}\nmend: run `make setup`")
-    command = [str(python), "-W", "ignore", "-m", "components.profiling", str(data.absolute()), label, time]
-    result = subprocess.run([*command, str(output)], cwd=workspace.root, capture_output=True, text=True, check=False)
+    assert asked.data is not None  # noqa: S101 - for mypy: a sample stands in for none
+    about = [str(asked.data.absolute()), asked.label, asked.time, asked.task, str(output)]
+    command = [str(python), "-W", "ignore", "-m", "components.profiling", *about]
+    result = subprocess.run(command, cwd=workspace.root, capture_output=True, text=True, check=False)
     if result.returncode:
         said = result.stderr.rpartition("error: ")[2] if "error: " in result.stderr else result.stderr
         message = "\n".join(line.strip() for line in said.strip().splitlines())
@@ -108,14 +117,21 @@ def _write(draft: Path, name: str, profile: dict[str, Any], uri: str) -> None:
         f"# Inferred from {profile['rows']:,} rows: read it, and narrow it to what must be true of this data.\n"
         f"{profile['schema']}"
     )
-    for template, file in FILES.items():
-        (draft / file).write_text(_filled(template, name, profile))
+    config = f"eval_config_{profile['task']}.pbtxt"
+    for template, file in (("features.py", "features.py"), ("model.py", "model.py"), (config, "eval_config.pbtxt")):
+        (draft / file).write_text(_filled(f"{template}.template", name, profile))
     _write_settings(draft / "settings", name, profile, uri)
 
 
 def _filled(template: str, name: str, profile: dict[str, Any]) -> str:
+    pieces = tasks.pieces(profile)
+    if profile["task"] == tasks.MULTICLASS:
+        pieces["classes"] = f"# In the order of the model's output.\nCLASSES = {_tuple(list(profile['classes']))}\n"
     return Template((TEMPLATES / template).read_text()).substitute(
+        pieces,
+        **tasks.numbers_of_classes(profile),
         name=name,
+        task=profile["task"],
         title="".join(part.capitalize() for part in name.split("_")),
         label=json.dumps(profile["label"]),
         label_name=profile["label"],
@@ -126,10 +142,14 @@ def _filled(template: str, name: str, profile: dict[str, Any]) -> str:
 
 def _tuple(names: list[str]) -> str:
     """Writes a tuple of names as the project's formatter has it: on one line if it fits, else one a line."""
-    short = "(" + ", ".join(map(json.dumps, names)) + ("," if len(names) == 1 else "") + ")"
+    short = "(" + ", ".join(map(_text, names)) + ("," if len(names) == 1 else "") + ")"
     if len(short) <= 100:
         return short
-    return "(\n" + "".join(f"    {json.dumps(name)},\n" for name in names) + ")"
+    return "(\n" + "".join(f"    {_text(name)},\n" for name in names) + ")"
+
+
+def _text(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
 
 
 def _write_settings(folder: Path, name: str, profile: dict[str, Any], uri: str) -> None:
@@ -145,7 +165,7 @@ def _write_settings(folder: Path, name: str, profile: dict[str, Any], uri: str) 
             "eval_config": f"pipelines/{name}/eval_config.pbtxt",
             "label": profile["label"],
             "split": profile["split"],
-            "gates": {"metric": "auc", "confidence": 0.95, "min_gain": 0.0, "min_baseline_gain": 0.01},
+            "gates": tasks.gates(profile["task"]),
             "sources": {"data": {"format": "csv", **source}},
         },
     }

@@ -4,7 +4,10 @@ import csv
 import random
 from pathlib import Path
 
-FILE, LABEL, ROWS = "sample.csv", "churned", 2_000
+FILE, ROWS = "sample.csv", 2_000
+# What there is to tell, by task.
+LABELS = {"binary": "churned", "multiclass": "plan", "regression": "spent"}
+_SPENT = {"basic": 30, "plus": 50, "pro": 70}
 
 
 def write(path: Path) -> None:
@@ -12,10 +15,10 @@ def write(path: Path) -> None:
     draw = random.Random(0)  # noqa: S311 - invented data, not a secret
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["customer_id", "spent", "visits", "plan", LABEL])
+        writer.writerow(["customer_id", "spent", "visits", "plan", "churned"])
         for number in range(ROWS):
-            spent, visits = draw.gauss(50, 20), draw.randint(0, 30)
-            plan = draw.choice(["basic", "plus", "pro"])
+            plan, visits = draw.choice(["basic", "plus", "pro"]), draw.randint(0, 30)
+            spent = draw.gauss(_SPENT[plan], 15)
             score = spent / 20 + visits / 10 + 1.5 * (plan == "pro") + draw.gauss(0, 1)
             row = [f"C{number:05}", f"{spent:.2f}" if number % 9 else "", visits, plan, int(score < 4)]
             writer.writerow(row)

@@ -8,6 +8,7 @@ import posixpath
 import re
 from typing import Any
 
+from ct.build import expansion
 from ct.build.document import Document, Path, dotted
 from ct.build.problems import Findings
 
@@ -58,7 +59,7 @@ class _Checker:
             at: Path = ("steps", index)
             if not step.get("name"):
                 self._error(at, f"{dotted(at)} has no name\nexpected: the image it runs in")
-            elif "$" not in step["name"] and not IMAGE.fullmatch(step["name"]):
+            elif _no_image(step["name"]):
                 self._error((*at, "name"), f"{dotted(at)}.name {step['name']!r} is no image reference")
             if step.get("script") and (step.get("args") or step.get("entrypoint")):
                 self._error((*at, "script"), f"{dotted(at)} has a script and args or an entrypoint\nexpected: either")
@@ -160,7 +161,7 @@ class _Checker:
             self._error(("artifacts", "images"), "images and artifacts.images differ\nexpected: one of them")
         for path, names in [(("images",), images), (("artifacts", "images"), artifacts.get("images", []))]:
             for index, name in enumerate(names):
-                if "$" not in name and not IMAGE.fullmatch(name):
+                if _no_image(name):
                     self._error((*path, index), f"{dotted((*path, index))} {name!r} is no image reference")
         if "objects" in artifacts:
             self._objects(artifacts["objects"])
@@ -216,6 +217,16 @@ def seconds(duration: str) -> float | None:
         return float(duration.removesuffix("s")) if duration.endswith("s") else None
     except ValueError:
         return None
+
+
+def _no_image(text: str) -> bool:
+    """Whether a text cannot be an image reference, whatever its substitutions are worth."""
+    # The last of a digest is hexadecimal, which a stand-in is not.
+    if "@$" in text:
+        return False
+    for reference in reversed(list(expansion.references(text))):
+        text = text[: reference.start] + ("x" if reference.key else "$") + text[reference.end :]
+    return not IMAGE.fullmatch(text)
 
 
 def _not_there(wanted: str, steps: list[dict[str, Any]], index: int) -> str:

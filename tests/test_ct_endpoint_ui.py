@@ -65,7 +65,12 @@ def pipeline(client, tmp_path_factory):
         document["root"]["inputDefinitions"]["parameters"]["note"]["defaultValue"] = "changed"
 
     second = compiled(doubling, folder / "second.yaml", change)
-    client.upload_pipeline_version(second, "second", made.pipeline_id, description='of a commit {"commit": "0123abcd"}')
+    client.upload_pipeline_version(
+        second,
+        "second",
+        made.pipeline_id,
+        description='of a commit {"kfp-ct": {"commit": "0123abcd", "settings": "prod"}}',
+    )
     return made.pipeline_id
 
 
@@ -147,10 +152,12 @@ def test_what_a_task_wrote_is_shown_in_place_and_none_of_it_is_run(page, client,
 
 def test_two_versions_and_two_runs_are_compared(page, client, pipeline):
     page.goto(f"/pipelines/{pipeline}")
+    expect(page.get_by_role("row", name="second")).to_contain_text("0123abcd")
     for box in page.get_by_role("checkbox").all():
         box.check()
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_role("row", name="note")).to_contain_text("changed")
+    expect(page.get_by_role("row", name="settings")).to_contain_text("prod")
     expect(page.locator(".diff .add")).to_contain_text("defaultValue: changed")
     runs = [
         client.run_pipeline(None, f"number {n}", pipeline_id=pipeline, params={"number": n},

@@ -84,7 +84,9 @@ def annotation(description: str) -> tuple[str, dict[str, Any]]:
         except ValueError:
             found = None
         if isinstance(found, dict):
-            return description[:start].strip(), found
+            # `ct deploy` marks its own; whoever else writes JSON there is read too.
+            inner = found.get("kfp-ct", found)
+            return description[:start].strip(), inner if isinstance(inner, dict) else found
     return description, {}
 
 

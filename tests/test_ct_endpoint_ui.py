@@ -69,7 +69,7 @@ def pipeline(client, tmp_path_factory):
         second,
         "second",
         made.pipeline_id,
-        description='of a commit {"kfp-ct": {"commit": "0123abcd", "settings": "prod"}}',
+        description='of a commit\n{"kfp-ct": {"commit": "0123abcd", "settings": "prod"}}',
     )
     return made.pipeline_id
 

@@ -2,12 +2,12 @@
 
 import dataclasses
 import difflib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ct import package, record
+from ct.deploy import version
 
 KINDS = {
     "STRING": "text", "NUMBER_INTEGER": "whole number", "NUMBER_DOUBLE": "number", "BOOLEAN": "yes or no",
@@ -76,18 +76,12 @@ def tasks(compiled: package.Package) -> list[record.Task]:
 
 
 def annotation(description: str) -> tuple[str, dict[str, Any]]:
-    """Splits what `ct deploy` wrote behind a version's description, as JSON, from the words before it."""
-    start = description.find("{")
-    if start >= 0:
-        try:
-            found = json.loads(description[start:])
-        except ValueError:
-            found = None
-        if isinstance(found, dict):
-            # `ct deploy` marks its own; whoever else writes JSON there is read too.
-            inner = found.get("kfp-ct", found)
-            return description[:start].strip(), inner if isinstance(inner, dict) else found
-    return description, {}
+    """Splits a version's description into its words and what `ct deploy` keeps there: commit, settings and the like."""
+    found = version.read(description)
+    if found is None:
+        return description, {}
+    lines = [line for line in description.splitlines() if not line.startswith("{")]
+    return "\n".join(lines).strip(), found
 
 
 def difference(before: package.Package, after: package.Package) -> list[str]:

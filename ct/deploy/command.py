@@ -80,7 +80,9 @@ def open_target(chosen: settings.Settings, name: str, host: str, auth: str) -> t
 
     section = target.section(chosen, name)
     if name == target.VERTEX:
-        raise UsageError("there is no deploying to vertex yet\nexpected: --target local or --target kfp")
+        from ct.deploy.vertex_target import VertexTarget
+
+        return VertexTarget(section), chosen.pipeline_name
     here = os.environ.get("KF_PIPELINES_ENDPOINT") or target.LOCAL_ADDRESS if name == target.LOCAL else ""
     host = (host or section.get("host") or here).rstrip("/")
     auth = auth or section.get("auth", "")

@@ -25,7 +25,6 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "project": _TEXT,
         "location": _TEXT,
         "bucket": {"type": "string", "pattern": "^gs://[a-z0-9][a-z0-9._-]+(/.+)?$"},
-        "repository": {"type": "string", "pattern": "^https?://.+"},
         "pipeline_root": {"type": "string", "pattern": "^gs://"},
         "service_account": _TEXT,
         "network": {"type": "string", "pattern": "^projects/[^/]+/global/networks/[^/]+$"},

@@ -10,7 +10,7 @@ on), the new one fires (clean up).
 import datetime
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ct.schedule import cron
 from ct.schedule.plan import CREATE, DELETE, DISABLE, ENABLE, LEAVE, REPLACE, Action, Actual, Desired
@@ -39,6 +39,14 @@ class Service(Protocol):
         """Returns the time."""
 
 
+@runtime_checkable
+class Changeable(Protocol):
+    """A service whose schedules need not be replaced."""
+
+    def update(self, actual: Actual, wanted: Desired) -> None:
+        """Changes a schedule."""
+
+
 def apply(
     service: Service, actions: Sequence[Action], say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
 ) -> None:
@@ -64,6 +72,12 @@ def _apply(service: Service, action: Action, sleep: Callable[[float], None]) -> 
         for each in found:
             if each.enabled:
                 service.enable(each, False)
+        for each in found[:-1]:
+            service.delete(each)
+    elif isinstance(service, Changeable) and action.kind != LEAVE:
+        service.update(found[-1], want)
+        if not found[-1].enabled:
+            service.enable(found[-1], True)
         for each in found[:-1]:
             service.delete(each)
     elif action.kind == ENABLE:

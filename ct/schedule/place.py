@@ -9,6 +9,7 @@ from ct.deploy import target as targets
 from ct.project import Workspace
 from ct.schedule import apply, plan, wanted
 from ct.schedule.kfp_schedules import KfpSchedules
+from ct.schedule.vertex_schedules import VertexSchedules
 from ct.schedule.wanted import Place
 
 # Seconds in which a firing becomes a run that is listed: a cluster's controller looks every ten, its agent comes later.
@@ -23,6 +24,8 @@ def of(chosen: settings.Settings, kind: str, host: str, auth: str) -> tuple[Plac
 
 def around(service: Any, chosen: settings.Settings, kind: str, experiment: str) -> tuple[Place, Any]:
     """Returns a service as a place, and its schedules."""
+    if kind == targets.VERTEX:
+        return Place(service, kind, chosen.environment), VertexSchedules(service, chosen.project)
     zone = targets.section(chosen, kind).get("time_zone", "UTC")
     schedules = KfpSchedules(service, chosen.project, experiment, _SETTLE[kind])
     return Place(service, kind, chosen.environment, zone), schedules

@@ -8,7 +8,7 @@ from ct.deploy import target as targets
 from ct.deploy.deploy import Target
 from ct.errors import UsageError
 from ct.project import Workspace
-from ct.schedule import definition
+from ct.schedule import definition, vertex_schedules
 from ct.schedule.definition import Schedule
 from ct.schedule.kfp_schedules import expression
 from ct.schedule.plan import Desired
@@ -65,7 +65,9 @@ def _desired(workspace: Workspace, project: str, place: Place, schedule: Schedul
     spec = found.pipeline_spec
     settings.validate(chosen, spec.get("pipeline_spec", spec), workspace)
     written, zone = schedule.cron, "UTC"
-    if written:
+    if place.kind == targets.VERTEX:
+        written = vertex_schedules.expression(written, schedule.time_zone, schedule.interval, where)
+    elif written:
         written, zone = expression(written, schedule.time_zone, place.zone, place.kind == targets.LOCAL)
     return Desired(
         name=schedule.name,

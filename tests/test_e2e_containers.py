@@ -1,0 +1,77 @@
+"""The same pipeline in the real image and in processes here: the same data, the same model but for rounding."""
+
+import os
+import subprocess
+
+import docker
+import pytest
+
+import container_engine
+from ct.environments import ROOT
+from ct_command import SMALL, run
+
+IMAGE = os.environ.get("CT_TEST_IMAGE", "kfp-ct-components:dev")
+# What tasks run: the image has to be of these very sources, or two programs would be compared.
+DIGEST = """
+import hashlib, pathlib
+digest = hashlib.sha256()
+for folder in ("components", "serving", "pipelines"):
+    for path in sorted(pathlib.Path(folder).rglob("*.py")):
+        digest.update(str(path).encode() + path.read_bytes())
+print(digest.hexdigest())
+"""
+# Where glibc is older, TensorFlow 2.16 here is held against 2.21 there: other kernels, another order of sums.
+TOLERANCES = {
+    "auc": 0.02,
+    "auc_precision_recall": 0.03,
+    "binary_accuracy": 0.02,
+    "binary_crossentropy": 0.03,
+    "calibration": 0.15,
+}
+
+
+def image_of_these_sources(host: str) -> str:
+    reference = container_engine.demand_image(host, IMAGE)
+    here = subprocess.run(["python3", "-c", DIGEST], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    client = docker.DockerClient(host)
+    try:
+        there = client.containers.run(reference, ["python3", "-c", DIGEST], remove=True, working_dir="/app")
+    finally:
+        client.close()
+    if there.decode() != here:
+        pytest.skip(f"{reference} has other sources than these: docker build --target components --tag {reference} .")
+    return reference
+
+
+def metadata(both, task, artifact):
+    return [done.task(task)["artifacts"][artifact]["metadata"] for done in both]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("both")
+    with container_engine.engine(folder) as host, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", host)
+        container_engine.demand_shared(host, folder)
+        image = image_of_these_sources(host)
+        yield run(folder / "here", *SMALL), run(folder / "there", *SMALL, "--containers", "--image", image)
+
+
+@pytest.mark.slow
+def test_a_run_in_containers_is_the_same_run(both):
+    here, there = both
+    assert (here.code, there.code) == (0, 0), here.err + there.err
+    assert here.states() == there.states()
+    assert metadata(both, "ingest", "examples")[0]["fingerprint"]
+    for task, artifact in (("ingest", "examples"), ("statistics", "statistics"), ("transform", "transform_graph")):
+        mine, theirs = metadata(both, task, artifact)
+        assert mine == theirs, f"{task}: the same rows and columns, whatever read them"
+
+
+@pytest.mark.slow
+def test_its_metrics_are_the_same_within_tolerance(both):
+    mine, theirs = metadata(both, "evaluate", "metrics")
+    assert set(mine) == set(theirs) == {"example_count", *TOLERANCES}
+    assert mine["example_count"] == theirs["example_count"]
+    apart = {name: abs(mine[name] - theirs[name]) for name in TOLERANCES}
+    assert {name: each for name, each in apart.items() if each > TOLERANCES[name]} == {}, (mine, theirs)

@@ -32,7 +32,7 @@ class RunFailedError(CtError):
 class TargetError(CtError):
     """A service that pipelines are deployed to refuses, fails or does not answer."""
 
-    exit_code = 6
+    exit_code = 7
 
 
 class RunTimeoutError(CtError):

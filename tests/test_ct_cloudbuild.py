@@ -12,7 +12,20 @@ from ct.environments import ROOT
 from ct_command import ct
 
 CONFIG = ROOT / "cloudbuild.yaml"
-ORDER = ["check", "test", "run", "author", "images", "compile", "verify", "sbom", "scan", "provenance", "deliver"]
+ORDER = [
+    "check",
+    "test",
+    "run",
+    "author",
+    "images",
+    "compile",
+    "verify",
+    "sbom",
+    "scan",
+    "provenance",
+    "deliver",
+    "deploy",
+]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +57,10 @@ def test_the_order_is_the_right_one(before):
     assert before["sbom"] >= {"verify", "images"}, "of images that are there"
     assert "sbom" in before["scan"]
     assert before["provenance"] >= {"compile", "scan", "sbom"}, "it names the package and the evidence"
-    assert before["deliver"] == set(ORDER) - {"deliver"}, "nothing of a commit that fails anything is delivered"
+    assert before["deliver"] == set(ORDER) - {"deliver", "deploy"}, (
+        "nothing of a commit that fails anything is delivered"
+    )
+    assert before["deploy"] == set(ORDER) - {"deploy"}, "what runs is what was delivered"
 
 
 def test_steps_that_need_not_wait_do_not(before):

@@ -239,4 +239,5 @@ def test_the_command_deploys_flights_twice(proxy, tmp_path):
     foreseen = ct(tmp_path, *options, "--dry-run")
     assert "nothing: flights-training" in foreseen.err + foreseen.out
     assert ct(tmp_path, "deploy", "flights", "--target", "kfp").code == 2
-    assert ct(tmp_path, "deploy", "flights", "--host", "http://127.0.0.1:9").code == 6
+    assert ct(tmp_path, "deploy", "flights", "--host", "http://127.0.0.1:9").code == 7
+    assert "the target is none" in ct(tmp_path, "deploy", "flights", "--target", "none").out

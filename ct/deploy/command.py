@@ -13,10 +13,11 @@ from ct import project, settings
 from ct.errors import UsageError
 
 Name = Annotated[str, typer.Argument(help="Folder under pipelines/, such as flights.")]
-TargetName = Annotated[str, typer.Option("--target", help="local (`ct up`), kfp or vertex.")]
+TargetName = Annotated[str, typer.Option("--target", help="local (`ct up`), kfp or vertex; none to deploy nothing.")]
 Host = Annotated[str, typer.Option(help="Address of the API [default: as the settings say; of `ct up`].")]
 Auth = Annotated[str, typer.Option(help="none, token ($CT_TOKEN), in-cluster, iap or dex ($CT_COOKIE).")]
 Environment = Annotated[str, typer.Option("--settings", help="Settings file of the project: local, dev, prod.")]
+NOWHERE = "none"  # for a build of which only the package is wanted
 
 
 def deploy(
@@ -31,7 +32,7 @@ def deploy(
     ] = [],  # noqa: B006
     lock: Annotated[Path | None, typer.Option(help="Bind images as images.lock names them.")] = None,
     commit: Annotated[str, typer.Option(help="Commit the sources are of [default: what git says].")] = "",
-    run: Annotated[bool, typer.Option("--run", help="Start a run of it.")] = False,
+    run: Annotated[bool, typer.Option("--run/--no-run", help="Start a run of it.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Start a run, and wait for its end.")] = False,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to wait at most.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
@@ -40,8 +41,11 @@ def deploy(
     """Deploy a project's pipeline as a version named by its commit; again, it does nothing.
 
     Exit code 0 means it is there (and with --wait, that the run ended well); 2 that something does not fit, 3 that
-    the package is bad, 4 that the run failed, 6 that the service failed, 124 that the run was not waited for longer.
+    the package is bad, 4 that the run failed, 7 that the service failed, 124 that the run was not waited for longer.
     """
+    if target == NOWHERE:
+        print("nothing is deployed: the target is none")
+        return
     from ct.deploy import deploy as deploying
     from ct.deploy import version
     from ct.schedule import place
@@ -83,8 +87,8 @@ def open_target(chosen: settings.Settings, name: str, host: str, auth: str) -> t
         from ct.deploy.vertex_target import VertexTarget
 
         return VertexTarget(section), chosen.pipeline_name
-    here = os.environ.get("KF_PIPELINES_ENDPOINT") or target.LOCAL_ADDRESS if name == target.LOCAL else ""
-    host = (host or section.get("host") or here).rstrip("/")
+    there = os.environ.get("KF_PIPELINES_ENDPOINT") or (target.LOCAL_ADDRESS if name == target.LOCAL else "")
+    host = (host or section.get("host") or there).rstrip("/")
     auth = auth or section.get("auth", "")
     if not host and auth != "in-cluster":
         where = f"pipelines/{chosen.project}/settings/{chosen.environment}.yaml"

@@ -53,16 +53,20 @@ def find(uri: str) -> list[Object]:
         ConfigurationError: The URI names no bucket, or reading it is not allowed.
     """
     bucket, pattern = _parts(uri)
-    magic = _MAGIC.search(pattern)
-    prefix = pattern[: magic.start()] if magic else pattern.rstrip("/")
-    listed = [each for each in _list(uri, bucket, prefix) if not each.name.endswith("/")]
-    if magic:
-        found = [each for each in listed if globs.expression(pattern).fullmatch(each.name)]
-    else:
-        folder = f"{prefix}/" if prefix else ""
-        exact = [each for each in listed if each.name == pattern]
-        found = exact or [e for e in listed if e.name.startswith(folder) and _is_data(e.name[len(folder) :])]
+    listed = _list(uri, bucket, _prefix(pattern))
+    exact = [] if _MAGIC.search(pattern) else [each for each in listed if each.name == pattern != ""]
+    found = exact or [each for each in listed if _matches(pattern, each.name)]
     return sorted(found, key=lambda each: each.name)
+
+
+def is_behind(uri: str, bucket: str, name: str) -> bool:
+    """Says whether an object is one that `find` finds behind a URI, without asking Cloud Storage.
+
+    Raises:
+        ConfigurationError: The URI names no bucket.
+    """
+    wanted, pattern = _parts(uri)
+    return bucket == wanted and _matches(pattern, name)
 
 
 def download(objects: Sequence[Object], folder: Path) -> list[Path]:
@@ -147,6 +151,21 @@ def _explained(uri: str) -> Iterator[None]:
             "expected: credentials with the role Storage Object Viewer on the bucket\n"
             "mend: grant the role to the service account that runs this, or run gcloud auth application-default login"
         ) from error
+
+
+def _prefix(pattern: str) -> str:
+    """Returns what the names of a pattern's objects all begin with."""
+    magic = _MAGIC.search(pattern)
+    return pattern[: magic.start()] if magic else pattern.rstrip("/")
+
+
+def _matches(pattern: str, name: str) -> bool:
+    if name.endswith("/"):
+        return False
+    if _MAGIC.search(pattern):
+        return bool(globs.expression(pattern).fullmatch(name))
+    folder = f"{pattern.rstrip('/')}/" if pattern.rstrip("/") else ""
+    return name == pattern or (name.startswith(folder) and _is_data(name[len(folder) :]))
 
 
 def _parts(uri: str) -> tuple[str, str]:

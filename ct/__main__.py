@@ -18,6 +18,7 @@ from ct.images import command as images_command
 from ct.models import command as models_command
 from ct.schedule import command as schedule_command
 from ct.triggers import command as triggers_command
+from ct.watch import command as watch_command
 
 app = typer.Typer(
     help="Continuous training of TensorFlow models on Kubeflow Pipelines: compile, run, serve.",
@@ -35,6 +36,8 @@ app.command()(endpoint_command.up)
 app.command()(models_command.models)
 app.command()(models_command.promote)
 app.command()(models_command.rollback)
+app.command()(watch_command.watch)
+app.command()(watch_command.why)
 
 
 Project = Annotated[str, typer.Argument(help="Folder under pipelines/, such as flights.")]
@@ -164,44 +167,6 @@ def runs(home: Home = None, as_json: Json = False) -> None:
         table.add_row(*_row(item))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(table if found else "no runs yet: start one with `ct run flights`")
-
-
-@app.command()
-def watch(
-    name: Project,
-    once: Annotated[bool, typer.Option("--once", help="Look once, run if that is the decision, and end.")] = False,
-    now: Annotated[bool, typer.Option("--now", help="Ask the watch for a run, and end.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look once, say the decision, run nothing.")] = False,
-    interval: Annotated[float, typer.Option(help="Seconds between looks.")] = 30.0,
-    home: Home = None,
-) -> None:
-    """Run a project's pipeline when its triggers.yaml says so: new data, a schedule, what monitoring found."""
-    import datetime
-
-    from ct.watch import watch as watching
-
-    watched = watching.open_watch(project.find_workspace(home), name)
-    console = Console(highlight=False)
-    if now:
-        watching.wish(watched)
-        print(f"asked; a watch of {name} begins the run at its next look")
-        return
-    if not (once or dry_run):
-        watching.forever(watched, interval, console)
-    decision = (
-        watching.look(watched, datetime.datetime.now(datetime.UTC)) if dry_run else watching.step(watched, console)
-    )
-    wanted = [f"want: {who}: {reason}" for who, reason in zip(decision.triggers, decision.reasons, strict=True)]
-    console.print("fire" if decision.fire else "hold", style="bold")
-    console.print("\n".join([*wanted, *(f"hold: {line}" for line in decision.holds)]), markup=False, soft_wrap=True)
-
-
-@app.command()
-def why(run: Annotated[str, typer.Argument(help="A run, as `ct runs` lists it.")], home: Home = None) -> None:
-    """Say why a run began: who asked for it, or which trigger by what it saw."""
-    from ct.watch import watch as watching
-
-    print(watching.why(project.find_workspace(home), run))
 
 
 @app.command()

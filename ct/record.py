@@ -58,6 +58,7 @@ class Run:
     seconds: float = 0.0
     tasks: list[Task] = dataclasses.field(default_factory=list)
     attempt: int = 1
+    decision: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the trigger that began it
 
     def task(self, name: str) -> Task | None:
         """Returns a task by name; None if the pipeline has none of that name."""

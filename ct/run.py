@@ -35,6 +35,7 @@ class Request:
     use_cache: bool = True
     cause: str = "on demand"
     container_image: str = ""  # run every task in a container of it; empty for processes
+    decision: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the trigger that wants it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +163,7 @@ def _new_run(
         pipeline=chosen.pipeline,
         parameters={},
         cause=request.cause,
+        decision=dict(request.decision),
         commit=project.commit(workspace.root),
         code_version=version,
         image=image,

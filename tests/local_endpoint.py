@@ -21,7 +21,8 @@ IMAGE = "kfp-ct-components-python:local"
 class Endpoint:
     """One `ct up`; may be killed and started again over the same state."""
 
-    def __init__(self, home: Path, *options: str) -> None:
+    def __init__(self, home: Path, *options: str, root: Path = ROOT) -> None:
+        self.root = root
         self.home = home
         self.options = options
         self.process: subprocess.Popen | None = None
@@ -31,8 +32,8 @@ class Endpoint:
         address.unlink(missing_ok=True)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "ct", "up", "--port", "0", *self.options],
-            cwd=ROOT, env={**os.environ, "CT_HOME": str(self.home)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True,
+            cwd=self.root, env={**os.environ, "CT_HOME": str(self.home)}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         until = time.monotonic() + 60
         while not address.exists():
@@ -56,8 +57,8 @@ class Endpoint:
 
 
 @contextlib.contextmanager
-def running(home: Path, *options: str):
-    endpoint = Endpoint(home, *options).start()
+def running(home: Path, *options: str, root: Path = ROOT):
+    endpoint = Endpoint(home, *options, root=root).start()
     try:
         yield endpoint
     finally:

@@ -96,6 +96,7 @@ def test_a_firing_whose_process_is_gone_holds_nothing_back(tmp_path):
     decision = decide.Decision(True, ("data",), ("new",), (), ("span:a",))
     firing = history.begin(path, decision, datetime.datetime.now(datetime.UTC))
     assert history.read(path)[0].firing.state == decide.RUNNING
+    history.started(path, firing)
     gone = path.read_text().replace(f'"process": {os.getpid()}', '"process": 4194304')
     path.write_text(gone)
     assert history.read(path)[0].firing.state == decide.FAILED

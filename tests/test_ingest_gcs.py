@@ -87,6 +87,16 @@ def test_what_is_not_there_is_named(bucket, tmp_path, uri, error, words):
     assert "mend: " in assert_refused(error, words, root=tmp_path, source=uri)
 
 
+@pytest.mark.parametrize("pattern", ["in", "in/", "in/*.csv", "in/**", "in/a.csv", "", "i"])
+def test_what_is_behind_a_uri_is_known_without_asking(put, pattern):
+    names = ["in/a.csv", "in/b/c.csv", "in/_SUCCESS", "in/.part.csv", "inner/d.csv", "e.csv"]
+    for name in names:
+        put(name, "x\n")
+    found = [each.name for each in gcs.find(f"gs://data/{pattern}")]
+    assert [name for name in sorted(names) if gcs.is_behind(f"gs://data/{pattern}", "data", name)] == found
+    assert not gcs.is_behind(f"gs://data/{pattern}", "other", "in/a.csv")
+
+
 def test_an_object_overwritten_meanwhile_is_not_mixed_in(put, tmp_path):
     put("a.csv", lines(0, 20))
     found = gcs.find("gs://data/a.csv")

@@ -25,6 +25,7 @@ class Order:
     parameters: dict[str, Any]
     cause: str
     version: str = ""  # the pipeline version's name, which is a commit where `ct deploy` made it
+    decision: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the trigger that began it
 
 
 def of(workspace: Workspace, run: str) -> Path:

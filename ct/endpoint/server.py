@@ -17,12 +17,13 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from components import artifacts
-from ct.endpoint import executor, faults, routes_pipelines, routes_runs, scheduler
+from ct.endpoint import executor, faults, routes_pipelines, routes_runs, routes_triggers, scheduler, triggers
 from ct.endpoint.context import Context
 from ct.endpoint.database import Database
 from ct.endpoint.faults import Fault
 from ct.endpoint.guard import Guard
 from ct.endpoint.mlflow_ui import MlflowUi
+from ct.endpoint.states import DATABASE, FOLDER
 from ct.endpoint.ui import (
     pages_models,
     pages_other,
@@ -37,7 +38,7 @@ from ct.errors import UsageError
 from ct.project import Workspace
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-FOLDER, DATABASE, LOCK, ADDRESS = "endpoint", "endpoint.db", "lock", "address.json"
+LOCK, ADDRESS = "lock", "address.json"
 
 
 def application(context: Context) -> FastAPI:
@@ -46,6 +47,7 @@ def application(context: Context) -> FastAPI:
     app.state.context = context
     app.include_router(routes_pipelines.router)
     app.include_router(routes_runs.router)
+    app.include_router(routes_triggers.router, include_in_schema=False)
     for module in (pages_other, pages_models, pages_start, pages_tasks, pages_schedules, pages_pipelines, pages_runs):
         app.include_router(module.router, include_in_schema=False)
     app.add_exception_handler(Fault, _refused)
@@ -104,6 +106,7 @@ def serve(workspace: Workspace, host: str, port: int, parallel: int, names: list
         threads = [
             threading.Thread(target=executor.keep_stepping, args=(processes, stop, context.wake)),
             threading.Thread(target=scheduler.keep_stepping, args=(workspace, database, stop, context.wake)),
+            threading.Thread(target=triggers.keep_stepping, args=(context, stop)),
         ]
         try:
             for thread in threads:

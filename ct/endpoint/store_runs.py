@@ -48,6 +48,7 @@ class Wanted:
     scheduled: datetime.datetime | None = None
     index: int = 0
     cause: str = "on demand"
+    decision: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def create(connection: Connection, workspace: Workspace, wanted: Wanted) -> Mapping[str, Any]:
@@ -74,7 +75,7 @@ def create(connection: Connection, workspace: Workspace, wanted: Wanted) -> Mapp
         "state_history": [{"update_time": moment(created), "state": PENDING}], "attempt": 1,
         "created_at": moment(created), "scheduled_at": moment(scheduled), "started_at": "", "finished_at": "",
     }  # fmt: skip
-    order = folders.Order(run_id, wanted.name, parameters, wanted.cause, version.get("name", ""))
+    order = folders.Order(run_id, wanted.name, parameters, wanted.cause, version.get("name", ""), dict(wanted.decision))
     folders.prepare(workspace, order, compiled)
     connection.execute(runs.insert().values(row))
     touched = experiments.update().where(experiments.c.id == experiment)

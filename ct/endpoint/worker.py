@@ -84,6 +84,7 @@ def _prepared(workspace: project.Workspace, folder: Path, attempt: int) -> run.P
         pipeline=pipeline,
         parameters={},
         cause=order.cause,
+        decision=order.decision,
         commit=project.commit(workspace.root),
         code_version=version,
         image=image,

@@ -14,19 +14,33 @@ RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 
 @dataclasses.dataclass(frozen=True)
 class Wish:
-    """A person asks for a run."""
+    """A person, or a message, asks for a run."""
 
     id: str
     by: str = ""
+    cause: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tick:
+    """A clock elsewhere, such as Cloud Scheduler, fires a job."""
+
+    id: str
+    job: str
+    at: datetime.datetime
 
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """A piece of data, by an id that changes with its content; `rows` is None where counting is not possible."""
+    """A piece of data, by an id that changes with its content; `rows` is None where counting is not possible.
+
+    `markers` are the names of files beside it that say it is fit to be used, such as _SUCCESS.
+    """
 
     id: str
     arrived: datetime.datetime
     rows: int | None = None
+    markers: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +68,7 @@ class Observations:
     wishes: tuple[Wish, ...] = ()
     spans: tuple[Span, ...] = ()
     periods: tuple[Period, ...] = ()
+    ticks: tuple[Tick, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +161,8 @@ def _ask(
     if trigger.kind == policies.ON_DEMAND:
         return _on_demand(trigger, seen.wishes, answered)
     if trigger.kind == policies.SCHEDULE:
+        if trigger.job:
+            return _job(trigger, seen.ticks, answered)
         return _schedule(trigger, policy, history, now)
     if trigger.kind == policies.NEW_DATA:
         return _new_data(trigger, seen.spans, answered, now)
@@ -157,7 +174,9 @@ def _on_demand(trigger: Trigger, wishes: Sequence[Wish], answered: set[str]) -> 
     if not fresh:
         return _Wait(f"{trigger.name}: nobody asks")
     people = ", ".join(sorted({wish.by for wish in fresh if wish.by})) or "a person"
-    return _Want(trigger.name, f"{people} asked for a run", tuple(f"wish:{wish.id}" for wish in fresh))
+    causes = "; ".join(dict.fromkeys(wish.cause for wish in fresh if wish.cause))
+    told = f"{people} asked for a run" + (f": {causes}" if causes else "")
+    return _Want(trigger.name, told, tuple(f"wish:{wish.id}" for wish in fresh))
 
 
 def _schedule(trigger: Trigger, policy: Policy, history: Sequence[Firing], now: datetime.datetime) -> _Want | _Wait:
@@ -175,8 +194,23 @@ def _schedule(trigger: Trigger, policy: Policy, history: Sequence[Firing], now: 
     return _Want(trigger.name, f"the schedule {trigger.cron} was due at {last:%Y-%m-%d %H:%M %Z}", (key,))
 
 
+def _job(trigger: Trigger, ticks: Sequence[Tick], answered: set[str]) -> _Want | _Wait:
+    """All firings that nothing has answered yet are answered by one run."""
+    fresh = [tick for tick in ticks if tick.job == trigger.job and f"tick:{tick.id}" not in answered]
+    if not fresh:
+        return _Wait(f"{trigger.name}: the job {trigger.job} has not fired")
+    last = max(tick.at for tick in fresh)
+    return _Want(
+        trigger.name, f"the job {trigger.job} fired at {last:%Y-%m-%d %H:%M %Z}", tuple(f"tick:{t.id}" for t in fresh)
+    )
+
+
 def _new_data(trigger: Trigger, spans: Sequence[Span], answered: set[str], now: datetime.datetime) -> _Want | _Wait:
     fresh = [span for span in spans if f"span:{span.id}" not in answered]
+    if fresh and trigger.marker:
+        unfit, fresh = len(fresh), [span for span in fresh if trigger.marker in span.markers]
+        if not fresh:
+            return _Wait(f"{trigger.name}: {unfit} new files have no {trigger.marker} beside them")
     if not fresh:
         return _Wait(f"{trigger.name}: no new data")
     newest, oldest = max(span.arrived for span in fresh), min(span.arrived for span in fresh)

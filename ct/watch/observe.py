@@ -3,7 +3,7 @@
 import contextlib
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,41 @@ from ct.watch.decide import Period, Span
 _LOSSES = ("log_loss", "rmse", "mse", "mae", "loss")
 
 
-def spans(sources: Mapping[str, Any], root: Path) -> tuple[Span, ...]:
+def spans(sources: Mapping[str, Any], root: Path, markers: Collection[str] = ()) -> tuple[Span, ...]:
     """Returns a span for each file of the sources; one that is written anew is another span.
 
     Args:
         sources: Table name to a URI or an object with `uri`, as ingest takes them; other kinds of sources have none.
         root: Folder that relative paths start from.
+        markers: Names of files that, beside a span's file, say that it is fit to be used; they are no spans themselves.
 
     Raises:
         UsageError: Cloud Storage does not let its objects be listed.
     """
     found: dict[str, Span] = {}
-    for source in sources.values():
-        uri = source.get("uri", "") if isinstance(source, Mapping) else str(source)
-        for span in _objects(uri) if gcs.is_uri(uri) else _local(uri, root):
+    for uri in uris(sources):
+        for span in _objects(uri, markers) if gcs.is_uri(uri) else _local(uri, root, markers):
             found[span.id] = span
     return tuple(found.values())
+
+
+def uris(sources: Mapping[str, Any]) -> list[str]:
+    """Returns the URIs of sources; what is no file or object has none."""
+    found = [source.get("uri", "") if isinstance(source, Mapping) else str(source) for source in sources.values()]
+    return [uri for uri in found if uri]
+
+
+def marked(bucket: str, name: str, markers: Collection[str]) -> frozenset[str]:
+    """Returns which markers lie beside an object.
+
+    Raises:
+        UsageError: Cloud Storage does not let them be looked for.
+    """
+    folder = f"{gcs.SCHEME}{bucket}/{name.rpartition('/')[0]}".rstrip("/")
+    try:
+        return frozenset(each for each in markers if gcs.find(f"{folder}/{each}"))
+    except ComponentError as error:
+        raise UsageError(str(error)) from error
 
 
 def periods(history: Path) -> tuple[Period, ...]:
@@ -42,11 +61,16 @@ def periods(history: Path) -> tuple[Period, ...]:
     found = []
     for line in history.read_text().splitlines():
         with contextlib.suppress(json.JSONDecodeError, KeyError, ValueError, TypeError):
-            found.append(_period(json.loads(line)))
+            found.append(period(json.loads(line)))
     return tuple(found)
 
 
-def _period(entry: Mapping[str, Any]) -> Period:
+def period(entry: Mapping[str, Any]) -> Period:
+    """Reads what the monitor component said of a period.
+
+    Raises:
+        KeyError, TypeError, ValueError: The entry does not say what it must.
+    """
     end = datetime.datetime.fromisoformat(str(entry["end"]).replace("Z", "+00:00"))
     metric = str(entry.get("metric") or "")
     return Period(
@@ -62,14 +86,16 @@ def _period(entry: Mapping[str, Any]) -> Period:
     )
 
 
-def _local(uri: str, root: Path) -> list[Span]:
-    return [_span(each) for each in files(uri, root) if not each.name.startswith(".")]
+def _local(uri: str, root: Path, markers: Collection[str]) -> list[Span]:
+    wanted = [each for each in files(uri, root) if not each.name.startswith(".") and each.name not in markers]
+    return [_span(each, markers) for each in wanted]
 
 
-def _span(path: Path) -> Span:
+def _span(path: Path, markers: Collection[str]) -> Span:
     status = path.stat()
     arrived = datetime.datetime.fromtimestamp(status.st_mtime, datetime.UTC)
-    return Span(f"{path}:{status.st_size}:{status.st_mtime_ns}", arrived, _rows(path))
+    there = frozenset(each for each in markers if (path.parent / each).is_file())
+    return Span(f"{path}:{status.st_size}:{status.st_mtime_ns}", arrived, _rows(path), there)
 
 
 def _rows(path: Path) -> int | None:
@@ -82,11 +108,22 @@ def _rows(path: Path) -> int | None:
     return max(lines - header, 0)
 
 
-def _objects(uri: str) -> list[Span]:
+def _objects(uri: str, markers: Collection[str]) -> list[Span]:
     try:
-        return [Span(f"{each.uri}:{each.content}", _written(each.generation)) for each in gcs.find(uri)]
+        found = [each for each in gcs.find(uri) if each.name.rpartition("/")[2] not in markers]
     except ComponentError as error:
         raise UsageError(str(error)) from error
+    beside = {folder: marked(found[0].bucket, f"{folder}/x", markers) for folder in {_folder(e.name) for e in found}}
+    return [object_span(e.uri, e.content, e.generation, beside[_folder(e.name)]) for e in found]
+
+
+def object_span(uri: str, content: str, generation: int, markers: frozenset[str]) -> Span:
+    """Returns the span of an object, the same whether it was listed or a notification told of it."""
+    return Span(f"{uri}:{content}", _written(generation), None, markers)
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def _written(generation: int) -> datetime.datetime:

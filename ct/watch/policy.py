@@ -25,8 +25,14 @@ _NAMES = {"type": "array", "items": {"type": "string"}}
 
 _FIELDS: dict[str, dict[str, Any]] = {
     ON_DEMAND: {},
-    SCHEDULE: {"cron": {"type": "string"}},
-    NEW_DATA: {"min_files": _COUNT, "min_rows": _COUNT, "settle": _SPAN, "max_wait": _SPAN},
+    SCHEDULE: {"cron": {"type": "string"}, "job": {"type": "string", "minLength": 1}},
+    NEW_DATA: {
+        "min_files": _COUNT,
+        "min_rows": _COUNT,
+        "settle": _SPAN,
+        "max_wait": _SPAN,
+        "marker": {"type": "string", "pattern": "^[^/*?\\[]+$"},
+    },
     PERFORMANCE: {"min_value": {"type": "number"}, "max_loss": {"type": "number", "minimum": 0}, "periods": _COUNT},
     DISTRIBUTION: {
         "features": {"type": "array", "items": {"type": "string"}},
@@ -34,14 +40,13 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "periods": _COUNT,
     },
 }
-_REQUIRED = {SCHEDULE: ["cron"]}
 
 
 def _trigger_schema(kind: str) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {"name": {"type": "string", "minLength": 1}, "kind": {"const": kind}, **_FIELDS[kind]},
-        "required": ["name", "kind", *_REQUIRED.get(kind, [])],
+        "required": ["name", "kind"],
         "additionalProperties": False,
     }
 
@@ -70,10 +75,12 @@ class Trigger:
     name: str
     kind: str
     cron: str = ""
+    job: str = ""
     min_files: int = 1
     min_rows: int = 0
     settle: float = 0.0
     max_wait: float = 0.0
+    marker: str = ""
     min_value: float | None = None
     max_loss: float | None = None
     features: tuple[str, ...] = ()
@@ -102,6 +109,11 @@ class Policy:
     daily_budget: int = 24
     quiet_hours: tuple[tuple[datetime.time, datetime.time], ...] = ()
     history: str = ""
+
+    @property
+    def markers(self) -> frozenset[str]:
+        """Names of the files that say that data is fit to be used."""
+        return frozenset(trigger.marker for trigger in self.triggers if trigger.marker)
 
 
 def load(path: Path) -> Policy:
@@ -174,6 +186,8 @@ def _trigger(item: dict[str, Any], path: Path) -> Trigger:
                 f"{path}: {trigger.name}: {trigger.cron!r} is no cron expression\n"
                 "expected: minute hour day month weekday, such as 0 6 * * 1"
             ) from error
+    if trigger.kind == SCHEDULE and bool(trigger.cron) == bool(trigger.job):
+        raise UsageError(f"{path}: {trigger.name} goes by no clock or by two\nexpected: cron or job")
     if trigger.kind == PERFORMANCE and trigger.min_value is None and trigger.max_loss is None:
         raise UsageError(f"{path}: {trigger.name} compares with nothing\nexpected: min_value or max_loss")
     return trigger

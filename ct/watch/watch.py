@@ -4,19 +4,20 @@ import dataclasses
 import datetime
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from components import artifacts, folders
+from components import artifacts, folders, gcs
 from ct import run as runner
 from ct import settings
 from ct.errors import CtError, UsageError
 from ct.project import Workspace
 from ct.record import user
-from ct.watch import decide, history, observe, policy
-from ct.watch.decide import Decision, Observations, Wish
+from ct.watch import decide, history, inbox, observe, policy
+from ct.watch.decide import Decision, Observations, Period, Span, Tick, Wish
 from ct.watch.policy import Policy
 
 
@@ -29,6 +30,13 @@ class Watch:
     policy: Policy
 
     @property
+    def sources(self) -> Mapping[str, Any]:
+        """The sources of its runs."""
+        chosen = settings.load(self.workspace, self.project, self.policy.settings, self.policy.parameters)
+        found: Mapping[str, Any] = chosen.parameters.get("sources", {})
+        return found
+
+    @property
     def history(self) -> Path:
         """The file of its firings."""
         return history.path_of(self.workspace.home, self.project)
@@ -37,6 +45,21 @@ class Watch:
     def wishes(self) -> Path:
         """The folder in which `ct watch --now` leaves what a person asks for."""
         return self.workspace.home / "triggers" / f"{self.project}.wishes"
+
+
+@dataclasses.dataclass(frozen=True)
+class Begun:
+    """A decision that has been noted; `firing` is empty where no run begins."""
+
+    decision: Decision
+    firing: str = ""
+    record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def cause(self) -> str:
+        """Why the run begins."""
+        wanted = zip(self.decision.triggers, self.decision.reasons, strict=True)
+        return "; ".join(f"{name}: {reason}" for name, reason in wanted)
 
 
 def open_watch(workspace: Workspace, project: str) -> Watch:
@@ -53,14 +76,40 @@ def open_watch(workspace: Workspace, project: str) -> Watch:
 
 def look(watch: Watch, now: datetime.datetime) -> Decision:
     """Decides by what there is to be seen; changes nothing."""
-    chosen = settings.load(watch.workspace, watch.project, watch.policy.settings, watch.policy.parameters)
-    asked = sorted(watch.wishes.glob("*.txt")) if watch.wishes.is_dir() else []
-    seen = Observations(
-        wishes=tuple(Wish(path.stem, path.read_text()) for path in asked),
-        spans=observe.spans(chosen.parameters.get("sources", {}), watch.workspace.root),
-        periods=observe.periods(_history_file(watch)),
+    return decide.decide(watch.policy, _seen(watch), [entry.firing for entry in history.read(watch.history)], now)
+
+
+def begin(watch: Watch, now: datetime.datetime) -> Begun:
+    """Looks, and notes that a run begins if that is the decision; call it only while holding the history's lock."""
+    decision = look(watch, now)
+    if not decision.fire:
+        return Begun(decision)
+    told = inbox.telling(inbox.read(inbox.path_of(watch.workspace.home, watch.project)), decision.keys)
+    firing = history.begin(watch.history, decision, now, told)
+    record = {"at": now.isoformat(), **dataclasses.asdict(decision), "messages": told}
+    return Begun(
+        decision, firing, {name: value for name, value in record.items() if name not in ("holds", "look_again")}
     )
-    return decide.decide(watch.policy, seen, [entry.firing for entry in history.read(watch.history)], now)
+
+
+def carry_out(watch: Watch, begun: Begun, console: Console) -> None:
+    """Runs the pipeline for a firing and notes how it ended.
+
+    Raises:
+        CtError: The run could not begin or failed; the history says so.
+    """
+    console.print(f"run: {begun.cause}", markup=False, soft_wrap=True)
+    chosen = watch.policy
+    request = runner.Request(
+        watch.project, chosen.settings, chosen.parameters, cause=begun.cause, decision=begun.record
+    )
+    state, run = decide.FAILED, ""
+    history.started(watch.history, begun.firing)
+    try:
+        done = runner.execute(watch.workspace, request, console)
+        state, run = (decide.SUCCEEDED if done.state == "SUCCEEDED" else decide.FAILED), done.id
+    finally:
+        history.end(watch.history, begun.firing, run, state)
 
 
 def wish(watch: Watch) -> None:
@@ -87,28 +136,24 @@ def step(watch: Watch, console: Console) -> Decision:
     """
     now = datetime.datetime.now(datetime.UTC)
     with folders.locked(history.lock_of(watch.workspace.home, watch.project)):
-        decision = look(watch, now)
-        if not decision.fire:
-            return decision
-        firing = history.begin(watch.history, decision, now)
-    cause = "; ".join(f"{name}: {reason}" for name, reason in zip(decision.triggers, decision.reasons, strict=True))
-    console.print(f"run: {cause}", markup=False, soft_wrap=True)
-    request = runner.Request(watch.project, watch.policy.settings, watch.policy.parameters, cause=cause)
-    state, run = decide.FAILED, ""
-    try:
-        done = runner.execute(watch.workspace, request, console)
-        state, run = (decide.SUCCEEDED if done.state == "SUCCEEDED" else decide.FAILED), done.id
-    finally:
-        history.end(watch.history, firing, run, state)
-    return decision
+        begun = begin(watch, now)
+    if begun.firing:
+        carry_out(watch, begun, console)
+    return begun.decision
 
 
-def forever(watch: Watch, interval: float, console: Console, pause: Callable[[float], None] = time.sleep) -> None:
+def forever(
+    watch: Watch,
+    interval: float,
+    console: Console,
+    pause: Callable[[float], None] = time.sleep,
+    turn: Callable[[Watch, Console], Decision] = step,
+) -> None:
     """Looks again and again until it is interrupted; a run that fails is said, and the watch goes on."""
     said: tuple[str, ...] = ()
     while True:
         try:
-            decision = step(watch, console)
+            decision = turn(watch, console)
         except CtError as error:
             console.print(f"error: {error}", markup=False, soft_wrap=True)
             decision = Decision(False)
@@ -126,17 +171,38 @@ def why(workspace: Workspace, run: str) -> str:
     """
     from ct import record
 
+    entry = history.of_run(workspace.home, run)
+    if entry is not None:
+        lines = [f"{run} was begun by ct watch at {entry.firing.at:%Y-%m-%d %H:%M:%S} UTC"]
+        for trigger, reason in zip(entry.firing.triggers, entry.reasons, strict=True):
+            lines.append(f"  {trigger}: {reason}")
+        lines += [f"  answers {key}" for key in entry.firing.keys]
+        return "\n".join([*lines, *(f"  told by {message}" for message in entry.messages)])
     folder = workspace.runs / run
     if not (folder / record.RECORD).is_file():
         raise UsageError(f"there is no run {run} in {workspace.runs}\nexpected: one of `ct runs`")
     found = record.load(folder)
-    for entry in history.read(history.path_of(workspace.home, found.project)):
-        if entry.firing.run == run:
-            lines = [f"{run} was begun by ct watch at {entry.firing.at:%Y-%m-%d %H:%M:%S} UTC"]
-            for trigger, reason in zip(entry.firing.triggers, entry.reasons, strict=True):
-                lines.append(f"  {trigger}: {reason}")
-            return "\n".join([*lines, *(f"  answers {key}" for key in entry.firing.keys)])
     return f"{run} was begun by {found.user}: {found.cause}"
+
+
+def _seen(watch: Watch) -> Observations:
+    asked = sorted(watch.wishes.glob("*.txt")) if watch.wishes.is_dir() else []
+    sources = watch.sources
+    kept = inbox.read(inbox.path_of(watch.workspace.home, watch.project))
+    told = inbox.told(kept).values()
+    spans = {span.id: span for span in observe.spans(sources, watch.workspace.root, watch.policy.markers)}
+    if not any(gcs.is_uri(uri) for uri in observe.uris(sources)):
+        # Of sources at gs:// the listing knows what is there; of others that only messages tell.
+        spans = {**{each.id: each for each in told if isinstance(each, Span)}, **spans}
+    return Observations(
+        wishes=(
+            *(Wish(path.stem, path.read_text()) for path in asked),
+            *(each for each in told if isinstance(each, Wish)),
+        ),
+        spans=tuple(spans.values()),
+        periods=(*observe.periods(_history_file(watch)), *(each for each in told if isinstance(each, Period))),
+        ticks=tuple(each for each in told if isinstance(each, Tick)),
+    )
 
 
 def _history_file(watch: Watch) -> Path:

@@ -62,22 +62,23 @@ class SavedModel:
             ConfigurationError: The model fails on the batch.
         """
         try:
-            outputs = self._function(**self._feed(batch))
+            outputs = self._function(**self.feed(batch))
         except (tf.errors.OpError, ValueError, TypeError) as error:
             first = str(error).splitlines()[0]
             raise ConfigurationError(f"{self.role.title} cannot {self.role.task}: {first}") from error
         return {name: value.numpy() for name, value in outputs.items()}
+
+    def feed(self, batch: pa.RecordBatch) -> dict[str, tf.Tensor]:
+        """Returns the tensors that a batch's rows are for the signature, missing values filled up."""
+        if self._serialized:
+            return {self._serialized: tf.constant(batches.to_examples(batch))}
+        return batches.to_signature_inputs(batch, self._specs)
 
     def _takes_examples(self, columns: Sequence[str]) -> bool:
         if len(self._specs) != 1:
             return False
         name, spec = next(iter(self._specs.items()))
         return spec.dtype == tf.string and name not in columns
-
-    def _feed(self, batch: pa.RecordBatch) -> dict[str, tf.Tensor]:
-        if self._serialized:
-            return {self._serialized: tf.constant(batches.to_examples(batch))}
-        return batches.to_signature_inputs(batch, self._specs)
 
 
 def exists(path: str) -> bool:

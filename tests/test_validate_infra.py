@@ -196,6 +196,10 @@ def test_a_new_input_that_must_be_there_is_a_no(judge, good, tmp_path, examples)
         ({"p99_ms": -1}, "above 0"),
         ({"p99_ms": True}, "above 0"),
         ({"signature": ""}, "name of a signature"),
+        ({"server": "docker:"}, "expected: subprocess, docker:IMAGE"),
+        ({"server": "http://host:8501"}, "a model's address"),
+        ({"server": "http://host:8501/v1/models/x:predict"}, "a model's address"),
+        ({"server": 1}, "infra.server is 1"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(settings, said):

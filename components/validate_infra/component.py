@@ -28,8 +28,10 @@ def validate_infra(
         infra_validation: summary.json: checks, measurements, mismatches, and one request with its answer.
         metrics: Latency, throughput, memory, start time and size.
         view: Checks, latencies and budgets as a page.
-        infra: rows, batch_rows, tolerance, concurrency, start_s, request_s, signature, and the budgets p50_ms, p99_ms,
-            min_rows_per_s, max_memory_mb, max_load_s, max_model_mb; a budget that is not set is measured, not judged.
+        infra: server (subprocess, docker:IMAGE, or the address of a service that has this model,
+            http://HOST/v1/models/NAME), rows, batch_rows, tolerance, concurrency, start_s, request_s, signature, and
+            the budgets p50_ms, p99_ms, min_rows_per_s, max_memory_mb, max_load_s, max_model_mb; a budget that is not
+            set is measured, not judged.
 
     Returns:
         Whether the model was blessed before and every check let it through.

@@ -2,15 +2,25 @@
 
 import dataclasses
 import math
+import re
 from typing import Any
 
 from components.errors import ConfigurationError
 
+SUBPROCESS, CONTAINER = "subprocess", "docker:"
+_ADDRESS = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?/v1/models/[^/:?#\s]+(/versions/\d+)?/?")
+
 
 @dataclasses.dataclass(frozen=True)
 class Infra:
-    """What is sent, and what it may cost; a budget that is None is measured but not judged."""
+    """What is sent to which service, and what it may cost; a budget that is None is measured but not judged.
 
+    `server` is "subprocess", this project's service started by the step; "docker:IMAGE", a container of its image or of
+    tensorflow/serving; or "http(s)://HOST/v1/models/NAME", a service that has loaded the model already, whose memory
+    and start cannot be measured.
+    """
+
+    server: str = "subprocess"
     rows: int = 200
     batch_rows: int = 50
     tolerance: float = 1e-5
@@ -24,6 +34,11 @@ class Infra:
     max_memory_mb: float | None = None
     max_load_s: float | None = None
     max_model_mb: float | None = None
+
+    @property
+    def starts(self) -> bool:
+        """Whether the step starts the service."""
+        return self.server == SUBPROCESS or self.server.startswith(CONTAINER)
 
 
 _COUNTS = ("rows", "batch_rows", "concurrency")
@@ -42,6 +57,8 @@ def read_infra(settings: dict[str, Any]) -> Infra:
 
 
 def _value(name: str, value: Any) -> Any:
+    if name == "server":
+        return _server(value)
     if name == "signature":
         if isinstance(value, str) and value:
             return value
@@ -55,3 +72,17 @@ def _value(name: str, value: Any) -> Any:
     if number and (value > 0 or (name == "tolerance" and value == 0)):
         return float(value)
     raise ConfigurationError(f"infra.{name} is {value!r}\nexpected: a number above 0")
+
+
+def _server(value: Any) -> str:
+    named = isinstance(value, str) and (
+        value == SUBPROCESS
+        or re.fullmatch(r"docker:[\w.][^\s]*", value) is not None
+        or _ADDRESS.fullmatch(value) is not None
+    )
+    if named:
+        return str(value)
+    raise ConfigurationError(
+        f"infra.server is {value!r}\nexpected: subprocess, docker:IMAGE, or a model's address such as "
+        "http://HOST:8501/v1/models/NAME"
+    )

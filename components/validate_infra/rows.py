@@ -28,10 +28,19 @@ def sample(examples_path: str, wanted: int) -> pa.RecordBatch | None:
     return pa.Table.from_batches(kept).combine_chunks().to_batches()[0]
 
 
-def instances(batch: pa.RecordBatch, model: SavedModel) -> list[Any]:
-    """Returns the rows as JSON values: an object a row, missing as null; or base64 of serialised tf.Examples."""
+def instances(batch: pa.RecordBatch, model: SavedModel, nulls: bool = True) -> list[Any]:
+    """Returns the rows as JSON values: an object a row; or base64 of serialised tf.Examples.
+
+    A missing value is null; where `nulls` are refused, as by TensorFlow Serving, it is what the model takes for one
+    (`batches.MISSING`), and NaN is the token that its JSON has for it.
+    """
     if not model.inputs:
         return [{"b64": base64.b64encode(example).decode()} for example in batches.to_examples(batch)]
+    if not nulls:
+        fed = {
+            name: [_filled(value) for value in values.numpy().tolist()] for name, values in model.feed(batch).items()
+        }
+        return [dict(zip(fed, values, strict=True)) for values in zip(*fed.values(), strict=True)]
     names = model.inputs
     columns = [[_json(value) for value in batch.column(name).to_pylist()] for name in names]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
@@ -73,6 +82,18 @@ def _json(value: Any) -> Any:
     if isinstance(value, bytes):
         return {"b64": base64.b64encode(value).decode()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _filled(value: Any) -> Any:
+    """A value or list of values of a tensor; text as text, bytes that are none as base64."""
+    if isinstance(value, list):
+        return [_filled(item) for item in value]
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {"b64": base64.b64encode(value).decode()}
+    return value
 
 
 def _flat(value: Any) -> list[Any]:

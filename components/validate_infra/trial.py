@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from components.validate_infra.client import Client, Server
 from components.validate_infra.config import Infra
-from components.validate_infra.server import Client, Server
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ def run(server: Server, instances: list[Any], settings: Infra) -> Trial:
     latencies = [0.0] * len(instances)
 
     def ask(share: range) -> None:
-        client = Client(server.address, settings.request_s)
+        client = Client(server.url, settings.request_s)
         try:
             for row in share:
                 begin = time.perf_counter()
@@ -53,7 +53,7 @@ def run(server: Server, instances: list[Any], settings: Infra) -> Trial:
 
 
 def _batches(server: Server, instances: list[Any], settings: Infra) -> tuple[list[Any], float]:
-    client = Client(server.address, settings.request_s)
+    client = Client(server.url, settings.request_s)
     try:
         client.predict(instances[: settings.batch_rows], settings.signature)  # the first one traces and allocates
         begin = time.perf_counter()

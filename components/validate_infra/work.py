@@ -9,9 +9,9 @@ import pyarrow as pa
 from components import artifacts, blessing, log, saved_model
 from components.blessing import Check
 from components.saved_model import Role, SavedModel
-from components.validate_infra import budgets, rows, signature, trial, view
+from components.validate_infra import budgets, rows, servers, signature, trial, view
+from components.validate_infra.client import Client, Server, ServerError
 from components.validate_infra.config import Infra, read_infra
-from components.validate_infra.server import Client, ServerError, serving
 from components.validate_infra.trial import Trial
 
 _ROLE = Role("the model", "predict the rows", "name one of them as infra.signature")
@@ -92,25 +92,33 @@ class _Findings:
 
 
 def _serve(request: Request, settings: Infra, model: SavedModel, sample: pa.RecordBatch, found: _Findings) -> None:
-    expected = model.run(sample)
-    sent = rows.instances(sample, model)
+    expected, answering = model.run(sample), False
     try:
-        log.progress("starting the prediction service")
-        with serving(request.model_path, settings.start_s) as server:
-            found.measured["load_s"] = server.load_s
-            found.checks.append(Check("server", True, f"the service answers {server.load_s:.1f} s after its start"))
+        log.progress("starting the prediction service" if settings.starts else f"asking {settings.server}")
+        with servers.opened(request.model_path, settings) as server:
+            answering = True
+            found.checks.append(Check("server", True, _answers(server)))
+            if server.load_s is not None:
+                found.measured["load_s"] = server.load_s
+            sent = rows.instances(sample, model, server.nulls)
             log.progress(f"sending {len(sent):,} rows in batches and one by one")
             answers = trial.run(server, sent, settings)
             found.measured |= answers.measured()
-            found.measured["memory_mb"] = server.peak_memory_mb()
+            if (memory := server.peak_memory_mb()) is not None:
+                found.measured["memory_mb"] = memory
             _compare(answers, expected, settings, found)
             found.latencies_ms, found.rows = answers.latencies_ms, len(sent)
             first = {"signature_name": settings.signature, "instances": sent[:1]}
             found.example = {"request": first, "response": {"predictions": answers.single[:1]}}
-            found.checks.append(_compatible(request, settings, Client(server.address, settings.request_s), sent[0]))
+            found.checks.append(_compatible(request, settings, Client(server.url, settings.request_s), sent[0]))
     except ServerError as error:
-        gate = "answers" if "load_s" in found.measured else "server"
-        found.checks.append(Check(gate, False, str(error)))
+        found.checks.append(Check("answers" if answering else "server", False, str(error)))
+
+
+def _answers(server: Server) -> str:
+    if server.load_s is None:
+        return f"{server.url} answers for a model of this signature"
+    return f"the service answers {server.load_s:.1f} s after its start"
 
 
 def _compare(answers: Trial, expected: dict[str, Any], settings: Infra, found: _Findings) -> None:
@@ -190,5 +198,6 @@ def _finding(account: dict[str, Any]) -> str:
     measured = account["measured"]
     return (
         f"fit to serve: {account['rows']:,} rows answered alike, p50 {measured['p50_ms']:.1f} ms, "
-        f"p99 {measured['p99_ms']:.1f} ms, {measured['rows_per_s']:,.0f} rows/s, {measured['memory_mb']:,.0f} MB"
+        f"p99 {measured['p99_ms']:.1f} ms, {measured['rows_per_s']:,.0f} rows/s"
+        f"{', {:,.0f} MB'.format(measured['memory_mb']) if 'memory_mb' in measured else ''}"
     )

@@ -1,0 +1,54 @@
+"""Which service is tried: a process of this step, a container, or one that somebody else has started."""
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+from tensorflow.core.framework import types_pb2
+
+from components.validate_infra import container, server, signature
+from components.validate_infra.client import Client, Server, ServerError
+from components.validate_infra.config import CONTAINER, SUBPROCESS, Infra
+
+
+@contextlib.contextmanager
+def opened(model_path: str, settings: Infra) -> Iterator[Server]:
+    """Yields the service that `infra.server` names, once it answers for the model.
+
+    Raises:
+        ConfigurationError: There is no engine to start the container with, or it cannot start the image.
+        ServerError: The service does not answer, or has loaded a model of another signature.
+    """
+    if settings.server == SUBPROCESS:
+        with server.serving(model_path, settings.start_s) as started:
+            yield started
+    elif settings.server.startswith(CONTAINER):
+        with container.serving(model_path, settings.server.removeprefix(CONTAINER), settings.start_s) as started:
+            yield started
+    else:
+        yield _remote(model_path, settings)
+
+
+def _remote(model_path: str, settings: Infra) -> Server:
+    client = Client(settings.server, settings.request_s)
+    try:
+        loaded = client.signatures().get(settings.signature)
+        nulls = client.ready()
+    finally:
+        client.close()
+    expected = signature.read(model_path, settings.signature)
+    if expected is not None and loaded is not None:
+        before = {kind: _types(loaded.get(kind, {})) for kind in ("inputs", "outputs")}
+        wanted = {"inputs": _kinds(expected.inputs), "outputs": _kinds(expected.outputs)}
+        if before == wanted:
+            return Server(settings.server, lambda: None, None, nulls)
+        raise ServerError(f"{settings.server} has loaded another model: its signature has {before}, expected {wanted}")
+    raise ServerError(f"{settings.server} has loaded another model: it has no signature {settings.signature}")
+
+
+def _types(tensors: dict[str, dict[str, str]]) -> dict[str, str]:
+    return {name: tf.as_dtype(types_pb2.DataType.Value(each["dtype"])).name for name, each in tensors.items()}
+
+
+def _kinds(types: dict[str, str]) -> dict[str, str]:
+    return {name: written.split()[0] for name, written in types.items()}

@@ -29,7 +29,7 @@ class Exchange:
 
 
 class Proxy:
-    """Exchanges in the order of their answers; `before` may look at a request before it is handed on."""
+    """Exchanges in the order of their answers; `before` sees a request first, and may answer it itself: status, body."""
 
     def __init__(self, url: str) -> None:
         self.behind = urllib.parse.urlsplit(url).netloc
@@ -54,15 +54,17 @@ def recording(url: str):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             query = dict(urllib.parse.parse_qsl(split.query))
             exchange = Exchange(self.command, split.path, query, dict(self.headers), body, 0)
-            proxy.before(exchange)
-            behind = http.client.HTTPConnection(proxy.behind)
-            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-            behind.request(self.command, self.path, body or None, headers)
-            answer = behind.getresponse()
-            exchange.status, exchange.answer = answer.status, answer.read()
+            instead = proxy.before(exchange)
+            if instead is None:
+                behind = http.client.HTTPConnection(proxy.behind)
+                headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+                behind.request(self.command, self.path, body or None, headers)
+                answer = behind.getresponse()
+                instead = answer.status, answer.read()
+            exchange.status, exchange.answer = instead
             proxy.exchanges.append(exchange)
-            self.send_response(answer.status)
-            self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
+            self.send_response(exchange.status)
+            self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(exchange.answer)))
             self.end_headers()
             self.wfile.write(exchange.answer)

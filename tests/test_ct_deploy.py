@@ -113,6 +113,30 @@ def test_two_at_once_make_one_pipeline_and_one_version(service, proxy, tmp_path)
     assert len(service.client.list_pipeline_versions(done.pipeline_id).pipeline_versions) == 1
 
 
+def test_a_release_that_says_500_for_what_is_there_is_understood(service, proxy, tmp_path):
+    wanted = of(doubling, tmp_path, "older")
+    pipeline = service.create_pipeline(wanted)
+    said = json.dumps({"error_message": "Failed to create a pipeline version"}).encode()
+    other = kfp_target.KfpTarget(kfp_api.connect(proxy.url), proxy.url)
+    refusing = [True]
+
+    def faster(exchange):
+        if exchange.path.endswith("/upload_version") and refusing:
+            refusing.clear()  # the other's own upload passes
+            other.upload(wanted, pipeline)
+            return 500, said
+        return None
+
+    proxy.before = faster
+    try:
+        assert service.upload(wanted, pipeline)[1] is False
+        proxy.before = lambda exchange: (500, said) if exchange.path.endswith("/upload_version") else None
+        with pytest.raises(TargetError, match="500 Failed to create a pipeline version"):
+            service.upload(of(doubling, tmp_path, "older", OTHER), pipeline)
+    finally:
+        proxy.before = lambda exchange: None
+
+
 def test_a_run_has_the_settings_and_ends_well(service, tmp_path):
     wanted = of(doubling, tmp_path, "runs", number=21)
     done = put(service, wanted)

@@ -14,7 +14,7 @@ import urllib3
 
 from ct.errors import TargetError, UsageError
 
-CONFLICT, NOT_FOUND = 409, 404
+NOT_FOUND = 404
 
 
 def connect(host: str, auth: str = "", namespace: str = "") -> kfp.Client:

@@ -1,6 +1,7 @@
 """Deploying to anything that speaks Kubeflow Pipelines' v2beta1 API: a cluster's, or the local endpoint."""
 
 import datetime
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from ct.deploy import kfp_api, version
 from ct.deploy.progress import RunView
 from ct.deploy.version import Version
 from ct.errors import TargetError, UsageError
+
+BAD_REQUEST = 400
+# Tasks of the backend's own: what a task gets is decided before it, and its container runs inside of it.
+_BACKEND = re.compile(r"root|executor|.*-driver")
 
 
 class KfpTarget:
@@ -62,9 +67,10 @@ class KfpTarget:
             try:
                 return str(self.client.pipelines.pipeline_service_create_pipeline(body).pipeline_id)
             except kfp_server_api.ApiException as error:
-                if error.status == kfp_api.CONFLICT:  # somebody was faster
-                    return self.pipeline(wanted.pipeline) or ""
-                if error.status == 400 and "name" in str(error.body) and "unknown" in str(error.body).lower():
+                found = self.pipeline(wanted.pipeline)
+                if found:  # somebody was faster; not every release says so with 409
+                    return found
+                if error.status == BAD_REQUEST and "unknown" in str(error.body).lower():
                     body.name = None  # releases that know a display name only
                     return str(self.client.pipelines.pipeline_service_create_pipeline(body).pipeline_id)
                 raise
@@ -85,10 +91,10 @@ class KfpTarget:
                         str(path), wanted.name, pipeline_id=pipeline_id, description=wanted.description
                     )
                     return str(made.pipeline_version_id), True
-                except kfp_server_api.ApiException as error:
-                    if error.status != kfp_api.CONFLICT:
-                        raise
-            found = self.version(pipeline_id, wanted.name)
+                except kfp_server_api.ApiException:
+                    found = self.version(pipeline_id, wanted.name)
+                    if found is None:
+                        raise  # else somebody was faster; not every release says so with 409
         refuse_other(wanted, found)
         return str(found.pipeline_version_id), False
 
@@ -113,10 +119,9 @@ class KfpTarget:
         with kfp_api.speaking(self.host):
             found = self.client.get_run(run_id)
         details = found.run_details.task_details if found.run_details else None
-        # A task of the backend's own stands before each: it decides what the task gets.
-        tasks = [each for each in details or [] if each.display_name and not each.display_name.endswith("-driver")]
+        tasks = [each for each in details or [] if each.display_name and not _BACKEND.fullmatch(each.display_name)]
         tasks.sort(key=lambda each: str(each.start_time or each.create_time or ""))
-        states = {each.display_name: str(each.state or "") for each in tasks if each.display_name != "root"}
+        states = {each.display_name: str(each.state or "") for each in tasks}
         return RunView(str(found.state or "PENDING"), states, found.error.message if found.error else "")
 
     def page(self, run_id: str) -> str:

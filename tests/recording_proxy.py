@@ -29,7 +29,7 @@ class Exchange:
 
 
 class Proxy:
-    """Exchanges in the order of their answers; `before` sees a request first, and may answer it itself: status, body."""
+    """Exchanges in the order of their answers; `before` sees a request first, and may answer it: status, body."""
 
     def __init__(self, url: str) -> None:
         self.behind = urllib.parse.urlsplit(url).netloc

@@ -11,7 +11,7 @@ import local_endpoint
 import recording_proxy
 from ct import package, project, settings
 from ct.deploy import deploy, kfp_api, kfp_target, version
-from ct.errors import UsageError
+from ct.errors import TargetError, UsageError
 from ct.schedule import apply, plan, wanted
 from ct.schedule.kfp_schedules import KfpSchedules
 from ct.schedule.wanted import Place
@@ -110,6 +110,32 @@ def test_a_new_version_replaces_it_in_an_order_that_loses_nothing(small):
     assert body["pipeline_version_reference"]["pipeline_version_id"] == newer.version_id
     assert body["trigger"]["cron_schedule"]["start_time"] == f"{old.start:%Y-%m-%dT%H:%M:%SZ}"
     assert small.apply() == [plan.LEAVE]
+
+
+@pytest.mark.parametrize("failing", range(4), ids=["create", "disable", "enable", "delete"])
+def test_a_replacement_that_fails_anywhere_is_finished_the_next_time(small, failing):
+    small.write(cron="0 4 * * *")
+    small.apply()
+    newer = small.deploy(OTHER)
+    passed = []
+
+    def fail(exchange):
+        if exchange.method == "GET" or "recurringruns" not in exchange.path:
+            return None
+        passed.append(exchange.line)
+        return (503, b"{}") if len(passed) > failing else None
+
+    small.proxy.before = fail
+    with pytest.raises(TargetError, match="503"):
+        small.apply()
+    small.proxy.before = lambda exchange: None
+    assert len(passed) == failing + 1
+    assert small.apply() == [plan.REPLACE if failing < 2 else plan.RESUME]
+    assert small.apply() == [plan.LEAVE]
+    assert [each.version for each in small.schedules.actual()] == [OTHER]
+    pinned = small.service.client.list_recurring_runs(page_size=100).recurring_runs
+    mine = [each for each in pinned if each.display_name.startswith(small.name)]
+    assert [each.pipeline_version_reference.pipeline_version_id for each in mine] == [newer.version_id]
 
 
 def test_it_fires_through_a_replacement_once_a_time(small):

@@ -141,7 +141,7 @@ def test_a_run_has_the_settings_and_ends_well(service, tmp_path):
     wanted = of(doubling, tmp_path, "runs", number=21)
     done = put(service, wanted)
     lines = []
-    deploy.start(service, wanted, done, lines.append, wait=True, timeout=300, every=0.5)
+    deploy.start(service, wanted, done, lines.append, deploy.Waiting(True, 300, 0.5))
     assert done.run_state == "SUCCEEDED"
     assert "run: SUCCEEDED" in lines
     assert any(line.startswith("double") and line.endswith("SUCCEEDED") for line in lines)
@@ -153,7 +153,7 @@ def test_a_run_that_fails_is_a_failure_and_one_that_lasts_goes_on(service, tmp_p
     wanted = of(waiting, tmp_path, "fails", folder=str(tmp_path))
     done = put(service, wanted)
     with pytest.raises(RunTimeoutError, match="it goes on"):
-        deploy.start(service, wanted, done, lambda line: None, wait=True, timeout=0, every=0.1)
+        deploy.start(service, wanted, done, lambda line: None, deploy.Waiting(True, 0, 0.1))
     (tmp_path / "go").touch()
     with pytest.raises(RunFailedError, match="touch-and-wait"):
         progress.follow(lambda: service.look(done.run_id), lambda line: None, 300, 0.5)
@@ -260,8 +260,13 @@ def test_the_command_deploys_flights_twice(proxy, tmp_path):
     assert first.record["created_version"]
     assert not second.record["created_version"]
     assert json.loads(second.out)["version"] == COMMIT
-    foreseen = ct(tmp_path, *options, "--dry-run")
-    assert "nothing: flights-training" in foreseen.err + foreseen.out
+    assert json.loads(ct(tmp_path, *options, "--dry-run").out) == [
+        f"nothing: flights-training {COMMIT} is there already, unchanged", "leave the schedule weekly: as it should be",
+    ]  # fmt: skip
+    next_one = ct(tmp_path, "deploy", "flights", "--host", proxy.url, "--commit", OTHER, "--dry-run")
+    assert next_one.out.splitlines() == [
+        f"upload the version {OTHER} of flights-training", "bring the schedule weekly to that version",
+    ]  # fmt: skip
     assert ct(tmp_path, "deploy", "flights", "--target", "kfp").code == 2
     assert ct(tmp_path, "deploy", "flights", "--host", "http://127.0.0.1:9").code == 7
     assert "the target is none" in ct(tmp_path, "deploy", "flights", "--target", "none").out

@@ -35,6 +35,7 @@ def deploy(
     run: Annotated[bool, typer.Option("--run/--no-run", help="Start a run of it.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Start a run, and wait for its end.")] = False,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to wait at most.")] = None,
+    cause: Annotated[str, typer.Option(help="Why the run happens; kept with the model.")] = "on demand",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
 ) -> None:
@@ -54,21 +55,21 @@ def deploy(
     chosen = settings.load(workspace, name, environment, {})
     service, experiment = open_target(chosen, target, host, auth)
     wanted = version.prepare(workspace, chosen, target, package, bound_images(images, lock, package), commit)
-    err = sys.stderr
 
     def say(line: str) -> None:
-        print(line, file=err if as_json else sys.stdout, flush=True)
+        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
 
+    where, schedules = place.around(service, chosen, target, experiment)
     if dry_run:
-        for line in deploying.foresee(service, wanted):
-            say(line)
+        foreseen = deploying.foresee(service, wanted) + place.foresee(workspace, where, schedules, chosen, wanted.name)
+        print(json.dumps(foreseen, indent=1) if as_json else "\n".join(foreseen))
         return
     done = deploying.deploy(service, wanted, experiment, say)
-    where, schedules = place.around(service, chosen, target, experiment)
     done.schedules = place.reconcile(workspace, where, schedules, chosen, wanted.name, say)
     try:
         if run or wait:
-            deploying.start(service, wanted, done, say, wait, timeout, 1.0 if target == "local" else 5.0)
+            waiting = deploying.Waiting(wait, timeout, 1.0 if target == "local" else 5.0)
+            deploying.start(service, wanted, done, say, waiting, cause)
     finally:
         if as_json:
             print(json.dumps(dataclasses.asdict(done), indent=1))

@@ -29,8 +29,8 @@ class Target(Protocol):
     def experiment(self, name: str) -> str:
         """Returns the id of an experiment, which is created if it is not there."""
 
-    def run(self, wanted: Version, pipeline_id: str, version_id: str, experiment_id: str) -> str:
-        """Starts a run; returns its id."""
+    def run(self, wanted: Version, done: "Deployed", cause: str) -> str:
+        """Starts a run of what was deployed; returns its id."""
 
     def look(self, run_id: str) -> progress.RunView:
         """Returns where a run stands."""
@@ -88,9 +88,18 @@ def foresee(target: Target, wanted: Version) -> list[str]:
     return [f"nothing: {wanted.pipeline} {wanted.name} is there already, unchanged"]
 
 
+@dataclasses.dataclass(frozen=True)
+class Waiting:
+    """Whether a run's end is waited for, for how many seconds at most, and how many are between looks."""
+
+    wanted: bool = True
+    timeout: float | None = None
+    every: float = 2.0
+
+
 def start(
-    target: Target, wanted: Version, done: Deployed, say: Callable[[str], None], wait: bool, timeout: float | None,
-    every: float,
+    target: Target, wanted: Version, done: Deployed, say: Callable[[str], None], waiting: Waiting,
+    cause: str = "on demand",
 ) -> None:  # fmt: skip
     """Starts a run of what was deployed, and waits for its end if asked to.
 
@@ -98,9 +107,9 @@ def start(
         RunFailedError: The run failed.
         RunTimeoutError: It had no end in time.
     """
-    done.run_id = target.run(wanted, done.pipeline_id, done.version_id, done.experiment_id)
+    done.run_id = target.run(wanted, done, cause)
     done.run_state = "PENDING"
     say(f"run {done.run_id}: {target.page(done.run_id)}")
-    if wait:
-        view = progress.follow(lambda: target.look(done.run_id), say, timeout, every)
+    if waiting.wanted:
+        view = progress.follow(lambda: target.look(done.run_id), say, waiting.timeout, waiting.every)
         done.run_state = view.state

@@ -11,6 +11,7 @@ import kfp_server_api
 
 from ct import package
 from ct.deploy import kfp_api, version
+from ct.deploy.deploy import Deployed
 from ct.deploy.progress import RunView
 from ct.deploy.version import Version
 from ct.errors import TargetError, UsageError
@@ -104,13 +105,14 @@ class KfpTarget:
             found = self.client.create_experiment(name, namespace=self.namespace or None)
         return str(found.experiment_id)
 
-    def run(self, wanted: Version, pipeline_id: str, version_id: str, experiment_id: str) -> str:
+    def run(self, wanted: Version, done: Deployed, cause: str) -> str:
         """Starts a run of a version with its settings; returns the run's id."""
         name = f"{wanted.pipeline} {wanted.name[:12]} {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S}"
         with kfp_api.speaking(self.host):
             made = self.client.run_pipeline(
-                experiment_id, name, params=wanted.arguments, pipeline_id=pipeline_id, version_id=version_id,
-                service_account=self.service_account, pipeline_root=self.pipeline_root,
+                done.experiment_id, name, params=wanted.arguments(cause), pipeline_id=done.pipeline_id,
+                version_id=done.version_id, service_account=self.service_account,
+                pipeline_root=self.pipeline_root,
             )  # fmt: skip
         return str(made.run_id)
 

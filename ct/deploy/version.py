@@ -69,17 +69,12 @@ class Version:
         of = f"commit {self.name}" if not self.dirty else f"files that differ from commit {self.commit or '(none)'}"
         return f"{self.chosen.project} with settings {self.chosen.environment}, of {of}\n" + written(self.account)
 
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """Returns what a run of it is started with: the settings, and what it says of itself."""
-        return self.arguments_of(self.chosen.parameters, "on demand")
-
-    def arguments_of(self, parameters: Mapping[str, Any], cause: str) -> dict[str, Any]:
-        """Returns a run's arguments: parameters, and what the run is told of where it comes from."""
+    def arguments(self, cause: str) -> dict[str, Any]:
+        """Returns what a run of it is started with: the settings, and what the run is told of where it comes from."""
         lineage = {"commit": self.commit, "version": self.name, "cause": cause}
         known = package.inputs(self.compiled)
         told = {"code_version": self.name, "lineage": lineage}
-        return {**{name: value for name, value in told.items() if name in known}, **parameters}
+        return {**{name: value for name, value in told.items() if name in known}, **self.chosen.parameters}
 
 
 def of_package(compiled: package.Package, chosen: settings.Settings, commit: str) -> Version:

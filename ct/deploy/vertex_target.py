@@ -10,6 +10,7 @@ import yaml
 
 from ct import package
 from ct.deploy import version
+from ct.deploy.deploy import Deployed
 from ct.deploy.kfp_target import refuse_other
 from ct.deploy.progress import RunView
 from ct.deploy.version import Version
@@ -97,12 +98,13 @@ class VertexTarget:
         """Returns the name: runs carry it as a label."""
         return name
 
-    def run(self, wanted: Version, pipeline_id: str, version_id: str, experiment_id: str) -> str:
+    def run(self, wanted: Version, done: Deployed, cause: str) -> str:
         """Submits a run of a version with its settings; returns its resource name."""
         from google.cloud.aiplatform import utils
 
         with speaking(self.section):
-            job = self.job(version_id, wanted.pipeline, wanted.name, wanted.arguments, {"experiment": experiment_id})
+            labels = {"experiment": done.experiment_id}
+            job = self.job(done.version_id, wanted.pipeline, wanted.name, wanted.arguments(cause), labels)
             # PipelineJob.submit would first ask the Resource Manager whose the bucket is, which takes a right more.
             made = self.client(utils.PipelineJobClientWithOverride).create_pipeline_job(
                 parent=self.parent, pipeline_job=self.resource(job), pipeline_job_id=job.job_id

@@ -7,7 +7,7 @@ from ct import settings
 from ct.deploy import command as deploy_command
 from ct.deploy import target as targets
 from ct.project import Workspace
-from ct.schedule import apply, plan, wanted
+from ct.schedule import apply, definition, plan, wanted
 from ct.schedule.kfp_schedules import KfpSchedules
 from ct.schedule.vertex_schedules import VertexSchedules
 from ct.schedule.wanted import Place
@@ -36,7 +36,24 @@ def reconcile(
     say: Callable[[str], None],
 ) -> list[dict[str, str]]:  # fmt: skip
     """Brings the schedules of a pipeline that was just deployed to what schedules.yaml says; returns what was done."""
-    wants = wanted.desired(workspace, chosen.project, where, (chosen.pipeline, version))
-    actions = plan.plan(wants, [each for each in schedules.actual() if each.pipeline == chosen.pipeline_name])
+    actions = _planned(workspace, where, schedules, chosen, version)
     apply.apply(schedules, actions, say)
     return [{"action": each.kind, "schedule": each.name, "why": each.why} for each in actions]
+
+
+def foresee(workspace: Workspace, where: Place, schedules: Any, chosen: settings.Settings, version: str) -> list[str]:
+    """Says what `reconcile` would do; of a version that is not there yet, which schedules it is about."""
+    pipeline = where.service.pipeline(chosen.pipeline_name)
+    if pipeline and where.service.version(pipeline, version):
+        actions = _planned(workspace, where, schedules, chosen, version)
+        return [f"{each.kind} the schedule {each.name}: {each.why}" for each in actions]
+    short = chosen.pipeline.rpartition(".")[2]
+    of_it = [each.name for each in definition.load(workspace, chosen.project) if each.pipeline == short]
+    return [f"bring the schedule {name} to that version" for name in of_it]
+
+
+def _planned(
+    workspace: Workspace, where: Place, schedules: Any, chosen: settings.Settings, version: str
+) -> list[plan.Action]:
+    wants = wanted.desired(workspace, chosen.project, where, (chosen.pipeline, version))
+    return plan.plan(wants, [each for each in schedules.actual() if each.pipeline == chosen.pipeline_name])

@@ -222,8 +222,9 @@ def test_files_of_no_commit_are_named_by_their_content(tmp_path):
 
 
 def test_settings_too_long_for_an_address_stay_in_the_package(tmp_path):
-    long = of(doubling, tmp_path, note="x" * 5000)
-    assert "parameters" not in version.read(long.description)
+    for note in ("x" * 5000, "é" * 1000):
+        assert "parameters" not in version.read(of(doubling, tmp_path, note=note).description)
+    assert "parameters" in version.read(of(doubling, tmp_path, note="x" * 4000).description)
 
 
 def test_images_that_no_cluster_can_pull_are_refused():

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ct.errors import UsageError
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 # It travels in an address, and proxies take eight kilobytes of that.
-_LONGEST_SETTINGS = 3000
+_LONGEST_SETTINGS = 5000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Version:
             "settings_hash": hashlib.sha256(parameters.encode()).hexdigest(),
         }
         # Too long to travel so, they are still the defaults of the package's inputs.
-        if len(parameters) <= _LONGEST_SETTINGS:
+        if len(urllib.parse.quote(parameters)) <= _LONGEST_SETTINGS:
             account["parameters"] = self.chosen.parameters
         return account
 

@@ -8,11 +8,11 @@ from playwright.sync_api import expect, sync_playwright
 
 import local_endpoint
 from components import artifacts
+from local_endpoint import CHROMIUM, NEEDS_CHROMIUM
 from registered_models import now, place_in, three_versions
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine: apt-get install chromium"),
+    NEEDS_CHROMIUM,
     pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning"),
 ]
 
@@ -26,6 +26,7 @@ def test_a_person_promotes_rolls_back_and_is_refused_what_was_not_blessed(tmp_pa
     with local_endpoint.running(home) as endpoint, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_context(base_url=endpoint.url, bypass_csp=True).new_page()
+        page.set_default_timeout(180_000)  # MLflow is imported by the first move
         page.on("dialog", lambda dialog: dialog.accept())
         page.goto("/models")
         assert [each["id"] for each in Axe().run(page).response["violations"] if each["impact"] == "serious"] == []
@@ -37,9 +38,9 @@ def test_a_person_promotes_rolls_back_and_is_refused_what_was_not_blessed(tmp_pa
         page.get_by_label("why promote v1").fill("it answers better")
         page.get_by_role("button", name="Promote").click()
         history = page.get_by_role("table", name="history of flights")
-        expect(history).to_contain_text("it answers better", timeout=60_000)
+        expect(history).to_contain_text("it answers better", timeout=180_000)
         assert now(place) == ("1", "1")
         page.get_by_role("button", name="Roll back").click()
-        expect(history).to_contain_text("rollback", timeout=60_000)
+        expect(history).to_contain_text("rollback", timeout=180_000)
         assert now(place) == ("3", "3")
         browser.close()

@@ -2,16 +2,17 @@
 
 import datetime
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import event
+from sqlalchemy import Table, event
 from sqlalchemy.engine import Connection, Engine
 
 from ct.endpoint import tables
+from ct.endpoint.faults import not_found
 from ct.errors import UsageError
 
 
@@ -75,6 +76,18 @@ def _engine(path: Path) -> Engine:
         connection.execute("PRAGMA foreign_keys = ON")
 
     return engine
+
+
+def row_of(connection: Connection, table: Table, key: str, kind: str) -> Mapping[str, Any]:
+    """Returns the row of an id.
+
+    Raises:
+        Fault: There is none; `kind` says of what.
+    """
+    row = connection.execute(sqlalchemy.select(table).where(table.c.id == key)).mappings().first()
+    if row is None:
+        raise not_found(kind, key)
+    return dict(row)
 
 
 def new_id() -> str:

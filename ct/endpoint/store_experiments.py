@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from ct.endpoint.database import new_id, now
-from ct.endpoint.faults import exists, invalid, not_found, precondition
+from ct.endpoint.database import new_id, now, row_of
+from ct.endpoint.faults import exists, invalid, precondition
 from ct.endpoint.listing import Listed
 from ct.endpoint.tables import experiments, recurring_runs, runs
 
@@ -36,11 +36,7 @@ def create(connection: Connection, name: str, description: str) -> Mapping[str, 
 
 def get(connection: Connection, experiment_id: str) -> Mapping[str, Any]:
     """Returns an experiment's row."""
-    query = sqlalchemy.select(experiments).where(experiments.c.id == experiment_id)
-    row = connection.execute(query).mappings().first()
-    if row is None:
-        raise not_found("experiment", experiment_id)
-    return dict(row)
+    return row_of(connection, experiments, experiment_id, "experiment")
 
 
 def chosen(connection: Connection, experiment_id: str) -> str:

@@ -8,7 +8,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from ct import package
-from ct.endpoint.database import new_id, now
+from ct.endpoint.database import new_id, now, row_of
 from ct.endpoint.faults import exists, invalid, not_found, precondition
 from ct.endpoint.listing import Listed
 from ct.endpoint.tables import pipelines, versions
@@ -75,10 +75,7 @@ def create_version(
 
 def pipeline(connection: Connection, pipeline_id: str) -> Mapping[str, Any]:
     """Returns a pipeline's row."""
-    row = connection.execute(sqlalchemy.select(pipelines).where(pipelines.c.id == pipeline_id)).mappings().first()
-    if row is None:
-        raise not_found("pipeline", pipeline_id)
-    return dict(row)
+    return row_of(connection, pipelines, pipeline_id, "pipeline")
 
 
 def pipeline_by_name(connection: Connection, name: str) -> Mapping[str, Any]:

@@ -9,8 +9,8 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from ct.endpoint import clock, packages, store_experiments, store_runs
-from ct.endpoint.database import moment, new_id, now
-from ct.endpoint.faults import Fault, invalid, not_found
+from ct.endpoint.database import moment, new_id, now, row_of
+from ct.endpoint.faults import Fault, invalid
 from ct.endpoint.listing import Listed
 from ct.endpoint.tables import recurring_runs, runs
 from ct.project import Workspace
@@ -60,11 +60,7 @@ def create(connection: Connection, wanted: store_runs.Wanted, schedule: Mapping[
 
 def get(connection: Connection, recurring_run_id: str) -> Mapping[str, Any]:
     """Returns a recurring run's row."""
-    query = sqlalchemy.select(recurring_runs).where(recurring_runs.c.id == recurring_run_id)
-    row = connection.execute(query).mappings().first()
-    if row is None:
-        raise not_found("recurring run", recurring_run_id)
-    return dict(row)
+    return row_of(connection, recurring_runs, recurring_run_id, "recurring run")
 
 
 def enable(connection: Connection, recurring_run_id: str, enabled: bool) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy.engine import Connection
 
 from ct import package, record
 from ct.endpoint import clock, folders, packages, store_experiments, store_pipelines
-from ct.endpoint.database import moment, now
-from ct.endpoint.faults import invalid, not_found, precondition
+from ct.endpoint.database import moment, now, row_of
+from ct.endpoint.faults import invalid, precondition
 from ct.endpoint.listing import Listed
 from ct.endpoint.tables import experiments, runs
 from ct.project import Workspace
@@ -102,10 +102,7 @@ def package_of(connection: Connection, wanted: Wanted) -> tuple[package.Package,
 
 def get(connection: Connection, run_id: str) -> Mapping[str, Any]:
     """Returns a run's row."""
-    row = connection.execute(sqlalchemy.select(runs).where(runs.c.id == run_id)).mappings().first()
-    if row is None:
-        raise not_found("run", run_id)
-    return dict(row)
+    return row_of(connection, runs, run_id, "run")
 
 
 def in_state(connection: Connection, *states: str) -> list[Mapping[str, Any]]:

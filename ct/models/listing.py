@@ -57,7 +57,8 @@ def table(listed: list[Listed]) -> Table:
         marks = ", ".join(word for word, said in (("champion", each.champion), ("served", each.served)) if said)
         metric = f"{each.metric} {each.value:.4f}" if each.value is not None else ""
         blessed = "yes" if each.blessed else "no"
-        window, when = each.window.replace("/", " to ").strip(), _short(each.registered)
+        # Whole days read better without their hour.
+        window, when = each.window.replace("T00:00:00", "").replace("/", " to "), _short(each.registered)
         drawn.add_row(each.model, each.version, marks, blessed, window, metric, each.run, when, each.by, each.why)
     return drawn
 

@@ -1,0 +1,86 @@
+"""Promote and rollback where the registry is an MLflow server, which hands its files out by HTTP."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from components import moves, registry_mlflow
+from components.deploy import work as deploying
+from components.errors import ModelNotBlessedError
+from components.register import work as registering
+from ct.environments import ROOT
+from ct.models import listing, move
+from ct.models.move import Person
+from ct.models.place import open_place
+from ct.project import Workspace
+from release_artifacts import make_run
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A real MLflow server with its files behind it; yields its address."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+             "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files")],
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + 180
+        while not healthy(url):
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < until, "the server did not start"
+            time.sleep(0.3)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def healthy(url):
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def test_alias_and_service_move_together_by_the_blessing_the_server_keeps(server, tmp_path):
+    place = open_place(Workspace(ROOT, tmp_path / "home"), server, tmp_path / "serving")
+    for content in ("one", "two"):
+        run = make_run(tmp_path / content, content)
+        version = registering.register(run.candidate(f"key {content}"), server, "flights").version
+        release = deploying.Release(run.model, run.blessing, "flights", version)
+        deploying.deploy(release, str(place.serving_root), 1, str(tmp_path / content / "deployment"))
+
+    assert move.rollback(place, "flights", Person("ada", "it lost")).move.version == "1"
+
+    assert place.reader.champion("flights").number == deploying.served(place.serving_root, "flights") == "1"
+    assert (place.serving_root / "flights" / "1" / "saved_model.pb").read_text() == "graph one"
+    assert place.reader.models() == ["flights"]
+    kept = [(each.kind, each.version, each.state) for each in listing.history(place, "flights")]
+    assert kept == [
+        (moves.ROLLBACK, "1", moves.DONE), (moves.REGISTER, "2", moves.DONE), (moves.REGISTER, "1", moves.DONE),
+    ]  # fmt: skip
+
+    client = registry_mlflow.open_client(server)
+    first = client.get_model_version("flights", "1")
+    client.create_model_version("flights", f"{first.source}/Training", first.run_id)
+    with pytest.raises(ModelNotBlessedError):
+        move.promote(place, "flights", "3", Person("ada"))
+    assert place.reader.champion("flights").number == "1"

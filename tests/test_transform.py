@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import tensorflow as tf
@@ -147,3 +148,49 @@ def test_materialised_rows_are_those_of_the_graph(prepared, tmp_path):
         for name, values in apply(prepared[2], prepared[1], rows).items():
             got = np.concatenate(written[name].to_pylist())
             np.testing.assert_allclose(got, values.numpy(), err_msg=f"{split} {name}")
+
+
+def test_beam_materialises_the_same_rows(prepared, tmp_path):
+    tables = []
+    for name, arguments in (("memory", []), ("beam", ["--direct_num_workers=1"])):
+        out = str(tmp_path / name)
+        work.write_examples(work.Request(prepared[0], prepared[1], "", arguments), prepared[2], out, materialize=True)
+        tables.append(pyarrow.parquet.ParquetDataset(artifacts.split_files(out, "train")).read())
+    assert tables[0].equals(tables[1])
+
+
+def test_an_eval_split_of_no_rows_is_materialised_as_none(prepared, tmp_path):
+    examples = tmp_path / "examples"
+    small_examples.write(examples, small_examples.table(50), small_examples.table(0), shards=1)
+    work.write_examples(work.Request(str(examples), prepared[1], ""), prepared[2], str(tmp_path / "out"), True)
+    split = artifacts.read_manifest(tmp_path / "out").split("eval")
+    assert (split.rows, split.files) == (0, [])
+    assert list(artifacts.iter_batches(artifacts.split_files(tmp_path / "out", "eval"))) == []
+
+
+@pytest.mark.slow
+def test_two_thousand_columns_are_transformed(tmp_path):
+    names = [f"c{index:04}" for index in range(2_000)]
+    values = np.random.default_rng(0).normal(5, 2, (300, len(names))).astype("float32")
+    table = pa.table({**dict(zip(names, values.T, strict=True)), "label": np.arange(300) % 2})
+    examples = tmp_path / "examples"
+    small_examples.write(examples, table, table.slice(0, 20), shards=1)
+    one = "presence { min_fraction: 1.0 } shape { dim { size: 1 } } }"
+    kinds = [*((name, "FLOAT") for name in names), ("label", "INT")]
+    schema = small_examples.write_text(
+        tmp_path / "schema.pbtxt", "\n".join(f'feature {{ name: "{name}" type: {kind} {one}' for name, kind in kinds)
+    )
+    module = small_examples.write_text(tmp_path / "features.py", """
+import tensorflow as tf
+import tensorflow_transform as tft
+
+def preprocessing_fn(inputs):
+    numbers = tf.concat([inputs[f"c{index:04}"] for index in range(2_000)], axis=1)
+    return {"numbers": tft.scale_to_z_score(numbers, elementwise=True), "label": inputs["label"]}
+""")  # fmt: skip
+    request, graph = work.Request(str(examples), schema, module), str(tmp_path / "graph")
+    assert work.analyze(request, graph) == {"rows": 300, "columns": 2_001, "features": 2}
+    work.write_examples(request, graph, str(tmp_path / "out"), materialize=True)
+    written = pyarrow.parquet.ParquetDataset(artifacts.split_files(tmp_path / "out", "eval")).read()
+    expected = (values[:20] - values.mean(0)) / values.std(0)
+    np.testing.assert_allclose(np.stack(written["numbers"].to_pylist()), expected, atol=1e-3)

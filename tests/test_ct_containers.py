@@ -99,6 +99,15 @@ def test_a_container_that_vanishes_is_never_green(containers, host):
     assert code != 0
 
 
+def test_an_engine_that_refuses_is_said_and_never_green(containers, tmp_path):
+    (tmp_path / "data" / "rows.csv").unlink()
+    (tmp_path / "data").rmdir()
+    code, said = run(containers, "exit 0")
+    assert code != 0
+    assert "the engine fails" in said[-1]
+    assert "does not exist" in said[-1]
+
+
 def test_nothing_stays_behind(containers, host):
     run(containers, "exit 1")
     client = docker.DockerClient(host)

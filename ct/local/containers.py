@@ -14,12 +14,14 @@ from typing import Any
 import docker
 import docker.errors
 import docker.types
+import requests
 
 from ct.errors import UsageError
 
 # Where the images have their sources; relative paths in settings are relative to it.
 SOURCES = PurePosixPath("/app")
 _VANISHED = 255
+_PATIENCE_SECONDS = 600
 
 
 class Containers:
@@ -42,7 +44,8 @@ class Containers:
             UsageError: No engine answers, or there is no such image.
         """
         try:
-            self._client = docker.from_env()
+            # An engine that deletes or writes images at the time may take minutes to create a container.
+            self._client = docker.from_env(timeout=_PATIENCE_SECONDS)
             found = self._client.images.get(reference)
         except docker.errors.ImageNotFound as error:
             raise UsageError(
@@ -71,22 +74,25 @@ class Containers:
             command: The whole command.
             say: Receives the lines it writes.
         """
-        self._container = self._client.containers.run(
-            self.image,
-            command,
-            detach=True,
-            mounts=self._mounts,
-            # What it writes belongs to the user who runs it.
-            user=f"{os.getuid()}:{os.getgid()}",
-            network_mode="host",
-            init=True,
-        )
         try:
+            self._container = self._client.containers.run(
+                self.image,
+                command,
+                detach=True,
+                mounts=self._mounts,
+                # What it writes belongs to the user who runs it.
+                user=f"{os.getuid()}:{os.getgid()}",
+                network_mode="host",
+                init=True,
+            )
             for line in _lines(self._container.logs(stream=True, follow=True)):
                 say(line)
             return int(self._container.wait()["StatusCode"])
         except docker.errors.NotFound:
             say("the container was removed before its exit code could be read")
+            return _VANISHED
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            say(f"the engine fails: {error}")
             return _VANISHED
         finally:
             self._remove()
@@ -98,8 +104,9 @@ class Containers:
 
     def _remove(self) -> None:
         container, self._container = self._container, None
-        with contextlib.suppress(docker.errors.APIError):
-            container.remove(force=True)
+        if container is not None:
+            with contextlib.suppress(docker.errors.APIError, requests.RequestException):
+                container.remove(force=True)
 
 
 def folders_for(arguments: Mapping[str, Any], root: Path) -> dict[Path, PurePosixPath]:

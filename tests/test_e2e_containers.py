@@ -20,14 +20,10 @@ for folder in ("components", "serving", "pipelines"):
         digest.update(str(path).encode() + path.read_bytes())
 print(digest.hexdigest())
 """
-# Where glibc is older, TensorFlow 2.16 here is held against 2.21 there: other kernels, another order of sums.
-TOLERANCES = {
-    "auc": 0.02,
-    "auc_precision_recall": 0.03,
-    "binary_accuracy": 0.02,
-    "binary_crossentropy": 0.03,
-    "calibration": 0.15,
-}
+# Where glibc is older, TensorFlow 2.16 here is held against 2.21 there. Measured: apart by less than 1e-7; other
+# processors have other kernels.
+TOLERANCE = 0.005
+MEASURED = {"auc", "auc_precision_recall", "binary_accuracy", "binary_crossentropy", "calibration"}
 
 
 def image_of_these_sources(host: str) -> str:
@@ -71,7 +67,7 @@ def test_a_run_in_containers_is_the_same_run(both):
 @pytest.mark.slow
 def test_its_metrics_are_the_same_within_tolerance(both):
     mine, theirs = metadata(both, "evaluate", "metrics")
-    assert set(mine) == set(theirs) == {"example_count", *TOLERANCES}
+    assert set(mine) == set(theirs) == {"example_count", *MEASURED}
     assert mine["example_count"] == theirs["example_count"]
-    apart = {name: abs(mine[name] - theirs[name]) for name in TOLERANCES}
-    assert {name: each for name, each in apart.items() if each > TOLERANCES[name]} == {}, (mine, theirs)
+    apart = {name: abs(mine[name] - theirs[name]) for name in MEASURED}
+    assert {name: each for name, each in apart.items() if each > TOLERANCE} == {}, (mine, theirs)

@@ -16,5 +16,6 @@ def leave_nothing_behind(monkeypatch, tmp_path_factory):
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.setenv("TMPDIR", str(temporary))
     yield
-    # TensorFlow's own, which it removes when the process ends.
-    assert [path for path in temporary.iterdir() if not path.name.startswith("__autograph_generated_file")] == []
+    # TensorFlow's own, which it removes when the process ends, and what Python compiles of them.
+    own = ("__autograph_generated_file", "__pycache__")
+    assert [path for path in temporary.iterdir() if not path.name.startswith(own)] == []

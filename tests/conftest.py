@@ -20,6 +20,11 @@ def pytest_ignore_collect(collection_path: Path):
 
 
 def pytest_collection_modifyitems(items: list):
-    """Begins with the files that have slow cases: begun last, one of them would keep one process at work alone."""
+    """Begins with the files that have slow cases: begun last, one of them would keep one process at work alone.
+
+    Among the components' tests they are spread over the alphabet, and so over the run.
+    """
+    if IN_COMPONENT_ENVIRONMENT:
+        return
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.path not in slow, "e2e" not in item.path.name))

@@ -17,14 +17,3 @@ def pytest_ignore_collect(collection_path: Path):
     if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
         return None
     return collection_path.name.startswith(AUTHOR_PREFIXES) == IN_COMPONENT_ENVIRONMENT or None
-
-
-def pytest_collection_modifyitems(items: list):
-    """Begins with the files that have slow cases: begun last, one of them would keep one process at work alone.
-
-    Among the components' tests they are spread over the alphabet, and so over the run.
-    """
-    if IN_COMPONENT_ENVIRONMENT:
-        return
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (item.path not in slow, "e2e" not in item.path.name))

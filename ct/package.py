@@ -19,6 +19,15 @@ from ct.errors import PackageError, UsageError
 Package = dict[str, Any]  # the pipeline document of a package, as parsed YAML
 
 _LOGICAL = re.compile(r"kfp-ct-(.+)-python:local")
+# Types of parameters, as JSON schema names them.
+JSON_TYPES = {
+    "STRING": "string",
+    "NUMBER_INTEGER": "integer",
+    "NUMBER_DOUBLE": "number",
+    "BOOLEAN": "boolean",
+    "LIST": "array",
+    "STRUCT": "object",
+}
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,126}[a-z0-9])?")
 
 
@@ -88,6 +97,11 @@ def logical_images(package: Package) -> set[str]:
 def inputs(package: Package) -> dict[str, dict[str, Any]]:
     """Returns the package's parameters: name to its KFP definition (parameterType, defaultValue, isOptional)."""
     return dict(package["root"].get("inputDefinitions", {}).get("parameters", {}))
+
+
+def of_spec(spec: Mapping[str, Any]) -> Package:
+    """Returns the pipeline document of what a service calls a spec: it, or it beside its platform's."""
+    return dict(spec.get("pipeline_spec", spec))
 
 
 def defaults(package: Package) -> dict[str, Any]:

@@ -17,14 +17,6 @@ from ct.project import Workspace
 
 TARGETS = ("kfp", "vertex")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-_JSON_TYPES = {
-    "STRING": "string",
-    "NUMBER_INTEGER": "integer",
-    "NUMBER_DOUBLE": "number",
-    "BOOLEAN": "boolean",
-    "LIST": "array",
-    "STRUCT": "object",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +157,7 @@ def _unknown(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _type(definition: Mapping[str, Any]) -> str:
-    return _JSON_TYPES[definition["parameterType"]]
+    return package.JSON_TYPES[definition["parameterType"]]
 
 
 def _misfits(name: str, value: Any, definition: Mapping[str, Any], limits: Mapping[str, Any]) -> Sequence[str]:

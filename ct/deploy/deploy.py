@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ct.deploy import progress
+from ct.deploy import progress, version
 from ct.deploy.version import Version
 
 
@@ -82,9 +82,7 @@ def foresee(target: Target, wanted: Version) -> list[str]:
     there = target.version(found, wanted.name)
     if there is None:
         return [f"upload the version {wanted.name} of {wanted.pipeline}"]
-    from ct.deploy.kfp_target import refuse_other
-
-    refuse_other(wanted, there)
+    version.refuse_other(wanted, there)
     return [f"nothing: {wanted.pipeline} {wanted.name} is there already, unchanged"]
 
 

@@ -14,7 +14,7 @@ from ct.deploy import kfp_api, version
 from ct.deploy.deploy import Deployed
 from ct.deploy.progress import RunView
 from ct.deploy.version import Version
-from ct.errors import TargetError, UsageError
+from ct.errors import TargetError
 
 BAD_REQUEST = 400
 # Tasks of the backend's own: what a task gets is decided before it, and its container runs inside of it.
@@ -96,7 +96,7 @@ class KfpTarget:
                     found = self.version(pipeline_id, wanted.name)
                     if found is None:
                         raise  # else somebody was faster; not every release says so with 409
-        refuse_other(wanted, found)
+        version.refuse_other(wanted, found)
         return str(found.pipeline_version_id), False
 
     def experiment(self, name: str) -> str:
@@ -129,18 +129,3 @@ class KfpTarget:
     def page(self, run_id: str) -> str:
         """Returns where a person sees a run."""
         return f"{self.host}/#/runs/details/{run_id}"
-
-
-def refuse_other(wanted: Version, found: Any) -> None:
-    """Raises `UsageError` unless a version on a service is the one that is wanted."""
-    account = version.read(found.description)
-    if account and account.get("content") == wanted.content:
-        return
-    if version.same(wanted.compiled, found.pipeline_spec):
-        return
-    of = f" (deployed with settings {account['settings']})" if account and account.get("settings") else ""
-    raise UsageError(
-        f"{wanted.pipeline} has a version {wanted.name} of other content{of}\n"
-        f"expected: one commit is one package; this one has the settings {wanted.chosen.environment}\n"
-        "mend: deploy another commit, or delete that version"
-    )

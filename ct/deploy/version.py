@@ -72,10 +72,16 @@ class Version:
 
     def arguments(self, cause: str) -> dict[str, Any]:
         """Returns what a run of it is started with: the settings, and what the run is told of where it comes from."""
-        lineage = {"commit": self.commit, "version": self.name, "cause": cause}
-        known = package.inputs(self.compiled)
-        told = {"code_version": self.name, "lineage": lineage}
-        return {**{name: value for name, value in told.items() if name in known}, **self.chosen.parameters}
+        return started_with(self.compiled, self.chosen.parameters, self.commit, self.name, cause)
+
+
+def started_with(
+    compiled: package.Package, parameters: Mapping[str, Any], commit: str, name: str, cause: str
+) -> dict[str, Any]:
+    """Returns the arguments of a run of a version: its settings, and what it is told of where it comes from."""
+    told = {"code_version": name, "lineage": {"commit": commit, "version": name, "cause": cause}}
+    known = package.inputs(compiled)
+    return {**{each: value for each, value in told.items() if each in known}, **parameters}
 
 
 def of_package(compiled: package.Package, chosen: settings.Settings, commit: str) -> Version:
@@ -157,9 +163,22 @@ def always_reading(compiled: package.Package) -> package.Package:
 
 def same(compiled: package.Package, other: Any) -> bool:
     """Whether a service's copy of a package is that package; a copy has its numbers and defaults written otherwise."""
-    if isinstance(other, Mapping) and "pipeline_spec" in other:
-        other = other["pipeline_spec"]
-    return bool(_message(compiled) == _message(dict(other or {})))
+    return bool(_message(compiled) == _message(package.of_spec(other or {})))
+
+
+def refuse_other(wanted: Version, found: Any) -> None:
+    """Raises `UsageError` unless a version on a service is the one that is wanted."""
+    account = read(found.description)
+    if account and account.get("content") == wanted.content:
+        return
+    if same(wanted.compiled, found.pipeline_spec):
+        return
+    of = f" (deployed with settings {account['settings']})" if account and account.get("settings") else ""
+    raise UsageError(
+        f"{wanted.pipeline} has a version {wanted.name} of other content{of}\n"
+        f"expected: one commit is one package; this one has the settings {wanted.chosen.environment}\n"
+        "mend: deploy another commit, or delete that version"
+    )
 
 
 def written(account: Mapping[str, Any]) -> str:

@@ -11,7 +11,6 @@ import yaml
 from ct import package
 from ct.deploy import version
 from ct.deploy.deploy import Deployed
-from ct.deploy.kfp_target import refuse_other
 from ct.deploy.progress import RunView
 from ct.deploy.version import Version
 from ct.errors import TargetError
@@ -91,7 +90,7 @@ class VertexTarget:
                     blob.upload_from_string(package.dump(wanted.compiled), "application/yaml", if_generation_match=0)
                     return f"gs://{self.bucket}/{folder}/{_PACKAGE}", True
             found = self.version(pipeline_id, wanted.name)
-        refuse_other(wanted, found)
+        version.refuse_other(wanted, found)
         return found.pipeline_version_id if found else "", False
 
     def experiment(self, name: str) -> str:

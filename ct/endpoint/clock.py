@@ -5,13 +5,14 @@ first firing is after the start, a catch-up fires every time that was missed, wi
 """
 
 import datetime
-import zoneinfo
 from collections.abc import Mapping
 from typing import Any
 
 from cronsim import CronSim, CronSimError
 
 from ct.endpoint.faults import invalid
+from ct.errors import UsageError
+from ct.schedule import cron
 
 _NAMED = {
     "@yearly": "0 0 0 1 1 *", "@annually": "0 0 0 1 1 *", "@monthly": "0 0 0 1 * *", "@weekly": "0 0 0 * * 0",
@@ -117,15 +118,15 @@ def _cron(expression: str, base: datetime.datetime, reverse: bool = False) -> Cr
     fields = expression.split()
     if fields and fields[0].startswith(("TZ=", "CRON_TZ=")):
         try:
-            zone = zoneinfo.ZoneInfo(fields[0].partition("=")[2])
-        except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
-            raise invalid(f"cron {expression!r}: there is no time zone {fields[0].partition('=')[2]!r}") from error
+            zone = cron.zone(fields[0].partition("=")[2], f"cron {expression!r}")
+        except UsageError as error:
+            raise invalid(str(error)) from error
         fields = fields[1:]
-    text = _NAMED.get(" ".join(fields), " ".join(fields)).replace("?", "*").upper()
+    text = _NAMED.get(" ".join(fields), " ".join(fields))
     if len(text.split()) == 5:
         text = f"0 {text}"
     try:
-        return CronSim(text, base.astimezone(zone), reverse=reverse)
+        return cron.simulated(text, base.astimezone(zone), reverse)
     except CronSimError as error:
         raise invalid(
             f"cron {expression!r}: {error}: expected six fields, seconds first, such as 0 30 4 * * * for half past four"

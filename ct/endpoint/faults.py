@@ -38,6 +38,17 @@ def invalid(message: str) -> Fault:
     return Fault(INVALID, message)
 
 
+def check_name(kind: str, name: str, longest: int = 128) -> str:
+    """Returns a name that can be one.
+
+    Raises:
+        Fault: It is empty, too long, or cannot be printed.
+    """
+    if not name.strip() or len(name) > longest or not name.isprintable():
+        raise invalid(f"{name[:40]!r} is no {kind} name: expected 1 to {longest} printable characters")
+    return name
+
+
 def not_found(kind: str, which: str) -> Fault:
     """Something asked for by an id or a name that nothing has."""
     return Fault(NOT_FOUND, f"there is no {kind} {which!r}")

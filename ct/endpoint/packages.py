@@ -18,10 +18,6 @@ from ct.errors import PackageError
 
 # KFP's own bound (kubeflow/pipelines, backend/src/apiserver/common/const.go).
 LARGEST = 32 << 20
-_TYPES = {
-    "STRING": "string", "NUMBER_INTEGER": "integer", "NUMBER_DOUBLE": "number", "BOOLEAN": "boolean", "LIST": "array",
-    "STRUCT": "object",
-}  # fmt: skip
 _INSTALLED = re.compile(r"'([A-Za-z0-9._-]+)(?:[^']*)'")
 _OWN_INSTALL = {"kfp", "typing-extensions", "kfp-pipeline-spec"}
 
@@ -42,15 +38,13 @@ def read(content: bytes, name: str) -> package.Package:
     return checked(_pipeline(documents, name))
 
 
-def from_spec(spec: Any) -> package.Package:
+def from_spec(spec: Mapping[str, Any]) -> package.Package:
     """Takes a package from the body of a request: a PipelineSpec, or one beside its platform_spec.
 
     Raises:
         Fault: It is no package, or one that this endpoint cannot run.
     """
-    if isinstance(spec, dict) and "pipeline_spec" in spec:
-        spec = spec["pipeline_spec"]
-    return checked(_pipeline([spec], "pipeline_spec"))
+    return checked(_pipeline([package.of_spec(spec)], "pipeline_spec"))
 
 
 def checked(found: package.Package) -> package.Package:
@@ -94,7 +88,7 @@ def arguments(found: package.Package, given: Mapping[str, Any]) -> None:
     problems = [f"{name}: the pipeline has no such input" for name in given if name not in inputs]
     for name, definition in inputs.items():
         if name in given:
-            kind = _TYPES.get(definition.get("parameterType", ""))
+            kind = package.JSON_TYPES.get(definition.get("parameterType", ""))
             if kind and not jsonschema.Draft202012Validator({"type": kind}).is_valid(given[name]):
                 problems.append(f"{name}: expected a value of type {kind}, got {json.dumps(given[name])[:80]}")
         elif not definition.get("isOptional") and "defaultValue" not in definition:

@@ -7,7 +7,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from ct.endpoint.database import new_id, now, row_of
-from ct.endpoint.faults import exists, invalid, precondition
+from ct.endpoint.faults import check_name, exists, precondition
 from ct.endpoint.listing import Listed
 from ct.endpoint.tables import experiments, recurring_runs, runs
 
@@ -22,8 +22,7 @@ DEFAULT = "Default"
 
 def create(connection: Connection, name: str, description: str) -> Mapping[str, Any]:
     """Creates an experiment; returns its row."""
-    if not name.strip() or len(name) > 128 or not name.isprintable():
-        raise invalid(f"{name[:40]!r} is no name of an experiment: expected 1 to 128 printable characters")
+    check_name("experiment", name)
     if connection.execute(sqlalchemy.select(experiments.c.id).where(experiments.c.name == name)).first():
         raise exists("experiment", name)
     row = {

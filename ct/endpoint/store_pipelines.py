@@ -1,5 +1,6 @@
 """Pipelines and their versions."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from ct import package
 from ct.endpoint.database import new_id, now, row_of
-from ct.endpoint.faults import exists, invalid, not_found, precondition
+from ct.endpoint.faults import check_name, exists, invalid, not_found, precondition
 from ct.endpoint.listing import Listed
 from ct.endpoint.tables import pipelines, versions
 
@@ -25,7 +26,10 @@ VERSIONS = Listed(
      "created_at": "created_at", "description": "description", "pipeline_id": "pipeline_id"},
     tuple(versions.c),
 )  # fmt: skip
-_LONGEST = 128
+# A package is some ten thousand letters, which a list for people does not show.
+VERSIONS_WITHOUT_PACKAGE = dataclasses.replace(
+    VERSIONS, fetched=tuple(column for column in versions.c if column is not versions.c.spec)
+)
 Row = Mapping[str, Any]
 
 
@@ -36,7 +40,7 @@ def create_pipeline(connection: Connection, name: str, display_name: str, descri
         Fault: The name is not one, or is taken.
     """
     row: dict[str, Any] = {
-        "id": new_id(), "name": _name("pipeline", name or display_name), "display_name": display_name or name,
+        "id": new_id(), "name": check_name("pipeline", name or display_name), "display_name": display_name or name,
         "description": description, "tags": read_tags(tags), "created_at": now(),
     }  # fmt: skip
     if connection.execute(sqlalchemy.select(pipelines.c.id).where(pipelines.c.name == row["name"])).first():
@@ -60,7 +64,7 @@ def create_version(
         Fault: There is no such pipeline, or the name is taken.
     """
     pipeline(connection, pipeline_id)
-    name = _name("version", about.get("name") or about.get("display_name") or "")
+    name = check_name("version", about.get("name") or about.get("display_name") or "")
     taken = sqlalchemy.select(versions.c.id).where(versions.c.pipeline_id == pipeline_id, versions.c.name == name)
     if connection.execute(taken).first():
         raise exists("version", name)
@@ -139,9 +143,3 @@ def read_tags(tags: Any) -> dict[str, str]:
     if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
         raise invalid("tags: expected a map of texts")
     return tags
-
-
-def _name(kind: str, name: str) -> str:
-    if not name.strip() or len(name) > _LONGEST or not name.isprintable():
-        raise invalid(f"{name[:40]!r} is no name of a {kind}: expected 1 to {_LONGEST} printable characters")
-    return name

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from ct.endpoint import clock, packages, store_experiments, store_runs
 from ct.endpoint.database import moment, new_id, now, row_of
-from ct.endpoint.faults import Fault, invalid
+from ct.endpoint.faults import Fault, check_name, invalid
 from ct.endpoint.listing import Listed
 from ct.endpoint.tables import recurring_runs, runs
 from ct.project import Workspace
@@ -22,7 +22,6 @@ RECURRING_RUNS = Listed(
      "pipeline_version_id": "version_id", "description": "description"},
     tuple(recurring_runs.c),
 )  # fmt: skip
-Row = Mapping[str, Any]
 _MOST_AT_ONCE = 10  # KFP's bound
 _EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
@@ -38,8 +37,7 @@ def create(connection: Connection, wanted: store_runs.Wanted, schedule: Mapping[
     Raises:
         Fault: It could never start a run.
     """
-    if not wanted.name.strip() or len(wanted.name) > 256 or not wanted.name.isprintable():
-        raise invalid(f"display_name {wanted.name[:40]!r}: expected 1 to 256 printable characters")
+    check_name("recurring run", wanted.name, store_runs.LONGEST_NAME)
     clock.check(schedule["trigger"])
     if not 1 <= schedule["max_concurrency"] <= _MOST_AT_ONCE:
         raise invalid(f"max_concurrency is {schedule['max_concurrency']}: expected 1 to {_MOST_AT_ONCE}")

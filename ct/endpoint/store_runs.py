@@ -13,13 +13,14 @@ from sqlalchemy.engine import Connection
 from ct import package, record
 from ct.endpoint import clock, folders, packages, store_experiments, store_pipelines
 from ct.endpoint.database import moment, now, row_of
-from ct.endpoint.faults import invalid, precondition
+from ct.endpoint.faults import check_name, invalid, precondition
 from ct.endpoint.listing import Listed
 from ct.endpoint.tables import experiments, runs
 from ct.project import Workspace
 
 PENDING, RUNNING, CANCELING, SUCCEEDED, FAILED = "PENDING", "RUNNING", "CANCELING", "SUCCEEDED", "FAILED"
 ACTIVE = (PENDING, RUNNING, CANCELING)
+LONGEST_NAME = 256
 TERMINATED = "terminated by request"
 RUNS = Listed(
     runs,
@@ -57,8 +58,7 @@ def create(connection: Connection, workspace: Workspace, wanted: Wanted) -> Mapp
     Raises:
         Fault: There is no such version or experiment, or the parameters do not fit.
     """
-    if not wanted.name.strip() or len(wanted.name) > 256 or not wanted.name.isprintable():
-        raise invalid(f"display_name {wanted.name[:40]!r}: expected 1 to 256 printable characters")
+    check_name("run", wanted.name, LONGEST_NAME)
     compiled, version = package_of(connection, wanted)
     experiment = store_experiments.chosen(connection, wanted.experiment_id)
     run_id, created = record.new_id(), datetime.datetime.now(datetime.UTC)

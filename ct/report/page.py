@@ -1,10 +1,8 @@
 """Puts the report together: the answer first, then how it came about, then where everything comes from."""
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 
-import jinja2
 import markupsafe
 
 from components.html import Html, join, note, section
@@ -22,6 +20,7 @@ from ct.report import (
 )
 from ct.report.content import Content
 from ct.report.decision import Decision
+from ct.report.parts import markup, template
 
 HERE = Path(__file__).parent
 # Heading and content; a section without content does not appear.
@@ -47,16 +46,16 @@ SECTIONS: dict[str, Callable[[Content], list[Html]]] = {
 def draw(content: Content, decision: Decision) -> str:
     """Returns the page."""
     drawn = {heading: _drawn(build, content) for heading, build in SECTIONS.items()}
-    sections = [(_anchor(name), name, _markup(section(name, *parts))) for name, parts in drawn.items() if parts]
-    return _template().render(
+    sections = [(_anchor(name), name, markup(section(name, *parts))) for name, parts in drawn.items() if parts]
+    return template(HERE / "page.html").render(
         title=f"{content.run.project}: {decision.headline}",
         heading=content.run.project,
         style=markupsafe.Markup(STYLE),  # noqa: S704 - our own style sheet
         own_style=markupsafe.Markup((HERE / "report.css").read_text()),  # noqa: S704
         subtitle=overview.subtitle(content),
-        decision=_markup(overview.verdict(content, decision)),
-        figures=_markup(join(_drawn(overview.figures, content))),
-        dag=_markup(overview.dag(content)),
+        decision=markup(overview.verdict(content, decision)),
+        figures=markup(join(_drawn(overview.figures, content))),
+        dag=markup(overview.dag(content)),
         sections=sections,
     )
 
@@ -67,16 +66,6 @@ def _drawn(build: Callable[[Content], list[Html]], content: Content) -> list[Htm
         return build(content)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         return [note("warn", f"This part could not be drawn: {type(error).__name__}: {error}")]
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return environment.from_string((HERE / "page.html").read_text())
-
-
-def _markup(drawn: Html) -> markupsafe.Markup:
-    return markupsafe.Markup(drawn)  # noqa: S704 - Html is escaped where it is made
 
 
 def _anchor(heading: str) -> str:

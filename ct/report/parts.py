@@ -1,9 +1,26 @@
 """Small pieces of markup that several sections use."""
 
+import functools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import jinja2
+import markupsafe
+
 from components.html import Html, code, escape, table
+
+
+@functools.cache
+def template(path: Path) -> jinja2.Template:
+    """Reads the frame of a page: what is put into it is escaped, and what is missing is an error."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string(path.read_text())
+
+
+def markup(drawn: Html) -> markupsafe.Markup:
+    """Hands markup to a template."""
+    return markupsafe.Markup(drawn)  # noqa: S704 - Html is escaped where it is made
 
 
 def remark(text: str) -> Html:

@@ -29,7 +29,7 @@ def six_fields(expression: str, where: str = "cron") -> str:
     try:
         if not written:
             raise CronSimError("not the fields of one")
-        _simulated(text, datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
+        simulated(text, datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
     except CronSimError as error:
         raise UsageError(
             f"{where}: {expression!r} is no cron expression ({error})\n"
@@ -53,16 +53,21 @@ def zone(name: str, where: str = "time_zone") -> zoneinfo.ZoneInfo:
 def latest(expression: str, time_zone: str, now: datetime.datetime) -> datetime.datetime | None:
     """Returns the last time an expression of six fields was due, up to now."""
     local = (now + datetime.timedelta(seconds=1)).astimezone(zone(time_zone))
-    found = next(_simulated(expression, local, reverse=True), None)
+    found = next(simulated(expression, local, reverse=True), None)
     return found and found.astimezone(datetime.UTC)
 
 
 def upcoming(expression: str, time_zone: str, after: datetime.datetime) -> datetime.datetime | None:
     """Returns the first time an expression of six fields is due after a time."""
-    found = next(_simulated(expression, after.astimezone(zone(time_zone))), None)
+    found = next(simulated(expression, after.astimezone(zone(time_zone))), None)
     return found and found.astimezone(datetime.UTC)
 
 
-def _simulated(expression: str, base: datetime.datetime, reverse: bool = False) -> CronSim:
+def simulated(expression: str, base: datetime.datetime, reverse: bool = False) -> CronSim:
+    """Returns the times after a time, or before it, at which an expression of six fields is due.
+
+    Raises:
+        CronSimError: It is none.
+    """
     fields = [field for field in expression.split() if not field.startswith("TZ=")]
     return CronSim(" ".join(fields).replace("?", "*").upper(), base, reverse=reverse)

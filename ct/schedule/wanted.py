@@ -5,6 +5,7 @@ from typing import Any
 
 from ct import package, settings
 from ct.deploy import target as targets
+from ct.deploy import version
 from ct.deploy.deploy import Target
 from ct.errors import UsageError
 from ct.project import Workspace
@@ -36,9 +37,9 @@ def desired(workspace: Workspace, project: str, place: Place, deployed: tuple[st
     Raises:
         UsageError: A schedule's settings, version or zone does not fit.
     """
-    pipeline, version = deployed
+    pipeline, uploaded = deployed
     return [
-        _desired(workspace, project, place, each, version)
+        _desired(workspace, project, place, each, uploaded)
         for each in definition.load(workspace, project)
         if not pipeline or each.pipeline == pipeline.rpartition(".")[2]
     ]
@@ -62,8 +63,8 @@ def _desired(workspace: Workspace, project: str, place: Place, schedule: Schedul
     found = _version(place.service, pipeline_id, name)
     if found is None:
         raise UsageError(f"{where}: {chosen.pipeline_name} has no version {name}\nmend: deploy it, or name another")
-    spec = found.pipeline_spec
-    settings.validate(chosen, spec.get("pipeline_spec", spec), workspace)
+    compiled = package.of_spec(found.pipeline_spec)
+    settings.validate(chosen, compiled, workspace)
     written, zone = schedule.cron, "UTC"
     if place.kind == targets.VERTEX:
         written = vertex_schedules.expression(written, schedule.time_zone, schedule.interval, where)
@@ -76,7 +77,10 @@ def _desired(workspace: Workspace, project: str, place: Place, schedule: Schedul
         pipeline_id=pipeline_id,
         version_id=str(found.pipeline_version_id),
         version=str(found.display_name),
-        arguments=_arguments(spec.get("pipeline_spec", spec), chosen.parameters, schedule, found),
+        # A service knows a version by its commit.
+        arguments=version.started_with(
+            compiled, chosen.parameters, str(found.display_name), str(found.display_name), f"schedule {schedule.name}"
+        ),
         cron=written,
         interval=schedule.interval,
         zone=zone,
@@ -88,10 +92,3 @@ def _desired(workspace: Workspace, project: str, place: Place, schedule: Schedul
 
 def _version(service: Target, pipeline_id: str, name: str) -> Any:
     return service.latest(pipeline_id) if name == definition.LATEST else service.version(pipeline_id, name)
-
-
-def _arguments(spec: package.Package, parameters: dict[str, Any], schedule: Schedule, found: Any) -> dict[str, Any]:
-    known = package.inputs(spec)
-    lineage = {"commit": found.display_name, "version": found.display_name, "cause": f"schedule {schedule.name}"}
-    told = {"code_version": found.display_name, "lineage": lineage}
-    return {**{name: value for name, value in told.items() if name in known}, **parameters}

@@ -62,7 +62,7 @@ def one(ctx: Ctx, pipeline_id: str, page_token: str = "") -> HTMLResponse:
     with ctx.database.reading() as connection:
         row = store_pipelines.pipeline(connection, pipeline_id)
         asked = listing.Asked(page_token, 50, "created_at desc")
-        found = listing.page(connection, store_pipelines.VERSIONS, asked, of_it)
+        found = listing.page(connection, store_pipelines.VERSIONS_WITHOUT_PACKAGE, asked, of_it)
         query = sqlalchemy.select(runs.c.version_id, sqlalchemy.func.count()).group_by(runs.c.version_id)
         counted = connection.execute(query.where(runs.c.pipeline_id == pipeline_id))
         counts = {each[0]: each[1] for each in counted}
@@ -143,13 +143,7 @@ def _steps(heads: list[str], old: package.Package, new: package.Package) -> Html
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[list[Any]]:
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    return [[name, _shown(old.get(name)), _shown(new.get(name))] for name in names]
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, dict | list):
-        return code(json.dumps(value, ensure_ascii=False))
-    return value
+    return [[name, shell.shown(old.get(name)), shell.shown(new.get(name))] for name in names]
 
 
 @router.get("/pipelines/{pipeline_id}/versions/{version_id}", response_class=HTMLResponse)
@@ -170,14 +164,14 @@ def version(ctx: Ctx, pipeline_id: str, version_id: str) -> HTMLResponse:
     tasks = describe.tasks(compiled)
     figures = {"steps": len(tasks), "inputs": len(package.inputs(compiled)), "created": shell.when(row["created_at"])}
     inputs = [
-        [each.name, each.kind, muted("required") if each.required else _shown(each.default), each.help or None]
+        [each.name, each.kind, muted("required") if each.required else shell.shown(each.default), each.help or None]
         for each in describe.inputs(compiled)
     ]
     parts = [facts(figures), dag.draw(tasks)]
     parts += [section("Inputs", table(["input", "type", "default", "what it is"], inputs))] if inputs else []
     if said:
         parts.append(
-            section("Commit and settings", table(["name", "value"], [[k, _shown(v)] for k, v in said.items()]))
+            section("Commit and settings", table(["name", "value"], [[k, shell.shown(v)] for k, v in said.items()]))
         )
     parts.append(section("Images", *[paragraph(code(image)) for image in package.images(compiled)]))
     text = Html(f'<pre class="log" tabindex="0">{escape(package.dump(compiled))}</pre>')

@@ -1,6 +1,5 @@
 """Pages about runs: the list, one run as it goes on, several side by side."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -8,7 +7,7 @@ import sqlalchemy
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from components.html import Html, badge, code, details, escape, facts, join, muted, note, paragraph, section, table
+from components.html import Html, badge, code, details, escape, facts, join, muted, paragraph, section, table
 from ct import record
 from ct.endpoint import folders, listing, store_experiments, store_recurring, store_runs
 from ct.endpoint.context import Context, context
@@ -153,7 +152,7 @@ def _side_by_side(heads: list[str], sides: Sequence[Mapping[str, Any]], only_dif
 
 
 def _cell(value: Any, same: bool) -> Any:
-    shown = code(json.dumps(value, ensure_ascii=False)) if isinstance(value, dict | list) else value
+    shown = shell.shown(value)
     return (
         shown
         if same or value is None or isinstance(value, int | float)
@@ -179,9 +178,7 @@ def one(ctx: Ctx, run_id: str) -> HTMLResponse:
     figures["attempt"] = row["attempt"]
     parts: list[Html] = [facts(figures)]
     if row["error"]:
-        first, *rest = row["error"].splitlines()
-        more = [Html(f"<pre>{escape(chr(10).join(rest))}</pre>")] if rest else []
-        parts.append(note("info" if row["error"] == store_runs.TERMINATED else "bad", first, *more))
+        parts.append(shell.problem(row["error"], "info" if row["error"] == store_runs.TERMINATED else "bad"))
     if account:
         parts += [_linked(dag.draw(account.tasks), run_id, account), section("Steps", _steps(run_id, account))]
     elif row["state"] in store_runs.ACTIVE:
@@ -247,9 +244,7 @@ def parameters(values: Mapping[str, Any], given: Mapping[str, Any]) -> Html:
 
 
 def _value(value: Any) -> Any:
-    if isinstance(value, dict | list):
-        return code(json.dumps(value, ensure_ascii=False))
-    return value if value != "" else muted("empty")
+    return shell.shown(value) if value != "" else muted("empty")
 
 
 def _origin(

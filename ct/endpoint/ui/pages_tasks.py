@@ -1,12 +1,11 @@
 """The page of one task of a run: what it was given, what it made, what it said."""
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
-from components.html import Html, code, escape, facts, join, muted, note, paragraph, section, subsection, table
+from components.html import Html, code, escape, facts, join, muted, paragraph, section, subsection, table
 from ct import record
 from ct.endpoint import artifacts, folders, store_runs
 from ct.endpoint.context import Context, context
@@ -39,8 +38,7 @@ def one(ctx: Ctx, run_id: str, name: str) -> HTMLResponse:
     figures["took"] = words.seconds(task.seconds) if task.seconds else "–"
     parts: list[Html] = [facts(figures)]
     if task.error:
-        first, *rest = task.error.splitlines()
-        parts.append(note("bad", first, *([Html(f"<pre>{escape(chr(10).join(rest))}</pre>")] if rest else [])))
+        parts.append(shell.problem(task.error))
     given = describe.task_inputs(folders.submitted(folder), account, name)
     rows = [[each, _shown(value), source] for each, value, source in given]
     parts.append(section("Given", table(["input", "value", "from"], rows) if rows else paragraph(muted("Nothing."))))
@@ -106,9 +104,7 @@ def _made(ctx: Context, run_id: str, task: record.Task) -> list[Html]:
 
 
 def _shown(value: Any) -> Any:
-    if isinstance(value, dict | list):
-        return code(json.dumps(value, ensure_ascii=False))
-    return muted("not known yet") if value is None else value if value != "" else muted("empty")
+    return muted("not known yet") if value is None else shell.shown(value) if value != "" else muted("empty")
 
 
 def _tail(path: Any) -> Html:

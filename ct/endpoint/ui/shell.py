@@ -1,20 +1,19 @@
 """The frame of every page, and the small pieces that many have."""
 
 import dataclasses
-import functools
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import jinja2
-import markupsafe
 from fastapi.responses import HTMLResponse
 
-from components.html import Html, badge, escape, join, muted, note
+from components.html import Html, Kind, badge, code, escape, join, muted, note
 from components.html_style import STYLE
 from ct.endpoint import faults, store_runs
 from ct.endpoint.faults import Fault
+from ct.report.parts import markup, template
 
 HERE = Path(__file__).parent
 PLACES = (
@@ -43,25 +42,23 @@ class Page:
 
 def draw(page: Page, *parts: Html, status: int = 200) -> HTMLResponse:
     """Returns a whole page."""
-    text = _template().render(
+    text = template(HERE / "shell.html").render(
         title=page.title,
         active=page.active,
         places=PLACES,
         trail=page.trail,
-        subtitle=_markup(escape(page.subtitle)) if page.subtitle else "",
-        actions=_markup(join(list(page.actions))),
+        subtitle=markup(escape(page.subtitle)) if page.subtitle else "",
+        actions=markup(join(list(page.actions))),
         live=page.live,
-        body=_markup(join(list(parts), "\n")),
+        body=markup(join(list(parts), "\n")),
     )
     return HTMLResponse(text, status, {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"})
 
 
 def refused(fault: Fault) -> HTMLResponse:
     """Returns a page that says why something was not done."""
-    first, *rest = fault.message.splitlines()
-    more = [Html(f"<pre>{escape(chr(10).join(rest))}</pre>")] if rest else []
     title = "Not found" if fault.code == faults.NOT_FOUND else "Not done"
-    return draw(Page(title, ""), note("bad", first, *more), status=fault.status)
+    return draw(Page(title, ""), problem(fault.message), status=fault.status)
 
 
 def style() -> str:
@@ -91,6 +88,17 @@ def act(href: str, text: str, kind: str = "", confirm: str = "") -> Html:
 def empty(*lines: Any) -> Html:
     """What stands where nothing is yet."""
     return Html(f'<div class="empty">{"".join(f"<p>{escape(line)}</p>" for line in lines)}</div>')
+
+
+def problem(text: str, kind: Kind = "bad") -> Html:
+    """What went wrong: its first line as a sentence, the others as they are."""
+    first, *rest = text.splitlines()
+    return note(kind, first, *([Html(f"<pre>{escape(chr(10).join(rest))}</pre>")] if rest else []))
+
+
+def shown(value: Any) -> Any:
+    """Returns a value as a cell shows it: lists and maps as JSON."""
+    return code(json.dumps(value, ensure_ascii=False)) if isinstance(value, dict | list) else value
 
 
 def state(row: Mapping[str, Any]) -> Html:
@@ -124,13 +132,3 @@ def pager(base: str, query: Mapping[str, str], next_token: str, total: int, show
             )
         )
     return Html(f'<div class="pager">{join(parts)}</div>')
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return environment.from_string((HERE / "shell.html").read_text())
-
-
-def _markup(drawn: Html) -> markupsafe.Markup:
-    return markupsafe.Markup(drawn)  # noqa: S704 - Html is escaped where it is made

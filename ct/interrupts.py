@@ -17,3 +17,23 @@ def terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Keeps Ctrl-C, and SIGTERM where it is heeded, until its body is done: what is begun there is known when it ends.
+
+    A signal that is ignored stays ignored.
+    """
+    came: list[int] = []
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    heeded = {each: handler for each, handler in before.items() if callable(handler)}
+    for each in heeded:
+        signal.signal(each, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for each, handler in heeded.items():
+            signal.signal(each, handler)
+    for number in came[:1]:
+        heeded[signal.Signals(number)](number, None)

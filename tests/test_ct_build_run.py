@@ -8,8 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from ct.build import build as builder
 from ct.environments import ROOT
+from ct.project import Workspace
 from ct_command import COMMAND, ct
 
 HERE = "--no-containers"
@@ -226,6 +229,26 @@ def test_ctrl_c_stops_everything_it_started(place, number):
     assert place.record["status"] == "CANCELLED"
     state = Path(f"/proc/{child}/stat")
     assert not state.exists() or state.read_text().split()[2] == "Z", "the step's child goes on"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_that_comes_while_a_step_is_started_stops_that_step_too(place, number, monkeypatch):
+    place.write("steps: [{id: slow, name: debian, args: [sleep, '62']}]")
+    started = builder._Saving.started
+
+    def interrupted(saving, state):
+        started(saving, state)
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(builder._Saving, "started", interrupted)
+    request = builder.Request(Path("cloudbuild.yaml"), place.source, containers=False)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            builder.run(Workspace(ROOT, place.home), request, Console(quiet=True))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert place.statuses == {"slow": "CANCELLED"}
 
 
 def test_a_commit_is_built_as_it_was(place):

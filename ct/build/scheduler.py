@@ -11,6 +11,7 @@ from pathlib import Path
 from ct.build.config import Build, Step
 from ct.build.runners import Command
 from ct.build.states import Listener, Status, StepState
+from ct.interrupts import held_back
 
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 10.0
@@ -75,10 +76,12 @@ class Scheduler:
         if isinstance(command, str):
             self._not_run(state, command)
             return
-        state.status = Status.WORKING
-        log = self._logs / state.log
-        self._listener.started(state)
-        self._running[step.index] = _Running(command, log, lambda line: self._said(state, line))
+        # Whoever interrupts a build between a step's start and its entry here would leave its processes behind.
+        with held_back():
+            state.status = Status.WORKING
+            log = self._logs / state.log
+            self._listener.started(state)
+            self._running[step.index] = _Running(command, log, lambda line: self._said(state, line))
 
     def _said(self, state: StepState, line: str) -> str:
         for value in self._hidden:

@@ -1,6 +1,9 @@
 # Three images, a target each: `components` (what tasks run in), `serving` (the prediction service), `author` (compiles
 # and deploys). Built with Docker, BuildKit or not: docker build --target components --build-arg BASE=… .
 #
+# Each image is NAME-env, which has nothing of this project, and its sources on top: `ct images build` keeps the first in
+# the registry, so that the next commit's image shares those layers wherever it is built.
+#
 # BASE is Debian 13; a build pins it by digest. Optional inputs of a build lie in infra/build-inputs and never reach an
 # image: ca.crt, certificates that this network needs.
 ARG BASE=debian:trixie-slim
@@ -26,11 +29,13 @@ FROM builder AS author-venv
 COPY requirements/author.txt /requirements/
 RUN sh /requirements/install.sh packages author.txt
 
-FROM python AS author
+FROM python AS author-env
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git make ca-certificates \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log
 COPY --from=author-venv /opt/venv /opt/venv
+
+FROM author-env AS author
 COPY components components
 COPY pipelines pipelines
 COPY ct ct
@@ -48,8 +53,10 @@ FROM builder AS serving-venv
 COPY requirements/serving.txt /requirements/
 RUN sh /requirements/install.sh packages serving.txt
 
-FROM python AS serving
+FROM python AS serving-env
 COPY --from=serving-venv /opt/venv /opt/venv
+
+FROM serving-env AS serving
 COPY serving serving
 RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app
 ENV PYTHONPATH=/app TF_CPP_MIN_LOG_LEVEL=2
@@ -66,9 +73,11 @@ FROM builder AS components-venv
 COPY requirements/components-current.txt /requirements/
 RUN sh /requirements/install.sh packages components-current.txt
 
-# No ENTRYPOINT: KFP and its local Docker runner give the whole command.
-FROM python AS components
+FROM python AS components-env
 COPY --from=components-venv /opt/venv /opt/venv
+
+# No ENTRYPOINT: KFP and its local Docker runner give the whole command.
+FROM components-env AS components
 # serving: the model is tried in the very server that will serve it.
 COPY components components
 COPY serving serving

@@ -5,7 +5,7 @@ AUTHOR := .venv/bin
 COMPONENTS := .venv-components/bin
 UV_COMPILE := $(AUTHOR)/uv pip compile --quiet --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: help setup setup-dev run run-small serve test coverage check format lock clean
+.PHONY: help setup setup-dev run run-small serve test coverage check build format lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: setup-dev ## lint, types and import rules
 	$(AUTHOR)/ruff format --check .
 	$(AUTHOR)/mypy
 	$(AUTHOR)/lint-imports
+
+build: setup-dev ## run the whole build (cloudbuild.yaml) here, in containers: needs docker, docker-registry, 30 GB of disk
+	$(AUTHOR)/python infra/whole_build.py
 
 format: setup-dev ## rewrite sources in the project's format
 	$(AUTHOR)/ruff check --fix .

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 
+import docker
 import pytest
 import requests
 import yaml
@@ -80,6 +81,14 @@ def test_what_is_not_there_is_said(project):
     shutil.rmtree(project / "one")
     with pytest.raises(UsageError, match="copies one, which is not there"):
         inputs.content_hash(project, "one", "")
+
+
+def test_an_engine_is_given_no_more_stages_than_an_image_needs(project):
+    assert inputs.dockerfile(project, "two", {}) == DOCKERFILE
+    assert "two" not in inputs.dockerfile(project, "one", {})
+    replaced = inputs.dockerfile(project, "two", {"one": "host/one@sha256:1"})
+    assert "FROM host/one@sha256:1 AS one\nFROM ${BASE} AS common" in replaced
+    assert "COPY one" not in replaced
 
 
 def test_this_projects_own_images():
@@ -194,3 +203,34 @@ def test_a_build_that_fails_names_the_step(store, host, project, monkeypatch):
     request = build.Request(project, store, "commit", container_engine.IMAGE, "none")
     with pytest.raises(build.ImageError, match=r"the image one cannot be built: .*non-zero code: 3"):
         build.build(request, ["one"], lambda _: None)
+
+
+def layers(store, name, version):
+    answer = registry._ask("GET", registry.parse(f"{store}/kfp-ct-{name}:{version}"))
+    return [each["digest"] for each in answer.json()["layers"]]
+
+
+def test_packages_are_installed_once_and_their_layers_are_those_of_every_commit(store, host, project, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", host)
+    text = DOCKERFILE.replace(
+        "FROM common AS one\n", "FROM common AS one-env\nRUN cat /proc/uptime > /at\nFROM one-env AS one\n"
+    )
+    (project / "Dockerfile").write_text(text)
+
+    def make(commit, base=container_engine.IMAGE):
+        said = []
+        build.build(build.Request(project, store, commit, base, "none"), ["one"], said.append)
+        return said
+
+    assert any("RUN cat" in each for each in make("first"))
+    (project / "one" / "work.py").write_text("changed\n")
+    # Such as another machine has it: no layer is here.
+    with contextlib.closing(docker.DockerClient(host)) as client:
+        for tag in [tag for image in client.images.list() for tag in image.tags if tag.startswith(f"{store}/")]:
+            client.images.remove(tag, force=True)
+    again = make("second")
+    assert "one: its packages are in the registry" in again
+    assert not any("RUN cat" in each for each in again)
+    first, second = layers(store, "one", "first"), layers(store, "one", "second")
+    assert first[:-1] == second[:-1]
+    assert first[-1] != second[-1]

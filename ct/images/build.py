@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,8 @@ def build(request: Request, names: Iterable[str], say: Callable[[str], None]) ->
             say(f"{name}: nothing it is made of has changed (in-{content})")
         else:
             say(f"{name}: building in-{content}")
-            _build(client, request, name, tagged, say)
+            given = _environment(client, request, name, base, say)
+            _build(client, request, name, tagged, given, say)
             _push(client, tagged)
         registry.tag(tagged, request.commit)
         found = registry.digest(f"{repository}:{request.commit}")
@@ -160,12 +162,42 @@ def _base(client: Any, reference: str) -> str:
     return str(image.id)
 
 
-def _build(client: Any, request: Request, name: str, tagged: str, say: Callable[[str], None]) -> None:
+def _environment(client: Any, request: Request, name: str, base: str, say: Callable[[str], None]) -> dict[str, str]:
+    """Brings what an image has below its sources into the registry, by content; returns its stage and reference.
+
+    A machine without layers, as every worker of Cloud Build is, then installs no packages again; and whoever pulls the
+    image of the next commit pulls only what changed.
+    """
+    stage = inputs.environment(request.root, name)
+    if not stage:
+        return {}
+    repository = f"{request.registry}/{PREFIX}{stage}"
+    tagged = f"{repository}:in-{inputs.content_hash(request.root, stage, base)}"
+    found = registry.digest(tagged)
+    if found:
+        say(f"{name}: its packages are in the registry")
+    else:
+        _build(client, request, stage, tagged, {}, say)
+        _push(client, tagged)
+        found = registry.digest(tagged)
+    return {stage: f"{repository}@{found}"}
+
+
+def _build(
+    client: Any, request: Request, name: str, tagged: str, given: Mapping[str, str], say: Callable[[str], None]
+) -> None:
     arguments = {"BASE": request.base, "REVISION": request.commit}
-    stream = client.api.build(
-        path=str(request.root), target=name, tag=tagged, rm=True, decode=True, buildargs=arguments,
-        network_mode=request.network or None,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        stages = Path(folder) / inputs.DOCKERFILE
+        stages.write_text(inputs.dockerfile(request.root, name, given))
+        stream = client.api.build(
+            path=str(request.root), dockerfile=str(stages), target=name, tag=tagged, rm=True, decode=True,
+            buildargs=arguments, network_mode=request.network or None,
+        )  # fmt: skip
+        _follow(stream, name, say)
+
+
+def _follow(stream: Iterable[dict[str, Any]], name: str, say: Callable[[str], None]) -> None:
     for event in stream:
         if "error" in event:
             raise ImageError(f"the image {name} cannot be built: {event['error'].strip()}")

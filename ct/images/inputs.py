@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from ct.errors import UsageError
@@ -10,11 +11,13 @@ from ct.errors import UsageError
 DOCKERFILE = "Dockerfile"
 _COPY = re.compile(r"COPY (?!--from)(?P<paths>.+)")
 _FROM = re.compile(r"FROM (?P<base>\S+) AS (?P<name>\S+)")
+# What an image is before this project's sources: the stage it is built on, if there is one of that name.
+_ENVIRONMENT = "-env"
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A stage of the Dockerfile: its text, the stages it builds on, the paths it copies from the sources."""
+    """A stage of the Dockerfile: its text without comments, what it builds on, the paths it copies from the sources."""
 
     name: str
     text: str
@@ -52,12 +55,33 @@ def content_hash(root: Path, target: str, base: str) -> str:
     return digest.hexdigest()[:20]
 
 
+def environment(root: Path, target: str) -> str:
+    """Returns the stage that has what an image needs of others and nothing of the sources; empty if there is none."""
+    name = f"{target}{_ENVIRONMENT}"
+    return name if name in _stages(root) else ""
+
+
+def dockerfile(root: Path, target: str, given: Mapping[str, str]) -> str:
+    """Returns the Dockerfile with the stages that one image needs, and no others: an engine may run all it reads.
+
+    Args:
+        root: The repository.
+        target: Name of the image, the last stage of what is returned.
+        given: Stages that are images already: name to reference.
+    """
+    stages = {name: stage for name, stage in _stages(root).items() if name not in given}
+    needed = _closure(stages, target)
+    text = (root / DOCKERFILE).read_text()
+    head = text[: re.search(r"^FROM ", text, re.MULTILINE).start()]  # type: ignore[union-attr]
+    images = "".join(f"FROM {reference} AS {name}\n" for name, reference in given.items())
+    return head + images + "\n".join(stage.text for name, stage in stages.items() if name in needed) + "\n"
+
+
 def _stages(root: Path) -> dict[str, Stage]:
     path = root / DOCKERFILE
     if not path.is_file():
         raise UsageError(f"there is no {path}\nexpected: the repository with its {DOCKERFILE}")
-    text = path.read_text().replace("\\\n", " ")
-    parts = re.split(r"^(?=FROM )", text, flags=re.MULTILINE)[1:]
+    parts = re.split(r"^(?=FROM )", path.read_text(), flags=re.MULTILINE)[1:]
     return {stage.name: stage for stage in map(_stage, parts)}
 
 
@@ -65,8 +89,9 @@ def _stage(text: str) -> Stage:
     head = _FROM.match(text)
     if head is None:
         raise UsageError(f"a stage of the {DOCKERFILE} has no name: {text.splitlines()[0]}\nexpected: FROM … AS name")
+    # To the letter: the engine finds its layers again by the text of their instructions.
     instructions = "\n".join(line for line in text.splitlines() if line and not line.startswith("#"))
-    copied = [match["paths"].split()[:-1] for match in _COPY.finditer(text)]
+    copied = [match["paths"].split()[:-1] for match in _COPY.finditer(text.replace("\\\n", " "))]
     needs = (head["base"], *re.findall(r"--from=(\S+)", text))
     return Stage(head["name"], instructions, needs, tuple(path for paths in copied for path in paths))
 

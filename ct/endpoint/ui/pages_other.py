@@ -152,17 +152,22 @@ def static(name: str) -> Response:
 @router.get("/login", response_class=HTMLResponse)
 def login() -> HTMLResponse:
     """Asks for the token."""
-    field = '<input type="password" name="token" autocomplete="current-password">'
-    inside = f'<label>Token of this endpoint{field}</label><button class="main">Enter</button>'
-    form = Html(f'<form method="post" action="/login" class="filters">{inside}</form>')
-    return shell.draw(shell.Page("Who is there?", ""), form)
+    return _ask_for_token()
 
 
 @router.post("/login")
 def enter(ctx: Ctx, token: Annotated[str, Form()] = "") -> Response:
     """Takes the token, and keeps it in a cookie that only this endpoint's pages send."""
     if not hmac.compare_digest(token.encode(), ctx.token.encode()):
-        return RedirectResponse("/login", 303)
+        return _ask_for_token(shell.problem("that is not the token of this endpoint"), status=401)
     answer = RedirectResponse("/runs", 303)
     answer.set_cookie(guard.COOKIE, token, httponly=True, samesite="strict", max_age=30 * 86400)
     return answer
+
+
+def _ask_for_token(*before: Html, status: int = 200) -> HTMLResponse:
+    field = '<input type="password" name="token" autocomplete="current-password" required autofocus>'
+    inside = f'<label>Token{field}</label><button class="main">Sign in</button>'
+    form = Html(f'<form method="post" action="/login" class="filters">{inside}</form>')
+    page = shell.Page("Sign in", "", subtitle="The token that ct up was started with: --token or $CT_TOKEN.")
+    return shell.draw(page, *before, form, status=status)

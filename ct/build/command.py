@@ -3,13 +3,17 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from ct import project
 from ct.errors import UsageError
+
+if TYPE_CHECKING:
+    from ct.build.document import Document
+    from ct.build.problems import Problem
 
 Substitutions = Annotated[
     list[str], typer.Option("--substitutions", metavar="_KEY=VALUE,…", help="Values of substitutions.")
@@ -29,6 +33,7 @@ Environment = Annotated[
 
 
 def build(
+    more: Annotated[list[Path], typer.Argument(metavar="[FILE]...", help="Further files for --check.")] = [],  # noqa: B006
     config: Annotated[Path, typer.Option(help="Build configuration, below the source.")] = Path("cloudbuild.yaml"),
     source: Annotated[Path | None, typer.Option(help="Folder to build [default: the repository].")] = None,
     commit: Annotated[str, typer.Option(help="Commit to build instead of the files as they lie there.")] = "",
@@ -54,7 +59,11 @@ def build(
     from ct.build import build as builder
 
     if check_only:
-        raise typer.Exit(check(check_only))
+        raise typer.Exit(check([*check_only, *more]))
+    if more:
+        raise UsageError(
+            f"what is {more[0]} for?\nexpected: --config {more[0]} to run it, --check {more[0]} to check it"
+        )
     workspace = project.find_workspace(home)
     request = builder.Request(
         config, source or workspace.root, commit, pairs(substitutions, "--substitutions"), tuple(only), first,
@@ -69,11 +78,9 @@ def build(
 
 def check(paths: Sequence[Path]) -> int:
     """Examines configurations and prints what is wrong, by file and line; returns the exit code."""
-    from ct.build import config
-
     refused = 0
     for path in paths:
-        document, problems = config.examine(config.read_text(path))
+        document, problems = _examined(path)
         for problem in problems:
             kind = "error" if problem.fatal else "note"
             first, *rest = problem.message.splitlines()
@@ -86,6 +93,19 @@ def check(paths: Sequence[Path]) -> int:
     if refused:
         print(f"error: Cloud Build would refuse {refused} of {len(paths)} files", file=sys.stderr)
     return UsageError.exit_code if refused else 0
+
+
+def _examined(path: Path) -> tuple["Document", list["Problem"]]:
+    """Examines one file; one that cannot be read has that for its problem, so that the others are examined still."""
+    from ct.build import config, document, problems
+
+    try:
+        return config.examine(config.read_text(path))
+    except problems.InvalidBuildError as error:
+        cause = error.__cause__
+        why = cause.strerror if isinstance(cause, OSError) else cause
+        message = f"it cannot be read: {why}\nexpected: a cloudbuild.yaml"
+        return document.Document({}, {}), [problems.Problem(1, message)]
 
 
 def files(texts: Sequence[str]) -> dict[str, Path]:

@@ -56,10 +56,14 @@ def examine(text: str) -> tuple[Document, list[Problem]]:
     from google.cloud.devtools.cloudbuild_v1.types import cloudbuild
 
     findings = Findings()
-    document = read(text, cloudbuild.Build.pb().DESCRIPTOR, findings)
-    if document.tree or not findings.errors:
-        rules.check(document, findings)
-        substitutions.check(document, findings)
+    document = Document({}, {})
+    try:
+        document = read(text, cloudbuild.Build.pb().DESCRIPTOR, findings)
+        if document.tree or not findings.errors:
+            rules.check(document, findings)
+            substitutions.check(document, findings)
+    except RecursionError:
+        findings.error(1, "it is nested too deeply to be read")
     return document, findings.all
 
 
@@ -111,7 +115,7 @@ def _unmatched(document: Document, given: Mapping[str, str]) -> list[Problem]:
     for where, text in substitutions.texts(document.tree):
         for key in expansion.keys(text):
             if substitutions.USER_KEY.fullmatch(key) and key not in declared and key not in given:
-                line = document.line(*where)
+                line = document.line_using(key, *where)
                 findings.error(line, f"${key} is neither declared nor given\nmend: declare it under substitutions")
     return findings.all
 

@@ -52,10 +52,15 @@ def references(text: str) -> Iterator[Reference]:
         position = found.end if found else position + 1
 
 
-def keys(text: str) -> Iterator[str]:
-    """Yields the names of the substitutions a text uses, those nested in operands included."""
+def keys(text: str, plain: bool = False) -> Iterator[str]:
+    """Yields the names of the substitutions a text uses, those nested in operands included.
+
+    Args:
+        text: The text.
+        plain: Only those without a bash operator.
+    """
     for reference in references(text):
-        if reference.key:
+        if reference.key and not (plain and reference.operator):
             yield reference.key
             yield from keys(reference.operand)
 

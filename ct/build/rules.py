@@ -4,6 +4,7 @@ Limits: https://cloud.google.com/build/quotas. The rules are those of Google's o
 (GoogleCloudPlatform/cloud-build-local) and of the build config reference.
 """
 
+import difflib
 import posixpath
 import re
 from typing import Any
@@ -14,9 +15,12 @@ from ct.build.problems import Findings
 
 FIRST = "-"  # waits for nothing
 MAX_SECONDS = 24 * 3600
+MAX_DISK_GB = 4_000
 MAX_STEPS, MAX_ITEMS, MAX_ARGUMENT, MAX_SUBSTITUTIONS, MAX_VALUE = 300, 100, 10_000, 200, 4_000
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _RESERVED = ("/workspace", "/builder/home", "/var/run/docker.sock")
+_SECRET = re.compile(r"projects/[^/]+/(?:locations/[^/]+/)?secrets/[^/]+/versions/[^/]+")
+_TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::\d+)?"
 IMAGE = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[\w][\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?")
@@ -58,7 +62,7 @@ class _Checker:
         for index, step in enumerate(steps):
             at: Path = ("steps", index)
             if not step.get("name"):
-                self._error(at, f"{dotted(at)} has no name\nexpected: the image it runs in")
+                self._error((*at, "name"), f"{dotted(at)} has no name\nexpected: the image it runs in")
             elif _no_image(step["name"]):
                 self._error((*at, "name"), f"{dotted(at)}.name {step['name']!r} is no image reference")
             if step.get("script") and (step.get("args") or step.get("entrypoint")):
@@ -107,21 +111,44 @@ class _Checker:
                     self._error(at, f"the secret {name} is used but not defined\nexpected: it in availableSecrets")
                 if name in names[:index] or (path[0] == "steps" and name in shared):
                     self._error(at, f"the secret {name} is there twice")
+        used = {*shared, *(name for step in steps for name in step.get("secretEnv", []))}
+        for name, at in defined.items():
+            if name not in used and "$" not in name:
+                self._error(at, f"the secret {name} is defined but not used\nexpected: it in the secretEnv of a step")
         for index, step in enumerate(steps):
-            plain = {entry.partition("=")[0] for entry in [*self._options.get("env", []), *step.get("env", [])]}
-            for name in plain.intersection([*shared, *step.get("secretEnv", [])]):
-                self._error(("steps", index), f"steps[{index}] has {name} as a variable and as a secret")
+            for name in {entry.partition("=")[0] for entry in [*self._options.get("env", []), *step.get("env", [])]}:
+                if name in shared or name in step.get("secretEnv", []):
+                    own: Path = ("steps", index, "env" if "env" in step else "secretEnv")
+                    self._error(own, f"steps[{index}] has {name} as a variable and as a secret")
 
-    def _defined_secrets(self) -> set[str]:
+    def _defined_secrets(self) -> dict[str, Path]:
+        """Returns where each secret variable is defined."""
         available = self._tree.get("availableSecrets", {})
-        defined = {item.get("env", "") for item in available.get("secretManager", [])}
-        for item in [*self._tree.get("secrets", []), *available.get("inline", [])]:
-            defined |= set(item.get("secretEnv", {})) | set(item.get("envMap", {}))
+        defined: list[tuple[str, Path]] = []
         for index, item in enumerate(available.get("secretManager", [])):
-            if not item.get("versionName") or not item.get("env"):
-                where: Path = ("availableSecrets", "secretManager", index)
-                self._error(where, f"{dotted(where)} is not whole\nexpected: versionName and env")
-        return defined
+            at: Path = ("availableSecrets", "secretManager", index)
+            name = item.get("versionName", "")
+            if not name or not item.get("env"):
+                self._error(at, f"{dotted(at)} is not whole\nexpected: versionName and env")
+            elif not _SECRET.fullmatch(name) and "$" not in name.replace("$PROJECT_", "").replace("${PROJECT_", ""):
+                wanted = "projects/PROJECT/secrets/NAME/versions/VERSION"
+                self._error((*at, "versionName"), f"{dotted(at)}.versionName is {name!r}\nexpected: {wanted}")
+            defined.append((item.get("env", ""), (*at, "env")))
+        for path, kind in (("secrets",), "secretEnv"), (("availableSecrets", "inline"), "envMap"):
+            items = self._tree.get("secrets", []) if kind == "secretEnv" else available.get("inline", [])
+            for index, item in enumerate(items):
+                if not item.get("kmsKeyName") or not item.get(kind):
+                    self._error(
+                        (*path, index), f"{dotted((*path, index))} is not whole\nexpected: kmsKeyName and {kind}"
+                    )
+                defined += [(name, (*path, index, kind, name)) for name in item.get(kind, {})]
+        first: dict[str, Path] = {}
+        for name, where in defined:
+            if name and name in first:
+                self._error(where, f"the secret {name} is defined twice")
+            first.setdefault(name, where)
+        first.pop("", None)
+        return first
 
     def volumes(self, steps: list[dict[str, Any]]) -> None:
         """Volumes carry data from step to step: absolute paths, no reserved ones, two steps at least."""
@@ -159,6 +186,9 @@ class _Checker:
         images = self._tree.get("images", [])
         if images and artifacts.get("images") and images != artifacts["images"]:
             self._error(("artifacts", "images"), "images and artifacts.images differ\nexpected: one of them")
+        for index, tag in enumerate(self._tree.get("tags", [])):
+            if tag and not _TAG.fullmatch(_stand_in(tag)):
+                self._error(("tags", index), f"tags[{index}] is {tag!r}\nexpected: letters, digits, '_', '.' and '-'")
         for path, names in [(("images",), images), (("artifacts", "images"), artifacts.get("images", []))]:
             for index, name in enumerate(names):
                 if _no_image(name):
@@ -176,6 +206,8 @@ class _Checker:
         for index, path in enumerate(objects.get("paths", [])):
             if re.search(r"\s", path):
                 self._error((*at, "paths", index), f"artifacts.objects.paths[{index}] has white space in it")
+            if path in objects["paths"][:index]:
+                self._error((*at, "paths", index), f"artifacts.objects.paths[{index}] {path!r} is there twice")
 
     def limits(self, steps: list[dict[str, Any]]) -> None:
         """The service's own limits."""
@@ -196,6 +228,8 @@ class _Checker:
         for path, count, limit in counts:
             if count > limit:
                 self._error(path, f"{dotted(path)} has {count} entries\nexpected: at most {limit}")
+        if self._options.get("diskSizeGb", 0) > MAX_DISK_GB:
+            self._error(("options", "diskSizeGb"), f"options.diskSizeGb is more than {MAX_DISK_GB:,}")
         for key, value in self._tree.get("substitutions", {}).items():
             if len(value) > MAX_VALUE:
                 self._error(("substitutions", key), f"substitutions.{key} is longer than {MAX_VALUE:,} characters")
@@ -203,7 +237,7 @@ class _Checker:
     def service_account(self) -> None:
         """A build under an own service account has to say where its log goes."""
         said = self._tree.get("logsBucket") or self._options.get("defaultLogsBucketBehavior")
-        quiet = self._options.get("logging") in ("CLOUD_LOGGING_ONLY", "NONE", "GCS_ONLY")
+        quiet = self._options.get("logging") in ("CLOUD_LOGGING_ONLY", "NONE")
         if self._tree.get("serviceAccount") and not said and not quiet:
             self._findings.warning(
                 self._document.line("serviceAccount"),
@@ -224,12 +258,19 @@ def _no_image(text: str) -> bool:
     # The last of a digest is hexadecimal, which a stand-in is not.
     if "@$" in text:
         return False
+    return not IMAGE.fullmatch(_stand_in(text))
+
+
+def _stand_in(text: str) -> str:
+    """Returns a text with something in place of each substitution."""
     for reference in reversed(list(expansion.references(text))):
         text = text[: reference.start] + ("x" if reference.key else "$") + text[reference.end :]
-    return not IMAGE.fullmatch(text)
+    return text
 
 
 def _not_there(wanted: str, steps: list[dict[str, Any]], index: int) -> str:
     later = any(step.get("id") == wanted for step in steps[index:])
+    close = difflib.get_close_matches(wanted, [each.get("id", "") for each in steps[:index]], n=1, cutoff=0.6)
     why = "which comes later" if later else "which is the id of no step"
+    why += f"; did you mean {close[0]!r}?" if close and not later else ""
     return f"steps[{index}].waitFor names {wanted!r}, {why}\nexpected: ids of earlier steps, or '-' to wait for nothing"

@@ -28,14 +28,22 @@ def check(document: Document, findings: Findings) -> None:
     A name of the user's own that is not declared may come from a trigger or the command line: that is only
     worth knowing, unless a declared one that nobody uses looks like it.
     """
-    declared = document.tree.get("substitutions", {})
+    declared, options = document.tree.get("substitutions", {}), document.tree.get("options", {})
     used: set[str] = set()
     unknown: list[tuple[int, str, Path]] = []
     for path, text in texts(document.tree):
-        for key in expansion.keys(text):
+        # Bash's operators are read where that is switched on, and always if a trigger starts the build.
+        always = set(expansion.keys(text, plain=not options.get("dynamicSubstitutions")))
+        for key in dict.fromkeys(expansion.keys(text)):
             used.add(key)
-            if key not in declared and key not in BUILT_IN and key not in _PULL_REQUEST:
-                unknown.append((document.line(*path), key, path))
+            if key in declared or key in BUILT_IN or key in _PULL_REQUEST:
+                continue
+            line = document.line_using(key, *path)
+            if key in always or USER_KEY.fullmatch(key):
+                unknown.append((line, key, path))
+            else:
+                what = f"{dotted(path)} uses ${{{key}…}}, which a trigger takes for a substitution and refuses"
+                findings.warning(line, f"{what}\nmend: write $${{{key}…}} if the shell is to see it")
     for key, value in declared.items():
         line = document.line("substitutions", key)
         used |= {each for each in expansion.keys(value) if each != key}
@@ -43,8 +51,9 @@ def check(document: Document, findings: Findings) -> None:
             wanted = f"_{key.strip('_').upper()}"
             findings.error(line, f"substitutions.{key} cannot be declared\nexpected: a name such as {wanted}")
     unused = [] if _maps_all(document.tree) else [key for key in declared if key not in used]
+    loose = options.get("substitutionOption") == "ALLOW_LOOSE"
     for line, key, path in unknown:
-        _unknown(line, key, path, unused, findings)
+        _unknown(line, key, path, [] if loose else unused, findings)
     for key in unused:
         findings.warning(document.line("substitutions", key), f"the substitution {key} is used nowhere")
 
@@ -100,16 +109,40 @@ def _settle(key: str, own: Mapping[str, str], done: dict[str, str], before: tupl
 
 def _unknown(line: int, key: str, path: Path, unused: list[str], findings: Findings) -> None:
     if not USER_KEY.fullmatch(key):
+        close = difflib.get_close_matches(key, BUILT_IN, n=1, cutoff=0.75)
+        meant = (
+            f"did you mean ${close[0]}?"
+            if close
+            else f"a built-in substitution or a declared one such as _{key.strip('_') or 'NAME'}"
+        )
         findings.error(
             line,
             f"{dotted(path)} uses ${key}, which Cloud Build does not have\n"
-            f"expected: a built-in substitution or a declared one such as _{key.lstrip('_')}\n"
+            f"expected: {meant}\n"
             f"mend: write $${key} if the shell is to see it",
         )
-    elif close := difflib.get_close_matches(key, unused, n=1, cutoff=0.75):
+    elif close := [each for each in unused if _misspelt(key, each)]:
         findings.error(line, f"{dotted(path)} uses ${key}, which is not declared\nexpected: did you mean ${close[0]}?")
     else:
         findings.warning(line, f"{dotted(path)} uses ${key}, which a trigger or --substitutions must give")
+
+
+def _misspelt(key: str, declared: str) -> bool:
+    """Whether two names differ by a slip of the finger, rather than being two names that are both meant."""
+    if key.replace("_", "") == declared.replace("_", ""):
+        return True
+    words, others = key.split("_"), declared.split("_")
+    if len(words) != len(others):
+        return False
+    for word, other in zip(words, others, strict=True):
+        if word == other:
+            continue
+        if min(len(word), len(other)) < 3 or re.sub(r"\d", "", word) == re.sub(r"\d", "", other):
+            return False  # _ZONE_A and _ZONE_B, _TAG1 and _TAG2
+        blocks = difflib.SequenceMatcher(None, word, other, autojunk=False).get_matching_blocks()
+        if max(len(word), len(other)) - sum(block.size for block in blocks) > 2:
+            return False
+    return True
 
 
 def _maps_all(tree: dict[str, Any]) -> bool:

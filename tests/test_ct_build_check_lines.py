@@ -95,6 +95,14 @@ def test_the_whole_is_good():
         ("DOCKER_BUILDKIT=1", "TOKEN=1", 10, "TOKEN as a variable and as a secret"),
         ("timeout: 1200s", "secrets: [{secretEnv: {A: CiQA}}]", 39, "expected: kmsKeyName and secretEnv"),
         ("timeout: 1200s", "secrets: [{kmsKeyName: k, secretEnv: {A: CiQAe}}]", 39, "expected: a ciphertext in base64"),
+        # Times, and fields that are one level off.
+        ("timeout: 1200s", "timeout: 1200", 39, "mend: write 1200s"),
+        ("timeout: 1200s", "timeout: 1h30m", 39, "mend: write 5400s"),
+        ("timeout: 1200s", "timeout: 20 minutes", 39, "mend: write 1200s"),
+        ("timeout: 1200s", "timeout: soon", 39, "such as 1200s"),
+        ("timeout: 1200s", "machineType: E2_MEDIUM", 39, "machineType is a field in options"),
+        ("timeout: 1200s", "env: [A=b]", 39, "env is a field in steps or in options"),
+        ("  diskSizeGb: 100", "  logsBucket: gs://b", 37, "logsBucket is a field of the build itself"),
         # Order, tags, results.
         ("[install]\n", "[instal]\n", 9, "the id of no step; did you mean 'install'?"),
         ("nightly", "'every night'", 38, "tags[1] is 'every night'"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from ct.build import notation
 from ct.build.problems import Findings
 
 Path = tuple[str | int, ...]
@@ -25,19 +26,13 @@ _NEWER = {
     "Artifacts": {"genericArtifacts", "oci"},
     "MavenArtifact": {"deployFolder"},
 }
-_KEY = re.compile(r"\s*(?:- +)?[\w.-]+:(?:\s|$)")
 _DURATION = re.compile(r"\d{1,12}(\.\d{1,9})?s")
+_TIME = re.compile(
+    r"(?:(?P<hours>\d{1,4}) ?h(?:ours?)? ?)?(?:(?P<minutes>\d{1,6}) ?m(?:in(?:utes?)?)? ?)?"
+    r"(?:(?P<seconds>\d{1,8}) ?(?:s(?:ec(?:onds?)?)?)?)?"
+)
 _STRING, _INT, _BOOL, _NULL = (f"tag:yaml.org,2002:{name}" for name in ("str", "int", "bool", "null"))
-_FLOAT, _MERGE = "tag:yaml.org,2002:float", "tag:yaml.org,2002:merge"
 _KINDS = {"mapping": "a mapping", "sequence": "a list"}
-
-
-class _Loader(yaml.CSafeLoader):
-    """YAML 1.1 as gcloud and triggers read it: beyond what PyYAML knows, `y` and `n` are booleans, `1e3` a number."""
-
-
-_Loader.add_implicit_resolver(_BOOL, re.compile(r"[yYnN]\Z"), list("yYnN"))
-_Loader.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?\d[\d_]*(?:\.[\d_]*)?[eE][-+]?\d+\Z"), list("-+0123456789"))
 
 
 @dataclasses.dataclass
@@ -76,83 +71,17 @@ def read(text: str, descriptor: Any, findings: Findings) -> Document:
         The tree without what was wrong in it.
     """
     document = Document({}, {}, text)
-    loader = None
-    try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        if node is not None:
-            _prepare(loader, node, findings, set())
-    except yaml.YAMLError as error:
-        line, message = _no_yaml(error, text)
-        findings.error(min(line, max(1, len(text.splitlines()))), message)
-        return document
-    finally:
-        if loader is not None:
-            loader.dispose()
-    if not isinstance(node, yaml.MappingNode):
-        what = "empty" if node is None else "no mapping"
-        findings.error(1, f"the file is {what}\nexpected: fields such as `steps:`")
-        return document
-    document.tree = _Reader(findings, document.lines).message(node, descriptor, ())
+    node = notation.parse(text, findings)
+    if node is not None:
+        document.tree = _Reader(findings, document.lines, descriptor).message(node, descriptor, ())
     return document
-
-
-def _no_yaml(error: Any, text: str) -> tuple[int, str]:
-    """Says what is wrong where the mistake was made, which is not always where the parser stopped."""
-    if isinstance(error, yaml.reader.ReaderError):
-        line = text.encode()[: error.position].count(b"\n") + 1
-        return line, f"this is not YAML: {error.reason}"
-    what = getattr(error, "problem", None) or str(error)
-    stopped, begun = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
-    if stopped is None:
-        return 1, f"this is not YAML: {what}"
-    if what == "but found another document":
-        return stopped.line + 1, "a second document begins here\nexpected: one configuration in a file"
-    if what.startswith("mapping values") and stopped.line:
-        hint = f"where the text of line {stopped.line} goes on here, that line may be the mistake"
-        return stopped.line + 1, f"this is not YAML: {what}\nexpected: `name: value` once in a line; {hint}"
-    if begun is None or begun.line == stopped.line:
-        return stopped.line + 1, f"this is not YAML: {what}"
-    rest = text.split("\n")[stopped.line :]
-    left_open = error.context.startswith("while parsing a flow") and (not rest or _KEY.match(rest[0]))
-    if left_open or "end of stream" in what:
-        return begun.line + 1, f"this is not YAML: what begins here is not closed by line {stopped.line + 1}"
-    if what == "could not find expected ':'":
-        return begun.line + 1, f"this is not YAML: {what}"
-    return stopped.line + 1, f"this is not YAML: {what}, {error.context} that begins on line {begun.line + 1}"
-
-
-def _prepare(loader: Any, node: yaml.Node, findings: Findings, seen: set[int]) -> None:
-    """Resolves merge keys, and takes out what a mapping has a second time."""
-    if id(node) in seen:  # an alias
-        return
-    seen.add(id(node))
-    children: list[yaml.Node] = []
-    if isinstance(node, yaml.MappingNode):
-        names: set[str] = set()
-        pairs = []
-        for key, value in node.value:
-            named = isinstance(key, yaml.ScalarNode) and key.tag != _MERGE
-            if named and key.value in names:
-                what = f"the field {key.value} is there twice: gcloud takes the first and says nothing"
-                findings.warning(key.start_mark.line + 1, what)
-                continue
-            if named:
-                names.add(key.value)
-            pairs.append((key, value))
-            children.append(value)
-        node.value = pairs
-        loader.flatten_mapping(node)
-    elif isinstance(node, yaml.SequenceNode):
-        children = node.value
-    for child in children:
-        _prepare(loader, child, findings, seen)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Reader:
     findings: Findings
     lines: dict[Path, int]
+    root: Any
 
     def message(self, node: yaml.Node, descriptor: Any, path: Path) -> dict[str, Any]:
         """Reads a mapping as a message."""
@@ -175,7 +104,7 @@ class _Reader:
             elif name in newer:
                 self.lines[(*path, name)] = line
             else:
-                self.findings.error(line, _unknown(key.value, descriptor, [*fields, *newer], path))
+                self.findings.error(line, _unknown(key.value, descriptor, [*fields, *newer], path, self.root))
         return {name: value for name, value in tree.items() if value is not None}
 
     def _field(self, node: yaml.Node, field: Any, path: Path) -> Any:
@@ -257,7 +186,9 @@ class _Reader:
     def _duration(self, node: yaml.Node, path: Path) -> str | None:
         if isinstance(node, yaml.ScalarNode) and node.tag == _STRING and _DURATION.fullmatch(node.value):
             return str(node.value)
-        return self._wrong(node, path, "seconds with an s, such as 1200s")
+        total = _seconds(node.value) if isinstance(node, yaml.ScalarNode) else 0.0
+        expected = f"seconds with an s\nmend: write {total:g}s" if total else "seconds with an s, such as 1200s"
+        return self._wrong(node, path, expected)
 
     def _wrong(self, node: Any, path: Path, expected: str) -> Any:
         found = repr(node.value) if isinstance(node, yaml.ScalarNode) else _KINDS[node.id]
@@ -277,6 +208,14 @@ def dotted(path: Path) -> str:
     return text or "the file"
 
 
+def _seconds(text: str) -> float:
+    """Reads what people write for a time: 1200, 20m, 1h30m, 20 min; 0 for what is none."""
+    if not (match := _TIME.fullmatch(text.strip())):
+        return 0.0
+    hours, minutes, rest = (float(match[each] or 0) for each in ("hours", "minutes", "seconds"))
+    return 3600 * hours + 60 * minutes + rest
+
+
 def _decodes(value: str) -> bool:
     """Whether gcloud can read a text as base64; it passes over characters that are no part of that."""
     try:
@@ -292,9 +231,20 @@ def _camel(name: str) -> str:
     return first + "".join(part.capitalize() for part in rest) if first else name
 
 
-def _unknown(name: str, descriptor: Any, fields: list[str], path: Path) -> str:
+def _unknown(name: str, descriptor: Any, fields: list[str], path: Path, root: Any) -> str:
     where = f" in {dotted(path)}" if path else ""
-    return f"there is no field {name}{where}\nexpected: a field of {descriptor.name}{_nearest(_camel(name), fields)}"
+    camel = _camel(name)
+    hint = _nearest(camel, fields)
+    if not hint:  # it may be right, one level off
+        inside = [field.json_name for field in descriptor.fields if camel in _fields(field.message_type)]
+        homes = [f"in {each}" for each in inside if each in ("steps", "options", "artifacts", "availableSecrets")]
+        homes += ["of the build itself, not indented"] if path and camel in _fields(root) else []
+        hint = f"; {camel} is a field {' or '.join(homes)}" if homes else ""
+    return f"there is no field {name}{where}\nexpected: a field of {descriptor.name}{hint}"
+
+
+def _fields(descriptor: Any) -> set[str]:
+    return {field.json_name for field in descriptor.fields} if descriptor is not None else set()
 
 
 def _nearest(name: str, names: list[str]) -> str:

@@ -122,7 +122,8 @@ def test_one_mistake_is_named_by_its_line(old, new, line, message):
         ("waitFor: [install]", "waitFor: install"),
         ("    echo $$HOME", "    echo ${HOME:-/root}"),
         ("  script: echo done\n", "  script: echo done\n  script: echo again\n"),
-        # A trigger takes these, gcloud does not without more on its command line.
+        # A trigger takes these, gcloud does not, or not without more on its command line.
+        ("name: python:3.12", "name:\tpython:3.12"),
         ("${_REGION}", "${_ZONE}"),
         ("_REGION: europe-west1", "_REGION: europe-west1\n  _UNUSED: x"),
         ("timeout: 1200s", "serviceAccount: projects/p/serviceAccounts/s"),
@@ -205,7 +206,7 @@ def test_ten_thousand_lines_are_read():
 
 
 def test_a_file_that_cannot_be_read_is_one_of_many(tmp_path):
-    (tmp_path / "good.yaml").write_text(GOOD)
+    (tmp_path / "good.yaml").write_text(GOOD.replace("waitFor: [install]", "waitFor: install"))
     (tmp_path / "binary").write_bytes(b"\x80\x81")
     (tmp_path / "empty").touch()
 
@@ -218,6 +219,7 @@ def test_a_file_that_cannot_be_read_is_one_of_many(tmp_path):
     assert "none:1: error: it cannot be read: No such file or directory" in done.out
     assert f"{tmp_path}:1: error: it cannot be read: Is a directory" in done.out
     assert "empty:1: error: the file is empty" in done.out
-    assert "good.yaml: 4 steps checked, nothing wrong" in done.out
+    assert "good.yaml:9: note: steps[1].waitFor is no list" in done.out
+    assert "good.yaml: 4 steps checked, nothing wrong, but a trigger would refuse it as it is\n" in done.out
     assert done.err == "error: Cloud Build would refuse 4 of 5 files\n"
     assert "what is good.yaml for?" in ct(tmp_path, "build", "good.yaml").err

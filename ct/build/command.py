@@ -89,7 +89,9 @@ def check(paths: Sequence[Path]) -> int:
             refused += 1
         else:
             steps = len(document.tree.get("steps", []))
-            print(f"{path}: {steps} steps checked, nothing wrong")
+            refusing = sorted({problem.by for problem in problems if problem.by})
+            but = f", but {' and '.join(refusing)} would refuse it as it is" if refusing else ""
+            print(f"{path}: {steps} steps checked, nothing wrong{but}")
     if refused:
         print(f"error: Cloud Build would refuse {refused} of {len(paths)} files", file=sys.stderr)
     return UsageError.exit_code if refused else 0

@@ -117,7 +117,7 @@ class _Reader:
         items = node.value if isinstance(node, yaml.SequenceNode) else [node]
         if not isinstance(node, yaml.SequenceNode):
             what = f"{dotted(path)} is no list: gcloud takes it for a list of one, a trigger refuses it"
-            self.findings.warning(node.start_mark.line + 1, what)
+            self.findings.warning(node.start_mark.line + 1, what, by="a trigger")
         values = []
         for index, item in enumerate(items):
             self.lines[(*path, index)] = item.start_mark.line + 1

@@ -35,10 +35,22 @@ def parse(text: str, findings: Findings) -> yaml.MappingNode | None:
         if loader is not None:
             loader.dispose()
     if isinstance(node, yaml.MappingNode):
+        if "\t" in text:
+            _tabs(text, findings)
         return node
     what = "empty" if node is None else "no mapping"
     findings.error(1, f"the file is {what}\nexpected: fields such as `steps:`")
     return None
+
+
+def _tabs(text: str, findings: Findings) -> None:
+    """Notes a tab between words: gcloud's parser, as PyYAML's in Python, takes none, that of triggers does."""
+    try:
+        for _ in yaml.scan(text):
+            pass
+    except yaml.scanner.ScannerError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        findings.warning(line, "a tab stands between words\nmend: write spaces, gcloud takes nothing else", by="gcloud")
 
 
 def _no_yaml(error: Any, text: str) -> tuple[int, str]:

@@ -14,11 +14,13 @@ class Problem:
         line: Line of the file, from 1.
         message: What is wrong there, and what was expected.
         fatal: Whether Cloud Build would refuse the build; else it is only worth knowing.
+        by: Who would refuse it nevertheless, where one way of starting a build takes what another does not.
     """
 
     line: int
     message: str
     fatal: bool = True
+    by: str = ""
 
 
 class Findings:
@@ -31,9 +33,9 @@ class Findings:
         """Notes what Cloud Build would refuse."""
         self._found.append(Problem(line, message))
 
-    def warning(self, line: int, message: str) -> None:
-        """Notes what is worth knowing."""
-        self._found.append(Problem(line, message, fatal=False))
+    def warning(self, line: int, message: str, by: str = "") -> None:
+        """Notes what is worth knowing, or refused by one way of starting a build only."""
+        self._found.append(Problem(line, message, fatal=False, by=by))
 
     @property
     def all(self) -> list[Problem]:

@@ -165,7 +165,7 @@ class _Checker:
                 if path[0] == "steps":
                     used.setdefault(volume.get("name", ""), []).append((*path, index))
         for name, places in used.items():
-            if len(places) == 1:
+            if len(places) == 1 and name:
                 self._error(places[0], f"the volume {name} is used by one step only\nexpected: at least two")
 
     def _volume(self, at: Path, volume: dict[str, str], others: list[dict[str, str]]) -> None:

@@ -43,7 +43,7 @@ def check(document: Document, findings: Findings) -> None:
                 unknown.append((line, key, path))
             else:
                 what = f"{dotted(path)} uses ${{{key}…}}, which a trigger takes for a substitution and refuses"
-                findings.warning(line, f"{what}\nmend: write $${{{key}…}} if the shell is to see it")
+                findings.warning(line, f"{what}\nmend: write $${{{key}…}} if the shell is to see it", by="a trigger")
     for key, value in declared.items():
         line = document.line("substitutions", key)
         used |= {each for each in expansion.keys(value) if each != key}

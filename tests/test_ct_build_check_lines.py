@@ -107,6 +107,8 @@ def test_the_whole_is_good():
         ("[install]\n", "[instal]\n", 9, "the id of no step; did you mean 'install'?"),
         ("nightly", "'every night'", 38, "tags[1] is 'every night'"),
         ("docs/*", "dist/*", 34, "is there twice"),
+        ("allowFailure: true", "allowExitCodes: [1, 256]", 24, "allowExitCodes[1] is 256\nexpected: 0 to 255"),
+        ("artifacts:\n", "artifacts:\n  npmPackages: [{packagePath: .}]\n", 34, "is not whole\nexpected: repository"),
     ],
 )
 def test_one_mistake_is_named_by_its_line(old, new, line, message):
@@ -142,6 +144,10 @@ def test_what_one_way_of_starting_a_build_takes_is_noted(old, new):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        (
+            "artifacts:\n",
+            "artifacts:\n  mavenArtifacts: [{repository: 'https://r', deployFolder: /workspace/target}]\n",
+        ),
         ("timeout: 1200s", "options: {substitutionOption: ALLOW_LOOSE, pubsubTopic: projects/p/topics/t}"),
         ("[app, nightly]", "['$BRANCH_NAME', '${_NAME}.x', '']"),
         ("projects/$PROJECT_ID/secrets/token", "projects/${PROJECT_ID}/locations/l/secrets/$_NAME"),

@@ -15,8 +15,13 @@ from ct.build.problems import Findings
 
 FIRST = "-"  # waits for nothing
 MAX_SECONDS = 24 * 3600
-MAX_DISK_GB = 4_000
+MAX_DISK_GB, MAX_EXIT_CODE = 4_000, 255
 MAX_STEPS, MAX_ITEMS, MAX_ARGUMENT, MAX_SUBSTITUTIONS, MAX_VALUE = 300, 100, 10_000, 200, 4_000
+_PACKAGES = {
+    "npmPackages": ("repository", "packagePath"),
+    "pythonPackages": ("repository", "paths"),
+    "mavenArtifacts": ("repository",),
+}
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _RESERVED = ("/workspace", "/builder/home", "/var/run/docker.sock")
 _SECRET = re.compile(r"projects/[^/]+/(?:locations/[^/]+/)?secrets/[^/]+/versions/[^/]+")
@@ -195,6 +200,11 @@ class _Checker:
                     self._error((*path, index), f"{dotted((*path, index))} {name!r} is no image reference")
         if "objects" in artifacts:
             self._objects(artifacts["objects"])
+        for kind, needed in _PACKAGES.items():
+            for index, package in enumerate(artifacts.get(kind, [])):
+                if lacking := [name for name in needed if not package.get(name)]:
+                    at: Path = ("artifacts", kind, index)
+                    self._error(at, f"{dotted(at)} is not whole\nexpected: {' and '.join(lacking)}")
 
     def _objects(self, objects: dict[str, Any]) -> None:
         at: Path = ("artifacts", "objects")
@@ -219,6 +229,10 @@ class _Checker:
         ]
         for index, step in enumerate(steps):
             counts += [(("steps", index, name), len(step.get(name, [])), MAX_ITEMS) for name in ("args", "env")]
+            for each, code in enumerate(step.get("allowExitCodes", [])):
+                if not 0 <= code <= MAX_EXIT_CODE:
+                    where: Path = ("steps", index, "allowExitCodes", each)
+                    self._error(where, f"{dotted(where)} is {code}\nexpected: 0 to {MAX_EXIT_CODE}")
             for each, argument in enumerate(step.get("args", [])):
                 if len(argument) > MAX_ARGUMENT:
                     path: Path = ("steps", index, "args", each)

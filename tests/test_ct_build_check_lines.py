@@ -69,6 +69,12 @@ def test_the_whole_is_good():
         ("  entrypoint: pip", "   entrypoint: pip", 4, "mapping values are not allowed"),
         ("  entrypoint: pip", "\tentrypoint: pip", 4, "tab character"),
         ("-t, 'gcr", "-t 'gcr", 12, "did not find expected ',' or ']'"),
+        (
+            "[app, nightly]",
+            "[\n  'app'\n\n  # more\n  'nightly'\n]",
+            39,
+            "no comma between the end of this line and line 42",
+        ),
         ("    env: TOKEN\n", "    env: TOKEN\n---\n", 33, "a second document begins here"),
         ("app\n", "app\x07\n", 27, "control characters are not allowed"),
         ("name: python:3.12", "name: {{ image }}", 3, "mend: put text with braces in quotes"),

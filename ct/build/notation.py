@@ -8,6 +8,7 @@ import yaml
 from ct.build.problems import Findings
 
 _BOOL, _FLOAT, _MERGE = (f"tag:yaml.org,2002:{name}" for name in ("bool", "float", "merge"))
+_WORDS = re.compile(r"\s*[^\s#]")
 _KEY = re.compile(r"\s*(?:- +)?[\w.-]+:(?:\s|$)")
 
 
@@ -69,10 +70,14 @@ def _no_yaml(error: Any, text: str) -> tuple[int, str]:
         return stopped.line + 1, f"this is not YAML: {what}\nexpected: `name: value` once in a line; {hint}"
     if begun is None or begun.line == stopped.line:
         return stopped.line + 1, f"this is not YAML: {what}"
-    rest = text.split("\n")[stopped.line :]
+    lines = text.split("\n")
+    before, rest = lines[: stopped.line], lines[stopped.line :]
     left_open = error.context.startswith("while parsing a flow") and (not rest or _KEY.match(rest[0]))
     if left_open or "end of stream" in what:
         return begun.line + 1, f"this is not YAML: what begins here is not closed by line {stopped.line + 1}"
+    if "','" in what and rest and not rest[0][: stopped.column].strip():
+        last = next(number for number in range(stopped.line, 0, -1) if _WORDS.match(before[number - 1]))
+        return last, f"this is not YAML: there is no comma between the end of this line and line {stopped.line + 1}"
     if what == "could not find expected ':'":
         return begun.line + 1, f"this is not YAML: {what}"
     return stopped.line + 1, f"this is not YAML: {what}, {error.context} that begins on line {begun.line + 1}"

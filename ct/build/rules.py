@@ -69,7 +69,7 @@ class _Checker:
             if not step.get("name"):
                 self._error((*at, "name"), f"{dotted(at)} has no name\nexpected: the image it runs in")
             elif _no_image(step["name"]):
-                self._error((*at, "name"), f"{dotted(at)}.name {step['name']!r} is no image reference")
+                self._error((*at, "name"), f"{dotted(at)}.name {step['name']!r} {_no_image(step['name'])}")
             if step.get("script") and (step.get("args") or step.get("entrypoint")):
                 self._error((*at, "script"), f"{dotted(at)} has a script and args or an entrypoint\nexpected: either")
             for each, wanted in enumerate(step.get("waitFor", [])):
@@ -197,7 +197,7 @@ class _Checker:
         for path, names in [(("images",), images), (("artifacts", "images"), artifacts.get("images", []))]:
             for index, name in enumerate(names):
                 if _no_image(name):
-                    self._error((*path, index), f"{dotted((*path, index))} {name!r} is no image reference")
+                    self._error((*path, index), f"{dotted((*path, index))} {name!r} {_no_image(name)}")
         if "objects" in artifacts:
             self._objects(artifacts["objects"])
         for kind, needed in _PACKAGES.items():
@@ -267,12 +267,13 @@ def seconds(duration: str) -> float | None:
         return None
 
 
-def _no_image(text: str) -> bool:
-    """Whether a text cannot be an image reference, whatever its substitutions are worth."""
+def _no_image(text: str) -> str:
+    """Says why a text cannot be an image reference, whatever its substitutions are worth; empty if it can."""
     # The last of a digest is hexadecimal, which a stand-in is not.
-    if "@$" in text:
-        return False
-    return not IMAGE.fullmatch(_stand_in(text))
+    if "@$" in text or IMAGE.fullmatch(stood := _stand_in(text)):
+        return ""
+    capital = IMAGE.fullmatch(stood.lower())
+    return "is no image reference" + ("\nmend: a repository has no capital letters" if capital else "")
 
 
 def _stand_in(text: str) -> str:

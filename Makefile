@@ -3,6 +3,8 @@
 PYTHON ?= python3
 AUTHOR := .venv/bin
 COMPONENTS := .venv-components/bin
+# A file's tests share what they are slow to make; conftest.py orders the files.
+PYTEST := -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 UV_COMPILE := $(AUTHOR)/uv pip compile --quiet --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
 .PHONY: help setup setup-dev run run-small serve test coverage check build format lock clean
@@ -26,11 +28,11 @@ serve: setup ## serve the deployed model over TF Serving's REST API
 	@$(AUTHOR)/ct serve
 
 test: setup-dev ## run every test, in both environments
-	$(AUTHOR)/python -m pytest -q -n auto --dist loadfile
-	$(COMPONENTS)/python -m pytest -q -n auto --dist loadfile
+	$(AUTHOR)/python $(PYTEST)
+	$(COMPONENTS)/python $(PYTEST)
 
 coverage: setup-dev ## lines and branches of components/ that their tests reach, per file
-	$(COMPONENTS)/python -m pytest -q -n auto --dist loadfile --cov=components --cov-branch --cov-report=term-missing:skip-covered
+	$(COMPONENTS)/python $(PYTEST) --cov=components --cov-branch --cov-report=term-missing:skip-covered
 
 check: setup-dev ## lint, types and import rules
 	$(AUTHOR)/ruff check .

@@ -126,6 +126,13 @@ def host(tmp_path_factory):
         yield found
 
 
+def forget(host, begin):
+    """Takes the images of a registry from the engine."""
+    with contextlib.closing(docker.DockerClient(host)) as client:
+        for tag in [tag for image in client.images.list() for tag in image.tags if tag.startswith(begin)]:
+            client.images.remove(tag, force=True)
+
+
 @pytest.fixture(scope="module")
 def store(host, tmp_path_factory):
     """Debian's own image registry on loopback."""
@@ -150,6 +157,7 @@ def store(host, tmp_path_factory):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     yield f"localhost:{port}"
+    forget(host, f"localhost:{port}/")
     process.terminate()
     process.wait(30)
 
@@ -224,10 +232,7 @@ def test_packages_are_installed_once_and_their_layers_are_those_of_every_commit(
 
     assert any("RUN cat" in each for each in make("first"))
     (project / "one" / "work.py").write_text("changed\n")
-    # Such as another machine has it: no layer is here.
-    with contextlib.closing(docker.DockerClient(host)) as client:
-        for tag in [tag for image in client.images.list() for tag in image.tags if tag.startswith(f"{store}/")]:
-            client.images.remove(tag, force=True)
+    forget(host, f"{store}/")  # as on another machine, which has no layer
     again = make("second")
     assert "one: its packages are in the registry" in again
     assert not any("RUN cat" in each for each in again)

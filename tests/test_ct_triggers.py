@@ -15,7 +15,7 @@ MAIN, BRANCH, TAG = "refs/heads/main", "refs/heads/feature/x", "refs/tags/v1.2.3
 
 
 def trigger(push="{branch: ^main$}", more=""):
-    return parse(f"name: t\ngithub: {{owner: o, name: n, push: {push}}}\nfilename: cloudbuild.yaml\n{more}", "t.yaml")
+    return parse(f"name: t\ngithub: {{owner: o, name: repo, push: {push}}}\nfilename: cloudbuild.yaml\n{more}", "t.yaml")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ steps:
 - {id: deliver, name: debian, args: [sh, -c, 'echo "$COMMIT_SHA $BRANCH_NAME $TRIGGER_NAME $_TO" >> DELIVERED']}
 substitutions: {_TO: nowhere}
 """
-TRIGGER = "name: {}\ngithub: {{owner: o, name: n, push: {}}}\nsubstitutions: {{_TO: {}}}\nignoredFiles: ['*.md']\n"
+TRIGGER = "name: {}\ngithub: {{owner: o, name: repo, push: {}}}\nsubstitutions: {{_TO: {}}}\nignoredFiles: ['*.md']\n"
 
 
 class Repository:
@@ -198,11 +198,16 @@ def test_one_build_at_a_time_and_the_newest_wins(repository):
 
         threads.append(threading.Thread(target=push))
         threads[-1].start()
-        newest = repository.home / "git" / "project.git" / "builds" / "refs_heads_main.newest"
-        for _ in range(300):
-            if newest.exists() and newest.read_text() == heads[-1] and started.exists():
+
+        def waits(commit=heads[-1]):
+            newest = next(repository.home.rglob("refs_heads_main.newest"), None)
+            return newest and newest.read_text() == commit and started.exists()
+
+        for _ in range(600):
+            if waits():
                 break
             threading.Event().wait(0.1)
+        assert waits(), f"push {number} neither began nor waits"
     assert started.read_text() == "\n", "one at a time"
     go.touch()
     for thread in threads:

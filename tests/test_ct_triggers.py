@@ -15,7 +15,7 @@ MAIN, BRANCH, TAG = "refs/heads/main", "refs/heads/feature/x", "refs/tags/v1.2.3
 
 
 def trigger(push="{branch: ^main$}", more=""):
-    return parse(f"name: t\ngithub: {{owner: o, name: repo, push: {push}}}\nfilename: cloudbuild.yaml\n{more}", "t.yaml")
+    return parse(f"name: t\ngithub: {{owner: o, name: r, push: {push}}}\nfilename: cloudbuild.yaml\n{more}", "t.yaml")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ steps:
 - {id: deliver, name: debian, args: [sh, -c, 'echo "$COMMIT_SHA $BRANCH_NAME $TRIGGER_NAME $_TO" >> DELIVERED']}
 substitutions: {_TO: nowhere}
 """
-TRIGGER = "name: {}\ngithub: {{owner: o, name: repo, push: {}}}\nsubstitutions: {{_TO: {}}}\nignoredFiles: ['*.md']\n"
+TRIGGER = "name: {}\ngithub: {{owner: o, name: r, push: {}}}\nsubstitutions: {{_TO: {}}}\nignoredFiles: ['*.md']\n"
 
 
 class Repository:

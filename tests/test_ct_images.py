@@ -3,17 +3,13 @@
 import contextlib
 import http.server
 import shutil
-import socket
-import subprocess
 import threading
-import time
 
 import docker
 import pytest
-import requests
-import yaml
 
 import container_engine
+import whole_build
 from ct.environments import ROOT
 from ct.errors import UsageError
 from ct.images import build, inputs, registry
@@ -136,30 +132,13 @@ def forget(host, begin):
 @pytest.fixture(scope="module")
 def store(host, tmp_path_factory):
     """Debian's own image registry on loopback."""
-    if not shutil.which("docker-registry"):
-        pytest.skip("there is no docker-registry to start here")
-    folder = tmp_path_factory.mktemp("registry")
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": f"127.0.0.1:{port}"},
-    }
-    (folder / "config.yml").write_text(yaml.safe_dump(config))
-    process = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
-    while True:
-        with contextlib.suppress(requests.ConnectionError):
-            if requests.get(f"http://127.0.0.1:{port}/v2/", timeout=5).ok:
-                break
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    yield f"localhost:{port}"
-    forget(host, f"localhost:{port}/")
-    process.terminate()
-    process.wait(30)
+    with contextlib.ExitStack() as stack:
+        try:
+            name = stack.enter_context(whole_build.local_registry(tmp_path_factory.mktemp("registry")))
+        except whole_build.CannotError as why:
+            pytest.skip(str(why))
+        yield name
+        forget(host, f"{name}/")
 
 
 def test_only_what_changed_is_built_again(store, host, project, tmp_path, monkeypatch):
@@ -225,9 +204,9 @@ def test_packages_are_installed_once_and_their_layers_are_those_of_every_commit(
     )
     (project / "Dockerfile").write_text(text)
 
-    def make(commit, base=container_engine.IMAGE):
+    def make(commit):
         said = []
-        build.build(build.Request(project, store, commit, base, "none"), ["one"], said.append)
+        build.build(build.Request(project, store, commit, container_engine.IMAGE, "none"), ["one"], said.append)
         return said
 
     assert any("RUN cat" in each for each in make("first"))

@@ -68,8 +68,8 @@ class _Checker:
             at: Path = ("steps", index)
             if not step.get("name"):
                 self._error((*at, "name"), f"{dotted(at)} has no name\nexpected: the image it runs in")
-            elif _no_image(step["name"]):
-                self._error((*at, "name"), f"{dotted(at)}.name {step['name']!r} {_no_image(step['name'])}")
+            elif why := _no_image(step["name"]):
+                self._error((*at, "name"), f"{dotted(at)}.name {step['name']!r} {why}")
             if step.get("script") and (step.get("args") or step.get("entrypoint")):
                 self._error((*at, "script"), f"{dotted(at)} has a script and args or an entrypoint\nexpected: either")
             for each, wanted in enumerate(step.get("waitFor", [])):
@@ -196,8 +196,8 @@ class _Checker:
                 self._error(("tags", index), f"tags[{index}] is {tag!r}\nexpected: letters, digits, '_', '.' and '-'")
         for path, names in [(("images",), images), (("artifacts", "images"), artifacts.get("images", []))]:
             for index, name in enumerate(names):
-                if _no_image(name):
-                    self._error((*path, index), f"{dotted((*path, index))} {name!r} {_no_image(name)}")
+                if why := _no_image(name):
+                    self._error((*path, index), f"{dotted((*path, index))} {name!r} {why}")
         if "objects" in artifacts:
             self._objects(artifacts["objects"])
         for kind, needed in _PACKAGES.items():

@@ -71,18 +71,21 @@ def dockerfile(root: Path, target: str, given: Mapping[str, str]) -> str:
     """
     stages = {name: stage for name, stage in _stages(root).items() if name not in given}
     needed = _closure(stages, target)
-    text = (root / DOCKERFILE).read_text()
-    head = text[: re.search(r"^FROM ", text, re.MULTILINE).start()]  # type: ignore[union-attr]
+    head, *_ = _parts(root)
     images = "".join(f"FROM {reference} AS {name}\n" for name, reference in given.items())
     return head + images + "\n".join(stage.text for name, stage in stages.items() if name in needed) + "\n"
 
 
-def _stages(root: Path) -> dict[str, Stage]:
+def _parts(root: Path) -> list[str]:
+    """Returns what stands before the first stage of the Dockerfile, then each stage."""
     path = root / DOCKERFILE
     if not path.is_file():
         raise UsageError(f"there is no {path}\nexpected: the repository with its {DOCKERFILE}")
-    parts = re.split(r"^(?=FROM )", path.read_text(), flags=re.MULTILINE)[1:]
-    return {stage.name: stage for stage in map(_stage, parts)}
+    return re.split(r"^(?=FROM )", path.read_text(), flags=re.MULTILINE)
+
+
+def _stages(root: Path) -> dict[str, Stage]:
+    return {stage.name: stage for stage in map(_stage, _parts(root)[1:])}
 
 
 def _stage(text: str) -> Stage:

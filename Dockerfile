@@ -36,12 +36,12 @@ RUN apt-get update \
 COPY --from=author-venv /opt/venv /opt/venv
 
 FROM author-env AS author
-COPY components components
+COPY kfp_ct kfp_ct
+COPY components kfp_ct/components
 COPY pipelines pipelines
-COPY ct ct
 COPY setup.py README.md LICENSE ./
 RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app \
-    && printf '#!/bin/sh\nexec python3 -m ct "$@"\n' > /opt/venv/bin/ct && chmod 755 /opt/venv/bin/ct
+    && printf '#!/bin/sh\nexec python3 -m kfp_ct.cli.main "$@"\n' > /opt/venv/bin/ct && chmod 755 /opt/venv/bin/ct
 ENV PYTHONPATH=/app
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="kfp-ct author" org.opencontainers.image.licenses="Apache-2.0" \
@@ -57,7 +57,8 @@ FROM python AS serving-env
 COPY --from=serving-venv /opt/venv /opt/venv
 
 FROM serving-env AS serving
-COPY serving serving
+COPY kfp_ct/__init__.py kfp_ct/
+COPY kfp_ct/serving kfp_ct/serving
 RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app
 ENV PYTHONPATH=/app TF_CPP_MIN_LOG_LEVEL=2
 ARG REVISION=unknown
@@ -67,7 +68,7 @@ USER 1000:1000
 EXPOSE 8501
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/readyz', timeout=4)"]
-CMD ["python3", "-m", "serving", "--root", "/models", "--host", "0.0.0.0", "--allowed-host", "*"]
+CMD ["python3", "-m", "kfp_ct.serving", "--root", "/models", "--host", "0.0.0.0", "--allowed-host", "*"]
 
 FROM builder AS components-venv
 COPY requirements/components-current.txt /requirements/
@@ -79,8 +80,15 @@ COPY --from=components-venv /opt/venv /opt/venv
 # No ENTRYPOINT: KFP and its local Docker runner give the whole command.
 FROM components-env AS components
 # serving: the model is tried in the very server that will serve it.
-COPY components components
-COPY serving serving
+COPY kfp_ct/__init__.py kfp_ct/
+COPY kfp_ct/base kfp_ct/base
+COPY kfp_ct/pages kfp_ct/pages
+COPY kfp_ct/serving kfp_ct/serving
+COPY kfp_ct/clock kfp_ct/clock
+COPY kfp_ct/cloud kfp_ct/cloud
+COPY kfp_ct/data kfp_ct/data
+COPY kfp_ct/models kfp_ct/models
+COPY components kfp_ct/components
 COPY pipelines pipelines
 RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app
 ENV PYTHONPATH=/app TF_USE_LEGACY_KERAS=0 TF_CPP_MIN_LOG_LEVEL=2

@@ -13,10 +13,10 @@ help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## prepare both environments and the example data (does nothing when they are current)
-	@$(PYTHON) -m ct.environments
+	@$(PYTHON) -m kfp_ct.project.environments
 
 setup-dev: ## the same, with what checks and tests need
-	@$(PYTHON) -m ct.environments --dev
+	@$(PYTHON) -m kfp_ct.project.environments --dev
 
 run: setup ## run the whole continuous-training pipeline on the flights example
 	@$(AUTHOR)/ct run flights

@@ -21,11 +21,9 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
-    packages=find_packages(include=["components*", "pipelines*", "ct*", "serving*"]),
+    packages=find_packages(include=["kfp_ct", "kfp_ct.*"]),
     package_data={
-        "pipelines": ["**/*.sql", "**/*.pbtxt", "**/*.yaml"],
-        "ct": ["**/*.html", "**/*.css", "**/*.js", "**/*.svg", "**/*.template", "**/*.json"],
-        "components": ["**/*.css"],
+        "kfp_ct": ["py.typed", "**/*.html", "**/*.css", "**/*.js", "**/*.svg", "**/*.template", "**/*.json"],
     },
     install_requires=[],
     extras_require={
@@ -33,5 +31,5 @@ setup(
         "components": _requirements("components-current"),
         "components-older-glibc": _requirements("components-older-glibc"),
     },
-    entry_points={"console_scripts": ["ct=ct.__main__:main"]},
+    entry_points={"console_scripts": ["ct=kfp_ct.cli.main:main"]},
 )

@@ -31,7 +31,7 @@ from tensorflow_model_analysis.proto import config_pb2  # noqa: E402
 from tensorflow_model_analysis.slicer import slicer_lib  # noqa: E402
 from tfx import v1 as tfx  # noqa: E402
 
-from components import artifacts  # noqa: E402
+from kfp_ct.data import layouts  # noqa: E402
 
 FEATURES = "benchmarks.agreement_features"
 SPLITS = ("train", "eval")
@@ -50,7 +50,7 @@ def main() -> None:
         if not (home / "evaluation").is_dir():
             ours(home, options.window_end)
         theirs = tfx_pipeline(home)
-        rows = {split.name: split.rows for split in artifacts.read_manifest(home / "examples").splits}
+        rows = {split.name: split.rows for split in layouts.read_manifest(home / "examples").splits}
         print(f"{rows['train']:,} train rows, {rows['eval']:,} eval rows; TFX {tfx.__version__}, TF {tf.__version__}")
         for title, lines in (
             ("Statistics", statistics(home, theirs)),
@@ -124,7 +124,7 @@ def write_records(examples: Path, folder: Path) -> None:
         (folder / split).mkdir(parents=True, exist_ok=True)
         options = tf.io.TFRecordOptions("GZIP", compression_level=1)
         with tf.io.TFRecordWriter(str(folder / split / "rows.gz"), options) as file:
-            for batch in artifacts.iter_batches(artifacts.split_files(examples, split)):
+            for batch in layouts.iter_batches(layouts.split_files(examples, split)):
                 for row in batch.to_pylist():
                     known = {name: _feature(value) for name, value in row.items() if value is not None}
                     file.write(tf.train.Example(features=tf.train.Features(feature=known)).SerializeToString())
@@ -169,7 +169,7 @@ def statistics(home: Path, theirs: dict[str, Path]) -> list[str]:
 
 
 def _statistics(folder: Path) -> dict[str, dict[str, Any]]:
-    data = (folder / artifacts.STATISTICS_FILE).read_bytes()
+    data = (folder / layouts.STATISTICS_FILE).read_bytes()
     dataset = statistics_pb2.DatasetFeatureStatisticsList.FromString(data).datasets[0]
     return {feature.path.step[0]: _described(feature, dataset.num_examples) for feature in dataset.features}
 
@@ -227,7 +227,7 @@ def _by_key(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _read_parquet(folder: Path) -> dict[str, np.ndarray]:
-    files = [file for split in SPLITS for file in artifacts.split_files(folder, split)]
+    files = [file for split in SPLITS for file in layouts.split_files(folder, split)]
     table = pyarrow.parquet.ParquetDataset(files).read()
     return {name: table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False) for name in table.column_names}
 

@@ -34,7 +34,7 @@ def main() -> None:
 
 def measure(home: Path, window_end: str) -> dict:
     """Runs once; returns the record, wall seconds, and peak bytes (PSS of the tree) by step."""
-    command = [sys.executable, "-m", "ct", "run", "flights", "--json", "--window-end", window_end]
+    command = [sys.executable, "-m", "kfp_ct.cli.main", "run", "flights", "--json", "--window-end", window_end]
     started = time.monotonic()
     process = subprocess.Popen(
         command, env={**os.environ, "CT_HOME": str(home)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

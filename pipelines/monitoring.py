@@ -2,8 +2,8 @@
 
 from kfp import dsl
 
-from components.monitor.component import monitor
-from components.resolve_model.component import resolve_model
+from kfp_ct.components.monitor.component import monitor
+from kfp_ct.components.resolve_model.component import resolve_model
 
 
 @dsl.pipeline(name="monitoring", description="Served traffic against training data and promises: retrain or not.")

@@ -2,18 +2,18 @@
 
 from kfp import dsl
 
-from components.deploy.component import deploy
-from components.evaluate.component import evaluate
-from components.ingest.component import ingest
-from components.register.component import register
-from components.resolve_champion.component import resolve_champion
-from components.schema.component import schema
-from components.statistics.component import statistics
-from components.train.component import train
-from components.transform.component import transform
-from components.tune.component import tune
-from components.validate_data.component import validate_data
-from components.validate_infra.component import validate_infra
+from kfp_ct.components.deploy.component import deploy
+from kfp_ct.components.evaluate.component import evaluate
+from kfp_ct.components.ingest.component import ingest
+from kfp_ct.components.register.component import register
+from kfp_ct.components.resolve_champion.component import resolve_champion
+from kfp_ct.components.schema.component import schema
+from kfp_ct.components.statistics.component import statistics
+from kfp_ct.components.train.component import train
+from kfp_ct.components.transform.component import transform
+from kfp_ct.components.tune.component import tune
+from kfp_ct.components.validate_data.component import validate_data
+from kfp_ct.components.validate_infra.component import validate_infra
 
 
 @dsl.pipeline(name="training", description="Data to a blessed, served model; nothing unblessed is deployed.")

@@ -6,8 +6,8 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 import small_examples
-from components.schema import work as schema
-from components.statistics import work as statistics
+from kfp_ct.components.schema import work as schema
+from kfp_ct.components.statistics import work as statistics
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=12)

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ct.environments import ROOT
+from kfp_ct.project.environments import ROOT
 
-COMMAND = [sys.executable, "-m", "ct"]
+COMMAND = [sys.executable, "-m", "kfp_ct.cli.main"]
 # Three real months, the third held out, two passes: small, and still a model worth serving.
 SMALL = ("--window-end", "2013-04-01", "--set", "hyperparameters.epochs=2", "--set", "hyperparameters.batch_size=512")
 

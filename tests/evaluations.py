@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from components import artifacts, blessing
-from components.evaluate import work
+from kfp_ct.components.evaluate import work
+from kfp_ct.data import layouts
+from kfp_ct.models import blessing
 
 EVAL_ROWS = 4_000
 KINDS = ["early", "on time", "late"]
@@ -155,11 +156,11 @@ def write_examples(root, eval_rows, train_rows=None, window=None, split_by=None,
         (root / files[0]).parent.mkdir(parents=True, exist_ok=True)
         for file, (start, end) in zip(files, itertools.pairwise(ends), strict=True):
             pq.write_table(table.slice(start, end - start), root / file)
-        splits.append(artifacts.Split(name, table.num_rows, files))
+        splits.append(layouts.Split(name, table.num_rows, files))
     kinds = {name: "string" if pa.types.is_string(kind) else "float"
              for name, kind in zip(eval_rows.schema.names, eval_rows.schema.types, strict=True)}  # fmt: skip
-    manifest = artifacts.Manifest(splits, kinds, "fingerprint", {}, window or {}, split_by or {})
-    artifacts.write_manifest(root, manifest)
+    manifest = layouts.Manifest(splits, kinds, "fingerprint", {}, window or {}, split_by or {})
+    layouts.write_manifest(root, manifest)
     return str(root)
 
 

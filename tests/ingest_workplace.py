@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from components import artifacts
-from components.errors import ComponentError
-from components.ingest import work
+from kfp_ct.base.errors import ComponentError
+from kfp_ct.components.ingest import work
+from kfp_ct.data import layouts
 
 BY_ID = {"method": "hash", "columns": ["id"], "eval_fraction": 0.3}
 
@@ -35,7 +35,7 @@ class Workplace:
         return work.ingest(request, self.out)
 
     def table(self, split: str) -> pa.Table:
-        return pa.concat_tables(pyarrow.parquet.read_table(file) for file in artifacts.split_files(self.out, split))
+        return pa.concat_tables(pyarrow.parquet.read_table(file) for file in layouts.split_files(self.out, split))
 
     def rows(self) -> list[dict]:
         rows = self.table("train").to_pylist() + self.table("eval").to_pylist()

@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from components import artifacts
-from components.errors import ComponentError
-from components.ingest import work
+from kfp_ct.base.errors import ComponentError
+from kfp_ct.components.ingest import work
+from kfp_ct.data import layouts
 
 BY_ID = {"method": "hash", "columns": ["id"], "eval_fraction": 0.3}
 
@@ -20,7 +20,7 @@ def ingest(root: Path, source, sql: str = "SELECT * FROM t", split=BY_ID, out: s
 
 
 def table(root: Path, split: str, out: str = "out") -> pa.Table:
-    return pa.Table.from_batches(artifacts.iter_batches(artifacts.split_files(root / out, split)))
+    return pa.Table.from_batches(layouts.iter_batches(layouts.split_files(root / out, split)))
 
 
 def rows(root: Path, out: str = "out", by: str = "id") -> list[dict]:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from kfp import compiler, dsl
 
-from ct.environments import ROOT
+from kfp_ct.project.environments import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NEEDS_CHROMIUM = pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine: apt-get install chromium")
@@ -35,7 +35,7 @@ class Endpoint:
         address = self.home / "endpoint" / "address.json"
         address.unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ct", "up", "--port", "0", *self.options],
+            [sys.executable, "-m", "kfp_ct.cli.main", "up", "--port", "0", *self.options],
             cwd=self.root, env={**os.environ, "CT_HOME": str(self.home)}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from components import artifacts
+from kfp_ct.data import layouts
 
 BATCH = 100
 
@@ -27,18 +27,18 @@ def dataset(root: Path, rows: int, seed: int = 0, infinite: int = 0) -> str:
         sizes = table["size"].to_numpy().copy()
         sizes[:infinite] = np.inf
         table = table.set_column(table.column_names.index("size"), "size", pa.array(sizes))
-    folder = artifacts.split_path(root, artifacts.PREDICT)
+    folder = layouts.split_path(root, layouts.PREDICT)
     folder.mkdir(parents=True)
     middle = rows * 3 // 5
     files = []
     for n, part in enumerate((table.slice(0, middle), table.slice(middle))):
         file = folder / f"data_parquet-{n:05d}-of-00002.parquet"
-        pyarrow.parquet.write_table(part, file, row_group_size=BATCH if rows <= 10_000 else artifacts.BATCH_ROWS)
+        pyarrow.parquet.write_table(part, file, row_group_size=BATCH if rows <= 10_000 else layouts.BATCH_ROWS)
         files.append(str(file.relative_to(root)))
     kinds = {"id": "string", "size": "float", "weight": "float", "count": "int", "colour": "string"}
-    split = artifacts.Split(artifacts.PREDICT, rows, files)
-    manifest = artifacts.Manifest([split], kinds, f"{rows} {seed} {infinite}", {}, {}, {"method": "none"})
-    artifacts.write_manifest(root, manifest)
+    split = layouts.Split(layouts.PREDICT, rows, files)
+    manifest = layouts.Manifest([split], kinds, f"{rows} {seed} {infinite}", {}, {}, {"method": "none"})
+    layouts.write_manifest(root, manifest)
     return str(root)
 
 
@@ -79,12 +79,12 @@ def save(root: Path, slope: float = 1.0) -> str:
         "wide": signature(lambda height: {"score": height}, height=spec("height")),
         "mistyped": signature(lambda size: {"score": tf.cast(size, tf.float32)}, size=spec("size", tf.int64)),
     }
-    tf.saved_model.save(module, str(root / artifacts.SERVING_MODEL), signatures)
+    tf.saved_model.save(module, str(root / layouts.SERVING_MODEL), signatures)
     return str(root)
 
 
 def _die_in(number: int) -> None:
-    from components.predict_batch import shard
+    from kfp_ct.components.predict_batch import shard
 
     whole, count = shard._predicted, [0]
 
@@ -102,10 +102,10 @@ def _die_in(number: int) -> None:
 if __name__ == "__main__":
     dying = os.environ.get("DIE_IN_SHARD")
     if dying:
-        artifacts.BATCH_ROWS = BATCH
+        layouts.BATCH_ROWS = BATCH
         _die_in(int(dying))
 
-    from components.predict_batch import plan, work
+    from kfp_ct.components.predict_batch import plan, work
 
     examples_path, model_path, folder, *table = sys.argv[1:]
     asked = work.Request(examples_path, model_path, "7", ["id"])

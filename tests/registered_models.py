@@ -3,10 +3,10 @@
 import dataclasses
 from pathlib import Path
 
-from components.deploy import work as deploying
-from components.register import work as registering
-from ct.models.place import Place, open_place
-from ct.project import Workspace
+from kfp_ct.champions.locations import Place, open_place
+from kfp_ct.components.deploy import work as deploying
+from kfp_ct.components.register import work as registering
+from kfp_ct.project.workspace import Workspace
 from release_artifacts import make_run
 
 ROOT = Path(__file__).parent.parent

@@ -4,8 +4,9 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from components import artifacts, blessing
-from components.register.work import Candidate
+from kfp_ct.components.register.work import Candidate
+from kfp_ct.data import layouts
+from kfp_ct.models import blessing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,29 +43,29 @@ class Run:
 def make_run(root: Path, content: str, blessed: bool = True, saved_model: Path | None = None) -> Run:
     """Writes the artifacts of a run whose model is `content`, or a real one that is copied."""
     run = Run(root)
-    model = Path(run.model) / artifacts.SERVING_MODEL
+    model = Path(run.model) / layouts.SERVING_MODEL
     if saved_model:
         shutil.copytree(saved_model, model)
     else:
-        artifacts.write_text(model / "saved_model.pb", f"graph {content}")
-        artifacts.write_text(model / "variables" / "variables.index", f"weights {content}")
-    manifest = artifacts.Manifest(
-        splits=[artifacts.Split("train", 300, []), artifacts.Split("eval", 100, [])],
+        layouts.write_text(model / "saved_model.pb", f"graph {content}")
+        layouts.write_text(model / "variables" / "variables.index", f"weights {content}")
+    manifest = layouts.Manifest(
+        splits=[layouts.Split("train", 300, []), layouts.Split("eval", 100, [])],
         columns={"hour": "int"},
         fingerprint=f"rows of {content}",
         sources={"flights": "flights.csv"},
         window={"start": "2013-01-01", "end": "2013-06-01"},
         split_by={"method": "time"},
     )
-    artifacts.write_manifest(run.examples, manifest)
-    artifacts.write_manifest(Path(run.model) / artifacts.TRAINING, manifest)
+    layouts.write_manifest(run.examples, manifest)
+    layouts.write_manifest(Path(run.model) / layouts.TRAINING, manifest)
     checks = [blessing.Check("auc", blessed, "auc 0.70 against 0.65")]
     served = [blessing.Check("answers", True, "400 answers equal the model's own")]
     final = blessing.extended(blessing.decide(run.model, checks), blessing.VALIDATE_INFRA, served)
     blessing.write(run.blessing, final)
     for split in manifest.splits:
-        path = artifacts.split_path(run.statistics, split.name) / artifacts.STATISTICS_FILE
-        artifacts.write_text(path, f"statistics of {split.name}")
+        path = layouts.split_path(run.statistics, split.name) / layouts.STATISTICS_FILE
+        layouts.write_text(path, f"statistics of {split.name}")
     summary = {"metrics": {"challenger": {"auc": 0.7, "rows": 100, "interval": {"low": 0.68}, "note": "text"}}}
-    artifacts.write_json(Path(run.evaluation) / artifacts.SUMMARY, summary)
+    layouts.write_json(Path(run.evaluation) / layouts.SUMMARY, summary)
     return run

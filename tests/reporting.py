@@ -4,10 +4,10 @@ import html.parser
 import json
 import re
 
-from components import artifacts
-from ct import record
-from ct.local.events import State
-from ct.report import report
+from kfp_ct.data import layouts
+from kfp_ct.report import report
+from kfp_ct.runs import record
+from kfp_ct.runs.events import State
 
 UPSTREAM = {
     "ingest": [],
@@ -113,25 +113,25 @@ def statistics_of(split, rows):
 
 
 SUMMARIES = {
-    ("ingest", "examples", artifacts.MANIFEST): MANIFEST,
-    ("statistics", "statistics", artifacts.SUMMARY): {
+    ("ingest", "examples", layouts.MANIFEST): MANIFEST,
+    ("statistics", "statistics", layouts.SUMMARY): {
         "splits": [statistics_of("train", 133603), statistics_of("eval", 27075)]
     },
-    ("validate-data", "anomalies", artifacts.SUMMARY): ANOMALIES,
-    ("tune", "trials", artifacts.SUMMARY): {
+    ("validate-data", "anomalies", layouts.SUMMARY): ANOMALIES,
+    ("tune", "trials", layouts.SUMMARY): {
         "objective": "val_auc", "direction": "max", "best": "1", "values": {"rate": 0.1}, "rows": 800, "overruled": [],
         "held_out_rows": 200, "hyperparameters": {"rate": 0.1}, "tuning": {"trials": 2}, "trials": [
             {"id": "0", "score": None, "values": {"rate": 9.0}, "seconds": 2.0, "why": "val_auc is nan"},
             {"id": "1", "score": 0.7123, "values": {"rate": 0.1}, "seconds": 2.5, "why": ""},
         ],
     },
-    ("train", "model_run", artifacts.SUMMARY): {
+    ("train", "model_run", layouts.SUMMARY): {
         "rows": 133603, "epochs": 2, "steps": 262, "best_epoch": 2,
         "history": [{"loss": 0.51, "auc": 0.68, "val_loss": 0.48}, {"loss": 0.48, "auc": 0.73, "val_loss": 0.47}],
     },
-    ("evaluate", "evaluation", artifacts.SUMMARY): EVALUATION,
-    ("validate-infra", "infra_validation", artifacts.SUMMARY): INFRA,
-    ("deploy", "deployment", artifacts.SUMMARY): {
+    ("evaluate", "evaluation", layouts.SUMMARY): EVALUATION,
+    ("validate-infra", "infra_validation", layouts.SUMMARY): INFRA,
+    ("deploy", "deployment", layouts.SUMMARY): {
         "model": "flights", "version": "2", "previous": "1", "kept": ["1"], "path": "/srv/serving/flights",
     },
 }  # fmt: skip
@@ -161,7 +161,7 @@ class Laboratory:
 
     def keep(self, task, artifact, file, content):
         root = self.home / "artifacts" / "flights-training-1" / task / artifact
-        artifacts.write_json(root / file, content)
+        layouts.write_json(root / file, content)
         return root
 
     def _task(self, name, waits, summaries):
@@ -223,7 +223,7 @@ def with_summary(key, content):
 
 
 def with_evaluation(evaluation):
-    return with_summary(("evaluate", "evaluation", artifacts.SUMMARY), evaluation)
+    return with_summary(("evaluate", "evaluation", layouts.SUMMARY), evaluation)
 
 
 def not_drawn(drawn):

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ct.environments import ROOT, component_python
+from kfp_ct.project.environments import ROOT, component_python
 
-COPIED = ("components", "ct", "pipelines", "serving", "tests", "requirements", "docs")
+COPIED = ("components", "kfp_ct", "pipelines", "tests", "requirements", "docs")
 
 
 def make(folder: Path) -> Path:

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import small_examples
-from components import artifacts, feature_statistics
-from components.monitor import work
-from serving.request_files import Answered, Key, RequestFiles
+from kfp_ct.components.monitor import work
+from kfp_ct.data import feature_statistics, layouts
+from kfp_ct.serving.request_files import Answered, Key, RequestFiles
 
 START = datetime.datetime(2013, 6, 1, tzinfo=datetime.UTC)
 END = START + datetime.timedelta(days=1)
@@ -35,12 +35,12 @@ def auc(labels, predictions):
 def champion(folder, trained=None, evaluation=None):
     """Writes a registered model; returns its folder."""
     trained = trained if trained is not None else small_examples.table(20_000, seed=1)
-    training, kept = folder / artifacts.TRAINING, folder / artifacts.REGISTERED
-    artifacts.write_text(training / artifacts.SCHEMA, small_examples.SCHEMA)
+    training, kept = folder / layouts.TRAINING, folder / layouts.REGISTERED
+    layouts.write_text(training / layouts.SCHEMA, small_examples.SCHEMA)
     window = {"start": "2013-01-01", "end": "2013-06-01"}
-    splits = [artifacts.Split("train", len(trained), [])]
-    artifacts.write_manifest(training, artifacts.Manifest(splits, {}, "f", {}, window, {}))
-    path = artifacts.split_path(kept / "statistics", "train") / artifacts.STATISTICS_FILE
+    splits = [layouts.Split("train", len(trained), [])]
+    layouts.write_manifest(training, layouts.Manifest(splits, {}, "f", {}, window, {}))
+    path = layouts.split_path(kept / "statistics", "train") / layouts.STATISTICS_FILE
     path.parent.mkdir(parents=True)
     path.write_bytes(feature_statistics.compute(trained.to_batches(), "train").SerializeToString())
     value = auc(trained["label"].to_numpy(), scores(trained))
@@ -48,7 +48,7 @@ def champion(folder, trained=None, evaluation=None):
         "label": "label", "gates": {"metric": "auc", "confidence": 0.95},
         "baseline": {"metric": "auc", "challenger": value, "low": value - 0.51, "high": value - 0.49},
     }  # fmt: skip
-    artifacts.write_json(kept / "evaluation" / artifacts.SUMMARY, evaluation or usual)
+    layouts.write_json(kept / "evaluation" / layouts.SUMMARY, evaluation or usual)
     return str(folder)
 
 

@@ -3,8 +3,8 @@
 import dataclasses
 import datetime
 
-from ct.schedule import cron
-from ct.schedule.plan import Actual, Desired
+from kfp_ct.clock import cron
+from kfp_ct.deploy.schedules.plan import Actual, Desired
 
 
 class Crash(BaseException):

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from components import artifacts
-from components.transform import work as transform
+from kfp_ct.components.transform import work as transform
+from kfp_ct.data import layouts
 
 SCHEMA = """
 feature { name: "id" type: BYTES presence { min_fraction: 1.0 } shape { dim { size: 1 } }
@@ -61,11 +61,11 @@ def table(rows, seed=0):
 
 
 def write(root, train, evaluation=None, shards=2, row_group_size=None):
-    """Writes tables as a dataset in the layout of components/artifacts.py."""
+    """Writes tables as a dataset in the layout of kfp_ct/data/layouts.py."""
     root = Path(root)
     splits = []
     for name, rows in (("train", train), ("eval", evaluation if evaluation is not None else table(100, seed=9))):
-        folder = artifacts.split_path(root, name)
+        folder = layouts.split_path(root, name)
         folder.mkdir(parents=True, exist_ok=True)
         files = []
         for index in range(shards):
@@ -73,11 +73,11 @@ def write(root, train, evaluation=None, shards=2, row_group_size=None):
             file = folder / f"data_parquet-{index:05}-of-{shards:05}.parquet"
             pyarrow.parquet.write_table(rows.slice(start, end - start), file, row_group_size or len(rows) + 1)
             files.append(str(file.relative_to(root)))
-        splits.append(artifacts.Split(name, len(rows), files))
+        splits.append(layouts.Split(name, len(rows), files))
     kinds = {pa.string(): "string", pa.float32(): "float", pa.int64(): "int"}
     columns = {field.name: kinds[field.type] for field in train.schema}
     fingerprint = hashlib.sha256(repr(train.to_pydict()).encode()).hexdigest()
-    artifacts.write_manifest(root, artifacts.Manifest(splits, columns, fingerprint, {}, {"start": "", "end": ""}, {}))
+    layouts.write_manifest(root, layouts.Manifest(splits, columns, fingerprint, {}, {"start": "", "end": ""}, {}))
     return str(root)
 
 

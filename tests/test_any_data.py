@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import release_artifacts
 from any_tables import dataset, described, tables
-from components import artifacts, batches
-from components.blocks import Blocks
-from components.deploy import work as deploy
-from components.errors import ComponentError, ConfigurationError
+from kfp_ct.base.errors import ComponentError, ConfigurationError
+from kfp_ct.components.deploy import work as deploy
+from kfp_ct.data import batches, layouts
+from kfp_ct.data.shuffling import Blocks
 
 FEW = settings(max_examples=15, deadline=None)
 
@@ -26,7 +26,7 @@ def test_any_rows_are_described_or_refused(tmp_path_factory, table):
             described(folder, table)
         return
     stats, contract = described(folder, table)
-    counted = artifacts.read_json(f"{stats}/summary.json")["splits"][0]
+    counted = layouts.read_json(f"{stats}/summary.json")["splits"][0]
     present = {each["name"]: each["present"] for each in counted["features"]}
     assert present == {name: len(table) - table[name].null_count for name in table.column_names}
     inferred = batches.read_schema(f"{contract}/schema.pbtxt")
@@ -36,7 +36,7 @@ def test_any_rows_are_described_or_refused(tmp_path_factory, table):
 @FEW
 @given(table=tables(min_rows=1), seed=st.integers(0, 2**31), rows=st.integers(1, 7))
 def test_blocks_hold_every_row_once_in_any_order(tmp_path_factory, table, seed, rows):
-    files = artifacts.split_files(dataset(tmp_path_factory.mktemp("any"), table), "train")
+    files = layouts.split_files(dataset(tmp_path_factory.mktemp("any"), table), "train")
     found = pa.Table.from_batches(Blocks(files, table.column_names, seed, 1, rows), table.schema)
     assert sorted(map(repr, found.to_pylist())) == sorted(map(repr, table.to_pylist()))
 
@@ -46,10 +46,10 @@ def test_blocks_hold_every_row_once_in_any_order(tmp_path_factory, table, seed, 
 def test_a_model_of_any_name_is_served_in_its_folder_or_refused(tmp_path_factory, name, version):
     folder = tmp_path_factory.mktemp("any")
     run = release_artifacts.make_run(folder / "run", "a model")
-    before = artifacts.tree_fingerprint(run.root)
+    before = layouts.tree_fingerprint(run.root)
     root, release = folder / "serving", deploy.Release(run.model, run.blessing, name, version)
     with contextlib.suppress(ConfigurationError):
         deploy.deploy(release, str(root), 1, str(folder / "deployment"))
         assert (root / name / version / "saved_model.pb").is_file()
     assert {path.name for path in folder.iterdir()} <= {"run", "serving", "deployment"}
-    assert artifacts.tree_fingerprint(run.root) == before
+    assert layouts.tree_fingerprint(run.root) == before

@@ -16,12 +16,13 @@ from tfx_bsl.public import tfxio
 import release_artifacts
 import small_examples
 from any_tables import NAMES, TEXTS, dataset, described, tables
-from components import artifacts, batches, registry, registry_mlflow
-from components.errors import AnomaliesFoundError, ConfigurationError
-from components.register import work as register
-from components.training_data import Reader
-from components.transform import work as transform
-from components.validate_data import work as validate_data
+from kfp_ct.base.errors import AnomaliesFoundError, ConfigurationError
+from kfp_ct.components.register import work as register
+from kfp_ct.components.transform import work as transform
+from kfp_ct.components.validate_data import work as validate_data
+from kfp_ct.data import batches, layouts
+from kfp_ct.data.training_data import Reader
+from kfp_ct.models import registry, registry_mlflow
 
 # Takes whatever comes, as a person's function would that knows the types only.
 FEATURES = """
@@ -71,9 +72,9 @@ def test_any_rows_are_transformed_alike_on_disk_and_as_training_reads_them(tmp_p
     transform.write_examples(request, graph, str(folder / "written"), materialize=True)
 
     assert metadata == {"rows": len(table), "columns": table.num_columns, "features": table.num_columns}
-    written = pa.parquet.read_table(artifacts.split_files(str(folder / "written"), "train")[0])
+    written = pa.parquet.read_table(layouts.split_files(str(folder / "written"), "train")[0])
     reader = Reader(batches.read_schema(schema_file), graph)
-    read = next(iter(reader.dataset(artifacts.split_files(examples, "train"), options(len(table), shuffle=False))))
+    read = next(iter(reader.dataset(layouts.split_files(examples, "train"), options(len(table), shuffle=False))))
     assert sorted(read) == sorted(table.column_names)
     for name, values in read.items():
         on_disk = [value[0] for value in written[name].to_pylist()]
@@ -87,7 +88,7 @@ def test_a_reader_gives_every_value_once(reader_graph, tmp_path_factory, table, 
     folder = tmp_path_factory.mktemp("any")
     _, contract = described(folder, table)
     schema = batches.read_schema(f"{contract}/schema.pbtxt")
-    files = artifacts.split_files(dataset(folder, table), "train")
+    files = layouts.split_files(dataset(folder, table), "train")
 
     read = Reader(schema, reader_graph).dataset(
         files, options(size, shuffle=seed is not None, shuffle_seed=seed), schema

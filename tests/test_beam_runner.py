@@ -16,12 +16,12 @@ import tensorflow_transform as tft
 import beam_workers
 import predicting
 import small_examples
-from components import artifacts, batches, beam_runner
-from components.errors import ComponentError
-from components.predict_batch import work as predict_work
-from components.statistics import work as statistics_work
-from components.transform import work as transform_work
-from components.transform_graph import TransformGraph
+from kfp_ct.base.errors import ComponentError
+from kfp_ct.components.predict_batch import work as predict_work
+from kfp_ct.components.statistics import work as statistics_work
+from kfp_ct.components.transform import work as transform_work
+from kfp_ct.data import batches, beam_runner, layouts
+from kfp_ct.data.transform_graph import TransformGraph
 
 TWO = beam_workers.TWO
 workers_leave_nothing_behind = beam_workers.leave_nothing_behind
@@ -78,7 +78,7 @@ def test_statistics_are_those_computed_in_memory(dataset, tmp_path):
         statistics_work.write_statistics(dataset[0], str(tmp_path / name), str(tmp_path / f"{name}.html"), arguments)
     for split in ("train", "eval"):
         ours, beams = (
-            tfdv.load_stats_binary(str(artifacts.split_path(tmp_path / name, split) / artifacts.STATISTICS_FILE))
+            tfdv.load_stats_binary(str(layouts.split_path(tmp_path / name, split) / layouts.STATISTICS_FILE))
             for name in ("memory", "beam")
         )
         assert ours.datasets[0].num_examples == (ROWS if split == "train" else 100)
@@ -116,13 +116,13 @@ def test_the_transform_graph_and_the_transformed_rows_are_those_made_in_memory(d
         transform_work.analyze(request, graph)
         transform_work.write_examples(request, graph, rows, materialize=True)
         outputs.append(tft.TFTransformOutput(graph))
-        files = artifacts.split_files(rows, "train")
+        files = layouts.split_files(rows, "train")
         assert len(files) == 4
         tables.append(pa.concat_tables([pyarrow.parquet.read_table(file) for file in files]))
         assert not list(Path(rows).rglob(".*"))
     assert vocabularies(outputs[0]) == vocabularies(outputs[1])
     specs = batches.feature_specs(batches.read_schema(schema))
-    batch = next(artifacts.iter_batches(artifacts.split_files(examples, "eval")))
+    batch = next(layouts.iter_batches(layouts.split_files(examples, "eval")))
     raw = batches.to_arrays(batch, {name: spec.dtype for name, spec in specs.items()})
     mine, others = (
         TransformGraph(output)(batches.to_features({n: tf.constant(v) for n, v in raw.items()}, specs))
@@ -155,7 +155,7 @@ def test_predictions_are_those_made_in_memory(model, tmp_path):
         request = predict_work.Request(examples, model, "7", ["id"], beam_pipeline_args=arguments)
         written = predict_work.predict(request, {}, str(tmp_path / name), shard_rows=300)
         assert written.metadata["rows"] == 2_000
-        files = artifacts.split_files(written.folder, "predict")
+        files = layouts.split_files(written.folder, "predict")
         tables.append(pa.concat_tables([pyarrow.parquet.read_table(file) for file in files]))
     assert tables[0].drop(["predicted_at"]).equals(tables[1].drop(["predicted_at"]))
 
@@ -167,4 +167,4 @@ def test_a_shard_that_fails_on_a_worker_stops_the_step_and_what_was_finished_is_
     )
     with pytest.raises(ComponentError, match="the model's output sum has the shape"):
         predict_work.predict(request, {}, str(tmp_path / "out"))
-    assert not (tmp_path / "out" / artifacts.MANIFEST).exists()
+    assert not (tmp_path / "out" / layouts.MANIFEST).exists()

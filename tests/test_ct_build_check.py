@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ct.build import config
 from ct_command import ct
+from kfp_ct.ci.cloudbuild import config
 
 STEP = "steps:\n- name: debian\n"
 

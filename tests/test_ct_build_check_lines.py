@@ -5,8 +5,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ct.build import config
 from ct_command import ct
+from kfp_ct.ci.cloudbuild import config
 
 GOOD = """\
 steps:

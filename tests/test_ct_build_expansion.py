@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ct.build import expansion, substitutions
-from ct.build.expansion import ExpansionError, expand
+from kfp_ct.ci.cloudbuild import expansion, substitutions
+from kfp_ct.ci.cloudbuild.expansion import ExpansionError, expand
 
 VALUES = {"_A": "europe-west1/app.tar.gz", "_B": "x", "_EMPTY": "", "_UPPER": "AbC"}
 

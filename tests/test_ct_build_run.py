@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ct.build import build as builder
-from ct.environments import ROOT
-from ct.project import Workspace
 from ct_command import COMMAND, ct
+from kfp_ct.ci.cloudbuild import build as builder
+from kfp_ct.project.environments import ROOT
+from kfp_ct.project.workspace import Workspace
 
 HERE = "--no-containers"
 

@@ -4,10 +4,10 @@ import subprocess
 
 import pytest
 
-from ct.build import source
-from ct.environments import ROOT
-from ct.errors import UsageError
 from ct_command import ct
+from kfp_ct.base.errors import UsageError
+from kfp_ct.ci.cloudbuild import source
+from kfp_ct.project.environments import ROOT
 
 
 def write(root, *names):

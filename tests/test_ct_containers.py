@@ -10,9 +10,9 @@ import pytest
 
 import container_engine
 from container_engine import IMAGE
-from ct.errors import UsageError
-from ct.local.containers import Containers, folders_for
 from ct_command import ct
+from kfp_ct.base.errors import UsageError
+from kfp_ct.local.containers import Containers, folders_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 

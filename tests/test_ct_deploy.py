@@ -6,10 +6,12 @@ import pytest
 
 import local_endpoint
 import recording_proxy
-from ct import package, project, settings
-from ct.deploy import deploy, kfp_api, kfp_target, progress, target, version
-from ct.errors import RunFailedError, RunTimeoutError, TargetError, UsageError
 from ct_command import ct
+from kfp_ct.base.errors import RunFailedError, RunTimeoutError, TargetError, UsageError
+from kfp_ct.deploy import deploy, kfp_api, kfp_target, progress, target, version
+from kfp_ct.package import package
+from kfp_ct.project import settings
+from kfp_ct.project import workspace as project
 from local_endpoint import compiled, doubling, waiting
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

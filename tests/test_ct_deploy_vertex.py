@@ -8,13 +8,14 @@ from google.auth.credentials import AnonymousCredentials
 
 import cloud_storage
 import vertex_listener
-from ct import package, project, settings
-from ct.deploy import deploy, version
-from ct.deploy.vertex_target import VertexTarget, label
-from ct.errors import RunFailedError, TargetError, UsageError
-from ct.schedule import apply, plan, wanted
-from ct.schedule.vertex_schedules import VertexSchedules, expression
-from ct.schedule.wanted import Place
+from kfp_ct.base.errors import RunFailedError, TargetError, UsageError
+from kfp_ct.deploy import deploy, version
+from kfp_ct.deploy.schedules import apply, plan, wanted
+from kfp_ct.deploy.schedules.vertex_schedules import VertexSchedules, expression
+from kfp_ct.deploy.schedules.wanted import Place
+from kfp_ct.deploy.vertex_target import VertexTarget, label
+from kfp_ct.package import package
+from kfp_ct.project import settings, workspace
 from local_endpoint import compiled, doubling, waiting
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -107,7 +108,7 @@ class Small:
     """A project with one schedule on Vertex AI."""
 
     def __init__(self, root, service):
-        self.workspace = project.Workspace(root, root / ".ct")
+        self.workspace = workspace.Workspace(root, root / ".ct")
         self.folder = root / "pipelines" / "small"
         (self.folder / "settings").mkdir(parents=True)
         content = {"pipeline": "pipelines.doubling", "parameters": {"number": 3}}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ct.endpoint import clock
-from ct.endpoint.faults import Fault
+from kfp_ct.endpoint.store import clock
+from kfp_ct.endpoint.store.faults import Fault
 
 
 def at(text: str) -> datetime.datetime:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 
 import local_endpoint
-from ct.endpoint import packages
-from ct.endpoint.faults import Fault
+from kfp_ct.endpoint.store import packages
+from kfp_ct.endpoint.store.faults import Fault
 from local_endpoint import compiled, doubling
 
 

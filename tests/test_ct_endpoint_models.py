@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 import local_endpoint
-from components import artifacts
+from kfp_ct.data import layouts
 from local_endpoint import CHROMIUM, NEEDS_CHROMIUM
 from registered_models import now, place_in, three_versions
 
@@ -21,7 +21,7 @@ def test_a_person_promotes_rolls_back_and_is_refused_what_was_not_blessed(tmp_pa
     home = three_versions(tmp_path)
     place = place_in(home)
     source = place.reader.version("flights", "2").source.rpartition("/")[2]
-    refused = home / "registry" / "models" / "flights" / source / artifacts.REGISTERED / artifacts.KEPT_BLESSING
+    refused = home / "registry" / "models" / "flights" / source / layouts.REGISTERED / layouts.KEPT_BLESSING
     shutil.rmtree(refused)
     with local_endpoint.running(home) as endpoint, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

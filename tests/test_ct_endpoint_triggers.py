@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from ct.watch import decide, history
 from ct_command import ct
+from kfp_ct.watch import decide, history
 from local_endpoint import ended, running, until
 from watched_projects import make
 

@@ -10,12 +10,12 @@ import pytest
 import yaml
 from kfp import compiler, dsl
 
-from ct import package
-from ct.environments import ROOT, component_python
-from ct.local.engine import Engine
-from ct.local.events import State
-from ct.local.task_servers import TaskServers
-from ct.project import Workspace
+from kfp_ct.local.engine import Engine
+from kfp_ct.local.task_servers import TaskServers
+from kfp_ct.package import package
+from kfp_ct.project.environments import ROOT, component_python
+from kfp_ct.project.workspace import Workspace
+from kfp_ct.runs.events import State
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -40,7 +40,7 @@ def consume(data: dsl.Input[dsl.Dataset], how: str) -> str:
 
     text = open(data.path).read()
     if how == "user error":
-        from components.errors import DataError, reported
+        from kfp_ct.base.errors import DataError, reported
 
         with reported():
             raise DataError("the text is too short\nexpected: more\nmend: write more")
@@ -160,11 +160,11 @@ def test_tasks_leave_no_temporary_files_behind(compiled, tmp_path):
 
 KILLED_RUN = """
 import sys, pathlib
-from ct import package
-from ct.environments import ROOT, component_python
-from ct.local.engine import Engine
-from ct.local.task_servers import TaskServers
-from ct.project import Workspace
+from kfp_ct.package import package
+from kfp_ct.project.environments import ROOT, component_python
+from kfp_ct.local.engine import Engine
+from kfp_ct.local.task_servers import TaskServers
+from kfp_ct.project.workspace import Workspace
 home = pathlib.Path(sys.argv[1])
 with TaskServers(component_python(), ROOT, home / "log") as servers:
     compiled = package.load_package(home / "p.yaml")

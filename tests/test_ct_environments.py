@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ct import environments
+from kfp_ct.project import environments
 
 
 @pytest.mark.parametrize(

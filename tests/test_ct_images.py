@@ -10,10 +10,10 @@ import pytest
 
 import container_engine
 import whole_build
-from ct.environments import ROOT
-from ct.errors import UsageError
-from ct.images import build, inputs, registry
 from ct_command import ct
+from kfp_ct.base.errors import UsageError
+from kfp_ct.ci.images import build, inputs, registry
+from kfp_ct.project.environments import ROOT
 
 DOCKERFILE = f"""
 ARG BASE={container_engine.IMAGE}

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from components import artifacts, blessing, moves, registry_mlflow
-from components.deploy import work as deploying
-from components.errors import ConfigurationError, ModelNotBlessedError
-from ct import record
-from ct.errors import UsageError
-from ct.models import listing, move
-from ct.models.move import Person
 from ct_command import ct
+from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError, UsageError
+from kfp_ct.champions import listing, promotion
+from kfp_ct.champions.promotion import Person
+from kfp_ct.components.deploy import work as deploying
+from kfp_ct.data import layouts
+from kfp_ct.models import blessing, champion_history, registry_mlflow
+from kfp_ct.runs import record
 from registered_models import now, place_in, three_versions
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
@@ -39,7 +39,8 @@ def place(home):
 
 def kept(place):
     return [
-        (each.kind, each.before, each.version, each.state) for each in moves.history(place.reader.versions("flights"))
+        (each.kind, each.before, each.version, each.state)
+        for each in champion_history.history(place.reader.versions("flights"))
     ]
 
 
@@ -49,55 +50,55 @@ def folder_of(place, version):
 
 
 def test_a_promoted_version_is_champion_and_served(place):
-    done = move.promote(place, "flights", "1", ADA)
+    done = promotion.promote(place, "flights", "1", ADA)
 
     assert now(place) == ("1", "1")
-    assert (done.changed, done.move.before, done.move.state) == (True, "3", moves.DONE)
-    assert artifacts.read_json(place.serving_root / "flights.json")["version"] == "1"
+    assert (done.changed, done.move.before, done.move.state) == (True, "3", champion_history.DONE)
+    assert layouts.read_json(place.serving_root / "flights.json")["version"] == "1"
 
 
 def test_who_why_from_and_to_are_kept_in_the_registry(place):
-    move.promote(place, "flights", "1", ADA)
+    promotion.promote(place, "flights", "1", ADA)
 
     last = listing.history(place, "flights")[0]
-    assert (last.kind, last.before, last.version) == (moves.PROMOTE, "3", "1")
+    assert (last.kind, last.before, last.version) == (champion_history.PROMOTE, "3", "1")
     assert (last.by, last.why) == ("ada", "it answers better")
-    assert [each[0] for each in kept(place)] == [moves.REGISTER] * 3 + [moves.PROMOTE]
+    assert [each[0] for each in kept(place)] == [champion_history.REGISTER] * 3 + [champion_history.PROMOTE]
 
 
 def test_a_promotion_is_reversible(place):
-    move.promote(place, "flights", "1", ADA)
+    promotion.promote(place, "flights", "1", ADA)
 
-    assert move.rollback(place, "flights", ADA).move.version == "3"
+    assert promotion.rollback(place, "flights", ADA).move.version == "3"
     assert now(place) == ("3", "3")
-    move.promote(place, "flights", "1", ADA)
+    promotion.promote(place, "flights", "1", ADA)
     assert now(place) == ("1", "1")
 
 
 def test_rollback_after_rollback_goes_further_back(place):
-    assert [move.rollback(place, "flights", ADA).move.version for _ in range(2)] == ["2", "1"]
+    assert [promotion.rollback(place, "flights", ADA).move.version for _ in range(2)] == ["2", "1"]
     assert now(place) == ("1", "1")
     with pytest.raises(UsageError, match="cannot go back: v1 is the first champion"):
-        move.rollback(place, "flights", ADA)
+        promotion.rollback(place, "flights", ADA)
     assert now(place) == ("1", "1")
 
 
 def test_what_is_so_already_is_left_so(place):
-    assert not move.promote(place, "flights", "3", ADA).changed
+    assert not promotion.promote(place, "flights", "3", ADA).changed
     assert len(kept(place)) == 3
 
 
 def test_a_champion_that_is_not_served_is_served(place):
     shutil.rmtree(place.serving_root)
 
-    assert move.promote(place, "flights", "3", ADA).changed
+    assert promotion.promote(place, "flights", "3", ADA).changed
     assert now(place) == ("3", "3")
     assert place.reader.champion("flights").tags["previous_champion"] == "2"
 
 
 def test_a_dry_run_changes_nothing(place):
-    assert move.promote(place, "flights", "1", ADA, dry_run=True).move.version == "1"
-    assert move.rollback(place, "flights", ADA, dry_run=True).move.version == "2"
+    assert promotion.promote(place, "flights", "1", ADA, dry_run=True).move.version == "1"
+    assert promotion.rollback(place, "flights", ADA, dry_run=True).move.version == "2"
 
     assert now(place) == ("3", "3")
     assert len(kept(place)) == 3
@@ -121,12 +122,12 @@ def blessed_by_evaluate_only(folder):
 
 def over_no_gate(folder):
     kept = folder / "Registered" / "blessing"
-    details = artifacts.read_json(kept / blessing.DETAILS)
-    artifacts.write_json(kept / blessing.DETAILS, {**details, "checks": []})
+    details = layouts.read_json(kept / blessing.DETAILS)
+    layouts.write_json(kept / blessing.DETAILS, {**details, "checks": []})
 
 
 def changed_since(folder):
-    artifacts.write_text(folder / artifacts.SERVING_MODEL / "saved_model.pb", "another graph")
+    layouts.write_text(folder / layouts.SERVING_MODEL / "saved_model.pb", "another graph")
 
 
 SPOILT = [without_blessing, refused_by_evaluate, blessed_by_evaluate_only, over_no_gate, changed_since]
@@ -136,7 +137,10 @@ SPOILT = [without_blessing, refused_by_evaluate, blessed_by_evaluate_only, over_
 def test_nothing_unblessed_is_deployed_by_any_command(spoil, place):
     spoil(folder_of(place, "2"))
 
-    for act in (lambda: move.promote(place, "flights", "2", ADA), lambda: move.rollback(place, "flights", ADA)):
+    for act in (
+        lambda: promotion.promote(place, "flights", "2", ADA),
+        lambda: promotion.rollback(place, "flights", ADA),
+    ):
         with pytest.raises(ModelNotBlessedError):
             act()
     assert now(place) == ("3", "3")
@@ -147,49 +151,49 @@ def test_nothing_unblessed_is_deployed_by_any_command(spoil, place):
 
 def test_a_version_made_past_the_gates_is_refused(place, tmp_path):
     stranger = tmp_path / "stranger"
-    artifacts.write_text(stranger / artifacts.SERVING_MODEL / "saved_model.pb", "a graph")
+    layouts.write_text(stranger / layouts.SERVING_MODEL / "saved_model.pb", "a graph")
     registry_mlflow.open_client(place.registry_uri).create_model_version("flights", str(stranger))
 
     with pytest.raises(ModelNotBlessedError, match="no blessing"):
-        move.promote(place, "flights", "4", ADA)
+        promotion.promote(place, "flights", "4", ADA)
     assert now(place) == ("3", "3")
 
 
 def test_a_serving_folder_of_another_registry_stops_it_and_the_champion_stays(place):
-    artifacts.write_text(place.serving_root / "flights" / "2" / "saved_model.pb", "of another registry")
+    layouts.write_text(place.serving_root / "flights" / "2" / "saved_model.pb", "of another registry")
 
     with pytest.raises(ConfigurationError, match="holds another model"):
-        move.promote(place, "flights", "2", ADA)
+        promotion.promote(place, "flights", "2", ADA)
     assert now(place) == ("3", "3")
-    assert kept(place)[-1] == (moves.PROMOTE, "3", "2", moves.CUT_OFF)
+    assert kept(place)[-1] == (champion_history.PROMOTE, "3", "2", champion_history.CUT_OFF)
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
 def test_names_a_serving_folder_it_may_not_write(place):
     place.serving_root.chmod(0o500)
     with pytest.raises(ConfigurationError, match=r"the serving folder .* cannot be written"):
-        move.promote(place, "flights", "1", ADA)
+        promotion.promote(place, "flights", "1", ADA)
 
 
 def test_a_version_that_is_not_there_is_named(place):
     with pytest.raises(UsageError, match="no version '9'\nexpected: one of 3, 2, 1"):
-        move.promote(place, "flights", "9", ADA)
+        promotion.promote(place, "flights", "9", ADA)
     with pytest.raises(UsageError, match="there is no model 'trains'"):
-        move.promote(place, "trains", "1", ADA)
+        promotion.promote(place, "trains", "1", ADA)
 
 
 def test_it_serves_the_request_that_was_tried(home, place, tmp_path):
     """The example of validate_infra's trial, found through the record of the run that made the version."""
     trial = tmp_path / "trial"
-    artifacts.write_json(trial / artifacts.SUMMARY, {"example": {"request": {"instances": [1]}}})
+    layouts.write_json(trial / layouts.SUMMARY, {"example": {"request": {"instances": [1]}}})
     task = record.Task("validate-infra", "validate_infra", [], artifacts={"infra_validation": {"uri": str(trial)}})
     told = dict.fromkeys(("project", "environment", "pipeline", "cause", "commit", "code_version", "image", "user"), "")
     run = record.Run("r", parameters={}, versions={}, process=1, started=record.now(), tasks=[task], **told)
     record.Recorder(run, home / "runs" / "r")
 
-    move.promote(place, "flights", "1", ADA)
+    promotion.promote(place, "flights", "1", ADA)
 
-    assert artifacts.read_json(place.serving_root / "flights.json")["example"]["request"] == {"instances": [1]}
+    assert layouts.read_json(place.serving_root / "flights.json")["example"]["request"] == {"instances": [1]}
 
 
 def test_the_commands_say_what_there_is_and_what_they_did(home):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from components import moves, registry_mlflow
-from components.errors import ModelNotBlessedError
-from ct.models import move
-from ct.models.move import Person
 from ct_command import ct
+from kfp_ct.base.errors import ModelNotBlessedError
+from kfp_ct.champions import promotion
+from kfp_ct.champions.promotion import Person
+from kfp_ct.models import champion_history, registry_mlflow
 from killed import exit_code, in_child, kill_me_at
 from registered_models import now, place_in, three_versions
 
@@ -41,7 +41,7 @@ def place(three, tmp_path):
     return place_in(Path(shutil.copytree(three, tmp_path / "home")))
 
 
-def kill(place, at, act=move.promote, arguments=("1", ADA)):
+def kill(place, at, act=promotion.promote, arguments=("1", ADA)):
     home = place.workspace.home
 
     def moving():
@@ -52,7 +52,7 @@ def kill(place, at, act=move.promote, arguments=("1", ADA)):
 
 
 def states(place):
-    return [each.state for each in moves.history(place.reader.versions("flights"))]
+    return [each.state for each in champion_history.history(place.reader.versions("flights"))]
 
 
 @pytest.mark.parametrize(("at", "then"), KILLS, ids=lambda each: "-".join(each))
@@ -60,44 +60,50 @@ def test_alias_and_service_are_together_after_the_next_command(at, then, place):
     kill(place, at)
     assert now(place) == then
 
-    finished = move.finish(place, "flights")
+    finished = promotion.finish(place, "flights")
 
     begun = at != ("note", "call")
     assert now(place) == (("1", "1") if begun else ("3", "3"))
     assert (finished is not None) == begun
     assert not list((place.serving_root / "flights").glob(".*")), "nothing half copied is left"
-    assert set(states(place)) == {moves.DONE}
-    assert move.finish(place, "flights") is None
+    assert set(states(place)) == {champion_history.DONE}
+    assert promotion.finish(place, "flights") is None
     if begun:
         assert (finished.by, finished.before) == ("ada", "3")
-        assert move.rollback(place, "flights", EVE).move.version == "3"
+        assert promotion.rollback(place, "flights", EVE).move.version == "3"
 
 
 def test_the_same_promotion_again_finishes_it(place):
     kill(place, ("move_champion", "return"))
 
-    assert move.promote(place, "flights", "1", EVE).changed
+    assert promotion.promote(place, "flights", "1", EVE).changed
 
     assert now(place) == ("1", "1")
-    assert sorted(states(place)) == [moves.CUT_OFF, moves.DONE, moves.DONE, moves.DONE, moves.DONE]
+    assert sorted(states(place)) == [
+        champion_history.CUT_OFF,
+        champion_history.DONE,
+        champion_history.DONE,
+        champion_history.DONE,
+        champion_history.DONE,
+    ]
 
 
 def test_another_promotion_goes_its_own_way(place):
     kill(place, ("move_champion", "return"))
 
-    move.promote(place, "flights", "2", EVE)
+    promotion.promote(place, "flights", "2", EVE)
 
     assert now(place) == ("2", "2")
-    assert move.unfinished(place, "flights") is None
+    assert promotion.unfinished(place, "flights") is None
 
 
 @pytest.mark.parametrize(
     "at", [("move_champion", "call"), ("move_champion", "return"), ("_move", "return")], ids="-".join
 )
 def test_a_rollback_that_was_killed_goes_back_once(at, place):
-    kill(place, at, move.rollback, (ADA,))
+    kill(place, at, promotion.rollback, (ADA,))
 
-    move.rollback(place, "flights", EVE)
+    promotion.rollback(place, "flights", EVE)
 
     assert now(place) == ("2", "2")
 
@@ -105,7 +111,7 @@ def test_a_rollback_that_was_killed_goes_back_once(at, place):
 def test_a_rollback_undoes_a_promotion_that_was_killed(place):
     kill(place, ("move_champion", "return"))
 
-    move.rollback(place, "flights", EVE)
+    promotion.rollback(place, "flights", EVE)
 
     assert now(place) == ("3", "3")
 
@@ -118,9 +124,9 @@ def test_a_refused_promotion_leaves_the_one_that_was_killed_to_be_finished(place
             shutil.rmtree(folder / "Registered" / "blessing")
 
     with pytest.raises(ModelNotBlessedError, match="no blessing"):
-        move.promote(place, "flights", "2", EVE)
+        promotion.promote(place, "flights", "2", EVE)
 
-    assert move.finish(place, "flights").version == "1"
+    assert promotion.finish(place, "flights").version == "1"
     assert now(place) == ("1", "1")
 
 
@@ -128,10 +134,10 @@ def test_a_champion_that_moved_on_is_not_moved_back(place):
     kill(place, ("move_champion", "return"))
     registry_mlflow.open_client(place.registry_uri).set_registered_model_alias("flights", "champion", "2")
 
-    assert move.finish(place, "flights") is None
+    assert promotion.finish(place, "flights") is None
 
     assert place.reader.champion("flights").number == "2"
-    assert moves.CUT_OFF in states(place)
+    assert champion_history.CUT_OFF in states(place)
 
 
 def test_listing_the_models_finishes_and_says_so(place):
@@ -146,10 +152,11 @@ def test_listing_the_models_finishes_and_says_so(place):
 def test_two_moves_at_once_end_in_one_of_them(place):
     home = place.workspace.home
     children = [
-        in_child(lambda number=number: move.promote(place_in(home), "flights", number, ADA)) for number in ("1", "2")
+        in_child(lambda number=number: promotion.promote(place_in(home), "flights", number, ADA))
+        for number in ("1", "2")
     ]
 
     assert [exit_code(child) for child in children] == [0, 0]
     champion, served = now(place)
     assert champion == served
-    assert set(states(place)) == {moves.DONE}
+    assert set(states(place)) == {champion_history.DONE}

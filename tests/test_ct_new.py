@@ -5,7 +5,7 @@ import yaml
 
 import awkward_data
 import repository_copy
-from ct.environments import component_python
+from kfp_ct.project.environments import component_python
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def root(tmp_path_factory):
 
 
 def refused(root, *arguments):
-    result = repository_copy.run(root, "ct", *arguments)
+    result = repository_copy.run(root, "kfp_ct.cli.main", *arguments)
     assert "Traceback" not in result.stderr
     assert result.returncode == 2, result.stdout + result.stderr
     return result.stderr
@@ -40,7 +40,6 @@ def test_a_bad_project_name_is_refused(root, name, message):
     ("name", "message"),
     [
         pytest.param("ingest", "taken: there is components/ingest", id="a component"),
-        pytest.param("artifacts", "taken: there is components/artifacts.py", id="a shared module"),
         pytest.param("my-step", "cannot be a component's name", id="a hyphen"),
     ],
 )
@@ -74,7 +73,7 @@ def test_a_file_that_is_not_there_is_named(root):
 
 def test_a_project_has_its_files_and_passes_the_checks(root, tmp_path):
     data = awkward_data.write(tmp_path / "x.csv")
-    result = repository_copy.run(root, "ct", "new", "shoppers", "--data", str(data), "--label", "Churned")
+    result = repository_copy.run(root, "kfp_ct.cli.main", "new", "shoppers", "--data", str(data), "--label", "Churned")
     assert result.returncode == 0, result.stderr
     assert "warning: refund alone tells the label" in result.stdout
     assert "ct run shoppers" in result.stdout
@@ -86,12 +85,14 @@ def test_a_project_has_its_files_and_passes_the_checks(root, tmp_path):
     assert local["parameters"]["sources"]["data"]["uri"] == str(data)
     for check in (("ruff", "check"), ("ruff", "format", "--check")):
         assert repository_copy.run(root, *check, str(folder), "tests/test_shoppers.py").returncode == 0
-    compiled = repository_copy.run(root, "ct", "compile", "shoppers", "--output", str(tmp_path / "package.yaml"))
+    compiled = repository_copy.run(
+        root, "kfp_ct.cli.main", "compile", "shoppers", "--output", str(tmp_path / "package.yaml")
+    )
     assert compiled.returncode == 0, compiled.stderr
 
 
 def test_a_project_without_data_brings_a_sample(root):
-    made = repository_copy.run(root, "ct", "new", "sampled")
+    made = repository_copy.run(root, "kfp_ct.cli.main", "new", "sampled")
     assert made.returncode == 0, made.stderr
     local = yaml.safe_load((root / "pipelines/sampled/settings/local.yaml").read_text())
     assert local["parameters"]["sources"]["data"]["uri"] == "pipelines/sampled/sample.csv"
@@ -103,7 +104,7 @@ def test_a_project_without_data_brings_a_sample(root):
 @pytest.mark.parametrize("name", ["abacus", "tidy_up"])
 def test_a_new_component_passes_the_checks_and_fails_its_test_until_it_is_written(tmp_path, name):
     root = repository_copy.make(tmp_path / "repository")
-    assert repository_copy.run(root, "ct", "new-component", name).returncode == 0
+    assert repository_copy.run(root, "kfp_ct.cli.main", "new-component", name).returncode == 0
     written = (f"components/{name}", f"tests/test_{name}.py")
     for check in (("ruff", "check", *written), ("ruff", "format", "--check", *written), ("mypy", written[0])):
         done = repository_copy.run(root, *check)

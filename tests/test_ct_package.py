@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ct import check, package, record
-from ct.environments import ROOT
-from ct.errors import PackageError, UsageError
+from kfp_ct.base.errors import PackageError, UsageError
+from kfp_ct.package import check, package
+from kfp_ct.project.environments import ROOT
+from kfp_ct.runs import record
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -56,7 +57,7 @@ def test_compiling_in_another_process_gives_the_same_bytes(tmp_path):
     outputs = []
     for seed in ("1", "2"):
         output = tmp_path / f"{seed}.yaml"
-        command = [sys.executable, "-m", "ct", "compile", "flights", "-o", str(output)]
+        command = [sys.executable, "-m", "kfp_ct.cli.main", "compile", "flights", "-o", str(output)]
         subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True)
         outputs.append(output.read_bytes())
     assert outputs[0] == outputs[1]

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from components import artifacts
-from ct import record
-from ct.local.events import State
-from ct.report import page
+from kfp_ct.data import layouts
+from kfp_ct.report import page
+from kfp_ct.runs import record
+from kfp_ct.runs.events import State
 from reporting import (
     ANOMALIES,
     ANOMALY,
@@ -141,7 +141,7 @@ def test_a_crash_shows_its_last_words_as_they_were(laboratory):
 
 def test_anomalies_that_stopped_the_run_are_found_though_the_task_has_no_outputs(laboratory):
     run = laboratory.stopped("validate-data", "the data does not fit the schema")
-    laboratory.keep("validate-data", "anomalies", artifacts.SUMMARY, ANOMALIES | {"anomalies": [ANOMALY]})
+    laboratory.keep("validate-data", "anomalies", layouts.SUMMARY, ANOMALIES | {"anomalies": [ANOMALY]})
     drawn, account = laboratory.written(run)
     assert "23,524 (18 %)" in Reader(drawn).text
     assert account["anomalies"]["anomalies"] == [ANOMALY]
@@ -149,7 +149,7 @@ def test_anomalies_that_stopped_the_run_are_found_though_the_task_has_no_outputs
 
 def test_anomalies_of_an_earlier_run_are_not_taken_for_this_ones(laboratory):
     run = laboratory.stopped("validate-data", "no statistics")
-    root = laboratory.keep("validate-data", "anomalies", artifacts.SUMMARY, ANOMALIES | {"anomalies": [ANOMALY]})
+    root = laboratory.keep("validate-data", "anomalies", layouts.SUMMARY, ANOMALIES | {"anomalies": [ANOMALY]})
     os.utime(root, (0, 0))
     _, account = laboratory.written(run)
     assert account["anomalies"] == {}
@@ -233,6 +233,6 @@ def test_nothing_half_written_is_left(laboratory):
 
 def test_the_report_is_light_to_import():
     heavy = ("tensorflow", "pandas", "pyarrow", "numpy", "kfp", "mlflow")
-    check = f"import sys, ct.report.report; print([name for name in {heavy} if name in sys.modules])"
+    check = f"import sys, kfp_ct.report.report; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from ct.report import data
+from kfp_ct.report import data
 
 ANOMALIES = {"features": 21, "splits": [], "anomalies": []}
 

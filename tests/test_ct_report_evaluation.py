@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ct import view
-from ct.report import curves, decision, models, words
-from ct.report.content import Content
-from ct.report.metrics import primary
+from kfp_ct.local import terminal_view
+from kfp_ct.report import curves, decision, models, words
+from kfp_ct.report.content import Content
+from kfp_ct.report.metrics import primary
 
 CLASSES = {
     "names": ["early", "on time", "late"], "rows": [10, 20, 30], "recall": [0.5, 0.8, None],
@@ -45,7 +45,7 @@ def content(evaluation):
 
 def terminal(evaluation):
     console = Console(record=True, width=120)
-    console.print(view._decision(content(evaluation).run, evaluation), view._metrics(evaluation))
+    console.print(terminal_view._decision(content(evaluation).run, evaluation), terminal_view._metrics(evaluation))
     return console.export_text()
 
 

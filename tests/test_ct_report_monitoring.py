@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from ct.report import decision, monitoring
+from kfp_ct.report import decision, monitoring
 
 MOVED = {
     "feature": "temp", "measure": "jensen_shannon_divergence", "value": 0.98, "threshold": 0.7, "allowance": 0.01,

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from components import artifacts
-from ct.local.events import State
-from ct.report import dag, layout, words
+from kfp_ct.data import layouts
+from kfp_ct.report import dag, layout, words
+from kfp_ct.runs.events import State
 from reporting import HOSTILE, SUMMARIES, UPSTREAM, Laboratory, Reader, not_drawn, with_evaluation
 
 
@@ -67,13 +67,13 @@ def test_hostile_names_are_text(laboratory):
 
 
 def test_hostile_data_is_text(laboratory):
-    evil = json.loads(json.dumps(SUMMARIES[("evaluate", "evaluation", artifacts.SUMMARY)]))
+    evil = json.loads(json.dumps(SUMMARIES[("evaluate", "evaluation", layouts.SUMMARY)]))
     evil["slices"][0]["slice"] = evil["slice_comparison"][0]["slice"] = evil["checks"][0]["reason"] = HOSTILE
     evil["compared_with"] = HOSTILE
-    statistics = copy.deepcopy(SUMMARIES[("statistics", "statistics", artifacts.SUMMARY)])
+    statistics = copy.deepcopy(SUMMARIES[("statistics", "statistics", layouts.SUMMARY)])
     statistics["splits"][0]["features"][1]["top_values"][0]["value"] = HOSTILE
     statistics["splits"][0]["features"][0]["name"] = HOSTILE
-    summaries = with_evaluation(evil) | {("statistics", "statistics", artifacts.SUMMARY): statistics}
+    summaries = with_evaluation(evil) | {("statistics", "statistics", layouts.SUMMARY): statistics}
     drawn, _ = laboratory.written(laboratory.run(summaries))
     assert "<script" not in drawn
     assert not_drawn(drawn) == []

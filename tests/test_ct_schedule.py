@@ -9,13 +9,14 @@ import yaml
 
 import local_endpoint
 import recording_proxy
-from ct import package, project, settings
-from ct.deploy import deploy, kfp_api, kfp_target, version
-from ct.errors import TargetError, UsageError
-from ct.schedule import apply, plan, wanted
-from ct.schedule.kfp_schedules import KfpSchedules
-from ct.schedule.wanted import Place
 from ct_command import ct
+from kfp_ct.base.errors import TargetError, UsageError
+from kfp_ct.deploy import deploy, kfp_api, kfp_target, version
+from kfp_ct.deploy.schedules import apply, plan, wanted
+from kfp_ct.deploy.schedules.kfp_schedules import KfpSchedules
+from kfp_ct.deploy.schedules.wanted import Place
+from kfp_ct.package import package
+from kfp_ct.project import settings, workspace
 from local_endpoint import compiled, doubling, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -34,7 +35,7 @@ class Small:
     """A project of its own, with the pipeline `doubling`, on the endpoint behind the proxy."""
 
     def __init__(self, root, proxy, name):
-        self.workspace = project.Workspace(root, root / ".ct")
+        self.workspace = workspace.Workspace(root, root / ".ct")
         self.proxy, self.name = proxy, name
         self.folder = root / "pipelines" / name
         (self.folder / "settings").mkdir(parents=True)

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ct.errors import UsageError
-from ct.schedule import apply, cron, definition, plan
-from ct.schedule.kfp_schedules import expression
-from ct.schedule.plan import Actual, Desired
+from kfp_ct.base.errors import UsageError
+from kfp_ct.clock import cron
+from kfp_ct.deploy.schedules import apply, definition, plan
+from kfp_ct.deploy.schedules.kfp_schedules import expression
+from kfp_ct.deploy.schedules.plan import Actual, Desired
 from simulated_schedules import Crash, Service
 
 START = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)

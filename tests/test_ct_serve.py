@@ -13,12 +13,17 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from ct import environments
-from ct.errors import CtError
-from ct.serve import example_request, serve
+from kfp_ct.base.errors import CtError
+from kfp_ct.local.serve import example_request, serve
+from kfp_ct.project import environments
 
 ROOT = Path(__file__).parent.parent
-SERVE = "import sys; from pathlib import Path; from ct.serve import serve; sys.exit(serve(Path(sys.argv[1]), port=0))"
+SERVE = """
+import sys
+from pathlib import Path
+from kfp_ct.local.serve import serve
+sys.exit(serve(Path(sys.argv[1]), port=0))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +74,8 @@ def test_serves_and_says_a_request_that_works(root):
 
 
 def test_a_log_has_what_was_asked_and_nothing_made_up(root, tmp_path):
-    command = [sys.executable, "-m", "ct", "serve", "--root", root, "--port", "0", "--request-log", tmp_path / "log"]
+    command = [sys.executable, "-m", "kfp_ct.cli.main", "serve", "--root", root, "--port", "0"]
+    command += ["--request-log", tmp_path / "log"]
     process = subprocess.Popen([*command, "--log-rows", "5"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         _, curl, _ = until(process, "New versions")

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ct import package, project, settings
-from ct.errors import UsageError
+from kfp_ct.base.errors import UsageError
+from kfp_ct.package import package
+from kfp_ct.project import settings
+from kfp_ct.project import workspace as project
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

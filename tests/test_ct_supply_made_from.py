@@ -10,9 +10,9 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 import container_engine
-from ct.errors import UsageError
-from ct.supply import inventory, provenance, sbom
 from ct_command import ct
+from kfp_ct.base.errors import UsageError
+from kfp_ct.ci.supply import inventory, provenance, sbom
 
 STATUS = """Package: libssl3t64
 Status: install ok installed

@@ -10,12 +10,12 @@ import zipfile
 import pytest
 import yaml
 
-from ct.environments import ROOT
-from ct.errors import UsageError
-from ct.supply import advisories, policy, sbom
-from ct.supply.advisories import Folder, Service
-from ct.supply.sbom import Installed
 from ct_command import ct
+from kfp_ct.base.errors import UsageError
+from kfp_ct.ci.supply import advisories, policy, sbom
+from kfp_ct.ci.supply.advisories import Folder, Service
+from kfp_ct.ci.supply.sbom import Installed
+from kfp_ct.project.environments import ROOT
 
 TODAY = datetime.date(2026, 11, 25)
 JINJA = Installed("PyPI", "jinja2", "3.1.2")

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from ct.build.problems import InvalidBuildError
-from ct.environments import ROOT
-from ct.triggers.definition import parse
 from ct_command import COMMAND, ct
+from kfp_ct.ci.cloudbuild.problems import InvalidBuildError
+from kfp_ct.ci.git.definition import parse
+from kfp_ct.project.environments import ROOT
 
 MAIN, BRANCH, TAG = "refs/heads/main", "refs/heads/feature/x", "refs/tags/v1.2.3"
 

@@ -10,11 +10,11 @@ import time
 import pytest
 from rich.console import Console
 
-from ct.environments import ROOT
-from ct.errors import UsageError
-from ct.project import Workspace
-from ct.watch import decide, history, observe, policy, watch
 from ct_command import SMALL, ct
+from kfp_ct.base.errors import UsageError
+from kfp_ct.project.environments import ROOT
+from kfp_ct.project.workspace import Workspace
+from kfp_ct.watch import decide, history, observe, policy, watch
 
 WHOLE = """
 settings: local
@@ -173,7 +173,7 @@ def test_a_watch_survives_a_run_that_fails(project, monkeypatch):
 @pytest.mark.slow
 def test_new_data_trains_a_model_once_and_why_says_so(tmp_path, monkeypatch):
     root = tmp_path / "repository"
-    for name in ("components", "pipelines", "serving", "requirements"):
+    for name in ("components", "kfp_ct", "pipelines", "requirements"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     (root / ".ct").symlink_to(ROOT / ".ct")
     overrides = dict(each.split("=") for each in SMALL[3::2])

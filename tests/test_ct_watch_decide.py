@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ct.watch import decide as module
-from ct.watch.decide import Firing, Observations, Period, Span, Wish, decide
-from ct.watch.policy import Policy, Trigger
+from kfp_ct.watch import decide as module
+from kfp_ct.watch.decide import Firing, Observations, Period, Span, Wish, decide
+from kfp_ct.watch.policy import Policy, Trigger
 
 NOW = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.UTC)
 ASK = Trigger("ask", "on_demand")

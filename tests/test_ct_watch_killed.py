@@ -6,7 +6,7 @@ import signal
 import pytest
 from rich.console import Console
 
-from ct.watch import decide, history, inbox, messages, receive, watch
+from kfp_ct.watch import decide, history, inbox, messages, receive, watch
 from killed import exit_code, in_child, kill_me_at
 from watched_projects import watched
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ct.errors import UsageError
-from ct.watch import decide, history, inbox, journal, messages, policy, receive, watch
-from ct.watch.decide import Period, Span, Tick, Wish
-from ct.watch.messages import MessageError
+from kfp_ct.base.errors import UsageError
+from kfp_ct.watch import decide, history, inbox, journal, messages, policy, receive, watch
+from kfp_ct.watch.decide import Period, Span, Tick, Wish
+from kfp_ct.watch.messages import MessageError
 from watched_projects import ALL_KINDS, make, notification, watched
 
 PERIOD = {"model": "flights", "version": "3", "start": "2013-06-01T00:00:00Z", "end": "2013-07-01T00:00:00Z",

@@ -12,10 +12,10 @@ from rich.console import Console
 
 import cloud_storage
 import pubsub_emulator
-from ct.errors import CtError, UsageError
-from ct.watch import decide, history, inbox, observe, watch
-from ct.watch.pubsub import Subscription
 from ct_command import COMMAND, ct
+from kfp_ct.base.errors import CtError, UsageError
+from kfp_ct.watch import decide, history, inbox, observe, watch
+from kfp_ct.watch.pubsub import Subscription
 from watched_projects import ALL_KINDS, notification, watched
 
 emulated = pytest.mark.skipif(pubsub_emulator.program() is None, reason="gcloud has no Pub/Sub emulator here")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from components import artifacts
-from components.deploy import work
-from components.errors import ConfigurationError, ModelNotBlessedError
+from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError
+from kfp_ct.components.deploy import work
+from kfp_ct.data import layouts
 from release_artifacts import make_run
 
 
@@ -50,7 +50,7 @@ def test_publishes_in_tensorflow_servings_layout(run, root):
 def test_records_what_is_served_and_what_was(tmp_path, root):
     deploy_many(tmp_path, root, [1, 2])
 
-    summary = artifacts.read_json(tmp_path / "run2" / "deployment" / "summary.json")
+    summary = layouts.read_json(tmp_path / "run2" / "deployment" / "summary.json")
     assert summary["version"] == "2"
     assert summary["previous"] == "1"
     assert summary["kept"] == ["1"]
@@ -96,7 +96,7 @@ def test_refuses_a_model_without_the_blessing(tmp_path, root):
 
 
 def test_refuses_the_blessing_of_another_model(run, root):
-    artifacts.write_text(Path(run.model) / artifacts.SERVING_MODEL / "saved_model.pb", "swapped after evaluation")
+    layouts.write_text(Path(run.model) / layouts.SERVING_MODEL / "saved_model.pb", "swapped after evaluation")
 
     with pytest.raises(ModelNotBlessedError, match="another model"):
         deploy(run, root)
@@ -155,9 +155,9 @@ def test_killed_at_any_point_nothing_half_written_is_served(function, tmp_path, 
         os._exit(0)
     assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
 
-    expected = artifacts.tree_fingerprint(Path(second.model) / artifacts.SERVING_MODEL)
+    expected = layouts.tree_fingerprint(Path(second.model) / layouts.SERVING_MODEL)
     visible = [name for name in versions(root) if not name.startswith(".")]
-    assert visible == ["1"] or artifacts.tree_fingerprint(root / "flights" / "2") == expected
+    assert visible == ["1"] or layouts.tree_fingerprint(root / "flights" / "2") == expected
     deploy(second, root, "2")
     assert versions(root) == ["1", "2"]
     assert json.loads((root / "flights.json").read_text())["previous"] == "1"

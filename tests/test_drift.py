@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components import drift, feature_statistics
-from components.drift import JENSEN_SHANNON, L_INFINITY
-from components.errors import ConfigurationError, DataError
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.data import drift, feature_statistics
+from kfp_ct.data.drift import JENSEN_SHANNON, L_INFINITY
 
 SCHEMA = """
 feature { name: "colour" type: BYTES drift_comparator { infinity_norm { threshold: 0.1 } }

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ct.environments import DATA
 from ct_command import run
+from kfp_ct.project.environments import DATA
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ct.environments import ROOT, component_python
 from ct_command import SMALL, ct, run
+from kfp_ct.project.environments import ROOT, component_python
 
 pytestmark = pytest.mark.slow
 
@@ -16,10 +16,10 @@ BATCH = ("--settings", "batch_prediction-local")
 COMPARE = """
 import sys
 import numpy as np, pyarrow as pa, tensorflow as tf
-from components import artifacts, batches
+from kfp_ct.data import batches, layouts
 examples, predictions, model = sys.argv[1:]
 def read(root):
-    return pa.Table.from_batches(artifacts.iter_batches(artifacts.split_files(root, "predict")))
+    return pa.Table.from_batches(layouts.iter_batches(layouts.split_files(root, "predict")))
 rows, scored = read(examples), read(predictions)
 loaded = tf.saved_model.load(f"{model}/Format-Serving")
 function = loaded.signatures["serving_default"]

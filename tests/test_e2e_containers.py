@@ -7,15 +7,15 @@ import docker
 import pytest
 
 import container_engine
-from ct.environments import ROOT
 from ct_command import SMALL, run
+from kfp_ct.project.environments import ROOT
 
 IMAGE = os.environ.get("CT_TEST_IMAGE", "kfp-ct-components:dev")
 # What tasks run: the image has to be of these very sources, or two programs would be compared.
 DIGEST = """
 import hashlib, pathlib
 digest = hashlib.sha256()
-for folder in ("components", "serving", "pipelines"):
+for folder in ("components", "kfp_ct", "pipelines"):
     for path in sorted(pathlib.Path(folder).rglob("*.py")):
         digest.update(str(path).encode() + path.read_bytes())
 print(digest.hexdigest())

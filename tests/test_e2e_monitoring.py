@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ct.environments import ROOT, component_python
 from ct_command import ct, run
+from kfp_ct.project.environments import ROOT, component_python
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ def june(tmp_path_factory):
 
 def serve_and_ask(home: Path, rows: list) -> None:
     """Asks the real service, with its log on, for every row; writes what turned out as labels."""
-    command = [component_python(), "-m", "serving", "--root", home / "serving", "--port", "0"]
+    command = [component_python(), "-m", "kfp_ct.serving", "--root", home / "serving", "--port", "0"]
     process = subprocess.Popen(
         [*command, "--request-log", home / "request_log", "--until-stdin-closes"],
         cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -6,7 +6,7 @@ import pytest
 
 import awkward_data
 import repository_copy
-from ct.environments import component_python
+from kfp_ct.project.environments import component_python
 
 pytestmark = pytest.mark.slow
 
@@ -16,13 +16,13 @@ def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("new")
     root = repository_copy.make(folder / "repository")
     data = awkward_data.write(folder / "shoppers.csv", leak=False)
-    made = repository_copy.run(root, "ct", "new", "shoppers", "--data", str(data), "--label", "Churned")
+    made = repository_copy.run(root, "kfp_ct.cli.main", "new", "shoppers", "--data", str(data), "--label", "Churned")
     assert made.returncode == 0, made.stderr
     return root
 
 
 def run(root, *arguments):
-    done = repository_copy.run(root, "ct", "run", "shoppers", "--json", *arguments)
+    done = repository_copy.run(root, "kfp_ct.cli.main", "run", "shoppers", "--json", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads(done.stdout)
     return {task["name"]: task["state"] for task in record["tasks"]}, done.stderr

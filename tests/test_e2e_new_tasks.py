@@ -6,7 +6,7 @@ import random
 import pytest
 
 import repository_copy
-from ct.environments import component_python
+from kfp_ct.project.environments import component_python
 
 pytestmark = pytest.mark.slow
 
@@ -40,14 +40,14 @@ def repository(tmp_path_factory):
 )
 def test_a_task_runs_to_a_blessed_model_and_its_own_tests_pass(repository, name, label, inferred):
     root, data = repository
-    made = repository_copy.run(root, "ct", "new", name, "--data", str(data), "--label", label)
+    made = repository_copy.run(root, "kfp_ct.cli.main", "new", name, "--data", str(data), "--label", label)
     assert made.returncode == 0, made.stderr
     assert inferred in made.stdout
     assert ("left out: quince" in made.stdout) == (name == "sorts")
     for check in (("ruff", "check"), ("ruff", "format", "--check")):
         checked = repository_copy.run(root, *check, f"pipelines/{name}", f"tests/test_{name}.py")
         assert checked.returncode == 0, checked.stdout
-    done = repository_copy.run(root, "ct", "run", name, "--json")
+    done = repository_copy.run(root, "kfp_ct.cli.main", "run", name, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads(done.stdout)
     assert {task["state"] for task in record["tasks"]} <= {"SUCCEEDED", "CACHED"}, done.stderr

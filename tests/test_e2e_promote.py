@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from ct.environments import ROOT, component_python
-from ct.models import move
-from ct.models.move import Person
 from ct_command import ct
+from kfp_ct.champions import promotion
+from kfp_ct.champions.promotion import Person
+from kfp_ct.project.environments import ROOT, component_python
 from killed import exit_code, in_child, kill_me_at
 from prediction_server import Server
 from registered_models import now, place_in, release
@@ -79,7 +79,7 @@ def test_no_request_fails_while_versions_are_promoted_rolled_back_and_killed(hom
 
             def killed():
                 kill_me_at("move_champion", "return")
-                move.rollback(place_in(home), "flights", Person("ada"))
+                promotion.rollback(place_in(home), "flights", Person("ada"))
 
             assert exit_code(in_child(killed)) == -signal.SIGKILL
             assert now(place) == ("1", "2")

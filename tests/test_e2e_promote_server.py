@@ -9,15 +9,15 @@ import urllib.request
 
 import pytest
 
-from components import moves, registry_mlflow
-from components.deploy import work as deploying
-from components.errors import ModelNotBlessedError
-from components.register import work as registering
-from ct.environments import ROOT
-from ct.models import listing, move
-from ct.models.move import Person
-from ct.models.place import open_place
-from ct.project import Workspace
+from kfp_ct.base.errors import ModelNotBlessedError
+from kfp_ct.champions import listing, promotion
+from kfp_ct.champions.locations import open_place
+from kfp_ct.champions.promotion import Person
+from kfp_ct.components.deploy import work as deploying
+from kfp_ct.components.register import work as registering
+from kfp_ct.models import champion_history, registry_mlflow
+from kfp_ct.project.environments import ROOT
+from kfp_ct.project.workspace import Workspace
 from release_artifacts import make_run
 
 pytestmark = [
@@ -68,19 +68,21 @@ def test_alias_and_service_move_together_by_the_blessing_the_server_keeps(server
         release = deploying.Release(run.model, run.blessing, "flights", version)
         deploying.deploy(release, str(place.serving_root), 1, str(tmp_path / content / "deployment"))
 
-    assert move.rollback(place, "flights", Person("ada", "it lost")).move.version == "1"
+    assert promotion.rollback(place, "flights", Person("ada", "it lost")).move.version == "1"
 
     assert place.reader.champion("flights").number == deploying.served(place.serving_root, "flights") == "1"
     assert (place.serving_root / "flights" / "1" / "saved_model.pb").read_text() == "graph one"
     assert place.reader.models() == ["flights"]
     kept = [(each.kind, each.version, each.state) for each in listing.history(place, "flights")]
     assert kept == [
-        (moves.ROLLBACK, "1", moves.DONE), (moves.REGISTER, "2", moves.DONE), (moves.REGISTER, "1", moves.DONE),
-    ]  # fmt: skip
+        (champion_history.ROLLBACK, "1", champion_history.DONE),
+        (champion_history.REGISTER, "2", champion_history.DONE),
+        (champion_history.REGISTER, "1", champion_history.DONE),
+    ]
 
     client = registry_mlflow.open_client(server)
     first = client.get_model_version("flights", "1")
     client.create_model_version("flights", f"{first.source}/Training", first.run_id)
     with pytest.raises(ModelNotBlessedError):
-        move.promote(place, "flights", "3", Person("ada"))
+        promotion.promote(place, "flights", "3", Person("ada"))
     assert place.reader.champion("flights").number == "1"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ct.environments import ROOT
 from ct_command import COMMAND, SMALL, ct, run
+from kfp_ct.project.environments import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -5,10 +5,10 @@ import pytest
 
 import beam_workers
 import evaluations
-from components import artifacts
-from components.errors import ComponentError, DataError
-from components.evaluate import beam_path, results, scoring
 from evaluations import assert_blessed, assert_refused, at_least, config, rows, write_examples
+from kfp_ct.base.errors import ComponentError, DataError
+from kfp_ct.components.evaluate import beam_path, results, scoring
+from kfp_ct.data import layouts
 
 _, judge, models = evaluations.FIXTURES
 workers_leave_nothing_behind = beam_workers.leave_nothing_behind
@@ -148,7 +148,7 @@ def test_predictions_that_are_not_finite_refuse_the_model_and_leave_no_scores(ju
 
 
 def test_a_worker_that_fails_stops_the_step_and_leaves_no_scores(judge, examples, models, tmp_path):
-    file = artifacts.split_files(write_examples(tmp_path / "examples", rows(100), shards=2), "eval")[1]
+    file = layouts.split_files(write_examples(tmp_path / "examples", rows(100), shards=2), "eval")[1]
     with open(file, "wb") as broken:
         broken.write(b"no Parquet")
 

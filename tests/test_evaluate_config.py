@@ -3,8 +3,8 @@
 import pytest
 
 import evaluations
-from components.errors import ConfigurationError, DataError
 from evaluations import assert_blessed, assert_refused, at_least, config, rows, write_examples
+from kfp_ct.base.errors import ConfigurationError, DataError
 
 examples, judge, models = evaluations.FIXTURES
 pytestmark = pytest.mark.filterwarnings("ignore:.*divide:RuntimeWarning:tensorflow_model_analysis")

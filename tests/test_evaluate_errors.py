@@ -5,10 +5,10 @@ import math
 import pytest
 
 import evaluations
-from components.errors import ConfigurationError, DataError
-from components.evaluate.config import Output
-from components.evaluate.model import Model, Signature
 from evaluations import assert_blessed, config, rows, write_examples
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.evaluate.config import Output
+from kfp_ct.components.evaluate.model import Model, Signature
 
 examples, judge, models = evaluations.FIXTURES
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.evaluate import bootstrap as resampling
-from components.evaluate import estimates
-from components.evaluate.gate_settings import Gates
-from components.evaluate.samples import Sample
+from kfp_ct.components.evaluate import bootstrap as resampling
+from kfp_ct.components.evaluate import estimates
+from kfp_ct.components.evaluate.gate_settings import Gates
+from kfp_ct.components.evaluate.samples import Sample
 
 
 def pair(count, seed=0):

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import evaluations
-from components import artifacts
-from components.artifacts import Manifest
-from components.evaluate import fair_comparison
-from components.evaluate.fair_comparison import FAIR, SAW, UNKNOWN
 from evaluations import assert_blessed, assert_refused, rows, write_examples
+from kfp_ct.components.evaluate import fair_comparison
+from kfp_ct.components.evaluate.fair_comparison import FAIR, SAW, UNKNOWN
+from kfp_ct.data import layouts
+from kfp_ct.data.layouts import Manifest
 
 examples, judge, models = evaluations.FIXTURES
 MONTH = {"method": "time", "column": "at", "holdout": "1 month"}
@@ -79,7 +79,7 @@ def trained(models, tmp_path):
     """Returns a function that says what a model was trained on."""
 
     def record(name, manifest):
-        artifacts.write_manifest(Path(models(name)) / artifacts.TRAINING, manifest)
+        layouts.write_manifest(Path(models(name)) / layouts.TRAINING, manifest)
 
     return record
 
@@ -112,7 +112,7 @@ def test_champion_that_saw_the_eval_rows_refuses_the_comparison(judge, trained, 
 
 @pytest.mark.parametrize("broken", ["", "{", '{"splits": []}'], ids=["none", "no JSON", "no manifest"])
 def test_models_that_do_not_say_what_they_were_trained_on_are_said_to_be_unknown(judge, models, tmp_path, broken):
-    path = Path(models("fair")) / artifacts.TRAINING / artifacts.MANIFEST
+    path = Path(models("fair")) / layouts.TRAINING / layouts.MANIFEST
     path.parent.mkdir(exist_ok=True)
     path.write_text(broken) if broken else path.unlink(missing_ok=True)
     verdict = judge("good", "fair")

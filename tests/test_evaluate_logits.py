@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import evaluations
-from components.errors import ConfigurationError
-from components.evaluate import model
-from components.evaluate.gate_settings import Gates
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.evaluate import model
+from kfp_ct.components.evaluate.gate_settings import Gates
 
 examples, judge, models = evaluations.FIXTURES
 

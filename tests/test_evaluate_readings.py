@@ -7,11 +7,11 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.errors import ConfigurationError
-from components.evaluate import curves, tasks, view_curves
-from components.evaluate.config import Output
-from components.evaluate.gate_settings import Gates
-from components.evaluate.samples import Sample, Scored
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.evaluate import curves, tasks, view_curves
+from kfp_ct.components.evaluate.config import Output
+from kfp_ct.components.evaluate.gate_settings import Gates
+from kfp_ct.components.evaluate.samples import Sample, Scored
 
 
 def inferred(names, labels, width, metric="", extra=""):

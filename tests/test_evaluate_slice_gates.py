@@ -3,8 +3,8 @@
 import pytest
 
 import evaluations
-from components.errors import ConfigurationError
 from evaluations import assert_blessed, assert_refused, at_least, config
+from kfp_ct.base.errors import ConfigurationError
 
 examples, judge, models = evaluations.FIXTURES
 ON_CARRIERS = "slicing_specs { feature_keys: 'carrier' }"

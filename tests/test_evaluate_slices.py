@@ -5,7 +5,7 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.evaluate import slices
+from kfp_ct.components.evaluate import slices
 
 TABLE = pa.table({"origin": ["JFK", "EWR", None, "JFK"], "hour": [5, 5, 6, 6]})
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import evaluations
-from components.errors import ConfigurationError, DataError
 from evaluations import KINDS, assert_blessed, assert_refused, rows, write_examples
+from kfp_ct.base.errors import ConfigurationError, DataError
 
 examples, judge, models = evaluations.FIXTURES
 

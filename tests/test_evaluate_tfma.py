@@ -10,9 +10,9 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.evaluate import array_metrics, results, slices
-from components.evaluate.config import Output, Plan
-from components.evaluate.samples import Sample, Scored, Scores
+from kfp_ct.components.evaluate import array_metrics, results, slices
+from kfp_ct.components.evaluate.config import Output, Plan
+from kfp_ct.components.evaluate.samples import Sample, Scored, Scores
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*divide:RuntimeWarning:tensorflow_model_analysis")
 

@@ -12,11 +12,11 @@ import tensorflow_data_validation as tfdv
 import tensorflow_transform as tft
 import yaml
 
-from components import artifacts, batches
-from components.ingest import work as ingest
-from components.train import work as train
-from components.transform import preprocessing
-from components.transform import work as transform
+from kfp_ct.components.ingest import work as ingest
+from kfp_ct.components.train import work as train
+from kfp_ct.components.transform import preprocessing
+from kfp_ct.components.transform import work as transform
+from kfp_ct.data import batches, layouts
 from pipelines.flights import features
 
 FLIGHTS = Path(__file__).parents[1] / "pipelines/flights"
@@ -79,7 +79,7 @@ def ingested(folder, flights, weather, query="examples.sql", **window):
 
 
 def rows_of(examples):
-    files = [file for split in ("train", "eval") for file in artifacts.split_files(examples, split)]
+    files = [file for split in ("train", "eval") for file in layouts.split_files(examples, split)]
     return pa.concat_tables([pyarrow.parquet.read_table(file) for file in files]).sort_by("flight_id")
 
 
@@ -257,7 +257,7 @@ def predictions(model, examples):
     """Probabilities and labels of the eval split, by the raw-feature signature."""
     signature = model.signatures["serving_default"]
     found = []
-    for batch in artifacts.iter_batches(artifacts.split_files(examples, "eval")):
+    for batch in layouts.iter_batches(layouts.split_files(examples, "eval")):
         inputs = batches.to_signature_inputs(batch, signature.structured_input_signature[1])
         labels = batch.column(batch.schema.get_field_index(LABEL)).to_numpy()
         found.append((signature(**inputs)["probability"].numpy()[:, 0], labels))

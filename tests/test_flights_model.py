@@ -3,8 +3,8 @@
 import pyarrow.compute
 import pytest
 
-from components.testing.bench import Project
-from components.testing.model_tests import ModelTests
+from kfp_ct.testing.bench import Project
+from kfp_ct.testing.model_tests import ModelTests
 
 
 class TestFlights(ModelTests):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import charts, html, small_charts
+from kfp_ct.pages import charts, html, sparklines
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\""
 VOID = {"meta", "link", "br", "img", "input"}
@@ -53,9 +53,9 @@ def every_part(text):
         html.table([text, "n"], [[text, 1], [text, 2]], caption=text, merge=1),
         html.details(text, html.code(text), html.muted(text), html.badge("ok", text)),
         html.columns(text, text),
-        small_charts.bars([1, 2], label=text, names=[text, text]),
-        small_charts.histogram({text: [small_charts.Bucket(0, 1, 2)]}, label=text),
-        small_charts.shares([small_charts.Share(text, [0.5, None])]),
+        sparklines.bars([1, 2], label=text, names=[text, text]),
+        sparklines.histogram({text: [sparklines.Bucket(0, 1, 2)]}, label=text),
+        sparklines.shares([sparklines.Share(text, [0.5, None])]),
         charts.lines({text: [(0, 0), (1, 1)]}, text, text, charts.Frame(title=text, diagonal=True)),
         charts.intervals([interval], text),
     ]
@@ -82,7 +82,7 @@ def test_tables_have_header_cells_and_charts_a_name_for_screen_readers():
     table = html.table(["feature", "mean"], [["dep_hour", 13.2]])
     assert '<th scope="col">feature</th>' in table
     assert '<th scope="row">dep_hour</th>' in table
-    for chart in (small_charts.bars([1]), charts.lines({"a": [(0, 1)]}, "x", "y"), charts.intervals([])):
+    for chart in (sparklines.bars([1]), charts.lines({"a": [(0, 1)]}, "x", "y"), charts.intervals([])):
         assert "no data" in chart or re.search(r'role="img" aria-label="[^"]+"', chart)
 
 
@@ -152,13 +152,13 @@ def test_an_interval_chart_draws_any_numbers(values):
 
 @given(st.lists(st.tuples(st.floats(), st.floats(), st.floats()), max_size=12))
 def test_a_histogram_draws_any_buckets(buckets):
-    chart = small_charts.histogram({"train": [small_charts.Bucket(*bucket) for bucket in buckets], "eval": []})
+    chart = sparklines.histogram({"train": [sparklines.Bucket(*bucket) for bucket in buckets], "eval": []})
     assert not re.search(r"\b(nan|inf)\b", chart)
 
 
 def test_charts_without_data_say_so():
     nothing = [(math.nan, 1.0)]
-    for chart in (charts.lines({"a": nothing}, "x", "y"), charts.intervals([]), small_charts.histogram({"a": []})):
+    for chart in (charts.lines({"a": nothing}, "x", "y"), charts.intervals([]), sparklines.histogram({"a": []})):
         assert "no data" in chart
 
 

@@ -4,10 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from components import artifacts
-from components.errors import ComponentError, ConfigurationError, DataError
-from components.ingest import work
 from ingest_workplace import BY_ID, PACKERS, Workplace, assert_refused, csv_of, pack_parquet
+from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
+from kfp_ct.components.ingest import work
+from kfp_ct.data import layouts
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_types_on_disk_are_int64_float32_and_string(place):
         UUID '6f1c4e0c-0000-4000-8000-000000000000' AS u, [id, NULL] AS ints, [0.5] AS floats,
         [DATE '2013-01-02'] AS days FROM t""",
     )
-    assert artifacts.read_manifest(place.out).columns == {
+    assert layouts.read_manifest(place.out).columns == {
         "id": "int", "b": "int", "h": "int", "total": "int", "f": "float", "d": "float", "day": "string",
         "seen": "string",
         "fine": "string", "zoned": "string", "clock": "string", "e": "string", "u": "string", "ints": "int[]",

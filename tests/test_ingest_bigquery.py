@@ -5,13 +5,13 @@ import json
 import pytest
 
 import bigquery_emulator
-from components import artifacts, bigquery
-from components.errors import ComponentError, ConfigurationError, DataError
-from components.ingest.query import Window
-from components.ingest.warehouse import Warehouse
-from ct import sources as ct_sources
-from ct.errors import UsageError
 from ingesting import assert_refused, ids, ingest, rows, table
+from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError, UsageError
+from kfp_ct.cloud import bigquery
+from kfp_ct.components.ingest.query import Window
+from kfp_ct.components.ingest.warehouse import Warehouse
+from kfp_ct.data import layouts
+from kfp_ct.local import data_version as ct_sources
 
 OPTIONS = {"bigquery": {"project": "acme", "location": "EU", "max_bytes_billed": 1e6, "labels": {"team": "flights"}}}
 IN_BIGQUERY = {**OPTIONS, "engine": "bigquery"}
@@ -46,7 +46,7 @@ def test_a_table_is_a_source_beside_files(warehouse, tmp_path):
     }  # fmt: skip
     assert rows(tmp_path)[0]["name"] == ""
     assert rows(tmp_path)[0]["delay"] is None
-    assert artifacts.read_manifest(tmp_path / "out").sources["flights"] == "bigquery:acme.air.flights"
+    assert layouts.read_manifest(tmp_path / "out").sources["flights"] == "bigquery:acme.air.flights"
     assert warehouse.jobs == [], "a table is read without a query"
     assert warehouse.sessions[0].parent == "projects/acme"
     assert not (tmp_path / ".out.ingest").exists()
@@ -114,7 +114,7 @@ def test_a_broken_stream_is_read_on_from_where_it_broke(warehouse, tmp_path):
 
 
 def test_memory_holds_a_piece_of_each_stream(warehouse, tmp_path, monkeypatch):
-    monkeypatch.setattr(artifacts, "BATCH_ROWS", 1_000)
+    monkeypatch.setattr(layouts, "BATCH_ROWS", 1_000)
     (first, second) = bigquery.read_table("acme.air.flights", bigquery.parse(OPTIONS["bigquery"]), tmp_path / "parts")
     groups = [bigquery.pyarrow.parquet.read_metadata(path) for path in (first, second)]
     assert [each.num_rows for each in groups] == [1200, 1200]

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import cloud_storage
-from components import gcs, user_code
-from components.errors import ConfigurationError, DataError
-from components.ingest import work
-from ct import sources as ct_sources
-from ct.errors import UsageError
 from ingesting import BY_ID, assert_refused, ids, ingest
+from kfp_ct.base.errors import ConfigurationError, DataError, UsageError
+from kfp_ct.cloud import cloud_storage as gcs
+from kfp_ct.components.ingest import work
+from kfp_ct.data import user_code
+from kfp_ct.local import data_version as ct_sources
 
 HEADER = "id,x\n"
 

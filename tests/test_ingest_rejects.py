@@ -2,10 +2,10 @@
 
 import pytest
 
-from components import artifacts
-from components.errors import ConfigurationError, DataError
-from components.ingest import sources as ingest_sources
 from ingest_workplace import PACKERS, Workplace, assert_refused, csv_of
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.ingest import sources as ingest_sources
+from kfp_ct.data import layouts
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def bad_csv(share: float) -> str:
 @pytest.mark.parametrize("columns", [{"x": "BIGINT"}, {"x": "INTEGER"}, {"x": "DOUBLE"}, {}], ids=str)
 def test_one_per_cent_of_wrong_types_is_set_aside_and_counted(place, columns, capsys):
     metadata = place.ingest({"uri": place.file("d.csv", bad_csv(0.01)), "columns": columns})
-    assert metadata["rejected_rows"] == artifacts.read_manifest(place.out).rejected_rows == 10
+    assert metadata["rejected_rows"] == layouts.read_manifest(place.out).rejected_rows == 10
     assert sum(metadata["rows"].values()) == 990
-    assert artifacts.read_manifest(place.out).columns["x"] != "string"
+    assert layouts.read_manifest(place.out).columns["x"] != "string"
     assert len(place.quarantine()) == 10
     assert place.quarantine()[1] == {
         "source": "t", "file": "d.csv", "line": 102, "column": "x", "raw": "100,oops100",

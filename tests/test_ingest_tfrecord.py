@@ -10,16 +10,16 @@ import pytest
 import tensorflow as tf
 
 import small_examples
-from components import artifacts, batches
-from components.blocks import Blocks, count_rows
-from components.errors import DataError
-from components.evaluate import scoring
-from components.evaluate.config import Output
-from components.evaluate.tasks import Reading
-from components.statistics import work as statistics
-from components.train import work as train
-from components.transform import work as transform
 from ingesting import assert_refused, ids, ingest, rows, table
+from kfp_ct.base.errors import DataError
+from kfp_ct.components.evaluate import scoring
+from kfp_ct.components.evaluate.config import Output
+from kfp_ct.components.evaluate.tasks import Reading
+from kfp_ct.components.statistics import work as statistics
+from kfp_ct.components.train import work as train
+from kfp_ct.components.transform import work as transform
+from kfp_ct.data import batches, layouts
+from kfp_ct.data.shuffling import Blocks, count_rows
 from test_train import MODULE
 
 TFRECORD = {"format": "tfrecord"}
@@ -72,7 +72,7 @@ def numbered(count: int = 60):
     [("d.tfrecord", ""), ("d.tfrecord.gz", "GZIP"), ("data_tfrecord-00000-of-00001.gz", "GZIP")],
 )
 def test_tfrecord_is_a_source(tmp_path, name, compression, monkeypatch):
-    monkeypatch.setattr(artifacts, "BATCH_ROWS", 25)
+    monkeypatch.setattr(layouts, "BATCH_ROWS", 25)
     ingest(tmp_path, write(tmp_path / name, numbered(), compression))
     assert rows(tmp_path)[:3] == [
         {"id": 0, "l": None, "s": "", "x": None},
@@ -80,11 +80,11 @@ def test_tfrecord_is_a_source(tmp_path, name, compression, monkeypatch):
         {"id": 2, "l": [0, 1], "s": "", "x": 1.0},
     ]
     assert len(rows(tmp_path)) == 60
-    assert artifacts.read_manifest(tmp_path / "out").columns == {"id": "int", "l": "int[]", "s": "string", "x": "float"}
+    assert layouts.read_manifest(tmp_path / "out").columns == {"id": "int", "l": "int[]", "s": "string", "x": "float"}
 
 
 def test_a_feature_that_comes_late_or_never_is_a_column(tmp_path, monkeypatch):
-    monkeypatch.setattr(artifacts, "BATCH_ROWS", 10)
+    monkeypatch.setattr(layouts, "BATCH_ROWS", 10)
     examples = [example(id=[i], never=[], **({"late": [1.5]} if i > 50 else {})) for i in range(60)]
     ingest(tmp_path, {"uri": write(tmp_path / "d.data", examples), "format": "tfrecord"})
     assert rows(tmp_path)[0] == {"id": 0, "late": None, "never": None}
@@ -130,10 +130,10 @@ def test_files_that_differ_in_a_type_are_refused(tmp_path):
 
 def test_what_is_written_is_what_tfx_would_read(tmp_path):
     ingest(tmp_path, write(tmp_path / "d.tfrecord", numbered()), options=TFRECORD)
-    manifest = artifacts.read_manifest(tmp_path / "out")
+    manifest = layouts.read_manifest(tmp_path / "out")
     assert manifest.format == "tfrecord"
     assert manifest.split("train").files == ["Split-train/data_tfrecord-00000-of-00001.gz"]
-    records = tf.data.TFRecordDataset(artifacts.split_files(tmp_path / "out", "train"), "GZIP").as_numpy_iterator()
+    records = tf.data.TFRecordDataset(layouts.split_files(tmp_path / "out", "train"), "GZIP").as_numpy_iterator()
     found = {f["id"].int64_list.value[0]: f for f in (tf.train.Example.FromString(r).features.feature for r in records)}
     assert len(found) == manifest.split("train").rows
     for number, features in found.items():
@@ -196,7 +196,7 @@ def test_transformed_rows_are_identical_and_parquet(both, tmp_path):
     for out in FORMATS:
         request = transform.Request(str(both / out), str(both / "schema.pbtxt"), str(both / "small_features.py"))
         transform.write_examples(request, str(both / f"graph-{out}"), str(tmp_path / out), materialize=True)
-        assert artifacts.read_manifest(tmp_path / out).format == "parquet"
+        assert layouts.read_manifest(tmp_path / out).format == "parquet"
     for split in ("train", "eval"):
         assert table(tmp_path, split, "parquet").equals(table(tmp_path, split, "tfrecord"))
 
@@ -242,7 +242,7 @@ def test_evaluation_scores_the_same(both):
 
 
 def test_shuffled_blocks_hold_every_row_once(both):
-    files = artifacts.split_files(both / "tfrecord", "train")
+    files = layouts.split_files(both / "tfrecord", "train")
     blocks = list(Blocks(files, ["id"], seed=1, rows=300))
     read = [value for block in blocks for value in block.column(0).to_pylist()]
     assert count_rows(files) == len(read)
@@ -251,8 +251,8 @@ def test_shuffled_blocks_hold_every_row_once(both):
 
 
 def test_columns_and_batches_are_chosen(both):
-    files = artifacts.split_files(both / "tfrecord", "train")
-    first = next(artifacts.iter_batches(files, ["weight", "id"], batch_rows=7))
+    files = layouts.split_files(both / "tfrecord", "train")
+    first = next(layouts.iter_batches(files, ["weight", "id"], batch_rows=7))
     assert (first.num_rows, set(first.schema.names)) == (7, {"id", "weight"})
 
 

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 import small_examples
-from components import batches
-from components.errors import ComponentError
-from components.testing import losses, rows
-from components.testing.bench import CheckFailedError, Project
-from components.testing.model_tests import ModelTests
+from kfp_ct.base.errors import ComponentError
+from kfp_ct.data import batches
+from kfp_ct.testing import losses, rows
+from kfp_ct.testing.bench import CheckFailedError, Project
+from kfp_ct.testing.model_tests import ModelTests
 
 FEATURES = """
 import tensorflow as tf
@@ -41,8 +41,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.public import tfxio
 
-from components import batches
-from components.transform_graph import TransformGraph
+from kfp_ct.data import batches
+from kfp_ct.data.transform_graph import TransformGraph
 
 COLUMNS = ["size", "weight"]
 NAMES = ["size_xf", "weight_xf"]

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 import small_examples
-from components import artifacts
-from components.errors import ConfigurationError, DataError
-from components.monitor import history
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.monitor import history
+from kfp_ct.data import layouts
 from served_traffic import END, START, WINDOW, YESTERDAY, answered, champion, label, log, monitor
 
 
@@ -44,7 +44,7 @@ def test_traffic_like_the_training_data_asks_for_nothing(model, tmp_path, capsys
     assert account["labels"]["coverage"] == 1.0
     assert account["quality"]["low"] < account["quality"]["value"] < account["quality"]["high"]
     assert account["staleness"]["age_days"] == 1.0
-    assert account == artifacts.read_json(tmp_path / "account" / "summary.json")
+    assert account == layouts.read_json(tmp_path / "account" / "summary.json")
     assert "finding: no reason to retrain: small v1, 3,000 rows" in capsys.readouterr().out
     assert "No reason to retrain." in (tmp_path / "view.html").read_text()
 
@@ -97,7 +97,7 @@ def test_no_traffic_is_no_health(model, tmp_path):
     with pytest.raises(DataError, match="nothing examined: no row of v1 was logged"):
         monitor(tmp_path, model)
 
-    account = artifacts.read_json(tmp_path / "account" / "summary.json")
+    account = layouts.read_json(tmp_path / "account" / "summary.json")
     assert (account["state"], account["retrain"], kinds(account["alarms"])) == ("NO_TRAFFIC", False, ["NO_TRAFFIC"])
     assert "this says nothing about the model&#x27;s health" in (tmp_path / "view.html").read_text()
     assert [line["state"] for line in history.read(tmp_path / "history.jsonl")] == ["NO_TRAFFIC"]
@@ -190,7 +190,7 @@ def test_a_rerun_of_a_period_replaces_its_line(model, tmp_path):
     before = ((START - datetime.timedelta(days=1)).isoformat(), START.isoformat())
     for window in (WINDOW, before, WINDOW):
         monitor(tmp_path, model, window)
-    artifacts.write_text(tmp_path / "history.jsonl", (tmp_path / "history.jsonl").read_text() + "not JSON\n")
+    layouts.write_text(tmp_path / "history.jsonl", (tmp_path / "history.jsonl").read_text() + "not JSON\n")
     monitor(tmp_path, model, WINDOW)
 
     lines = history.read(tmp_path / "history.jsonl")

@@ -9,9 +9,9 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 import small_examples
-from components import feature_statistics
-from components.monitor import distances
-from components.monitor.rules import Rules
+from kfp_ct.components.monitor import distances
+from kfp_ct.components.monitor.rules import Rules
+from kfp_ct.data import feature_statistics
 
 SCHEMA = text_format.Parse(small_examples.SCHEMA, schema_pb2.Schema())
 NAMES = ["size", "weight", "count", "colour", "spiky"]

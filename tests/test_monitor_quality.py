@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import small_examples
-from components.errors import ConfigurationError, DataError
-from components.monitor import labels, metrics, quality
-from components.monitor.rules import Rules
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.monitor import labels, metrics, quality
+from kfp_ct.components.monitor.rules import Rules
 from served_traffic import answered, champion, log, monitor
 
 ROWS = pa.table({

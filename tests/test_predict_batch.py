@@ -13,9 +13,9 @@ import pyarrow.parquet
 import pytest
 
 import predicting
-from components import artifacts
-from components.errors import ConfigurationError, DataError
-from components.predict_batch import plan, shard, work
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.predict_batch import plan, shard, work
+from kfp_ct.data import layouts
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def request(examples, model, **changes):
 
 
 def scored(written):
-    files = artifacts.split_files(written.folder, "predict")
+    files = layouts.split_files(written.folder, "predict")
     return pa.concat_tables(pyarrow.parquet.read_table(file) for file in files)
 
 
@@ -43,7 +43,7 @@ def test_every_row_is_scored_with_its_key_model_version_and_time(examples, model
     written = work.predict(request(examples, model, carry=["colour"]), {}, str(tmp_path / "out"), shard_rows=300)
 
     found = scored(written)
-    rows = pa.Table.from_batches(artifacts.iter_batches(artifacts.split_files(examples, "predict")))
+    rows = pa.Table.from_batches(layouts.iter_batches(layouts.split_files(examples, "predict")))
     assert found.column_names == ["id", "colour", "pair", "score", "model_version", "predicted_at"]
     assert found["id"].to_pylist() == rows["id"].to_pylist(), "in the order of the input"
     assert found["colour"].to_pylist() == rows["colour"].to_pylist()
@@ -56,17 +56,17 @@ def test_every_row_is_scored_with_its_key_model_version_and_time(examples, model
     assert written.metadata["rows"] == 1_000
     assert written.metadata["files"] == 4
     assert "finding: 1,000 rows scored by v7 in 4 files" in capsys.readouterr().out
-    summary = artifacts.read_json(tmp_path / "out" / artifacts.SUMMARY)
+    summary = layouts.read_json(tmp_path / "out" / layouts.SUMMARY)
     assert sum(summary["outputs"]["score"]["histogram"]) == 1_000
     assert summary["outputs"]["score"]["mean"] == pytest.approx(np.mean(predicting.expected(rows)), rel=1e-5)
 
 
 def test_predictions_are_a_dataset_that_the_other_steps_read(examples, model, tmp_path):
     written = work.predict(request(examples, model), {}, str(tmp_path / "out"))
-    manifest = artifacts.read_manifest(written.folder)
+    manifest = layouts.read_manifest(written.folder)
     assert manifest.split("predict").rows == 1_000
     assert manifest.columns["id"] == "string"
-    assert next(artifacts.iter_batches(artifacts.split_files(written.folder, "predict"), batch_rows=10)).num_rows == 10
+    assert next(layouts.iter_batches(layouts.split_files(written.folder, "predict"), batch_rows=10)).num_rows == 10
 
 
 def test_a_killed_run_goes_on_and_finished_shards_are_not_scored_again(examples, model, tmp_path, capsys):
@@ -77,7 +77,7 @@ def test_a_killed_run_goes_on_and_finished_shards_are_not_scored_again(examples,
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob("predictions-*")}
     assert len(before) == 2
     assert list(folder.glob(".*.partial"))
-    assert not (folder / artifacts.MANIFEST).exists()
+    assert not (folder / layouts.MANIFEST).exists()
 
     destination = {"folder": str(tmp_path / "kept")}
     written = work.predict(request(examples, model), destination, str(tmp_path / "out"), shard_rows=300)
@@ -88,7 +88,7 @@ def test_a_killed_run_goes_on_and_finished_shards_are_not_scored_again(examples,
     assert {name: after[name] for name in before} == before
     assert len(scored(written)["predicted_at"].unique()) == 1, "the time is the first run's"
     assert not list(folder.glob(".*.partial"))
-    rows = pa.Table.from_batches(artifacts.iter_batches(artifacts.split_files(examples, "predict")))
+    rows = pa.Table.from_batches(layouts.iter_batches(layouts.split_files(examples, "predict")))
     np.testing.assert_allclose(scored(written)["score"].to_numpy(), predicting.expected(rows), rtol=1e-6)
 
 
@@ -144,7 +144,7 @@ def test_predictions_that_are_not_finite_are_counted_and_bounded(model, tmp_path
         DataError, match=r"10 of 1,000 rows \(1.*%\) have a prediction that is NaN or infinite\nexpected"
     ):
         work.predict(asked, {}, str(tmp_path / "out"))
-    assert not (tmp_path / "out" / artifacts.MANIFEST).exists()
+    assert not (tmp_path / "out" / layouts.MANIFEST).exists()
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_no_rows_are_no_prediction(model, tmp_path):
 
 
 def test_rows_that_are_missing_are_noticed_before_anything_is_scored(examples, model, tmp_path):
-    files = artifacts.split_files(examples, "predict")
+    files = layouts.split_files(examples, "predict")
     pyarrow.parquet.write_table(pyarrow.parquet.read_table(files[0]).slice(0, 10), files[0])
     with pytest.raises(DataError, match="its manifest says 1,000"):
         work.predict(request(examples, model), {}, str(tmp_path / "out"))
@@ -202,7 +202,7 @@ def test_a_shard_that_lost_rows_is_noticed(examples, model, tmp_path):
 
 def test_a_model_of_serialised_examples_is_asked_with_all_columns(examples, model, tmp_path):
     found = scored(work.predict(request(examples, model, signature="examples"), {}, str(tmp_path / "out")))
-    rows = pa.Table.from_batches(artifacts.iter_batches(artifacts.split_files(examples, "predict")))
+    rows = pa.Table.from_batches(layouts.iter_batches(layouts.split_files(examples, "predict")))
     np.testing.assert_allclose(found["score"].to_numpy(), predicting.expected(rows), rtol=1e-6)
 
 
@@ -217,7 +217,7 @@ def test_memory_does_not_grow_with_the_rows(model, tmp_path):
 
 
 def test_a_dataset_of_another_format_is_refused(examples, model, tmp_path):
-    manifest = artifacts.read_manifest(examples)
-    artifacts.write_manifest(examples, dataclasses.replace(manifest, format="tfrecord"))
+    manifest = layouts.read_manifest(examples)
+    layouts.write_manifest(examples, dataclasses.replace(manifest, format="tfrecord"))
     with pytest.raises(DataError, match="is tfrecord\nexpected: Parquet"):
         work.predict(request(examples, model), {}, str(tmp_path / "out"))

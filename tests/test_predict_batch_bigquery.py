@@ -11,9 +11,9 @@ import pytest
 
 import bigquery_emulator
 import predicting
-from components import artifacts
-from components.errors import ConfigurationError, DataError
-from components.predict_batch import loading, plan, shard, work
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.predict_batch import loading, plan, shard, work
+from kfp_ct.data import layouts
 
 TABLE = "acme.air.scores"
 
@@ -42,7 +42,7 @@ def predict(examples, model, folder: Path, table: str = TABLE, **changes):
 
 
 def assert_arrived_once(warehouse, written) -> None:
-    files = artifacts.split_files(written.folder, "predict")
+    files = layouts.split_files(written.folder, "predict")
     scored = pa.concat_tables(pyarrow.parquet.read_table(file) for file in files).sort_by("id")
     found = warehouse.table(TABLE).sort_by("id")
     assert found["id"].to_pylist() == scored["id"].to_pylist()
@@ -145,7 +145,7 @@ def test_a_table_of_other_columns_is_one_message_and_mended_by_another(warehouse
     words = (f"{TABLE} does not take the predictions", "Field id has changed type", "id string, pair list")
     assert_refused(ConfigurationError, *words, run=run)
     assert warehouse.table(TABLE).num_rows == 1
-    assert not list(tmp_path.glob(f"kept/*/{artifacts.MANIFEST}"))
+    assert not list(tmp_path.glob(f"kept/*/{layouts.MANIFEST}"))
 
     warehouse.database.execute(f"DROP TABLE {TABLE}")
     assert_arrived_once(warehouse, run())

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 import awkward_data
-from components.errors import ComponentError, ConfigurationError, DataError
-from components.ingest import work as ingest
-from components.profiling import columns, leaks, work
+from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
+from kfp_ct.components.ingest import work as ingest
+from kfp_ct.new.profiling import columns, leaks, work
 
 
 def profile(path, label="Churned", time="", task=""):

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ct.environments import ROOT
+from kfp_ct.project.environments import ROOT
 from tests_environment import AUTHOR_PREFIXES
 
-PACKAGES = ("components", "pipelines", "ct", "serving")
+PACKAGES = ("components", "kfp_ct", "pipelines")
 COMPONENTS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
@@ -40,7 +40,7 @@ def test_packages_import_only_whom_they_may():
 
 def test_import_rules_name_every_component():
     rules = (ROOT / "pyproject.toml").read_text()
-    assert [name for name in COMPONENTS if f'"components.{name}"' not in rules] == []
+    assert [name for name in COMPONENTS if f'"kfp_ct.components.{name}"' not in rules] == []
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
@@ -89,7 +89,7 @@ def test_every_test_file_runs_in_one_environment_and_has_tests():
 
 def readme_row(component, line="…"):
     """A component's row in the README's table: inputs, settings that have a default in brackets, and outputs."""
-    spec = getattr(importlib.import_module(f"components.{component}.component"), component).component_spec
+    spec = getattr(importlib.import_module(f"kfp_ct.components.{component}.component"), component).component_spec
     needed = ", ".join(f"`{name}`" for name, each in spec.inputs.items() if not each.optional)
     optional = ", ".join(name for name, each in spec.inputs.items() if each.optional)
     gives = ", ".join("a bool" if name == "Output" else f"`{name}`" for name in spec.outputs)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from components import artifacts, blessing, registry, registry_mlflow
-from components.errors import ConfigurationError, DataError, ModelNotBlessedError
-from components.register import work
+from kfp_ct.base.errors import ConfigurationError, DataError, ModelNotBlessedError
+from kfp_ct.components.register import work
+from kfp_ct.data import layouts
+from kfp_ct.models import blessing, registry, registry_mlflow
 from killed import exit_code, in_child, kill_me_at
 from release_artifacts import make_run
 
@@ -49,9 +50,7 @@ def test_registers_a_blessed_model_as_champion(uri, tmp_path):
 
     version = champion(uri)
     assert version.number == "1"
-    assert artifacts.tree_fingerprint(version.source, leave_out=artifacts.REGISTERED) == artifacts.tree_fingerprint(
-        run.model
-    )
+    assert layouts.tree_fingerprint(version.source, leave_out=layouts.REGISTERED) == layouts.tree_fingerprint(run.model)
 
 
 def test_keeps_statistics_evaluation_and_blessing_with_the_version(uri, tmp_path):
@@ -59,9 +58,9 @@ def test_keeps_statistics_evaluation_and_blessing_with_the_version(uri, tmp_path
 
     work.register(run.candidate(), uri, "flights")
 
-    kept = Path(champion(uri).source) / artifacts.REGISTERED
-    assert (kept / "statistics" / "Split-train" / artifacts.STATISTICS_FILE).read_text() == "statistics of train"
-    assert artifacts.read_json(kept / "evaluation" / artifacts.SUMMARY)["metrics"]["challenger"]["auc"] == 0.7
+    kept = Path(champion(uri).source) / layouts.REGISTERED
+    assert (kept / "statistics" / "Split-train" / layouts.STATISTICS_FILE).read_text() == "statistics of train"
+    assert layouts.read_json(kept / "evaluation" / layouts.SUMMARY)["metrics"]["challenger"]["auc"] == 0.7
     assert blessing.demand(kept / "blessing", champion(uri).source).blessed
 
 
@@ -80,7 +79,7 @@ def test_records_lineage_metrics_and_parameters(uri, tmp_path):
     version = client(uri).get_model_version("flights", "1")
     assert {name: value for name, value in version.tags.items() if not name.startswith("moved.")} == {
         "training_key": "the key",
-        "model_fingerprint": artifacts.tree_fingerprint(version.source, leave_out=artifacts.REGISTERED),
+        "model_fingerprint": layouts.tree_fingerprint(version.source, leave_out=layouts.REGISTERED),
         "data_fingerprint": "rows of one",
         "window": "2013-01-01/2013-06-01",
         "previous_champion": "",
@@ -132,7 +131,7 @@ def without_verdict(root):
 
 def with_the_verdict_on_another_model(root):
     run = make_run(root, "one")
-    artifacts.write_text(Path(run.model) / artifacts.SERVING_MODEL / "saved_model.pb", "another graph")
+    layouts.write_text(Path(run.model) / layouts.SERVING_MODEL / "saved_model.pb", "another graph")
     return run
 
 
@@ -184,7 +183,7 @@ def test_says_that_a_server_does_not_answer(tmp_path):
 @pytest.mark.parametrize("content", [{}, {"metrics": {}}, {"metrics": {"champion": {"auc": 0.5}}}, None], ids=repr)
 def test_a_summary_without_the_challengers_metrics_gives_none(content, tmp_path):
     if content is not None:
-        artifacts.write_json(tmp_path / "summary.json", content)
+        layouts.write_json(tmp_path / "summary.json", content)
 
     assert work.overall_metrics(tmp_path / "summary.json") == {}
 
@@ -222,7 +221,7 @@ def test_a_repeated_registration_does_not_import_mlflow(uri, tmp_path):
     run = make_run(tmp_path / "run", "one")
     work.register(run.candidate(), uri, "flights")
     script = (
-        "import sys; from components.register import work;"
+        "import sys; from kfp_ct.components.register import work;"
         f"print(work.register(work.Candidate({run.model!r}, {run.blessing!r}, {run.statistics!r}, {run.evaluation!r},"
         f" 'key', {{}}), {uri!r}, 'flights').version); print([m for m in ('mlflow', 'pandas') if m in sys.modules])"
     )
@@ -258,9 +257,9 @@ def test_killed_at_any_point_it_leaves_no_version_or_a_whole_one(tmp_path):
         assert code == -signal.SIGKILL, f"{function} was never reached ({event})"
         version = registry.open_reader(uri).version("flights", "1")
         if version is not None:
-            assert artifacts.tree_fingerprint(
-                version.source, leave_out=artifacts.REGISTERED
-            ) == artifacts.tree_fingerprint(run.model)
+            assert layouts.tree_fingerprint(version.source, leave_out=layouts.REGISTERED) == layouts.tree_fingerprint(
+                run.model
+            )
             assert version.tags["data_fingerprint"] == "rows of one"
 
     assert work.register(run.candidate(), uri, "flights") == work.Registered("1", "")
@@ -269,7 +268,7 @@ def test_killed_at_any_point_it_leaves_no_version_or_a_whole_one(tmp_path):
     experiment = client(uri).get_experiment_by_name("flights").experiment_id
     assert [r.info.status for r in client(uri).search_runs([experiment])] == ["FINISHED"]
     assert [path.name for path in (tmp_path / "registry" / "models" / "flights").iterdir()] == [
-        artifacts.tree_fingerprint(run.model)[:16]
+        layouts.tree_fingerprint(run.model)[:16]
     ]
 
 

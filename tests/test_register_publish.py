@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 from mlflow.exceptions import MlflowException
 
-from components import artifacts, blessing, registry, registry_mlflow
-from components.register import publish, work
+from kfp_ct.components.register import publish, work
+from kfp_ct.data import layouts
+from kfp_ct.models import blessing, registry, registry_mlflow
 from release_artifacts import make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
@@ -36,7 +37,7 @@ def test_a_damaged_copy_of_the_model_is_replaced(uri, tmp_path):
     (folder / "half").write_text("of a model")
     publish.publish(entry, uri)
     source = registry.open_reader(uri).champion("flights").source
-    assert artifacts.tree_fingerprint(source, leave_out=artifacts.REGISTERED) == entry.fingerprint
+    assert layouts.tree_fingerprint(source, leave_out=layouts.REGISTERED) == entry.fingerprint
 
 
 def test_a_run_that_was_begun_is_gone_on_with(uri, tmp_path):

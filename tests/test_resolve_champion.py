@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from components import artifacts
-from components.errors import ConfigurationError, DataError
-from components.register import work as register_work
-from components.resolve_champion import work
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.register import work as register_work
+from kfp_ct.components.resolve_champion import work
+from kfp_ct.data import layouts
 from release_artifacts import make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
@@ -35,14 +35,14 @@ def test_compares_with_the_champion(registered):
     found = work.resolve(registered, "flights", "a new training")
 
     assert found.version == "3"
-    assert (Path(found.uri) / artifacts.SERVING_MODEL / "saved_model.pb").read_text() == "graph three"
+    assert (Path(found.uri) / layouts.SERVING_MODEL / "saved_model.pb").read_text() == "graph three"
 
 
 def test_an_unchanged_rerun_compares_with_what_it_was_compared_with_before(registered):
     found = work.resolve(registered, "flights", "B")
 
     assert found.version == "1", "versions 3 and 2 are of this very training"
-    assert (Path(found.uri) / artifacts.SERVING_MODEL / "saved_model.pb").read_text() == "graph one"
+    assert (Path(found.uri) / layouts.SERVING_MODEL / "saved_model.pb").read_text() == "graph one"
 
 
 def test_the_first_training_repeated_still_has_no_champion(tmp_path):
@@ -69,7 +69,7 @@ def test_without_a_registry_there_is_no_champion_and_a_stable_folder(tmp_path):
 
     assert (found.version, found.uri) == ("", found.nothing_uri)
     assert Path(found.uri).is_dir()
-    assert not (Path(found.uri) / artifacts.SERVING_MODEL).exists()
+    assert not (Path(found.uri) / layouts.SERVING_MODEL).exists()
     assert work.resolve(uri, "flights", "another") == found
     assert not (tmp_path / "registry" / "registry.db").exists(), "asking makes no database"
 
@@ -140,7 +140,7 @@ def test_fills_the_tasks_own_output_where_there_is_no_shared_disk(tmp_path):
 
 def test_resolving_does_not_import_mlflow(registered):
     script = (
-        "import sys; from components.resolve_champion import work;"
+        "import sys; from kfp_ct.components.resolve_champion import work;"
         f"print(work.resolve({registered!r}, 'flights', 'new').version);"
         "print([name for name in ('mlflow', 'pandas', 'sqlalchemy') if name in sys.modules])"
     )

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from components import artifacts, registered_model, registry, registry_mlflow
-from components.errors import ConfigurationError
-from components.register import work as register_work
-from components.resolve_model import work
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.register import work as register_work
+from kfp_ct.components.resolve_model import work
+from kfp_ct.data import layouts
+from kfp_ct.models import registered_model, registry, registry_mlflow
 from release_artifacts import make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
@@ -27,7 +28,7 @@ def registered(tmp_path_factory):
 
 def graph(found):
     return (
-        Path(work.provide(found, "/task/model", "/task/model")) / artifacts.SERVING_MODEL / "saved_model.pb"
+        Path(work.provide(found, "/task/model", "/task/model")) / layouts.SERVING_MODEL / "saved_model.pb"
     ).read_text()
 
 
@@ -79,8 +80,8 @@ def test_a_model_behind_a_server_is_downloaded_into_the_tasks_own_output(registe
     uri = registered_model.hand_on(located, "gs://task/model", str(tmp_path / "model"))
 
     assert uri == "gs://task/model"
-    assert (tmp_path / "model" / artifacts.SERVING_MODEL / "saved_model.pb").read_text() == "graph two"
-    assert (tmp_path / "model" / artifacts.REGISTERED).is_dir()
+    assert (tmp_path / "model" / layouts.SERVING_MODEL / "saved_model.pb").read_text() == "graph two"
+    assert (tmp_path / "model" / layouts.REGISTERED).is_dir()
 
 
 def test_mlflows_client_finds_the_same(registered):
@@ -89,7 +90,7 @@ def test_mlflows_client_finds_the_same(registered):
 
 def test_resolving_imports_neither_mlflow_nor_tensorflow(registered):
     script = (
-        "import sys; from components.resolve_model import work;"
+        "import sys; from kfp_ct.components.resolve_model import work;"
         f"print(work.resolve({registered!r}, 'flights', 'champion').version);"
         "print([name for name in ('mlflow', 'pandas', 'tensorflow') if name in sys.modules])"
     )

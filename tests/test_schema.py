@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 import tensorflow_data_validation as tfdv
 
-from components import artifacts, feature_statistics
-from components.errors import ConfigurationError, DataError
-from components.schema import work
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.schema import work
+from kfp_ct.data import feature_statistics, layouts
 
 CURATED = """\
 # Comments stay: people read this file.
@@ -22,7 +22,7 @@ string_domain { name: "carrier" value: "UA" value: "B6" }
 @pytest.fixture
 def statistics(tmp_path):
     table = pa.table({"hour": [1, 2, 3], "carrier": ["UA", "B6", None], "gust": pa.array([1.5, None, None])})
-    path = artifacts.split_path(tmp_path / "statistics", "train") / "FeatureStats.pb"
+    path = layouts.split_path(tmp_path / "statistics", "train") / "FeatureStats.pb"
     path.parent.mkdir(parents=True)
     path.write_bytes(feature_statistics.compute(table.to_batches(), "train").SerializeToString())
     return str(tmp_path / "statistics")
@@ -43,7 +43,7 @@ def test_a_curated_schema_is_copied_as_it_is(tmp_path, capsys):
 
 def test_the_summary_says_type_presence_domain_and_environments(tmp_path):
     work.write_schema("nowhere", str(tmp_path / "out"), written(tmp_path, CURATED))
-    hour, carrier, late = artifacts.read_json(tmp_path / "out" / "summary.json")["features"]
+    hour, carrier, late = layouts.read_json(tmp_path / "out" / "summary.json")["features"]
     assert hour == {
         "name": "hour",
         "type": "int",

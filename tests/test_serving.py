@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from components import folders
+from kfp_ct.base import atomic_files
 from prediction_server import Server
 from saved_models import save
 
@@ -209,18 +209,18 @@ def test_no_request_is_dropped_as_versions_change(models, tmp_path):
     try:
         assert server.client.get("/readyz").status_code == 503, "nothing is deployed yet"
         assert server.client.get("/healthz").status_code == 200
-        folders.publish(models / "1", root / "flights" / "1")
+        atomic_files.publish(models / "1", root / "flights" / "1")
         server.wait_for("1")
         with Load(server, clients=4) as load:
             for version in ("2", "3"):
-                folders.publish(models / version, root / "flights" / version)
+                atomic_files.publish(models / version, root / "flights" / version)
                 server.wait_for(version)
                 time.sleep(0.3)
             broken = root / "flights" / "4"
             shutil.copytree(models / "1" / "variables", broken / "variables")
             (broken / "saved_model.pb").write_bytes(b"half of a model")
             time.sleep(1)
-            folders.withdraw(root / "flights" / "3")
+            atomic_files.withdraw(root / "flights" / "3")
             server.wait_for("2")
             time.sleep(0.5)
         states = server.status()
@@ -257,7 +257,15 @@ def test_says_that_the_port_is_taken_before_anything_slow(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        command = [sys.executable, "-m", "serving", "--root", str(tmp_path), "--port", str(taken.getsockname()[1])]
+        command = [
+            sys.executable,
+            "-m",
+            "kfp_ct.serving",
+            "--root",
+            str(tmp_path),
+            "--port",
+            str(taken.getsockname()[1]),
+        ]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=5)
 
     assert done.returncode == 2
@@ -266,7 +274,7 @@ def test_says_that_the_port_is_taken_before_anything_slow(tmp_path):
 
 
 def test_it_stops_when_the_process_that_started_it_is_gone(tmp_path):
-    command = [sys.executable, "-m", "serving", "--root", str(tmp_path), "--port", "0", "--until-stdin-closes"]
+    command = [sys.executable, "-m", "kfp_ct.serving", "--root", str(tmp_path), "--port", "0", "--until-stdin-closes"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout.readline()
 

@@ -10,10 +10,10 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from kfp_ct.serving.__main__ import main
+from kfp_ct.serving.request_files import METADATA
 from prediction_server import ROOT, Server
 from saved_models import save
-from serving.__main__ import main
-from serving.request_files import METADATA
 
 ROW = {"carrier": "AA", "hour": 6, "distance": 1.5}
 
@@ -61,7 +61,7 @@ def test_what_was_asked_is_on_disk_when_the_service_was_told_to_stop(models, tmp
 
 
 def test_it_is_flushed_when_standard_input_ends(models, tmp_path):
-    command = [sys.executable, "-m", "serving", "--root", str(models), "--port", "0", "--until-stdin-closes"]
+    command = [sys.executable, "-m", "kfp_ct.serving", "--root", str(models), "--port", "0", "--until-stdin-closes"]
     process = subprocess.Popen(
         [*command, "--request-log", str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -103,6 +103,6 @@ def test_options_that_make_no_sense_are_refused(option, value, said, capsys):
 def test_the_service_needs_nothing_of_the_components():
     code = (
         "import sys; sys.modules['components'] = None\n"
-        "import serving.__main__, serving.app, serving.request_log, serving.saved_model"
+        "import kfp_ct.serving.__main__, kfp_ct.serving.app, kfp_ct.serving.request_log, kfp_ct.serving.saved_model"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from serving.request_files import METADATA, Answered, Key, RequestFiles
-from serving.request_log import RequestLog, Settings, is_sampled
+from kfp_ct.serving.request_files import METADATA, Answered, Key, RequestFiles
+from kfp_ct.serving.request_log import RequestLog, Settings, is_sampled
 
 KEY = Key("flights", 7, "serving_default")
 

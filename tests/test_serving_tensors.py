@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving import tensors
-from serving.errors import InvalidRequestError
-from serving.values import InputSpec
+from kfp_ct.serving import tensors
+from kfp_ct.serving.errors import InvalidRequestError
+from kfp_ct.serving.values import InputSpec
 
 
 def spec(name, dtype, array_type, shape=(None,)):

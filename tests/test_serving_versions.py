@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from serving.errors import ModelNotFoundError
-from serving.versions import Versions
+from kfp_ct.serving.errors import ModelNotFoundError
+from kfp_ct.serving.versions import Versions
 
 
 class Model:

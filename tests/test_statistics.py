@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from components import artifacts, feature_statistics
-from components.errors import DataError
-from components.statistics import work
+from kfp_ct.base.errors import DataError
+from kfp_ct.components.statistics import work
+from kfp_ct.data import feature_statistics, layouts
 
 ROWS = 20_000
 
@@ -42,20 +42,20 @@ def write_examples(root, splits, shards=2):
     """Writes tables as a dataset the way ingest does."""
     written = []
     for name, table in splits.items():
-        artifacts.split_path(root, name).mkdir(parents=True)
+        layouts.split_path(root, name).mkdir(parents=True)
         size = max(1, math.ceil(len(table) / shards))
         parts = [table.slice(start, size) for start in range(0, len(table), size)]
         files = [f"Split-{name}/data_parquet-{n:05d}-of-{len(parts):05d}.parquet" for n in range(len(parts))]
         for file, part in zip(files, parts, strict=True):
             pyarrow.parquet.write_table(part, root / file)
-        written.append(artifacts.Split(name, len(table), files))
+        written.append(layouts.Split(name, len(table), files))
     window = {"start": "2013-01-01", "end": ""}
-    artifacts.write_manifest(root, artifacts.Manifest(written, {}, "fingerprint", {}, window, {}))
+    layouts.write_manifest(root, layouts.Manifest(written, {}, "fingerprint", {}, window, {}))
     return str(root)
 
 
 def read_statistics(root, split):
-    path = artifacts.split_path(root, split) / "FeatureStats.pb"
+    path = layouts.split_path(root, split) / "FeatureStats.pb"
     return statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()).datasets[0]
 
 
@@ -139,7 +139,7 @@ def test_each_split_is_a_dataset_that_tfdv_opens_by_name(written):
 
 def test_the_summary_says_what_the_rows_say(written):
     root, _ = written
-    summary = artifacts.read_json(root / "out" / "summary.json")
+    summary = layouts.read_json(root / "out" / "summary.json")
     assert [(split["name"], split["num_examples"]) for split in summary["splits"]] == [("train", ROWS), ("eval", 5_000)]
     features = {feature["name"]: feature for feature in summary["splits"][0]["features"]}
     table = _as_dataframe(flights())
@@ -189,7 +189,7 @@ def test_nan_infinity_and_empty_columns_leave_the_summary_readable(tmp_path):
     )
     examples = write_examples(tmp_path / "data", {"train": table})
     work.write_statistics(examples, str(tmp_path / "out"), str(tmp_path / "v.html"), [])
-    features = artifacts.read_json(tmp_path / "out" / "summary.json")["splits"][0]["features"]
+    features = layouts.read_json(tmp_path / "out" / "summary.json")["splits"][0]["features"]
     by_name = {feature["name"]: feature for feature in features}
     assert by_name["odd"]["nan"] == 1
     assert by_name["odd"]["max"] is None

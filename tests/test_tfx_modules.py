@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 import small_examples
-from components import artifacts, user_code
-from components.errors import ConfigurationError
-from components.evaluate import work as evaluate
-from components.ingest import work as ingest
-from components.saved_model import Role, SavedModel
-from components.schema import work as schema
-from components.statistics import work as statistics
-from components.train import work as train
-from components.transform import work as transform
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.evaluate import work as evaluate
+from kfp_ct.components.ingest import work as ingest
+from kfp_ct.components.schema import work as schema
+from kfp_ct.components.statistics import work as statistics
+from kfp_ct.components.train import work as train
+from kfp_ct.components.transform import work as transform
+from kfp_ct.data import layouts, user_code
+from kfp_ct.data.saved_model import Role, SavedModel
 
 SPEC = importlib.util.find_spec("tfx")
 TFX = Path(SPEC.origin).parent if SPEC and SPEC.origin else Path("tfx is not installed")
@@ -83,7 +83,7 @@ def test_the_taxi_module_trains_a_model_that_is_blessed(module, storage, tmp_pat
     examples = ingested(tmp_path, csv, query, split, storage)
     statistics.write_statistics(examples, str(tmp_path / "statistics"), str(tmp_path / "page.html"), [])
     schema.write_schema(str(tmp_path / "statistics"), str(tmp_path / "schema"), "")
-    schema_file = str(tmp_path / "schema" / artifacts.SCHEMA)
+    schema_file = str(tmp_path / "schema" / layouts.SCHEMA)
     model = trained(examples, schema_file, module, tmp_path, train_steps=200, eval_steps=10)
 
     assert judged(examples, schema_file, model, tmp_path, TAXI_EVALUATION).blessed
@@ -100,9 +100,9 @@ def test_the_penguin_module_trains_a_model_that_answers_tf_examples(tmp_path):
     schema_file = str(folder / "schema/schema.pbtxt")
     path = trained(examples, schema_file, PENGUIN, tmp_path, train_steps=100, eval_steps=5)
 
-    columns = list(artifacts.read_manifest(examples).columns)
+    columns = list(layouts.read_manifest(examples).columns)
     model = SavedModel(path, "serving_default", columns, Role("the model", "name the species"))
-    rows = next(artifacts.iter_batches(artifacts.split_files(examples, "eval")))
+    rows = next(layouts.iter_batches(layouts.split_files(examples, "eval")))
     assert model.inputs == []  # serialised tf.Examples
     species = model.run(rows)[model.outputs[0]].argmax(axis=1)
     assert np.mean(species == rows.column("species").to_numpy()) > 0.8

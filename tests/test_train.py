@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 
 import small_examples
-from components import artifacts, batches
-from components.errors import ConfigurationError, DataError, TrainingError
-from components.train import work
+from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
+from kfp_ct.components.train import work
+from kfp_ct.data import batches, layouts
 
 ROWS = 2_000
 
@@ -153,9 +153,9 @@ def test_a_model_is_trained_and_its_history_kept(prepared, tmp_path, capsys):
 
 def test_a_model_carries_the_schema_and_the_manifest_it_was_trained_by(prepared, tmp_path):
     train(request_for(prepared, tmp_path), tmp_path)
-    training = tmp_path / "model" / artifacts.TRAINING
-    assert (training / artifacts.SCHEMA).read_text() == Path(prepared[1]).read_text()
-    assert artifacts.read_manifest(training) == artifacts.read_manifest(prepared[0])
+    training = tmp_path / "model" / layouts.TRAINING
+    assert (training / layouts.SCHEMA).read_text() == Path(prepared[1]).read_text()
+    assert layouts.read_manifest(training) == layouts.read_manifest(prepared[0])
 
 
 def test_a_seed_decides_the_model(prepared, tmp_path):
@@ -184,8 +184,8 @@ def test_run_fn_is_given_what_tfx_gives(prepared, tmp_path):
     request = request_for(prepared, tmp_path, source, hyperparameters=hyperparameters, base_model_path=str(base))
     train(request, tmp_path)
     seen = sys.modules["user_module_small_model"].seen
-    assert seen.train_files == artifacts.split_files(prepared[0], "train")
-    assert seen.eval_files == artifacts.split_files(prepared[0], "eval")
+    assert seen.train_files == layouts.split_files(prepared[0], "train")
+    assert seen.eval_files == layouts.split_files(prepared[0], "eval")
     assert seen.schema_path == seen.schema_file == prepared[1]
     assert seen.transform_graph_path == seen.transform_output == prepared[2]
     assert seen.serving_model_dir == str(tmp_path / "model/Format-Serving")
@@ -299,7 +299,7 @@ KILLED = MODULE.replace(
 def test_a_killed_training_goes_on_where_it_stopped(prepared, tmp_path, capsys):
     lasting = tmp_path / "checkpoints"
     request = request_for(prepared, tmp_path, KILLED, checkpoints=str(lasting), hyperparameters={"epochs": 4})
-    call = f"from components.train import work; work.train(work.{request!r}, {str(tmp_path / 'model')!r}, 'run')"
+    call = f"from kfp_ct.components.train import work; work.train(work.{request!r}, {str(tmp_path / 'model')!r}, 'run')"
     root = Path(__file__).parents[1]
     environment = {**os.environ, "KILL": "1", "PYTHONPATH": str(root)}
     killed = subprocess.run(

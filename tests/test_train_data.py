@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tfx_bsl.public.tfxio import RecordBatchesOptions, TensorFlowDatasetOptions
 
 import small_examples
-from components import artifacts, batches, blocks
-from components.errors import ConfigurationError, DataError
-from components.training_data import Reader
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.data import batches, layouts, shuffling
+from kfp_ct.data.training_data import Reader
 
 ROWS = 1_003
 
@@ -32,7 +32,7 @@ def reader(prepared):
 
 @pytest.fixture(scope="module")
 def files(prepared):
-    return artifacts.split_files(prepared[0], "train")
+    return layouts.split_files(prepared[0], "train")
 
 
 def options(**changed):
@@ -141,7 +141,7 @@ def test_a_pattern_names_its_files(reader, prepared):
 def test_no_rows_are_refused(reader, tmp_path):
     empty = small_examples.write(tmp_path, small_examples.table(0), shards=1)
     with pytest.raises(DataError, match="no rows"):
-        reader.dataset(artifacts.split_files(empty, "train"), options())
+        reader.dataset(layouts.split_files(empty, "train"), options())
 
 
 def test_record_batches_are_lists_of_at_most_one_value(reader, files):
@@ -156,7 +156,7 @@ def test_record_batches_are_lists_of_at_most_one_value(reader, files):
 def test_a_shuffled_epoch_has_every_row_once(tmp_path_factory, rows, row_group_size, shards, block_rows):
     root = tmp_path_factory.mktemp("blocks")
     examples = small_examples.write(root, small_examples.table(rows), shards=shards, row_group_size=row_group_size)
-    read = blocks.Blocks(artifacts.split_files(examples, "train"), ["id"], seed=1, rows=block_rows)
+    read = shuffling.Blocks(layouts.split_files(examples, "train"), ["id"], seed=1, rows=block_rows)
     found = list(read)
     counted = collections.Counter(name for block in found for name in block.column(0).to_pylist())
     assert counted == collections.Counter(f"row-{index}" for index in range(rows))
@@ -166,17 +166,17 @@ def test_a_shuffled_epoch_has_every_row_once(tmp_path_factory, rows, row_group_s
 def test_memory_is_bounded_by_the_block(tmp_path, monkeypatch):
     """A block of a tenth of the rows mixes several row groups, and is never larger."""
     examples = small_examples.write(tmp_path, small_examples.table(4_000), row_group_size=200)
-    monkeypatch.setattr(blocks, "BLOCK_VALUES", 400)
+    monkeypatch.setattr(shuffling, "BLOCK_VALUES", 400)
     drawn = []
     monkeypatch.setattr(
-        blocks.Blocks,
+        shuffling.Blocks,
         "_draw",
-        lambda self, *args, real=blocks.Blocks._draw: drawn.append(real(self, *args)) or drawn[-1],
+        lambda self, *args, real=shuffling.Blocks._draw: drawn.append(real(self, *args)) or drawn[-1],
     )
-    found = list(blocks.Blocks(artifacts.split_files(examples, "train"), ["id"], seed=1, rows=50))
+    found = list(shuffling.Blocks(layouts.split_files(examples, "train"), ["id"], seed=1, rows=50))
     assert sum(block.num_rows for block in found) == 4_000
     assert max(sum(piece.num_rows for piece in pieces) for pieces in drawn) <= 400
-    assert len(drawn[0]) == blocks.INTERLEAVED
+    assert len(drawn[0]) == shuffling.INTERLEAVED
 
 
 VALUES = {

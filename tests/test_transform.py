@@ -11,10 +11,10 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 import small_examples
-from components import artifacts, batches
-from components.errors import ConfigurationError, DataError
-from components.transform import work
-from components.transform_graph import TransformGraph
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.transform import work
+from kfp_ct.data import batches, layouts
+from kfp_ct.data.transform_graph import TransformGraph
 
 ROWS = 2_000
 
@@ -140,11 +140,11 @@ def test_not_materialised_is_an_empty_dataset(prepared, tmp_path):
 def test_materialised_rows_are_those_of_the_graph(prepared, tmp_path):
     out = str(tmp_path / "out")
     work.write_examples(work.Request(prepared[0], prepared[1], ""), prepared[2], out, materialize=True)
-    manifest = artifacts.read_manifest(out)
+    manifest = layouts.read_manifest(out)
     assert {split.name: split.rows for split in manifest.splits} == {"train": ROWS, "eval": 100}
     assert manifest.columns == {"colour_xf": "int", "label": "int", "size_xf": "float", "weight_xf": "float"}
     for split, rows in (("train", small_examples.table(ROWS)), ("eval", small_examples.table(100, seed=9))):
-        written = pyarrow.parquet.ParquetDataset(artifacts.split_files(out, split)).read()
+        written = pyarrow.parquet.ParquetDataset(layouts.split_files(out, split)).read()
         for name, values in apply(prepared[2], prepared[1], rows).items():
             got = np.concatenate(written[name].to_pylist())
             np.testing.assert_allclose(got, values.numpy(), err_msg=f"{split} {name}")
@@ -155,7 +155,7 @@ def test_beam_materialises_the_same_rows(prepared, tmp_path):
     for name, arguments in (("memory", []), ("beam", ["--direct_num_workers=1"])):
         out = str(tmp_path / name)
         work.write_examples(work.Request(prepared[0], prepared[1], "", arguments), prepared[2], out, materialize=True)
-        tables.append(pyarrow.parquet.ParquetDataset(artifacts.split_files(out, "train")).read())
+        tables.append(pyarrow.parquet.ParquetDataset(layouts.split_files(out, "train")).read())
     assert tables[0].equals(tables[1])
 
 
@@ -163,9 +163,9 @@ def test_an_eval_split_of_no_rows_is_materialised_as_none(prepared, tmp_path):
     examples = tmp_path / "examples"
     small_examples.write(examples, small_examples.table(50), small_examples.table(0), shards=1)
     work.write_examples(work.Request(str(examples), prepared[1], ""), prepared[2], str(tmp_path / "out"), True)
-    split = artifacts.read_manifest(tmp_path / "out").split("eval")
+    split = layouts.read_manifest(tmp_path / "out").split("eval")
     assert (split.rows, split.files) == (0, [])
-    assert list(artifacts.iter_batches(artifacts.split_files(tmp_path / "out", "eval"))) == []
+    assert list(layouts.iter_batches(layouts.split_files(tmp_path / "out", "eval"))) == []
 
 
 @pytest.mark.slow
@@ -191,6 +191,6 @@ def preprocessing_fn(inputs):
     request, graph = work.Request(str(examples), schema, module), str(tmp_path / "graph")
     assert work.analyze(request, graph) == {"rows": 300, "columns": 2_001, "features": 2}
     work.write_examples(request, graph, str(tmp_path / "out"), materialize=True)
-    written = pyarrow.parquet.ParquetDataset(artifacts.split_files(tmp_path / "out", "eval")).read()
+    written = pyarrow.parquet.ParquetDataset(layouts.split_files(tmp_path / "out", "eval")).read()
     expected = (values[:20] - values.mean(0)) / values.std(0)
     np.testing.assert_allclose(np.stack(written["numbers"].to_pylist()), expected, atol=1e-3)

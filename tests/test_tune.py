@@ -12,9 +12,9 @@ import pyarrow.parquet
 import pytest
 
 import small_examples
-from components import artifacts, tfrecord
-from components.errors import ConfigurationError, DataError, TrainingError
-from components.tune import rows, settings, work
+from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
+from kfp_ct.components.tune import rows, settings, work
+from kfp_ct.data import layouts, tfrecord
 from tuning import request, write_module
 
 
@@ -34,7 +34,7 @@ class Bench:
 
     @property
     def summary(self):
-        return artifacts.read_json(self.root / "trials" / "summary.json")
+        return layouts.read_json(self.root / "trials" / "summary.json")
 
     @property
     def page(self):
@@ -55,7 +55,7 @@ def test_without_settings_the_hyperparameters_are_handed_on(bench, capsys):
 
 def test_handing_on_imports_nothing_heavy():
     script = (
-        "import sys, tempfile; from components.tune import work; d = tempfile.mkdtemp();"
+        "import sys, tempfile; from kfp_ct.components.tune import work; d = tempfile.mkdtemp();"
         "work.tune(work.Request('', '', '', ''), work.Outputs(d, d + '/view.html'));"
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'keras_tuner', 'pyarrow')))"
     )
@@ -141,7 +141,7 @@ def start(bench, folder, parallel):
     script = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 from tuning import request
-from components.tune import work
+from kfp_ct.components.tune import work
 asked = request({bench.prepared!r}, {module!r}, {{"trials": 5, "parallel": {parallel}, "rows": 200}}, {str(folder)!r})
 work.tune(asked, work.Outputs({str(bench.root / "trials")!r}, {str(bench.root / "view.html")!r}))
 """
@@ -176,8 +176,8 @@ def test_a_damaged_state_starts_over(bench, tmp_path, capsys):
     folder = tmp_path / "checkpoints"
     asked = request(bench.prepared, write_module(bench.root), {"trials": 1, "rows": 100}, str(folder))
     project = folder / f"tune-{work._key(asked)}" / "small"
-    artifacts.write_text(project / "tuner0.json", "{}")
-    artifacts.write_text(project / "oracle.json", '{"ongoing')
+    layouts.write_text(project / "tuner0.json", "{}")
+    layouts.write_text(project / "oracle.json", '{"ongoing')
     work.tune(asked, bench.outputs)
     assert "damaged: starts over" in capsys.readouterr().out
     assert len(bench.summary["trials"]) == 1
@@ -234,15 +234,13 @@ def test_fewer_than_two_rows_are_refused(tmp_path):
 
 
 def test_rows_stay_in_the_format_they_came_in(tmp_path, prepared):
-    manifest = artifacts.read_manifest(prepared[0])
-    kinds, files = manifest.columns, artifacts.split_files(prepared[0], "train")
+    manifest = layouts.read_manifest(prepared[0])
+    kinds, files = manifest.columns, layouts.split_files(prepared[0], "train")
     (tmp_path / "examples/Split-train").mkdir(parents=True)
-    tfrecord.write(tmp_path / "examples/Split-train/data_tfrecord.gz", artifacts.iter_batches(files), kinds)
-    split = artifacts.Split("train", 600, ["Split-train/data_tfrecord.gz"])
-    artifacts.write_manifest(tmp_path / "examples", dataclasses.replace(manifest, splits=[split], format="tfrecord"))
+    tfrecord.write(tmp_path / "examples/Split-train/data_tfrecord.gz", layouts.iter_batches(files), kinds)
+    split = layouts.Split("train", 600, ["Split-train/data_tfrecord.gz"])
+    layouts.write_manifest(tmp_path / "examples", dataclasses.replace(manifest, splits=[split], format="tfrecord"))
     drawn = [rows.draw(examples, 50, tmp_path) for examples in (prepared[0], str(tmp_path / "examples"))]
-    parquet, records = (
-        [batch["id"].to_pylist() for batch in artifacts.iter_batches(each.train_files)] for each in drawn
-    )
+    parquet, records = ([batch["id"].to_pylist() for batch in layouts.iter_batches(each.train_files)] for each in drawn)
     assert parquet == records
-    assert artifacts.is_tfrecord(drawn[1].train_files[0])
+    assert layouts.is_tfrecord(drawn[1].train_files[0])

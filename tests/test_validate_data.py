@@ -5,9 +5,9 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
-from components import artifacts, feature_statistics
-from components.errors import AnomaliesFoundError, ConfigurationError, DataError
-from components.validate_data import work
+from kfp_ct.base.errors import AnomaliesFoundError, ConfigurationError, DataError
+from kfp_ct.components.validate_data import work
+from kfp_ct.data import feature_statistics, layouts
 
 SCHEMA = """
 default_environment: "TRAINING"
@@ -51,10 +51,10 @@ class Gate:
         (root / "statistics").mkdir()
 
     def validate(self, splits, label="late", environment="TRAINING", schema=SCHEMA):
-        artifacts.write_text(self.root / "schema" / "schema.pbtxt", schema)
-        artifacts.write_json(self.root / "schema" / "summary.json", {"schema_file": "flights/schema.pbtxt"})
+        layouts.write_text(self.root / "schema" / "schema.pbtxt", schema)
+        layouts.write_json(self.root / "schema" / "summary.json", {"schema_file": "flights/schema.pbtxt"})
         for name, rows in splits.items():
-            path = artifacts.split_path(self.root / "statistics", name) / "FeatureStats.pb"
+            path = layouts.split_path(self.root / "statistics", name) / "FeatureStats.pb"
             path.parent.mkdir(parents=True)
             path.write_bytes(feature_statistics.compute(rows.to_batches(), name).SerializeToString())
         inputs = work.Inputs(str(self.root / "statistics"), str(self.root / "schema"))
@@ -65,10 +65,10 @@ class Gate:
         """Expects a no; returns its message and the anomalies that were written before it was said."""
         with pytest.raises(AnomaliesFoundError) as raised:
             self.validate(splits, **options)
-        return str(raised.value), artifacts.read_json(self.anomalies / "summary.json")["anomalies"]
+        return str(raised.value), layouts.read_json(self.anomalies / "summary.json")["anomalies"]
 
     def diff(self, split):
-        file = artifacts.split_path(self.anomalies, split) / "SchemaDiff.pb"
+        file = layouts.split_path(self.anomalies, split) / "SchemaDiff.pb"
         return anomalies_pb2.Anomalies.FromString(file.read_bytes())
 
 
@@ -86,7 +86,7 @@ def test_data_that_fits_the_schema_passes(gate, capsys):
     )
     assert not gate.diff("train").anomaly_info
     assert "No anomalies" in gate.page.read_text()
-    assert artifacts.read_json(gate.anomalies / "summary.json")["anomalies"] == []
+    assert layouts.read_json(gate.anomalies / "summary.json")["anomalies"] == []
 
 
 CARRIERS = ["UA", "B6"] * 45
@@ -176,7 +176,7 @@ def test_one_cause_is_said_once(gate):
 
 def test_the_account_is_written_before_the_gate_says_no(gate, capsys):
     gate.refuse({"train": table(carrier=None, tail=pa.array([1] * ROWS)), "eval": table()})
-    summary = artifacts.read_json(gate.anomalies / "summary.json")
+    summary = layouts.read_json(gate.anomalies / "summary.json")
     assert [(split["name"], split["anomalies"]) for split in summary["splits"]] == [("train", 2), ("eval", 0)]
     assert "finding: 2 anomalies in 2 features: carrier, tail\n" in capsys.readouterr().out
 
@@ -256,7 +256,7 @@ def test_an_undeclared_environment_is_named(gate):
 
 
 def test_a_split_without_statistics_is_refused(gate):
-    artifacts.split_path(gate.root / "statistics", "train").mkdir()
+    layouts.split_path(gate.root / "statistics", "train").mkdir()
     with pytest.raises(DataError, match=r"no FeatureStats.pb in .*Split-train"):
         gate.validate({})
 
@@ -276,8 +276,8 @@ def test_a_schema_that_is_none_is_named(gate):
 def test_sliced_statistics_are_refused(gate):
     statistics = feature_statistics.compute(table().to_batches(), "train")
     statistics.datasets.add().CopyFrom(statistics.datasets[0])
-    path = artifacts.split_path(gate.root / "statistics", "train") / "FeatureStats.pb"
-    artifacts.write_text(path, "")
+    path = layouts.split_path(gate.root / "statistics", "train") / "FeatureStats.pb"
+    layouts.write_text(path, "")
     path.write_bytes(statistics.SerializeToString())
     with pytest.raises(DataError, match=r"FeatureStats\.pb holds 2 datasets"):
         gate.validate({})

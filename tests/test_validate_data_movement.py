@@ -6,9 +6,9 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
-from components import artifacts, feature_statistics
-from components.errors import AnomaliesFoundError, ConfigurationError
-from components.validate_data import work
+from kfp_ct.base.errors import AnomaliesFoundError, ConfigurationError
+from kfp_ct.components.validate_data import work
+from kfp_ct.data import feature_statistics, layouts
 
 SCHEMA = """
 feature { name: "temp" type: FLOAT
@@ -31,14 +31,14 @@ def table(temp=10.0, carriers=("UA", "B6"), **more):
 
 def write_statistics(root, splits):
     for name, rows in splits.items():
-        path = artifacts.split_path(root, name) / "FeatureStats.pb"
+        path = layouts.split_path(root, name) / "FeatureStats.pb"
         path.parent.mkdir(parents=True)
         path.write_bytes(feature_statistics.compute(rows.to_batches(), name).SerializeToString())
 
 
 def champion(root, rows):
     """A registered model that was trained on these rows."""
-    artifacts.write_text(root / "champion" / "Format-Serving" / "saved_model.pb", "a graph")
+    layouts.write_text(root / "champion" / "Format-Serving" / "saved_model.pb", "a graph")
     if rows is not None:
         write_statistics(root / "champion" / "Registered" / "statistics", {"train": rows})
     return str(root / "champion")
@@ -46,14 +46,14 @@ def champion(root, rows):
 
 def validate(root, splits, champion_path="", schema=SCHEMA, deny=()):
     write_statistics(root / "statistics", splits)
-    artifacts.write_text(root / "schema" / "schema.pbtxt", schema)
+    layouts.write_text(root / "schema" / "schema.pbtxt", schema)
     inputs = work.Inputs(str(root / "statistics"), str(root / "schema"), champion_path, "3" if champion_path else "")
     outputs = work.Outputs(str(root / "anomalies"), str(root / "view.html"))
     return work.validate(inputs, outputs, work.Rules("late", deny=deny))
 
 
 def summary(root):
-    return artifacts.read_json(root / "anomalies" / "summary.json")
+    return layouts.read_json(root / "anomalies" / "summary.json")
 
 
 def test_data_that_moved_from_the_champions_is_recorded_and_goes_on(tmp_path, capsys):

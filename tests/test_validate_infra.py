@@ -13,11 +13,12 @@ import tensorflow as tf
 from kfp import dsl
 
 import small_examples
-from components import artifacts, blessing
-from components.errors import ConfigurationError, ModelNotBlessedError
-from components.validate_infra import work
-from components.validate_infra.config import read_infra
-from components.validate_infra.server import ServerError, serving
+from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError
+from kfp_ct.components.validate_infra import work
+from kfp_ct.components.validate_infra.config import read_infra
+from kfp_ct.components.validate_infra.server import ServerError, serving
+from kfp_ct.data import layouts
+from kfp_ct.models import blessing
 
 FEW = {"rows": 12, "batch_rows": 5}
 COLUMNS = {"size": tf.float32, "count": tf.int64, "colour": tf.string}
@@ -36,7 +37,7 @@ def save(root, inputs=COLUMNS, output="probability", answer=None):
         return {output: (answer or default)(features)}
 
     specs = {name: tf.TensorSpec([None], dtype, name) for name, dtype in inputs.items()}
-    path = Path(root) / artifacts.SERVING_MODEL
+    path = Path(root) / layouts.SERVING_MODEL
     tf.saved_model.save(module, str(path), {"serving_default": predict.get_concrete_function(**specs)})
     return str(root)
 
@@ -54,7 +55,7 @@ def good(tmp_path_factory):
 class Verdict:
     def __init__(self, root, result):
         self.result = result
-        self.account = artifacts.read_json(root / "account" / artifacts.SUMMARY)
+        self.account = layouts.read_json(root / "account" / layouts.SUMMARY)
         self.blessing = blessing.read(root / "final")
         self.page = (root / "view.html").read_text()
 
@@ -152,7 +153,7 @@ def test_a_service_that_does_not_start_in_time_is_a_no(judge, good):
 
 
 def test_a_model_that_cannot_be_loaded_is_a_no_with_the_log(tmp_path):
-    artifacts.write_text(tmp_path / artifacts.SERVING_MODEL / "saved_model.pb", "no model")
+    layouts.write_text(tmp_path / layouts.SERVING_MODEL / "saved_model.pb", "no model")
     with pytest.raises(ServerError, match="cannot load the model; its log ends:\n"), serving(str(tmp_path), 300):
         pass
 
@@ -209,7 +210,7 @@ def test_settings_that_do_not_fit_are_named(settings, said):
 
 def test_a_killed_step_leaves_no_service(good):
     code = (
-        "import sys, time\nfrom components.validate_infra.server import serving\n"
+        "import sys, time\nfrom kfp_ct.components.validate_infra.server import serving\n"
         f"with serving({good!r}, 300):\n    print('up', flush=True)\n    time.sleep(600)\n"
     )
     root = Path(work.__file__).parents[2]
@@ -232,4 +233,4 @@ def test_a_killed_step_leaves_no_service(good):
 def test_what_was_measured_is_logged_and_kept_in_a_file(tmp_path):
     metrics = dsl.Metrics(uri=str(tmp_path / "metrics"))
     work.Result(True, {"p50_ms": 1.5, "memory_mb": 800.0}).log_to(metrics)
-    assert metrics.metadata == {"p50_ms": 1.5, "memory_mb": 800.0} == artifacts.read_json(tmp_path / "metrics")
+    assert metrics.metadata == {"p50_ms": 1.5, "memory_mb": 800.0} == layouts.read_json(tmp_path / "metrics")

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pytest
 
 import small_examples
-from components import artifacts, blessing
-from components.errors import ConfigurationError
-from components.saved_model import Role, SavedModel
-from components.validate_infra import container, rows, work
-from components.validate_infra.client import Client, ServerError
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.validate_infra import container, rows, work
+from kfp_ct.components.validate_infra.client import Client, ServerError
+from kfp_ct.data import layouts
+from kfp_ct.data.saved_model import Role, SavedModel
+from kfp_ct.models import blessing
 from prediction_server import Server
 from test_validate_infra import COLUMNS, FEW, save
 
@@ -40,7 +41,7 @@ def service(tmp_path_factory, good):
     """The address of a service that has loaded the good model."""
     root = tmp_path_factory.mktemp("served")
     (root / "flights").mkdir()
-    (root / "flights/1").symlink_to(f"{good}/{artifacts.SERVING_MODEL}", target_is_directory=True)
+    (root / "flights/1").symlink_to(f"{good}/{layouts.SERVING_MODEL}", target_is_directory=True)
     server = Server(root)
     yield f"{server.url}/v1/models/flights"
     server.stop()
@@ -56,7 +57,7 @@ def judge(tmp_path, examples):
         request = work.Request(examples, model, str(tmp_path / "none"), "", str(tmp_path / "evaluated"), settings)
         outputs = work.Outputs(str(tmp_path / "final"), str(tmp_path / "account"), str(tmp_path / "view.html"))
         result = work.validate(request, outputs)
-        return result, artifacts.read_json(tmp_path / "account" / artifacts.SUMMARY)
+        return result, layouts.read_json(tmp_path / "account" / layouts.SUMMARY)
 
     return judged
 
@@ -238,7 +239,7 @@ def test_a_container_that_never_answers_is_a_no_in_time(good, engine, monkeypatc
 
 def test_a_killed_step_leaves_no_container(good, engine):
     code = (
-        "import time\nfrom components.validate_infra.container import serving\n"
+        "import time\nfrom kfp_ct.components.validate_infra.container import serving\n"
         f"with serving({good!r}, {IMAGE!r}, 300):\n    print('up', flush=True)\n    time.sleep(600)\n"
     )
     root = Path(work.__file__).parents[2]
@@ -258,7 +259,7 @@ def test_a_killed_step_leaves_no_container(good, engine):
 
 def ours(model):
     """The containers, running or not, that have a model mounted."""
-    return docker("ps", "--all", "--quiet", "--filter", f"volume={model}/{artifacts.SERVING_MODEL}").split()
+    return docker("ps", "--all", "--quiet", "--filter", f"volume={model}/{layouts.SERVING_MODEL}").split()
 
 
 def docker(*arguments):

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import windows
-from components.errors import ConfigurationError
-from components.ingest import query
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.clock import windows
+from kfp_ct.components.ingest import query
 
 NOW = datetime.datetime(2026, 3, 31, 14, 25, 36, tzinfo=datetime.timezone(datetime.timedelta(hours=-5)))  # 19:25 UTC
 

@@ -1,6 +1,6 @@
 """A small search with a real Keras Tuner: a user's module, and what the component is asked."""
 
-from components.tune import work
+from kfp_ct.components.tune import work
 
 MODULE = """
 import os, signal, time

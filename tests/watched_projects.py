@@ -4,10 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
-from ct.environments import ROOT
-from ct.project import Workspace
-from ct.watch import watch
-from ct.watch.watch import Watch
+from kfp_ct.project.environments import ROOT
+from kfp_ct.project.workspace import Workspace
+from kfp_ct.watch import watch
+from kfp_ct.watch.watch import Watch
 
 ALL_KINDS = [
     {"name": "ask", "kind": "on_demand"},

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -28,8 +28,8 @@ def deploy(
         version: Version from the registry.
         keep_versions: Versions kept, this one included, so that a rollback has somewhere to go.
     """
-    from components.deploy import work
-    from components.errors import reported
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.deploy import work
 
     with reported():
         release = work.Release(model.path, blessing.path, model_name, version, infra_validation.path)

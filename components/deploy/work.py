@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from components import artifacts, blessing, folders, log, registry
-from components.errors import ConfigurationError
+from kfp_ct.base import atomic_files, task_log
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.data import layouts
+from kfp_ct.models import blessing, registry
 
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 # What makes a folder a SavedModel, for TensorFlow Serving too.
@@ -42,8 +44,8 @@ def deploy(release: Release, serving_root: str, keep_versions: int, deployment_p
     """
     state, kept = publish(release, serving_root, keep_versions)
     base = Path(serving_root).absolute() / release.model_name
-    artifacts.write_json(Path(deployment_path) / artifacts.SUMMARY, {**state, "kept": kept, "path": str(base)})
-    log.finding(f"serving {release.model_name} v{release.version} from {base}{_said_of(kept)}")
+    layouts.write_json(Path(deployment_path) / layouts.SUMMARY, {**state, "kept": kept, "path": str(base)})
+    task_log.finding(f"serving {release.model_name} v{release.version} from {base}{_said_of(kept)}")
     return state
 
 
@@ -60,15 +62,15 @@ def publish(release: Release, serving_root: str, keep_versions: int) -> tuple[di
     blessing.demand(release.blessing_path, release.model_path)
     root = check(release, serving_root, keep_versions)
     base = root / release.model_name
-    with folders.writing_to("the serving folder", base):
+    with atomic_files.writing_to("the serving folder", base):
         base.mkdir(parents=True, exist_ok=True)
-        with folders.locked(root / f".{release.model_name}.lock"):
-            folders.sweep(base)
+        with atomic_files.locked(root / f".{release.model_name}.lock"):
+            atomic_files.sweep(base)
             previous = _previous(root, release)
             fingerprint = _publish(release, base / release.version)
             kept = _prune(base, int(release.version), keep_versions)
             state = {"model": release.model_name, "version": release.version, "previous": previous}
-            artifacts.write_json(
+            layouts.write_json(
                 _state_path(root, release), {**state, "fingerprint": fingerprint, "example": _example(release)}
             )
     return state, kept
@@ -107,14 +109,14 @@ def check(release: Release, serving_root: str, keep_versions: int) -> Path:
 
 
 def _saved_model(release: Release) -> Path:
-    return Path(release.model_path) / artifacts.SERVING_MODEL
+    return Path(release.model_path) / layouts.SERVING_MODEL
 
 
 def _publish(release: Release, folder: Path) -> str:
-    fingerprint = artifacts.tree_fingerprint(_saved_model(release))
+    fingerprint = layouts.tree_fingerprint(_saved_model(release))
     if not folder.exists():
-        folders.publish(_saved_model(release), folder)
-    elif artifacts.tree_fingerprint(folder) != fingerprint:
+        atomic_files.publish(_saved_model(release), folder)
+    elif layouts.tree_fingerprint(folder) != fingerprint:
         raise ConfigurationError(
             f"{folder} holds another model than the one registered as v{release.version}\n"
             "expected: a serving folder that belongs to one registry, and versions that never change\n"
@@ -125,7 +127,7 @@ def _publish(release: Release, folder: Path) -> str:
 
 def _previous(root: Path, release: Release) -> str:
     path = _state_path(root, release)
-    state = artifacts.read_json(path) if path.is_file() else {}
+    state = layouts.read_json(path) if path.is_file() else {}
     same = state.get("version") == release.version
     return str(state.get("previous" if same else "version", ""))
 
@@ -142,7 +144,7 @@ def _prune(base: Path, served: int, keep_versions: int) -> list[str]:
     kept = lower[: keep_versions - 1]
     for version in versions:
         if version != served and version not in kept:
-            folders.withdraw(base / str(version))
+            atomic_files.withdraw(base / str(version))
     return [str(version) for version in kept]
 
 
@@ -152,8 +154,8 @@ def _versions(base: Path) -> list[int]:
 
 def _example(release: Release) -> dict[str, Any]:
     """Returns a request of real values and its answer; empty where there was no trial of the service."""
-    path = Path(release.infra_path) / artifacts.SUMMARY
-    return dict(artifacts.read_json(path).get("example", {})) if release.infra_path and path.is_file() else {}
+    path = Path(release.infra_path) / layouts.SUMMARY
+    return dict(layouts.read_json(path).get("example", {})) if release.infra_path and path.is_file() else {}
 
 
 def _said_of(kept: list[str]) -> str:

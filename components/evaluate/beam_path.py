@@ -14,12 +14,13 @@ import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
-from components import artifacts, beam_runner, log
-from components.evaluate import results, scoring
-from components.evaluate.model import Model
-from components.evaluate.samples import Floats
-from components.evaluate.scoring import Predicted
-from components.evaluate.tasks import Reading
+from kfp_ct.base import task_log
+from kfp_ct.components.evaluate import results, scoring
+from kfp_ct.components.evaluate.model import Model
+from kfp_ct.components.evaluate.samples import Floats
+from kfp_ct.components.evaluate.scoring import Predicted
+from kfp_ct.components.evaluate.tasks import Reading
+from kfp_ct.data import beam_runner, layouts
 
 # Below the evaluation until its metrics are written; readers of folders pass over names that begin with an underscore.
 SCORES = "_scores"
@@ -57,7 +58,7 @@ class Score(beam.DoFn):
     def process(self, shard: Shard) -> Iterator[Any]:
         """Writes a file's predictions, four bytes a number, and yields nothing."""
         columns = scoring.wanted(self._models.values(), [])
-        _save(shard, scoring.score(artifacts.iter_batches([shard.source], columns), self._models))
+        _save(shard, scoring.score(layouts.iter_batches([shard.source], columns), self._models))
         yield from ()
 
 
@@ -86,7 +87,7 @@ class ReadScored(beam.DoFn):
         """Yields a file's rows as record batches."""
         rows, start = self._rows, 0
         predictions = _load(shard)
-        for batch in artifacts.iter_batches([shard.source], rows.columns):
+        for batch in layouts.iter_batches([shard.source], rows.columns):
             part = slice(start, start := start + batch.num_rows)
             given = {name: {key: values[part] for key, values in of.items()} for name, of in predictions.items()}
             predicted = Predicted(pa.Table.from_batches([batch]), given)
@@ -113,7 +114,7 @@ class Workers:
             ComponentError: A file could not be scored.
             DataError: There are no rows.
         """
-        log.progress(f"{len(self._shards):,} files are scored on Beam's workers")
+        task_log.progress(f"{len(self._shards):,} files are scored on Beam's workers")
         with self._pipeline("scores") as shards:
             _ = shards | "Score" >> beam.ParDo(Score(loaders))
         kept = scoring.some_rows([table for shard in self._shards for table in _kept(shard, keep)])
@@ -133,7 +134,7 @@ class Workers:
         Raises:
             ComponentError: It could not.
         """
-        log.progress("TFMA computes the metrics on Beam's workers")
+        task_log.progress("TFMA computes the metrics on Beam's workers")
         with self._pipeline("computes the metrics") as shards:
             batches = shards | "Read" >> beam.ParDo(ReadScored(rows)).with_output_types(pa.RecordBatch)
             results.write_batches(batches, folder, config, schema)
@@ -157,7 +158,7 @@ def workers(examples_path: str, evaluation_path: str, beam_pipeline_args: list[s
     folder = Path(evaluation_path) / SCORES
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    files = artifacts.split_files(examples_path, artifacts.EVAL)
+    files = layouts.split_files(examples_path, layouts.EVAL)
     shards = [Shard(file, str(folder / f"scores-{n:05d}.npz")) for n, file in enumerate(files)]
     try:
         yield Workers(shards, beam_pipeline_args)
@@ -166,7 +167,7 @@ def workers(examples_path: str, evaluation_path: str, beam_pipeline_args: list[s
 
 
 def _kept(shard: Shard, keep: Sequence[str]) -> Iterator[pa.Table]:
-    for batch in artifacts.iter_batches([shard.source], keep):
+    for batch in layouts.iter_batches([shard.source], keep):
         yield pa.Table.from_batches([batch]).select(list(keep))
 
 

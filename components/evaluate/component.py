@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -42,8 +42,8 @@ def evaluate(
     Returns:
         Whether every gate let the model through.
     """
-    from components.errors import reported
-    from components.evaluate import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.evaluate import work
 
     with reported():
         request = work.Request(

@@ -6,8 +6,8 @@ from google.protobuf import text_format
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import config_util
 
-from components import user_code
-from components.errors import ConfigurationError
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.data import user_code
 
 CHALLENGER, CHAMPION = "candidate", "baseline"  # TFMA's names for them
 

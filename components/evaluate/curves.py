@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from components.evaluate import bootstrap
-from components.evaluate.gate_settings import MULTICLASS, REGRESSION
-from components.evaluate.samples import Floats, Scored, class_name
+from kfp_ct.components.evaluate import bootstrap
+from kfp_ct.components.evaluate.gate_settings import MULTICLASS, REGRESSION
+from kfp_ct.components.evaluate.samples import Floats, Scored, class_name
 
 POINTS = 200
 CALIBRATION_BINS = 15

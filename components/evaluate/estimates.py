@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from components.evaluate import bootstrap
-from components.evaluate.gate_settings import BINARY, MULTICLASS, Gates
-from components.evaluate.samples import Array, Floats, Sample
+from kfp_ct.components.evaluate import bootstrap
+from kfp_ct.components.evaluate.gate_settings import BINARY, MULTICLASS, Gates
+from kfp_ct.components.evaluate.samples import Array, Floats, Sample
 
 # What Keras clips probabilities to, so that our log loss is its cross-entropy.
 EPSILON = 1e-7

@@ -12,11 +12,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components import artifacts
-from components.artifacts import Manifest
-from components.blessing import Check
-from components.errors import DataError
-from components.evaluate.gate_settings import Gates
+from kfp_ct.base.errors import DataError
+from kfp_ct.components.evaluate.gate_settings import Gates
+from kfp_ct.data import layouts
+from kfp_ct.data.layouts import Manifest
+from kfp_ct.models.blessing import Check
 
 FAIR, SAW, UNKNOWN = "fair", "saw rows", "unknown"
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -60,7 +60,7 @@ def check(gates: Gates, examples_path: str, champion_path: str, title: str) -> t
         champion_path: Model artifact.
         title: What messages call the champion.
     """
-    found = _find(artifacts.read_manifest(examples_path), champion_path)
+    found = _find(layouts.read_manifest(examples_path), champion_path)
     account = {"status": found.status, "why": found.why}
     if found.status == FAIR:
         return Check("fair_comparison", True, f"{title} was not trained on the eval rows: {found.why}"), account
@@ -74,13 +74,13 @@ def check(gates: Gates, examples_path: str, champion_path: str, title: str) -> t
 
 
 def _find(ours: Manifest, champion_path: str) -> Finding:
-    folder = Path(champion_path) / artifacts.TRAINING
-    if not (folder / artifacts.MANIFEST).is_file():
-        return Finding(UNKNOWN, f"its model has no {artifacts.TRAINING}/{artifacts.MANIFEST}, as older ones have not")
+    folder = Path(champion_path) / layouts.TRAINING
+    if not (folder / layouts.MANIFEST).is_file():
+        return Finding(UNKNOWN, f"its model has no {layouts.TRAINING}/{layouts.MANIFEST}, as older ones have not")
     try:
-        theirs = artifacts.read_manifest(folder)
+        theirs = layouts.read_manifest(folder)
     except (DataError, json.JSONDecodeError, TypeError, KeyError):
-        return Finding(UNKNOWN, f"its {artifacts.TRAINING}/{artifacts.MANIFEST} cannot be read")
+        return Finding(UNKNOWN, f"its {layouts.TRAINING}/{layouts.MANIFEST} cannot be read")
     return compare(ours, theirs)
 
 
@@ -96,7 +96,7 @@ def compare(ours: Manifest, theirs: Manifest) -> Finding:
         return Finding(FAIR, "both runs split the same rows in the same way")
     by_time = _method(ours) == _method(theirs) == "time"
     one_clock = not by_time or ours.split_by.get("column") == theirs.split_by.get("column")
-    held_out, trained = _span(ours, artifacts.EVAL, one_clock), _span(theirs, artifacts.TRAIN, one_clock)
+    held_out, trained = _span(ours, layouts.EVAL, one_clock), _span(theirs, layouts.TRAIN, one_clock)
     if held_out.start >= trained.end or trained.start >= held_out.end:
         return Finding(FAIR, f"it was trained on {trained}, and {held_out} is held out now")
     if not by_time:
@@ -142,7 +142,7 @@ def _span(of: Manifest, split: str, by_border: bool) -> _Span:
     if border is None:
         return whole
     border = max(border, whole.start)
-    return _Span(border, whole.end, True) if split == artifacts.EVAL else _Span(whole.start, border, True)
+    return _Span(border, whole.end, True) if split == layouts.EVAL else _Span(whole.start, border, True)
 
 
 def _before(end: datetime.datetime, holdout: str) -> datetime.datetime | None:

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
-from components.errors import ConfigurationError
+from kfp_ct.base.errors import ConfigurationError
 
 BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
 PROBABILITIES, LOGITS = "probabilities", "logits"

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components.blessing import Check
-from components.evaluate import estimates, slices, words
-from components.evaluate.estimates import Interval
-from components.evaluate.gate_settings import BINARY, MULTICLASS, Gates
-from components.evaluate.samples import Array, Floats, Sample, Scored, class_name, constant
+from kfp_ct.components.evaluate import estimates, slices, words
+from kfp_ct.components.evaluate.estimates import Interval
+from kfp_ct.components.evaluate.gate_settings import BINARY, MULTICLASS, Gates
+from kfp_ct.components.evaluate.samples import Array, Floats, Sample, Scored, class_name, constant
+from kfp_ct.models.blessing import Check
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components.errors import ConfigurationError
-from components.evaluate.config import Output
-from components.saved_model import Role, SavedModel
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.evaluate.config import Output
+from kfp_ct.data.saved_model import Role, SavedModel
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,10 +19,10 @@ from tensorflow_model_analysis.slicer import slicer_lib
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 from tfx_bsl.arrow import table_util
 
-from components import artifacts, beam_runner
-from components.evaluate import array_metrics, slices
-from components.evaluate.config import stored
-from components.evaluate.samples import Scores
+from kfp_ct.components.evaluate import array_metrics, slices
+from kfp_ct.components.evaluate.config import stored
+from kfp_ct.components.evaluate.samples import Scores
+from kfp_ct.data import beam_runner, layouts
 
 CrossKey = tuple[slices.SliceKey, slices.SliceKey]
 SlicedMetrics = list[tuple[slices.SliceKey, array_metrics.Metrics]]
@@ -205,4 +205,4 @@ def write_config(folder: str, config: config_pb2.EvalConfig) -> None:
         file_format="parquet",
         model_locations={spec.name: "" for spec in config.model_specs},
     )
-    artifacts.write_text(Path(folder) / "eval_config.json", json_format.MessageToJson(run))
+    layouts.write_text(Path(folder) / "eval_config.json", json_format.MessageToJson(run))

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components.evaluate.config import Output
-from components.evaluate.gate_settings import BINARY, MULTICLASS, REGRESSION
+from kfp_ct.components.evaluate.config import Output
+from kfp_ct.components.evaluate.gate_settings import BINARY, MULTICLASS, REGRESSION
 
 Floats: TypeAlias = npt.NDArray[np.floating]
 Array: TypeAlias = npt.NDArray[np.float64]

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components import artifacts
-from components.errors import ConfigurationError, DataError
-from components.evaluate import tasks
-from components.evaluate.config import CHALLENGER, Output, Plan
-from components.evaluate.gate_settings import MULTICLASS, Gates
-from components.evaluate.model import Model
-from components.evaluate.samples import Array, Floats, Sample, Scored, Scores
-from components.evaluate.tasks import Reading
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.evaluate import tasks
+from kfp_ct.components.evaluate.config import CHALLENGER, Output, Plan
+from kfp_ct.components.evaluate.gate_settings import MULTICLASS, Gates
+from kfp_ct.components.evaluate.model import Model
+from kfp_ct.components.evaluate.samples import Array, Floats, Sample, Scored, Scores
+from kfp_ct.components.evaluate.tasks import Reading
+from kfp_ct.data import layouts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ def check_columns(examples_path: str, plan: Plan, gate_slices: Sequence[str]) ->
     Raises:
         ConfigurationError: The evaluation config or a gate names a column that the examples do not have.
     """
-    there = artifacts.read_manifest(examples_path).columns
+    there = layouts.read_manifest(examples_path).columns
     named = [
         *((output.label, "label_key") for output in plan.outputs),
         *((output.weight, "example_weight_key") for output in plan.outputs if output.weight),
@@ -64,8 +64,8 @@ def predict(examples_path: str, models: dict[str, Model], keep: Sequence[str]) -
     kept: list[pa.Table] = []
 
     def keeping() -> Iterator[pa.RecordBatch]:
-        files = artifacts.split_files(examples_path, artifacts.EVAL)
-        for batch in artifacts.iter_batches(files, wanted(models.values(), keep)):
+        files = layouts.split_files(examples_path, layouts.EVAL)
+        for batch in layouts.iter_batches(files, wanted(models.values(), keep)):
             kept.append(pa.Table.from_batches([batch]).select(list(keep)))
             yield batch
 
@@ -174,7 +174,7 @@ def prior(examples_path: str, reading: Reading) -> Array:
     several = reading.task == MULTICLASS
     sums, total = np.zeros(reading.width if several else 1), 0.0
     wanted = [output.label, *([output.weight] if output.weight else [])]
-    for batch in artifacts.iter_batches(artifacts.split_files(examples_path, artifacts.TRAIN), wanted):
+    for batch in layouts.iter_batches(layouts.split_files(examples_path, layouts.TRAIN), wanted):
         table = pa.Table.from_batches([batch])
         labels, weights = reading.labels(table.column(output.label)), _weights(table, output)
         masses = np.ones(len(labels)) if weights is None else weights

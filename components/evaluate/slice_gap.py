@@ -4,10 +4,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from components.blessing import Check
-from components.evaluate import estimates, slices, words
-from components.evaluate.gate_settings import Gates
-from components.evaluate.samples import Floats, Sample
+from kfp_ct.components.evaluate import estimates, slices, words
+from kfp_ct.components.evaluate.gate_settings import Gates
+from kfp_ct.components.evaluate.samples import Floats, Sample
+from kfp_ct.models.blessing import Check
 
 
 def checks(

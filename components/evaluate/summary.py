@@ -8,12 +8,12 @@ from typing import Any
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
-from components import artifacts
-from components.evaluate import curves, slices, words
-from components.evaluate.config import CHALLENGER, CHAMPION
-from components.evaluate.gate_settings import BINARY
-from components.evaluate.results import Evaluation
-from components.evaluate.samples import Scores
+from kfp_ct.components.evaluate import curves, slices, words
+from kfp_ct.components.evaluate.config import CHALLENGER, CHAMPION
+from kfp_ct.components.evaluate.gate_settings import BINARY
+from kfp_ct.components.evaluate.results import Evaluation
+from kfp_ct.components.evaluate.samples import Scores
+from kfp_ct.data import layouts
 
 ROLES = {"challenger": CHALLENGER, "champion": CHAMPION}
 
@@ -51,8 +51,8 @@ class Result:
             matrix = [[counts["tn"], counts["fp"]], [counts["fn"], counts["tp"]]]
             curves.log_confusion_matrix(self.account["classes"] or ["negative", "positive"], matrix)
         # kfp.local's cache takes an artifact without a file for a miss.
-        artifacts.write_json(Path(metrics.path), numbers)
-        artifacts.write_json(Path(curves.path), drawn)
+        layouts.write_json(Path(metrics.path), numbers)
+        layouts.write_json(Path(curves.path), drawn)
 
 
 def empty(scores: Scores) -> dict[str, Any]:

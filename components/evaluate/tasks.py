@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
-from components import artifacts, user_code
-from components.errors import ConfigurationError, DataError
-from components.evaluate.config import Output
-from components.evaluate.gate_settings import BINARY, METRICS, MULTICLASS, REGRESSION, Gates
-from components.evaluate.samples import Floats
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.evaluate.config import Output
+from kfp_ct.components.evaluate.gate_settings import BINARY, METRICS, MULTICLASS, REGRESSION, Gates
+from kfp_ct.components.evaluate.samples import Floats
+from kfp_ct.data import layouts, user_code
 
 _OR_LOGITS = ", or say gates.model_output: logits"
 # A sigmoid or softmax in float32 may end a rounding error outside.
@@ -205,7 +205,7 @@ def classes(gates: Gates, schema: schema_pb2.Schema, reading: Reading, model_pat
 def _from_gates(gates: Gates, model_path: str) -> tuple[str, ...]:
     if not isinstance(gates.classes, str):
         return gates.classes
-    asset = Path(model_path) / artifacts.SERVING_MODEL / "assets" / gates.classes
+    asset = Path(model_path) / layouts.SERVING_MODEL / "assets" / gates.classes
     text = asset.read_text() if asset.is_file() else user_code.read_text(gates.classes, "file of classes")
     return tuple(line for line in text.splitlines() if line)
 

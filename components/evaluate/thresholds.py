@@ -8,11 +8,11 @@ from tensorflow_model_analysis.metrics import metric_specs, metric_types
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.slicer import slicer_lib
 
-from components.blessing import Check
-from components.evaluate import array_metrics, slices, words
-from components.evaluate.config import CHAMPION
-from components.evaluate.gate_settings import Gates
-from components.evaluate.results import CrossKey, Evaluation
+from kfp_ct.components.evaluate import array_metrics, slices, words
+from kfp_ct.components.evaluate.config import CHAMPION
+from kfp_ct.components.evaluate.gate_settings import Gates
+from kfp_ct.components.evaluate.results import CrossKey, Evaluation
+from kfp_ct.models.blessing import Check
 
 Key = slices.SliceKey | CrossKey
 _Failures = set[tuple[Key, metric_types.MetricKey, bytes]]

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from components import charts, html
-from components.evaluate import view_curves, words
+from kfp_ct.components.evaluate import view_curves, words
+from kfp_ct.pages import charts, html
 
 _COUNT = "example_count"
 # What the gates' metrics are called in TFMA's results.

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from components import charts, html, small_charts
+from kfp_ct.pages import charts, html, sparklines
 
 _MOST_CLASSES = 12
 
@@ -106,8 +106,8 @@ def _residuals(drawn: dict[str, Any]) -> html.Html:
     rows = []
     for said, of in drawn.items():
         found = of["residuals"]
-        buckets = [small_charts.Bucket(b["low"], b["high"], b["rows"]) for b in found["buckets"]]
-        shape = small_charts.histogram({said: buckets}, f"residuals of the {said}", size=(320, 70))
+        buckets = [sparklines.Bucket(b["low"], b["high"], b["rows"]) for b in found["buckets"]]
+        shape = sparklines.histogram({said: buckets}, f"residuals of the {said}", size=(320, 70))
         rows.append([said, shape, found["mean"], *found["quantiles"].values()])
     quantiles = list(next(iter(drawn.values()))["residuals"]["quantiles"])
     return html.table(["model", "middle 99 %", "mean", *quantiles], rows)

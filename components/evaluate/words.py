@@ -4,7 +4,7 @@ from typing import Any
 
 from tensorflow_model_analysis.metrics import metric_types
 
-from components.evaluate.estimates import Interval
+from kfp_ct.components.evaluate.estimates import Interval
 
 _TITLES = {
     "auc": "AUC", "auc_precision_recall": "AUC-PR", "macro_auc": "macro AUC", "rmse": "RMSE",

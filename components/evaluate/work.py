@@ -11,10 +11,9 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
-from components import artifacts, batches, blessing, log, saved_model
-from components.blessing import Check
-from components.errors import ConfigurationError
-from components.evaluate import (
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.evaluate import (
     array_metrics,
     beam_path,
     fair_comparison,
@@ -26,12 +25,15 @@ from components.evaluate import (
     thresholds,
     view,
 )
-from components.evaluate.config import CHALLENGER, CHAMPION, Plan, read_plan
-from components.evaluate.gate_settings import LOGITS, Gates, read_gates
-from components.evaluate.model import Model, Signature
-from components.evaluate.samples import Scores
-from components.evaluate.summary import Result
-from components.evaluate.tasks import Reading
+from kfp_ct.components.evaluate.config import CHALLENGER, CHAMPION, Plan, read_plan
+from kfp_ct.components.evaluate.gate_settings import LOGITS, Gates, read_gates
+from kfp_ct.components.evaluate.model import Model, Signature
+from kfp_ct.components.evaluate.samples import Scores
+from kfp_ct.components.evaluate.summary import Result
+from kfp_ct.components.evaluate.tasks import Reading
+from kfp_ct.data import batches, layouts, saved_model
+from kfp_ct.models import blessing
+from kfp_ct.models.blessing import Check
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +112,7 @@ def evaluate(request: Request, outputs: Outputs) -> Result:
                 columns = None if carry_all else scores.columns.column_names
                 workers.write(outputs.evaluation_path, beam_path.Rows(columns, readings, trial.titles), config, schema)
             elif slow:
-                log.progress(f"{slow}: computed row by row on TFMA's ordinary path, which is slow")
+                task_log.progress(f"{slow}: computed row by row on TFMA's ordinary path, which is slow")
                 results.write_with_beam(outputs.evaluation_path, scores, config, schema)
             else:
                 results.write(outputs.evaluation_path, config, results.from_arrays(scores, config, wanted))
@@ -159,7 +161,7 @@ def _score(
     """Returns the trial with its gates settled, how its outputs are read, and the rows after prediction."""
     request, plan = trial.request, trial.plan
     keep = scoring.check_columns(request.examples_path, plan, trial.gates.slices)
-    there = list(artifacts.read_manifest(request.examples_path).columns)
+    there = list(layouts.read_manifest(request.examples_path).columns)
     paths = {CHALLENGER: request.model_path, CHAMPION: request.champion_path}
     signature = Signature(plan.signature, plan.outputs, trial.gates.model_output == LOGITS)
     loaders = {
@@ -224,8 +226,8 @@ def _conclude(trial: _Trial, outputs: Outputs, account: dict[str, Any], checks: 
         "checks": [dataclasses.asdict(check) for check in verdict.checks],
     }
     account = summary.clean(account)
-    artifacts.write_json(f"{outputs.evaluation_path}/{artifacts.SUMMARY}", account)
-    artifacts.write_text(outputs.view_path, view.page(account))
+    layouts.write_json(f"{outputs.evaluation_path}/{layouts.SUMMARY}", account)
+    layouts.write_text(outputs.view_path, view.page(account))
     blessing.write(outputs.blessing_path, verdict)
-    log.finding(summary.finding(account))
+    task_log.finding(summary.finding(account))
     return Result(verdict.blessed, account)

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from components.errors import ConfigurationError, DataError
+from kfp_ct.base.errors import ConfigurationError, DataError
 
 # Rows that types are guessed from, and the share of values that must fit a type. Below it the column is text;
 # above it the values that do not fit are bad values, so that one per cent of them never makes a number a text.

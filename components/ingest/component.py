@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -41,8 +41,8 @@ def ingest(
             "location": ..., "max_bytes_billed": 1e11, "labels": {...}} says who pays and how much at most.
             {"format": "tfrecord"} writes gzipped TFRecord files of tf.Example, named as TFX names them.
     """
-    from components.errors import reported
-    from components.ingest import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.ingest import work
 
     with reported():
         request = work.Request(sources, query, split, window_start, window_end, max_bad_fraction, options)

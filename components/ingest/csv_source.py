@@ -10,12 +10,12 @@ from typing import Any
 
 import duckdb
 
-from components import log
-from components.errors import DataError
-from components.ingest import column_types, database
-from components.ingest.column_types import EXACT_INTEGERS, INTEGERS, SAMPLE_ROWS, Sample
-from components.ingest.database import identifier, literal
-from components.ingest.files import DataFile, demand_names
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import DataError
+from kfp_ct.components.ingest import column_types, database
+from kfp_ct.components.ingest.column_types import EXACT_INTEGERS, INTEGERS, SAMPLE_ROWS, Sample
+from kfp_ct.components.ingest.database import identifier, literal
+from kfp_ct.components.ingest.files import DataFile, demand_names
 
 DELIMITERS = ",\t;|"
 # Columns that one statement counts.
@@ -62,7 +62,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Dat
         _read(connection, layout, reading, _load_types(types, exact))
     for column in _fractional(connection, source, [c for c in guessed if types[c] == "BIGINT"]):
         types[column] = "DOUBLE"
-        log.progress(f"{source}.{column} holds fractions after its first {SAMPLE_ROWS:,} rows: read as a float")
+        task_log.progress(f"{source}.{column} holds fractions after its first {SAMPLE_ROWS:,} rows: read as a float")
     _demand_finite(connection, layout, reading, types)
     _collect_rejects(connection, layout)
     _make_view(connection, source, types, files)
@@ -141,7 +141,9 @@ def _guess(connection: duckdb.DuckDBPyConnection, layout: Layout, reading: Readi
         samples |= _sample(connection, texts, unseen)
     for column, sample in samples.items():
         if sample.guess() == "VARCHAR" and sample.numbers > sample.values / 2:
-            log.progress(f"{layout.source}.{column} is read as text: only {sample.numbers / sample.values:.0%} numbers")
+            task_log.progress(
+                f"{layout.source}.{column} is read as text: only {sample.numbers / sample.values:.0%} numbers"
+            )
     return {column: sample.guess() for column, sample in samples.items()}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from components.errors import ComponentError, ConfigurationError
+from kfp_ct.base.errors import ComponentError, ConfigurationError
 
 # Enough for a sort to run in large pieces; what does not fit is spilled to the folder.
 MEMORY_LIMIT = "1GB"

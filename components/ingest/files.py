@@ -9,8 +9,9 @@ from glob import glob, has_magic
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from components import artifacts, gcs
-from components.errors import ConfigurationError, DataError
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.cloud import cloud_storage
+from kfp_ct.data import layouts
 
 CSV, PARQUET, JSONL, TFRECORD = "csv", "parquet", "jsonl", "tfrecord"
 FORMATS = (CSV, PARQUET, JSONL, TFRECORD)
@@ -42,7 +43,7 @@ def find(source: str, uri: str, folder: Path) -> list[Path]:
         ConfigurationError: The URI is of a kind that is not read.
         DataError: Nothing is there.
     """
-    if gcs.is_uri(uri):
+    if cloud_storage.is_uri(uri):
         return _fetch(source, uri, folder / f"{source}-gs")
     path = _local_path(source, uri)
     if has_magic(path):
@@ -97,10 +98,10 @@ def demand_names(source: str, known_as: str, names: Sequence[str]) -> None:
 
 
 def _fetch(source: str, uri: str, folder: Path) -> list[Path]:
-    objects = gcs.find(uri)
+    objects = cloud_storage.find(uri)
     if not objects:
         raise _nothing_there(source, uri, "an object, glob or folder in the bucket")
-    return gcs.download(objects, folder)
+    return cloud_storage.download(objects, folder)
 
 
 def _nothing_there(source: str, uri: str, expected: str) -> DataError:
@@ -131,7 +132,7 @@ def _is_data(relative: Path) -> bool:
 
 def _format_by_name(file: Path) -> str:
     # TFX writes data_tfrecord-00000-of-00001.gz, others examples.tfrecord: no suffix tells.
-    if artifacts.is_tfrecord(file):
+    if layouts.is_tfrecord(file):
         return TFRECORD
     name = file.name.lower()
     return next((format for suffix, format in SUFFIXES.items() if name.endswith(suffix)), "")

@@ -8,12 +8,12 @@ from typing import Any
 
 import duckdb
 
-from components.errors import DataError
-from components.ingest import column_types, database
-from components.ingest.column_types import FITTING_SHARE, SAMPLE_ROWS, Sample
-from components.ingest.csv_source import Reading
-from components.ingest.database import identifier, literal
-from components.ingest.files import DataFile, demand_names
+from kfp_ct.base.errors import DataError
+from kfp_ct.components.ingest import column_types, database
+from kfp_ct.components.ingest.column_types import FITTING_SHARE, SAMPLE_ROWS, Sample
+from kfp_ct.components.ingest.csv_source import Reading
+from kfp_ct.components.ingest.database import identifier, literal
+from kfp_ct.components.ingest.files import DataFile, demand_names
 
 MAX_LINE_BYTES = 1 << 24
 # JSON has no bare control characters, so no line splits at this one.

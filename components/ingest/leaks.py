@@ -8,12 +8,12 @@ from typing import Any
 
 import duckdb
 
-from components.artifacts import EVAL, TRAIN
-from components.errors import ConfigurationError, DataError
-from components.ingest import database
-from components.ingest.column_types import Stored
-from components.ingest.database import identifier
-from components.ingest.splits import Split
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.ingest import database
+from kfp_ct.components.ingest.column_types import Stored
+from kfp_ct.components.ingest.database import identifier
+from kfp_ct.components.ingest.splits import Split
+from kfp_ct.data.layouts import EVAL, TRAIN
 
 EXAMPLES = 5
 

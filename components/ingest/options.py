@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from components import artifacts, bigquery
-from components.errors import ConfigurationError
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.cloud import bigquery
+from kfp_ct.data import layouts
 
 DUCKDB, BIGQUERY = "duckdb", "bigquery"
 
@@ -25,7 +26,7 @@ def parse(options: Mapping[str, Any]) -> Options:
     Raises:
         ConfigurationError: There is an unknown field or value.
     """
-    known = {"engine": (DUCKDB, BIGQUERY), "format": (artifacts.PARQUET, artifacts.TFRECORD)}
+    known = {"engine": (DUCKDB, BIGQUERY), "format": (layouts.PARQUET, layouts.TFRECORD)}
     for name, allowed in known.items():
         if options.get(name, allowed[0]) not in allowed:
             raise ConfigurationError(

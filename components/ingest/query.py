@@ -10,10 +10,11 @@ from typing import Any
 
 import duckdb
 
-from components import user_code, windows
-from components.errors import ConfigurationError, DataError
-from components.ingest import database
-from components.ingest.database import identifier
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.clock import windows
+from kfp_ct.components.ingest import database
+from kfp_ct.components.ingest.database import identifier
+from kfp_ct.data import user_code
 
 # Columns that ingest adds while it works.
 RESERVED = ("ct_split", "ct_hash")

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import duckdb
 
-from components import artifacts
-from components.ingest import database
-from components.ingest.column_types import Stored
-from components.ingest.database import identifier, literal
+from kfp_ct.components.ingest import database
+from kfp_ct.components.ingest.column_types import Stored
+from kfp_ct.components.ingest.database import identifier, literal
+from kfp_ct.data import layouts
 
 # Rows of a file: large enough to read fast, small enough that readers share the work.
 SHARD_ROWS = 1_000_000
 # Rows of a row group (DuckDB rounds up to 51,200): about what readers take as a batch.
-SUFFIXES = {artifacts.PARQUET: "parquet", artifacts.TFRECORD: "gz"}
-GROUP_ROWS = artifacts.BATCH_ROWS
+SUFFIXES = {layouts.PARQUET: "parquet", layouts.TFRECORD: "gz"}
+GROUP_ROWS = layouts.BATCH_ROWS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Layout:
     """How rows are laid out: the splits, in the manifest's order, and the format of their files."""
 
     splits: Sequence[str]
-    format: str = artifacts.PARQUET
+    format: str = layouts.PARQUET
 
 
 def select(connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
@@ -66,15 +66,15 @@ def count(connection: duckdb.DuckDBPyConnection) -> dict[str | None, int]:
 
 def write(
     connection: duckdb.DuckDBPyConnection, root: Path, columns: Mapping[str, Stored], layout: Layout
-) -> list[artifacts.Split]:
+) -> list[layouts.Split]:
     """Writes all splits, in the layout's order."""
-    names, write_shard = layout.splits, _write_tfrecord if layout.format == artifacts.TFRECORD else _write_parquet
+    names, write_shard = layout.splits, _write_tfrecord if layout.format == layouts.TFRECORD else _write_parquet
     rows = count(connection)
     # Sorted by name, a split is one range of row numbers: a file is read without looking at the rest.
     first = {name: sum(rows[before] for before in names if before < name) for name in names}
     return [
-        artifacts.Split(name, rows[name], [
-            write_shard(connection, artifacts.split_path(root, name) / file, extent, columns)
+        layouts.Split(name, rows[name], [
+            write_shard(connection, layouts.split_path(root, name) / file, extent, columns)
             for file, extent in _shards(first[name], rows[name], layout.format)
         ])
         for name in names
@@ -106,7 +106,7 @@ def _write_tfrecord(
     connection: duckdb.DuckDBPyConnection, path: Path, extent: tuple[int, int], columns: Mapping[str, Stored]
 ) -> str:
     # Imported here: it needs TensorFlow, which Parquet does without.
-    from components import tfrecord
+    from kfp_ct.data import tfrecord
 
     path.parent.mkdir(exist_ok=True)
     batches = connection.sql(_rows(extent, columns)).to_arrow_reader(GROUP_ROWS)

@@ -12,11 +12,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet
 
-from components import log
-from components.errors import ConfigurationError, DataError
-from components.ingest import column_types, csv_source, database, files, jsonl_source
-from components.ingest.database import identifier, literal
-from components.ingest.warehouse import Warehouse
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.ingest import column_types, csv_source, database, files, jsonl_source
+from kfp_ct.components.ingest.database import identifier, literal
+from kfp_ct.components.ingest.warehouse import Warehouse
 
 QUARANTINE = "quarantine.jsonl"
 # The quarantine is for a person to read: so many rows, and so much of each, are kept.
@@ -155,7 +155,7 @@ def _load_tfrecord(
 ) -> list[Path]:
     _demand_no_types(source, "TFRecord")
     # Imported here: it needs TensorFlow, which takes seconds that other formats need not wait for.
-    from components.ingest import tfrecord_source
+    from kfp_ct.components.ingest import tfrecord_source
 
     return tfrecord_source.load(connection, source.name, found, folder / f"{source.name}-tfrecord")
 
@@ -182,7 +182,7 @@ def _view_parquet(connection: duckdb.DuckDBPyConnection, source: Source, found: 
 def _write_quarantine(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     (total,) = database.row(connection, "SELECT count(*) FROM ct.rejects")
     if total > QUARANTINE_ROWS:
-        log.progress(f"{path.name} lists the first {QUARANTINE_ROWS:,} of {total:,} rejected rows")
+        task_log.progress(f"{path.name} lists the first {QUARANTINE_ROWS:,} of {total:,} rejected rows")
     listed = connection.execute(
         "SELECT source, file, line, column_name, reason, left(raw, ?) FROM ct.rejects"
         " ORDER BY source, file, line, column_name, raw LIMIT ?",

@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from components.artifacts import EVAL, PREDICT, TRAIN
-from components.errors import ConfigurationError
-from components.ingest.column_types import Stored
-from components.ingest.database import identifier
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.ingest.column_types import Stored
+from kfp_ct.components.ingest.database import identifier
+from kfp_ct.data.layouts import EVAL, PREDICT, TRAIN
 
 _HOLDOUT = re.compile(r"[1-9]\d* (minute|hour|day|week|month|quarter|year)s?")
 # A hash is compared in its first eight hexadecimal digits: fractions to one in four thousand million.

@@ -11,10 +11,10 @@ import pyarrow.compute
 import pyarrow.parquet
 from tfx_bsl.coders import example_coder
 
-from components import artifacts, tfrecord
-from components.errors import DataError
-from components.ingest import database
-from components.ingest.database import identifier
+from kfp_ct.base.errors import DataError
+from kfp_ct.components.ingest import database
+from kfp_ct.components.ingest.database import identifier
+from kfp_ct.data import layouts, tfrecord
 
 # A feature that has no value anywhere says nothing of its type.
 UNKNOWN = "?"
@@ -32,7 +32,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Pat
     several: set[str] = set()
     written: list[Path] = []
     for file in files:
-        for records in tfrecord.read(file, artifacts.BATCH_ROWS):
+        for records in tfrecord.read(file, layouts.BATCH_ROWS):
             batch = tfrecord.decode(decoder, records, file)
             _note(source, file, batch, kinds, several)
             written.append(folder / f"{len(written):06d}.parquet")

@@ -4,9 +4,9 @@ import dataclasses
 import re
 from pathlib import Path
 
-from components import bigquery
-from components.ingest import query
-from components.ingest.query import Query, Window
+from kfp_ct.cloud import bigquery
+from kfp_ct.components.ingest import query
+from kfp_ct.components.ingest.query import Query, Window
 
 # Strings (BigQuery's escape with a backslash), quoted names, comments and @@system_variables are passed over.
 _TOKEN = re.compile(

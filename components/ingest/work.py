@@ -11,13 +11,14 @@ from typing import Any
 
 import duckdb
 
-from components import artifacts, log
-from components.artifacts import EVAL, TRAIN
-from components.errors import ComponentError, ConfigurationError, DataError
-from components.ingest import column_types, database, leaks, options, query, shards, sources, splits
-from components.ingest.column_types import Stored
-from components.ingest.database import identifier
-from components.ingest.warehouse import Warehouse
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
+from kfp_ct.components.ingest import column_types, database, leaks, options, query, shards, sources, splits
+from kfp_ct.components.ingest.column_types import Stored
+from kfp_ct.components.ingest.database import identifier
+from kfp_ct.components.ingest.warehouse import Warehouse
+from kfp_ct.data import layouts
+from kfp_ct.data.layouts import EVAL, TRAIN
 
 # The table that holds the result of a query that BigQuery ran.
 RESULT = "bigquery_result"
@@ -72,7 +73,7 @@ def ingest(request: Request, output_path: str | Path) -> dict[str, Any]:
         columns = _select(connection, plan)
         _demand_splits(connection, plan)
         checked = leaks.check(connection, plan.split, columns)
-        manifest = artifacts.Manifest(
+        manifest = layouts.Manifest(
             splits=shards.write(
                 connection, root, columns, shards.Layout(splits.names(plan.split), plan.options.format)
             ),
@@ -124,7 +125,7 @@ def _folders(output: Path) -> Iterator[tuple[Path, Path]]:
     scratch = root.with_name(f".{root.name}.ingest")
     try:
         # The manifest goes first: without it nobody takes what is left for a dataset.
-        (root / artifacts.MANIFEST).unlink(missing_ok=True)
+        (root / layouts.MANIFEST).unlink(missing_ok=True)
         for folder in (root, scratch):
             if folder.exists():
                 shutil.rmtree(folder)
@@ -144,7 +145,7 @@ def _load(connection: duckdb.DuckDBPyConnection, plan: Plan, scratch: Path) -> d
     loaded = {}
     for source in plan.sources:
         loaded[source.name] = found = sources.load(connection, source, scratch, plan.warehouse)
-        log.progress(f"{source.name}: {found.rows:,} rows read, {found.rejected:,} rejected")
+        task_log.progress(f"{source.name}: {found.rows:,} rows read, {found.rejected:,} rejected")
     return loaded
 
 
@@ -221,13 +222,13 @@ def _demand_splits(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
 
 
 def _finish(
-    root: Path, manifest: artifacts.Manifest, loaded: Mapping[str, sources.Loaded], leak_check: Mapping[str, Any]
+    root: Path, manifest: layouts.Manifest, loaded: Mapping[str, sources.Loaded], leak_check: Mapping[str, Any]
 ) -> dict[str, Any]:
     rows = {split.name: split.rows for split in manifest.splits}
     metadata = {"rows": rows, "fingerprint": manifest.fingerprint, "rejected_rows": manifest.rejected_rows}
     read = {name: {"rows": source.rows, "rejected": source.rejected} for name, source in loaded.items()}
-    artifacts.write_json(
-        root / artifacts.SUMMARY,
+    layouts.write_json(
+        root / layouts.SUMMARY,
         {
             **metadata,
             "columns": manifest.columns,
@@ -236,10 +237,10 @@ def _finish(
             "leak_check": dict(leak_check),
         },
     )
-    artifacts.write_manifest(root, manifest)
+    layouts.write_manifest(root, manifest)
     _say_checked(leak_check)
     parts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
-    log.finding(f"{sum(rows.values()):,} rows: {parts}; {manifest.rejected_rows:,} rejected")
+    task_log.finding(f"{sum(rows.values()):,} rows: {parts}; {manifest.rejected_rows:,} rejected")
     return metadata
 
 
@@ -247,4 +248,4 @@ def _say_checked(leak_check: Mapping[str, Any]) -> None:
     keys = f"no {'/'.join(leak_check['keys'])} of {leak_check['keys_examined']:,} is in both splits"
     time = f"no {leak_check['time']} to train on is after one to evaluate on"
     said = [text for text, examined in ((keys, leak_check["keys"]), (time, leak_check["time"])) if examined]
-    log.progress(f"leak check: {'; '.join(said) or 'not asked for, split.keys names no key'}")
+    task_log.progress(f"leak check: {'; '.join(said) or 'not asked for, split.keys names no key'}")

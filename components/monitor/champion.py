@@ -6,8 +6,8 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components import artifacts, batches
-from components.errors import DataError
+from kfp_ct.base.errors import DataError
+from kfp_ct.data import batches, layouts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Champion:
     version: str
     registered: str  # ISO 8601; empty where it is not known
     schema: schema_pb2.Schema
-    manifest: artifacts.Manifest
+    manifest: layouts.Manifest
     statistics: statistics_pb2.DatasetFeatureStatisticsList  # of the rows it was trained on
     evaluation: dict[str, Any]
 
@@ -38,10 +38,10 @@ def read(model_path: str, metadata: dict[str, Any]) -> Champion:
         DataError: It was registered without its statistics, evaluation or schema.
     """
     version = str(metadata.get("version", ""))
-    kept, training = (Path(model_path) / name for name in (artifacts.REGISTERED, artifacts.TRAINING))
-    statistics = artifacts.split_path(kept / "statistics", artifacts.TRAIN) / artifacts.STATISTICS_FILE
-    evaluation = kept / "evaluation" / artifacts.SUMMARY
-    for path in (statistics, evaluation, training / artifacts.SCHEMA, training / artifacts.MANIFEST):
+    kept, training = (Path(model_path) / name for name in (layouts.REGISTERED, layouts.TRAINING))
+    statistics = layouts.split_path(kept / "statistics", layouts.TRAIN) / layouts.STATISTICS_FILE
+    evaluation = kept / "evaluation" / layouts.SUMMARY
+    for path in (statistics, evaluation, training / layouts.SCHEMA, training / layouts.MANIFEST):
         if not path.is_file():
             raise DataError(
                 f"the model v{version} has no {path.relative_to(model_path)} in {model_path}\n"
@@ -50,8 +50,8 @@ def read(model_path: str, metadata: dict[str, Any]) -> Champion:
     return Champion(
         version,
         str(metadata.get("registered", "")),
-        batches.read_schema(training / artifacts.SCHEMA),
-        artifacts.read_manifest(training),
+        batches.read_schema(training / layouts.SCHEMA),
+        layouts.read_manifest(training),
         statistics_pb2.DatasetFeatureStatisticsList.FromString(statistics.read_bytes()),
-        artifacts.read_json(evaluation),
+        layouts.read_json(evaluation),
     )

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -36,8 +36,8 @@ def monitor(
     Returns:
         Whether to retrain.
     """
-    from components.errors import reported
-    from components.monitor import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.monitor import work
 
     with reported():
         request = work.Request(

@@ -4,11 +4,11 @@ import dataclasses
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from components.monitor import rules as kinds
-from components.monitor.rules import MISSING, Rules
+from kfp_ct.components.monitor import rules as kinds
+from kfp_ct.components.monitor.rules import MISSING, Rules
 
 if TYPE_CHECKING:  # reports draw the page where there is no TensorFlow
-    from components.monitor.champion import Champion
+    from kfp_ct.components.monitor.champion import Champion
 
 OK, RETRAIN, ATTENTION, NO_TRAFFIC, TOO_FEW_ROWS = "OK", "RETRAIN", "ATTENTION", "NO_TRAFFIC", "TOO_FEW_ROWS"
 _SHOWN = 4

@@ -20,9 +20,9 @@ import pyarrow as pa
 from scipy import stats
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components import drift, feature_statistics
-from components.monitor import histograms, request_log
-from components.monitor.rules import MISSING, Rules
+from kfp_ct.components.monitor import histograms, request_log
+from kfp_ct.components.monitor.rules import MISSING, Rules
+from kfp_ct.data import drift, feature_statistics
 
 # The divergence that counts within TFDV's error can have at most, found on flights: 0.0004.
 _SKETCH_ERROR = 0.001

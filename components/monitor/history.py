@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components import artifacts, folders
+from kfp_ct.base import atomic_files
+from kfp_ct.data import layouts
 
 _KEY = ("model", "version", "start", "end")
 
@@ -43,10 +44,13 @@ def put(path: str | Path, entry: dict[str, Any]) -> list[dict[str, Any]]:
         ConfigurationError: The file cannot be written.
     """
     path = Path(path)
-    with folders.writing_to("the monitoring history", path), folders.locked(path.with_name(f".{path.name}.lock")):
+    with (
+        atomic_files.writing_to("the monitoring history", path),
+        atomic_files.locked(path.with_name(f".{path.name}.lock")),
+    ):
         others = [each for each in read(path) if _key(each) != _key(entry)]
         lines = sorted([*others, entry], key=_order)
-        artifacts.write_text(path, "".join(f"{json.dumps(each, allow_nan=False)}\n" for each in lines))
+        layouts.write_text(path, "".join(f"{json.dumps(each, allow_nan=False)}\n" for each in lines))
     return [each for each in lines if each.get("model") == entry["model"]]
 
 

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.errors import ConfigurationError, DataError
+from kfp_ct.base.errors import ConfigurationError, DataError
 
 _READERS = {
     ".parquet": "read_parquet", ".csv": "read_csv", ".gz": "read_csv", ".jsonl": "read_json", ".json": "read_json",

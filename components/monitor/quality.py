@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components.errors import DataError
-from components.monitor import metrics, request_log
-from components.monitor.metrics import Array
-from components.monitor.rules import Rules
+from kfp_ct.base.errors import DataError
+from kfp_ct.components.monitor import metrics, request_log
+from kfp_ct.components.monitor.metrics import Array
+from kfp_ct.components.monitor.rules import Rules
 
 _USUAL = ("probability", "probabilities", "prediction", "predictions", "output_0", "score", "scores")
 

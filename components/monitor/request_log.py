@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.errors import ConfigurationError
+from kfp_ct.base.errors import ConfigurationError
 
 METADATA = b"serving"
 _NAME_FORMAT = "%Y%m%dT%H%M%S.%f"

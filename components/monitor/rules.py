@@ -4,11 +4,11 @@ import dataclasses
 import math
 from typing import Any
 
-from components.errors import ConfigurationError
+from kfp_ct.base.errors import ConfigurationError
 
 SKEW, DRIFT, PREDICTIONS, QUALITY, STALENESS = "skew", "drift", "predictions", "quality", "staleness"
 KINDS = (SKEW, DRIFT, PREDICTIONS, QUALITY, STALENESS)
-# A feature's share of missing values, among the measures of components/drift.py.
+# A feature's share of missing values, among the measures of kfp_ct/data/drift.py.
 MISSING = "missing"
 FAIL, REPORT = "fail", "report"
 

@@ -4,10 +4,10 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
-from components import charts, html, small_charts
-from components.html import Html
-from components.monitor import decision
-from components.svg import px, svg
+from kfp_ct.components.monitor import decision
+from kfp_ct.pages import charts, html, sparklines
+from kfp_ct.pages.html import Html
+from kfp_ct.pages.svg import px, svg
 
 _HEADLINES: dict[str, tuple[html.Kind, str]] = {
     decision.OK: ("ok", "No reason to retrain."),
@@ -119,8 +119,8 @@ def traffic(account: dict[str, Any]) -> list[Html]:
     ]
     parts = [html.table(headers, rows)] if rows else [html.note("info", "No version has a log.")]
     if account["traffic"]["latencies"]:
-        buckets = [small_charts.Bucket(**bucket) for bucket in account["traffic"]["latencies"]]
-        chart = small_charts.histogram({"latency": buckets}, "latency in milliseconds", size=(420, 60))
+        buckets = [sparklines.Bucket(**bucket) for bucket in account["traffic"]["latencies"]]
+        chart = sparklines.histogram({"latency": buckets}, "latency in milliseconds", size=(420, 60))
         parts.append(html.subsection("Latency, ms, up to the 99th percentile", chart))
     return parts
 

@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components import artifacts, log
-from components.errors import ConfigurationError, DataError
-from components.monitor import champion as champions
-from components.monitor import decision, distances, history, labels, quality, request_log, view
-from components.monitor import rules as rule_settings
-from components.monitor.champion import Champion
-from components.monitor.request_log import Period, Traffic
-from components.monitor.rules import Rules
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.monitor import champion as champions
+from kfp_ct.components.monitor import decision, distances, history, labels, quality, request_log, view
+from kfp_ct.components.monitor import rules as rule_settings
+from kfp_ct.components.monitor.champion import Champion
+from kfp_ct.components.monitor.request_log import Period, Traffic
+from kfp_ct.components.monitor.rules import Rules
+from kfp_ct.data import layouts
 
 # A period that is not given ends now and is so long.
 _USUAL_PERIOD = datetime.timedelta(days=1)
@@ -60,9 +61,9 @@ def monitor(request: Request, outputs: Outputs, now: datetime.datetime | None = 
     account = _examine(request, rules, period, champion)
     account |= decision.decide(account, rules)
     past = history.put(request.history, history.line(account)) if request.history else [history.line(account)]
-    artifacts.write_json(Path(outputs.account_path) / artifacts.SUMMARY, account)
-    artifacts.write_text(outputs.view_path, view.draw(account, past))
-    log.finding(decision.finding(account))
+    layouts.write_json(Path(outputs.account_path) / layouts.SUMMARY, account)
+    layouts.write_text(outputs.view_path, view.draw(account, past))
+    task_log.finding(decision.finding(account))
     if account["state"] == decision.NO_TRAFFIC and rules.no_traffic == rule_settings.FAIL:
         raise DataError(
             f"nothing examined: {account['alarms'][0]['text']}\n"
@@ -82,7 +83,7 @@ def _examine(request: Request, rules: Rules, period: Period, champion: Champion)
     nothing = request_log.read(request.log_root, request.model_name, champion.version, period, limits)
     traffic = found.get(champion.version, nothing)
     before = request_log.read(request.log_root, request.model_name, champion.version, period.before, limits)
-    log.progress(f"{traffic.logged:,} rows of v{champion.version}, {before.logged:,} in the period before")
+    task_log.progress(f"{traffic.logged:,} rows of v{champion.version}, {before.logged:,} in the period before")
     joined = labels.join(traffic.rows, request.labels)
     examined = len(traffic.rows)
     return {

@@ -5,10 +5,10 @@ from typing import Any
 
 import apache_beam as beam
 
-from components import beam_runner
-from components.predict_batch import shard as shards
-from components.predict_batch.plan import Shard
-from components.saved_model import SavedModel
+from kfp_ct.components.predict_batch import shard as shards
+from kfp_ct.components.predict_batch.plan import Shard
+from kfp_ct.data import beam_runner
+from kfp_ct.data.saved_model import SavedModel
 
 
 class Score(beam.DoFn):

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -32,8 +32,8 @@ def predict_batch(
         max_nonfinite_fraction: The run stops if more than this share of rows has a NaN or infinite prediction.
         beam_pipeline_args: Beam options (runner, project, …); empty scores in this process, batch by batch.
     """
-    from components.errors import reported
-    from components.predict_batch import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.predict_batch import work
 
     with reported():
         request = work.Request(

@@ -9,10 +9,11 @@ from typing import Any
 
 import pyarrow.parquet
 
-from components import bigquery, log
-from components.errors import ComponentError, ConfigurationError, DataError
-from components.predict_batch.plan import Shard
-from components.predict_batch.shard import Job
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
+from kfp_ct.cloud import bigquery
+from kfp_ct.components.predict_batch.plan import Shard
+from kfp_ct.components.predict_batch.shard import Job
 
 _TABLE = re.compile(r"(?P<dataset>(?P<project>[a-z][a-z0-9:.-]*)\.\w+)\.[^.`/$@\s]+")
 
@@ -48,7 +49,7 @@ def load(job: Job, planned: Sequence[Shard]) -> None:
         total = sum(shard.rows for shard in planned)
         _demand_rows(table, client.get_table(table).num_rows or 0, total)
     before = f"; {total - loaded:,} were there already" if loaded < total else ""
-    log.progress(f"{loaded:,} rows loaded into {table}{before}")
+    task_log.progress(f"{loaded:,} rows loaded into {table}{before}")
 
 
 def _load(client: Any, job: Job, shard: Shard) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components.errors import ConfigurationError
+from kfp_ct.base.errors import ConfigurationError
 
 MODEL_VERSION, PREDICTED_AT = "model_version", "predicted_at"
 BINS = 20

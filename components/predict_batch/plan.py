@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pyarrow.parquet
 
-from components import artifacts
-from components.errors import DataError
+from kfp_ct.base.errors import DataError
+from kfp_ct.data import layouts
 
 # Rows of a shard, to the row group: what a killed run may have to score again.
 SHARD_ROWS = 500_000
@@ -31,8 +31,8 @@ def shards(examples_path: str, shard_rows: int = SHARD_ROWS) -> list[Shard]:
     Raises:
         DataError: It is not Parquet, there is no row, or the files do not hold what the manifest says.
     """
-    manifest = artifacts.read_manifest(examples_path)
-    if manifest.format != artifacts.PARQUET:
+    manifest = layouts.read_manifest(examples_path)
+    if manifest.format != layouts.PARQUET:
         raise DataError(
             f"the dataset at {examples_path} is {manifest.format}\nexpected: Parquet\n"
             "mend: leave format out of ingest's options; rows to score need no other"
@@ -64,9 +64,9 @@ def identity(examples_path: str, model_path: str, chosen: Sequence[object], plan
         chosen: Everything else that the output depends on.
         planned: The shards.
     """
-    model = artifacts.tree_fingerprint(Path(model_path) / artifacts.SERVING_MODEL)
+    model = layouts.tree_fingerprint(Path(model_path) / layouts.SERVING_MODEL)
     divided = [[shard.groups, shard.rows, shard.file] for shard in planned]
-    parts = [artifacts.read_manifest(examples_path).fingerprint, model, list(chosen), divided]
+    parts = [layouts.read_manifest(examples_path).fingerprint, model, list(chosen), divided]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from components import artifacts
-from components.predict_batch import outputs
-from components.predict_batch.outputs import Tally
-from components.predict_batch.plan import Shard
-from components.saved_model import Role, SavedModel
+from kfp_ct.components.predict_batch import outputs
+from kfp_ct.components.predict_batch.outputs import Tally
+from kfp_ct.components.predict_batch.plan import Shard
+from kfp_ct.data import layouts
+from kfp_ct.data.saved_model import Role, SavedModel
 
 # Beside the data a file a finished shard; readers of folders pass over names that begin with an underscore.
 ACCOUNTS = "_shards"
@@ -60,14 +60,14 @@ def finished(job: Job, shard: Shard) -> Tally | None:
     """Returns what a shard's file holds if it is whole and of this prediction, else None."""
     path = Path(job.folder) / shard.file
     try:
-        account = artifacts.read_json(_account(job, shard))
+        account = layouts.read_json(_account(job, shard))
         whole = path.stat().st_size == account["bytes"] and account["identity"] == job.identity
         return Tally(**account["tally"]) if whole and account["tally"]["rows"] == shard.rows else None
     except (OSError, ValueError, LookupError, TypeError):  # absent, or not written by this version
         return None
 
 
-def score(job: Job, shard: Shard, model: SavedModel, batch_rows: int = artifacts.BATCH_ROWS) -> Tally:
+def score(job: Job, shard: Shard, model: SavedModel, batch_rows: int = layouts.BATCH_ROWS) -> Tally:
     """Writes a shard's predictions.
 
     Raises:
@@ -94,7 +94,7 @@ def score(job: Job, shard: Shard, model: SavedModel, batch_rows: int = artifacts
             writer.close()
         partial.unlink(missing_ok=True)
     account = {"identity": job.identity, "bytes": size, "tally": dataclasses.asdict(tally)}
-    artifacts.write_json(_account(job, shard), account)
+    layouts.write_json(_account(job, shard), account)
     return tally
 
 

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components import artifacts, folders, log
-from components.errors import ConfigurationError, DataError
-from components.html import percent
-from components.predict_batch import loading, outputs, plan
-from components.predict_batch import shard as shards
-from components.predict_batch.outputs import Tally
-from components.saved_model import SavedModel
+from kfp_ct.base import atomic_files, task_log
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.predict_batch import loading, outputs, plan
+from kfp_ct.components.predict_batch import shard as shards
+from kfp_ct.components.predict_batch.outputs import Tally
+from kfp_ct.data import layouts
+from kfp_ct.data.saved_model import SavedModel
+from kfp_ct.pages.html import percent
 
 BEGUN = "_begun.json"
 
@@ -62,12 +63,12 @@ def predict(
     if table:
         loading.check(table)
     planned = plan.shards(request.examples_path, shard_rows)
-    columns = artifacts.read_manifest(request.examples_path).columns
+    columns = layouts.read_manifest(request.examples_path).columns
     _demand_columns(request, columns)
     chosen = [list(request.keys), list(request.carry), request.signature, request.model_version]
     identity = plan.identity(request.examples_path, request.model_path, chosen, planned)
     folder = Path(destination["folder"]) / identity[:16] if destination.get("folder") else Path(output_path)
-    with folders.writing_to("the folder of predictions", folder), folders.locked(folder / "_lock"):
+    with atomic_files.writing_to("the folder of predictions", folder), atomic_files.locked(folder / "_lock"):
         job = dataclasses.replace(_begin(request, identity, folder, list(columns)), table=table)
         tally = _score(job, planned, request)
         _demand_finite(tally, request)
@@ -106,15 +107,15 @@ def _demand_columns(request: Request, columns: Mapping[str, str]) -> None:
 def _begin(request: Request, identity: str, folder: Path, available: Sequence[str]) -> shards.Job:
     """Returns the job, begun now or by a run that was killed; what is of another prediction is removed."""
     # The manifest goes first: without it nobody takes what is there for finished.
-    (folder / artifacts.MANIFEST).unlink(missing_ok=True)
-    begun = artifacts.read_json(folder / BEGUN) if (folder / BEGUN).is_file() else {}
+    (folder / layouts.MANIFEST).unlink(missing_ok=True)
+    begun = layouts.read_json(folder / BEGUN) if (folder / BEGUN).is_file() else {}
     if begun.get("identity") != identity:
         for old in folder.glob("predictions-*.parquet"):
             old.unlink()
         shutil.rmtree(folder / shards.ACCOUNTS, ignore_errors=True)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         begun = {"identity": identity, "began": now}
-        artifacts.write_json(folder / BEGUN, begun)
+        layouts.write_json(folder / BEGUN, begun)
     for partial in folder.glob(".predictions-*.partial"):  # of a killed run: the lock is ours
         partial.unlink()
     return shards.Job(
@@ -135,13 +136,13 @@ def _score(job: shards.Job, planned: Sequence[plan.Shard], request: Request) -> 
     rows = sum(shard.rows for shard in planned)
     done = rows - sum(shard.rows for shard in todo)
     if done:
-        log.progress(f"{done:,} of {rows:,} rows were scored by a run before")
+        task_log.progress(f"{done:,} of {rows:,} rows were scored by a run before")
     if todo:
         # Loaded here even if Beam scores: what does not fit is said before workers start.
         model = shards.load_model(job)
         outputs.check_names(job.columns, model.outputs)
         if request.beam_pipeline_args:
-            from components.predict_batch import beam_path
+            from kfp_ct.components.predict_batch import beam_path
 
             beam_path.score(job, todo, request.beam_pipeline_args)
         else:
@@ -154,7 +155,7 @@ def _score_here(job: shards.Job, todo: Sequence[plan.Shard], model: SavedModel, 
     for shard in todo:
         shards.score(job, shard, model)
         done += shard.rows
-        log.progress(f"{done:,} of {rows:,} rows")
+        task_log.progress(f"{done:,} of {rows:,} rows")
 
 
 def _counted(job: shards.Job, planned: Sequence[plan.Shard]) -> Tally:
@@ -182,7 +183,7 @@ def _demand_finite(tally: Tally, request: Request) -> None:
 
 
 def _finish(job: shards.Job, planned: Sequence[plan.Shard], tally: Tally, request: Request) -> dict[str, Any]:
-    source = artifacts.read_manifest(request.examples_path)
+    source = layouts.read_manifest(request.examples_path)
     metadata = {
         "rows": tally.rows,
         "nonfinite": tally.nonfinite,
@@ -193,18 +194,18 @@ def _finish(job: shards.Job, planned: Sequence[plan.Shard], tally: Tally, reques
         **({"table": job.table} if job.table else {}),
     }
     values = {name: _described(described) for name, described in sorted(tally.values.items())}
-    artifacts.write_json(
-        Path(job.folder) / artifacts.SUMMARY, {**metadata, "columns": list(job.columns), "outputs": values}
+    layouts.write_json(
+        Path(job.folder) / layouts.SUMMARY, {**metadata, "columns": list(job.columns), "outputs": values}
     )
     kinds = {name: source.columns[name] for name in job.columns}
     kinds |= dict.fromkeys(tally.values, "float") | {outputs.MODEL_VERSION: "string"}
-    files = artifacts.Split(artifacts.PREDICT, tally.rows, [shard.file for shard in planned])
+    files = layouts.Split(layouts.PREDICT, tally.rows, [shard.file for shard in planned])
     manifest = dataclasses.replace(source, splits=[files], columns=kinds, fingerprint=job.identity)
-    artifacts.write_manifest(job.folder, manifest)
+    layouts.write_manifest(job.folder, manifest)
     of = f" by v{job.model_version}" if job.model_version else ""
     means = "".join(f"; {name} {v['mean']:.3g} on average" for name, v in values.items() if v["mean"] is not None)
     files_said = f"{len(planned)} file{'' if len(planned) == 1 else 's'}" + f" and {job.table}" * bool(job.table)
-    log.finding(f"{tally.rows:,} rows scored{of} in {files_said}{means}; {tally.nonfinite:,} not finite")
+    task_log.finding(f"{tally.rows:,} rows scored{of} in {files_said}{means}; {tally.nonfinite:,} not finite")
     return metadata
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -35,8 +35,8 @@ def register(
         version: Version of the registered model; the same one if it was registered before.
         previous_champion: Version the alias pointed at before; empty if there was none.
     """
-    from components.errors import reported
-    from components.register import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.register import work
 
     with reported():
         candidate = work.Candidate(model.path, blessing.path, statistics.path, evaluation.path, training_key, lineage)

@@ -12,8 +12,10 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from components import artifacts, folders, moves, registry, registry_mlflow
-from components.register.work import Entry, Registered, recordable
+from kfp_ct.base import atomic_files
+from kfp_ct.components.register.work import Entry, Registered, recordable
+from kfp_ct.data import layouts
+from kfp_ct.models import champion_history, registry, registry_mlflow
 
 _FINGERPRINT = "model_fingerprint"
 # Tags of a run that say by whom, why and by which run a champion moves.
@@ -48,7 +50,13 @@ def _publish(client: MlflowClient, entry: Entry, registry_uri: str) -> Registere
             return Registered(number, existing.tags.get("previous_champion", ""))
         # The same model from another training: an unchanged rerun of this one must recognise it.
         client.set_model_version_tag(entry.model_name, number, "training_key", entry.tags["training_key"])
-    move = moves.Move(moves.now(), moves.REGISTER, before, number, *(entry.tags.get(name, "") for name in _MOVED_BY))
+    move = champion_history.Move(
+        champion_history.now(),
+        champion_history.REGISTER,
+        before,
+        number,
+        *(entry.tags.get(name, "") for name in _MOVED_BY),
+    )
     registry_mlflow.note(client, entry.model_name, move)
     registry_mlflow.move_champion(client, entry.model_name, move)
     return Registered(number, before)
@@ -61,7 +69,7 @@ def _create_version(client: MlflowClient, entry: Entry, registry_uri: str, befor
     if not source:
         client.log_artifacts(run.info.run_id, str(entry.model_path), _RUN_FOLDER)
         for name, path in entry.kept.items():
-            client.log_artifact(run.info.run_id, str(path), str(Path(_RUN_FOLDER, artifacts.REGISTERED, name).parent))
+            client.log_artifact(run.info.run_id, str(path), str(Path(_RUN_FOLDER, layouts.REGISTERED, name).parent))
         source = f"{run.info.artifact_uri}/{_RUN_FOLDER}"
     _record(client, run.info.run_id, entry)
     with contextlib.suppress(MlflowException):  # it exists; anything else comes up again one line on
@@ -74,14 +82,14 @@ def _create_version(client: MlflowClient, entry: Entry, registry_uri: str, befor
 def _store(entry: Entry, parent: Path) -> Path:
     """Copies the model to a folder named by its content, beside the database."""
     folder = parent / entry.fingerprint[:16]
-    with folders.writing_to("the registry's folder", parent):
-        if folder.is_dir() and artifacts.tree_fingerprint(folder, leave_out=artifacts.REGISTERED) != entry.fingerprint:
-            folders.withdraw(folder)
+    with atomic_files.writing_to("the registry's folder", parent):
+        if folder.is_dir() and layouts.tree_fingerprint(folder, leave_out=layouts.REGISTERED) != entry.fingerprint:
+            atomic_files.withdraw(folder)
         if not folder.is_dir():
             parent.mkdir(parents=True, exist_ok=True)
-            folders.sweep(parent)
-            added = {f"{artifacts.REGISTERED}/{name}": path for name, path in entry.kept.items()}
-            folders.publish(entry.model_path, folder, added)
+            atomic_files.sweep(parent)
+            added = {f"{layouts.REGISTERED}/{name}": path for name, path in entry.kept.items()}
+            atomic_files.publish(entry.model_path, folder, added)
     return folder
 
 

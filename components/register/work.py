@@ -6,8 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from components import artifacts, blessing, log, registry
-from components.errors import DataError
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import DataError
+from kfp_ct.data import layouts
+from kfp_ct.models import blessing, registry
 
 # MLflow's limits are 250 characters for a name, 500 for a run's parameter and 5,000 for a tag.
 _NAME_LENGTH, _PARAMETER_LENGTH, _TAG_LENGTH = 250, 500, 5_000
@@ -61,17 +63,17 @@ def register(candidate: Candidate, registry_uri: str, model_name: str) -> Regist
     registry.check_model_name(model_name)
     registered = _as_it_was(registry.open_reader(registry_uri), model_name, verdict.model_fingerprint)
     if registered is None:
-        from components.register import publish  # MLflow takes seconds to import; an unchanged rerun needs none
+        from kfp_ct.components.register import publish  # MLflow takes seconds to import; an unchanged rerun needs none
 
         registered = publish.publish(describe(candidate, verdict, model_name), registry_uri)
     before = f"champion before: v{registered.previous_champion}" if registered.previous_champion else "the first one"
-    log.finding(f"{model_name} v{registered.version} is champion; {before}")
+    task_log.finding(f"{model_name} v{registered.version} is champion; {before}")
     return registered
 
 
 def describe(candidate: Candidate, verdict: blessing.Blessing, model_name: str) -> Entry:
     """Gathers what the registry shall know about a model."""
-    manifest = artifacts.read_manifest(Path(candidate.model_path) / artifacts.TRAINING)
+    manifest = layouts.read_manifest(Path(candidate.model_path) / layouts.TRAINING)
     lineage = flatten(candidate.lineage)
     tags = {
         "training_key": candidate.training_key,
@@ -93,19 +95,19 @@ def describe(candidate: Candidate, verdict: blessing.Blessing, model_name: str) 
         verdict.model_fingerprint,
         tags,
         parameters,
-        overall_metrics(Path(candidate.evaluation_path) / artifacts.SUMMARY),
+        overall_metrics(Path(candidate.evaluation_path) / layouts.SUMMARY),
         _kept(candidate, manifest),
     )
 
 
-def _kept(candidate: Candidate, manifest: artifacts.Manifest) -> dict[str, Path]:
+def _kept(candidate: Candidate, manifest: layouts.Manifest) -> dict[str, Path]:
     kept = {}
     for split in manifest.splits:
-        name = f"{artifacts.split_path('', split.name)}/{artifacts.STATISTICS_FILE}"
+        name = f"{layouts.split_path('', split.name)}/{layouts.STATISTICS_FILE}"
         kept[f"statistics/{name}"] = Path(candidate.statistics_path) / name
-    kept[f"{artifacts.KEPT_EVALUATION}/{artifacts.SUMMARY}"] = Path(candidate.evaluation_path) / artifacts.SUMMARY
+    kept[f"{layouts.KEPT_EVALUATION}/{layouts.SUMMARY}"] = Path(candidate.evaluation_path) / layouts.SUMMARY
     for name in (blessing.BLESSED, blessing.DETAILS):
-        kept[f"{artifacts.KEPT_BLESSING}/{name}"] = Path(candidate.blessing_path) / name
+        kept[f"{layouts.KEPT_BLESSING}/{name}"] = Path(candidate.blessing_path) / name
     if missing := [str(path) for path in kept.values() if not path.is_file()]:
         raise DataError(
             f"{missing[0]} is not there\nexpected: the statistics and the evaluation of the run that trained the model"
@@ -118,7 +120,7 @@ def overall_metrics(summary: Path) -> dict[str, float]:
 
     They stand under "challenger" of "metrics", as evaluate writes them; a summary without them gives none.
     """
-    metrics = artifacts.read_json(summary).get("metrics", {}) if summary.is_file() else {}
+    metrics = layouts.read_json(summary).get("metrics", {}) if summary.is_file() else {}
     return dict(_numbers(metrics.get("challenger", {}), ""))
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -36,8 +36,8 @@ def resolve_champion(
         version: Version of the model to compare with; empty if there is none.
         training_key: Identity of this training, recorded at registration.
     """
-    from components.errors import reported
-    from components.resolve_champion import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.resolve_champion import work
 
     with reported():
         key = work.training_key(examples.path, hyperparameters, code_version, tuning)

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components import artifacts, log, registered_model, registry
+from kfp_ct.base import task_log
+from kfp_ct.data import layouts
+from kfp_ct.models import registered_model, registry
 
 # What a folder that stands for "no model" holds, so that a person who opens it understands.
 NO_MODEL = "NO_MODEL"
@@ -43,7 +45,7 @@ def training_key(
     It is a SHA-256 over the content of the examples, the hyperparameters (5 and 5.0 are the same, as KFP turns
     whole numbers into floats), the version of the code and, if there is a search for hyperparameters, its settings.
     """
-    parts = [artifacts.read_manifest(examples_path).fingerprint, _canonical(hyperparameters), code_version]
+    parts = [layouts.read_manifest(examples_path).fingerprint, _canonical(hyperparameters), code_version]
     if tuning:
         parts.append(_canonical(tuning))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -63,9 +65,9 @@ def resolve(registry_uri: str, model_name: str, training_key: str) -> Found:
     version = _to_beat(reader, model_name, training_key)
     nothing = _nothing_uri(registry_uri)
     if version is None:
-        log.finding(f"no champion of {model_name} to compare with")
+        task_log.finding(f"no champion of {model_name} to compare with")
         return Found(nothing, "", nothing)
-    log.finding(f"compare with {model_name} v{version.number}")
+    task_log.finding(f"compare with {model_name} v{version.number}")
     located = registered_model.locate(version, registry_uri, model_name)
     return Found(located.uri, version.number, nothing, located.download)
 
@@ -98,10 +100,10 @@ def _nothing_uri(registry_uri: str) -> str:
         return ""
     folder = registry.models_root(database) / "none"
     if not (folder / NO_MODEL).is_file():
-        from components import folders
+        from kfp_ct.base import atomic_files
 
-        with folders.writing_to("the registry's folder", folder):
-            artifacts.write_text(folder / NO_MODEL, "Stands for: there is no model yet.\n")
+        with atomic_files.writing_to("the registry's folder", folder):
+            layouts.write_text(folder / NO_MODEL, "Stands for: there is no model yet.\n")
     return str(folder)
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -25,8 +25,8 @@ def resolve_model(
     Returns:
         version: The version's number.
     """
-    from components.errors import reported
-    from components.resolve_model import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.resolve_model import work
 
     with reported():
         found = work.resolve(registry_uri, model_name, version)

@@ -3,8 +3,9 @@
 import dataclasses
 import datetime
 
-from components import log, registered_model, registry
-from components.errors import ConfigurationError
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.models import registered_model, registry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ def resolve(registry_uri: str, model_name: str, version: str) -> Found:
             " or correct registry_uri and model_name"
         )
     located = registered_model.locate(found, registry_uri, model_name)
-    log.finding(f"{model_name} v{found.number}{', the champion' if by_alias else ''}")
+    task_log.finding(f"{model_name} v{found.number}{', the champion' if by_alias else ''}")
     registered = datetime.datetime.fromtimestamp(found.created / 1000, datetime.UTC).isoformat()
     return Found(found.number, located, registered)
 

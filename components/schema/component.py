@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -18,8 +18,8 @@ def schema(
         schema: schema.pbtxt (TensorFlow Metadata's text format), and summary.json.
         schema_file: Curated schema of the repository; empty infers one.
     """
-    from components.errors import reported
-    from components.schema import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.schema import work
 
     with reported():
         schema.metadata.update(work.write_schema(statistics.path, schema.path, schema_file))

@@ -3,8 +3,8 @@
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components import artifacts
-from components.errors import DataError
+from kfp_ct.base.errors import DataError
+from kfp_ct.data import layouts
 
 
 def infer(statistics_path: str) -> schema_pb2.Schema:
@@ -13,10 +13,10 @@ def infer(statistics_path: str) -> schema_pb2.Schema:
     Raises:
         DataError: There are no statistics of the train split, or they are of no feature.
     """
-    path = artifacts.split_path(statistics_path, artifacts.TRAIN) / "FeatureStats.pb"
+    path = layouts.split_path(statistics_path, layouts.TRAIN) / "FeatureStats.pb"
     if not path.is_file():
         raise DataError(
-            f"no statistics of the split {artifacts.TRAIN!r} at {statistics_path}\n"
+            f"no statistics of the split {layouts.TRAIN!r} at {statistics_path}\n"
             "expected: FeatureStats.pb written by statistics\n"
             "mend: name a split train, or give a curated schema with `schema_file`"
         )

@@ -6,9 +6,10 @@ from typing import Any
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components import artifacts, log, user_code
-from components.errors import ConfigurationError
-from components.schema import summary
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.schema import summary
+from kfp_ct.data import layouts, user_code
 
 
 def write_schema(statistics_path: str, output_path: str, schema_file: str) -> dict[str, Any]:
@@ -31,15 +32,15 @@ def write_schema(statistics_path: str, output_path: str, schema_file: str) -> di
         schema = parse(text, schema_file)
     else:
         # TFDV takes seconds to import, which a curated schema need not pay.
-        from components.schema import inference
+        from kfp_ct.components.schema import inference
 
         schema = inference.infer(statistics_path)
         text = text_format.MessageToString(schema)
-    artifacts.write_text(Path(output_path) / artifacts.SCHEMA, text)
+    layouts.write_text(Path(output_path) / layouts.SCHEMA, text)
     account = summary.of(schema, schema_file)
-    artifacts.write_json(Path(output_path) / artifacts.SUMMARY, account)
+    layouts.write_json(Path(output_path) / layouts.SUMMARY, account)
     origin = f"from {schema_file}" if schema_file else "inferred from the train split"
-    log.finding(f"{len(account['features'])} features, {account['domains']} closed domains, {origin}")
+    task_log.finding(f"{len(account['features'])} features, {account['domains']} closed domains, {origin}")
     return {"features": len(account["features"]), "curated": bool(schema_file)}
 
 

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -20,8 +20,8 @@ def statistics(
         view: The statistics as a page.
         beam_pipeline_args: Beam options (runner, project, …); empty computes in memory, batch by batch.
     """
-    from components.errors import reported
-    from components.statistics import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.statistics import work
 
     with reported():
         statistics.metadata.update(work.write_statistics(examples.path, statistics.path, view.path, beam_pipeline_args))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from components import charts, html, small_charts
+from kfp_ct.pages import charts, html, sparklines
 
 _SHOWN_VALUES = 6
 # Identifiers and the like: a value in ten is new, so the most frequent ones say nothing.
@@ -33,9 +33,9 @@ def _numeric_table(features: dict[str, dict[str, dict[str, Any]]], splits: Seque
     headers = ["feature", "distribution", "split", "missing", "mean", "std", "min", "median", "max", "zeros"]
     rows = []
     for name, of in features.items():
-        chart = small_charts.histogram(
+        chart = sparklines.histogram(
             {
-                split: [small_charts.Bucket(**bucket) for bucket in of[split]["histogram"]]
+                split: [sparklines.Bucket(**bucket) for bucket in of[split]["histogram"]]
                 for split in splits
                 if split in of
             },
@@ -66,8 +66,8 @@ def _top_values(of: dict[str, dict[str, Any]], splits: Sequence[str]) -> html.Ht
         return html.muted(f"mostly distinct, such as {first['top_values'][0]['value']}")
     shares = {split: _shares(feature) for split, feature in of.items()}
     values = list(next(iter(shares.values())))[:_SHOWN_VALUES]
-    rows = [small_charts.Share(value, [shares.get(split, {}).get(value) for split in splits]) for value in values]
-    return small_charts.shares(rows)
+    rows = [sparklines.Share(value, [shares.get(split, {}).get(value) for split in splits]) for value in values]
+    return sparklines.shares(rows)
 
 
 def _shares(feature: dict[str, Any]) -> dict[str, float]:

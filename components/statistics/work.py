@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from components import artifacts, feature_statistics, log
-from components.errors import DataError
-from components.html import percent
-from components.statistics import beam_path, summary, view
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import DataError
+from kfp_ct.components.statistics import beam_path, summary, view
+from kfp_ct.data import feature_statistics, layouts
+from kfp_ct.pages.html import percent
 
 
 def write_statistics(
@@ -26,10 +27,10 @@ def write_statistics(
     Raises:
         DataError: There is no split, a split has no rows, or a column has a type TFDV has no statistics for.
     """
-    manifest = artifacts.read_manifest(examples_path)
+    manifest = layouts.read_manifest(examples_path)
     _demand_rows(manifest, examples_path)
-    files = {split.name: artifacts.split_files(examples_path, split.name) for split in manifest.splits}
-    outputs = {name: artifacts.split_path(output_path, name) / artifacts.STATISTICS_FILE for name in files}
+    files = {split.name: layouts.split_files(examples_path, split.name) for split in manifest.splits}
+    outputs = {name: layouts.split_path(output_path, name) / layouts.STATISTICS_FILE for name in files}
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     if beam_pipeline_args:
@@ -37,19 +38,19 @@ def write_statistics(
     else:
         _write_in_memory(files, outputs)
     account = {"splits": [summary.read_split(name, path) for name, path in outputs.items()]}
-    artifacts.write_json(Path(output_path) / artifacts.SUMMARY, account)
-    artifacts.write_text(view_path, view.draw(account))
+    layouts.write_json(Path(output_path) / layouts.SUMMARY, account)
+    layouts.write_text(view_path, view.draw(account))
     return _report(account)
 
 
 def _write_in_memory(files: dict[str, list[str]], outputs: dict[str, Path]) -> None:
     for name, paths in files.items():
-        statistics = feature_statistics.compute(artifacts.iter_batches(paths), name)
+        statistics = feature_statistics.compute(layouts.iter_batches(paths), name)
         outputs[name].write_bytes(statistics.SerializeToString(deterministic=True))
-        log.progress(f"{name}: {statistics.datasets[0].num_examples:,} rows")
+        task_log.progress(f"{name}: {statistics.datasets[0].num_examples:,} rows")
 
 
-def _demand_rows(manifest: artifacts.Manifest, examples_path: str) -> None:
+def _demand_rows(manifest: layouts.Manifest, examples_path: str) -> None:
     if not manifest.splits:
         raise DataError(f"the dataset at {examples_path} has no split\nexpected: at least train and eval")
     for split in manifest.splits:
@@ -61,7 +62,7 @@ def _demand_rows(manifest: artifacts.Manifest, examples_path: str) -> None:
             )
 
 
-def _window(manifest: artifacts.Manifest) -> str:
+def _window(manifest: layouts.Manifest) -> str:
     return " to ".join(manifest.window.get(end) or "open" for end in ("start", "end"))
 
 
@@ -70,5 +71,5 @@ def _report(account: dict[str, Any]) -> dict[str, Any]:
     features = {feature["name"] for split in splits for feature in split["features"]}
     worst = max((f for s in splits for f in s["features"]), key=lambda feature: feature["missing"], default=None)
     missing = f"; most missing: {worst['name']} {percent(worst['missing'])}" if worst and worst["missing"] else ""
-    log.finding(f"{len(features)} features over {len(splits)} splits{missing}")
+    task_log.finding(f"{len(features)} features over {len(splits)} splits{missing}")
     return {"rows": {split["name"]: split["num_examples"] for split in splits}, "features": len(features)}

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from components import log
-from components.errors import TrainingError
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import TrainingError
 
 
 class History(keras.callbacks.Callback):
@@ -42,7 +42,7 @@ class History(keras.callbacks.Callback):
         speed = rows / max(time.monotonic() - self._started, 1e-6)
         of = f"/{self.params['epochs']}" if self.params.get("epochs") else ""
         said = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        log.progress(f"epoch {epoch + 1}{of}: {said}; {speed:,.0f} rows/s")
+        task_log.progress(f"epoch {epoch + 1}{of}: {said}; {speed:,.0f} rows/s")
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):

@@ -11,8 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components import log
-from components.train.callbacks import History
+from kfp_ct.base import task_log
+from kfp_ct.components.train.callbacks import History
 
 DONE = "done.json"
 
@@ -38,7 +38,7 @@ class Resume(keras.callbacks.BackupAndRestore):
             done = json.loads(_read(f"{epochs[-1]}/{DONE}"))
             self._history.epochs, self._history.steps = done["epochs"], done["steps"]
             _copy(epochs[-1], self._local.name)
-            log.progress(f"resumes after epoch {len(done['epochs'])}, from {epochs[-1]}")
+            task_log.progress(f"resumes after epoch {len(done['epochs'])}, from {epochs[-1]}")
         super().on_train_begin(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

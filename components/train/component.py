@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -33,8 +33,8 @@ def train(
         checkpoints: Folder or gs:// URI that outlives a killed run; empty trains without resume.
         distribution: tf.distribute strategy: mirrored or multi_worker_mirrored; empty for none.
     """
-    from components.errors import reported
-    from components.train import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.train import work
 
     with reported():
         request = work.Request(

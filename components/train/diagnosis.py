@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from components import artifacts
-from components.training_data import Reader
+from kfp_ct.data import layouts
+from kfp_ct.data.training_data import Reader
 
 
 def non_finite_features(reader: Reader) -> dict[str, int]:
@@ -14,7 +14,7 @@ def non_finite_features(reader: Reader) -> dict[str, int]:
     if not reader.datasets:
         return {}
     files, options, schema = reader.datasets[0]
-    once = options._replace(num_epochs=1, shuffle=False, label_key=None, batch_size=artifacts.BATCH_ROWS)
+    once = options._replace(num_epochs=1, shuffle=False, label_key=None, batch_size=layouts.BATCH_ROWS)
     counts: dict[str, int] = {}
     for features in reader.dataset(files, once, schema):
         for name, values in features.items():

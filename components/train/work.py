@@ -14,12 +14,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components import artifacts, batches, log, user_code
-from components.errors import ConfigurationError, DataError, TrainingError
-from components.fn_args import DataAccessor, FnArgs, whole_numbers
-from components.train import checkpoints, diagnosis
-from components.train.callbacks import History, StopOnNonFiniteLoss
-from components.training_data import Reader
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
+from kfp_ct.components.train import checkpoints, diagnosis
+from kfp_ct.components.train.callbacks import History, StopOnNonFiniteLoss
+from kfp_ct.data import batches, layouts, user_code
+from kfp_ct.data.fn_args import DataAccessor, FnArgs, whole_numbers
+from kfp_ct.data.training_data import Reader
 
 # Batch size that steps are counted in where the hyperparameters name none; TFX's examples use it.
 DEFAULT_BATCH_SIZE = 40
@@ -47,7 +48,7 @@ class _Outputs:
 
     @property
     def serving_model_dir(self) -> str:
-        return str(Path(self.model_path) / artifacts.SERVING_MODEL)
+        return str(Path(self.model_path) / layouts.SERVING_MODEL)
 
 
 def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
@@ -68,8 +69,8 @@ def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
         TrainingError: The loss is not finite, or no SavedModel that loads was left.
     """
     request = dataclasses.replace(request, hyperparameters=whole_numbers(request.hyperparameters))
-    manifest = artifacts.read_manifest(request.examples_path)
-    if not manifest.split(artifacts.TRAIN).rows:
+    manifest = layouts.read_manifest(request.examples_path)
+    if not manifest.split(layouts.TRAIN).rows:
         raise DataError("the train split has no rows\nexpected: rows to train on\nmend: widen the window")
     run_fn = user_code.load_function(request.module, "run_fn")
     with tempfile.TemporaryDirectory() as working_dir, _strategy(request.distribution) as is_chief:
@@ -88,7 +89,7 @@ def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
             checkpoints.remove(folder)
     if is_chief:
         _record_training(request, model_path)
-    return _summarise(manifest.split(artifacts.TRAIN).rows, history, run_path)
+    return _summarise(manifest.split(layouts.TRAIN).rows, history, run_path)
 
 
 def _callbacks(reader: Reader, history: History, run_path: str) -> list[Any]:
@@ -100,15 +101,15 @@ def _callbacks(reader: Reader, history: History, run_path: str) -> list[Any]:
 
 
 def _fn_args(request: Request, outputs: _Outputs, reader: Reader, callbacks: list[Any]) -> FnArgs:
-    base_model = Path(request.base_model_path) / artifacts.SERVING_MODEL
+    base_model = Path(request.base_model_path) / layouts.SERVING_MODEL
     # In TFX, steps are arguments of their own: a module may take any hyperparameters for KerasTuner's.
     tuned = {key: value for key, value in request.hyperparameters.items() if key not in ("train_steps", "eval_steps")}
     return FnArgs(
         working_dir=outputs.working_dir,
-        train_files=artifacts.split_files(request.examples_path, artifacts.TRAIN),
-        eval_files=_files_if_any(request.examples_path, artifacts.EVAL),
-        train_steps=_steps(request, artifacts.TRAIN),
-        eval_steps=_steps(request, artifacts.EVAL),
+        train_files=layouts.split_files(request.examples_path, layouts.TRAIN),
+        eval_files=_files_if_any(request.examples_path, layouts.EVAL),
+        train_steps=_steps(request, layouts.TRAIN),
+        eval_steps=_steps(request, layouts.EVAL),
         schema_path=request.schema_file,
         transform_graph_path=request.graph_path,
         data_accessor=DataAccessor(reader.dataset, reader.record_batches),
@@ -123,8 +124,8 @@ def _fn_args(request: Request, outputs: _Outputs, reader: Reader, callbacks: lis
 
 
 def _files_if_any(examples_path: str, split: str) -> list[str]:
-    names = [split.name for split in artifacts.read_manifest(examples_path).splits]
-    return artifacts.split_files(examples_path, split) if split in names else []
+    names = [split.name for split in layouts.read_manifest(examples_path).splits]
+    return layouts.split_files(examples_path, split) if split in names else []
 
 
 def _steps(request: Request, split: str) -> int:
@@ -132,7 +133,7 @@ def _steps(request: Request, split: str) -> int:
     asked = request.hyperparameters.get(f"{split}_steps")
     if asked:
         return int(asked)
-    splits = artifacts.read_manifest(request.examples_path).splits
+    splits = layouts.read_manifest(request.examples_path).splits
     rows = next((each.rows for each in splits if each.name == split), 0)
     return math.ceil(rows / int(request.hyperparameters.get("batch_size") or DEFAULT_BATCH_SIZE))
 
@@ -160,8 +161,8 @@ def _key(request: Request) -> str:
     """Names this training: the same data, graph, code and settings, and nothing else, go on from its checkpoints."""
     source = inspect.getsource(user_code.load_module(request.module))
     identity = [
-        artifacts.read_manifest(request.examples_path).fingerprint,
-        artifacts.tree_fingerprint(request.graph_path),
+        layouts.read_manifest(request.examples_path).fingerprint,
+        layouts.tree_fingerprint(request.graph_path),
         hashlib.sha256(source.encode()).hexdigest(),
         request.hyperparameters,
     ]
@@ -187,9 +188,9 @@ def _demand_saved_model(path: str, module: str) -> None:
 
 def _record_training(request: Request, model_path: str) -> None:
     """Puts the schema and the manifest into the model: what its inputs look like, and which rows it has seen."""
-    folder = Path(model_path) / artifacts.TRAINING
-    artifacts.write_text(folder / artifacts.SCHEMA, Path(request.schema_file).read_text())
-    artifacts.write_manifest(folder, artifacts.read_manifest(request.examples_path))
+    folder = Path(model_path) / layouts.TRAINING
+    layouts.write_text(folder / layouts.SCHEMA, Path(request.schema_file).read_text())
+    layouts.write_manifest(folder, layouts.read_manifest(request.examples_path))
 
 
 def _summarise(rows: int, history: History, run_path: str) -> dict[str, Any]:
@@ -201,9 +202,9 @@ def _summarise(rows: int, history: History, run_path: str) -> dict[str, Any]:
         "best_epoch": best + 1 if best is not None else None,
         "history": history.epochs,
     }
-    artifacts.write_json(Path(run_path) / artifacts.SUMMARY, summary)
+    layouts.write_json(Path(run_path) / layouts.SUMMARY, summary)
     said = ""
     if best is not None:
         said = f", best after epoch {best + 1}: " + ", ".join(f"{k} {v:.4f}" for k, v in history.epochs[best].items())
-    log.finding(f"trained on {rows:,} rows, {len(history.epochs)} epochs, {history.steps:,} steps{said}")
+    task_log.finding(f"trained on {rows:,} rows, {len(history.epochs)} epochs, {history.steps:,} steps{said}")
     return {key: summary[key] for key in ("rows", "epochs", "steps")}

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -26,8 +26,8 @@ def transform(
         materialize: Write the transformed rows; otherwise the trainer applies the graph as it reads.
         beam_pipeline_args: Beam options (runner, project, …); empty runs on this machine.
     """
-    from components.errors import reported
-    from components.transform import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.transform import work
 
     with reported():
         request = work.Request(examples.path, f"{schema.path}/schema.pbtxt", module, beam_pipeline_args)

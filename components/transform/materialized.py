@@ -13,8 +13,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.tfxio import tensor_to_arrow
 
-from components import artifacts, batches, beam_runner
-from components.transform_graph import TransformGraph
+from kfp_ct.data import batches, beam_runner, layouts
+from kfp_ct.data.transform_graph import TransformGraph
 
 _KINDS = {tf.int64: "int", tf.float32: "float", tf.string: "string"}
 
@@ -31,10 +31,10 @@ def write(schema_file: str, examples_path: str, paths: tuple[str, str], beam_pip
         beam_pipeline_args: Beam options; empty works in this process.
     """
     graph_path, output_path = paths
-    manifest = artifacts.read_manifest(examples_path)
+    manifest = layouts.read_manifest(examples_path)
     splits = [dataclasses.replace(split, files=list(map(_parquet_name, split.files))) for split in manifest.splits]
     for split in splits:
-        artifacts.split_path(output_path, split.name).mkdir(parents=True, exist_ok=True)
+        layouts.split_path(output_path, split.name).mkdir(parents=True, exist_ok=True)
     files = [
         (str(Path(examples_path) / source), str(Path(output_path) / target))
         for split, written in zip(manifest.splits, splits, strict=True)
@@ -55,18 +55,18 @@ def write(schema_file: str, examples_path: str, paths: tuple[str, str], beam_pip
     splits = [_written(split, Path(output_path)) for split in splits]
     specs = tft.TFTransformOutput(graph_path).transformed_feature_spec()
     kinds = {name: _KINDS[spec.dtype] for name, spec in sorted(specs.items())}
-    artifacts.write_manifest(
-        output_path, dataclasses.replace(manifest, splits=splits, columns=kinds, format=artifacts.PARQUET)
+    layouts.write_manifest(
+        output_path, dataclasses.replace(manifest, splits=splits, columns=kinds, format=layouts.PARQUET)
     )
 
 
-def _written(split: artifacts.Split, root: Path) -> artifacts.Split:
+def _written(split: layouts.Split, root: Path) -> layouts.Split:
     """Leaves out the files of no rows, which are not written."""
     return dataclasses.replace(split, files=[file for file in split.files if (root / file).is_file()])
 
 
 def _parquet_name(file: str) -> str:
-    if not artifacts.is_tfrecord(file):
+    if not layouts.is_tfrecord(file):
         return file
     return file.replace("data_tfrecord-", "data_parquet-").removesuffix(".gz") + ".parquet"
 
@@ -92,7 +92,7 @@ class TransformFile(beam.DoFn):
 def _transform(graph_path: str, schema_file: str) -> Transform:
     output = tft.TFTransformOutput(graph_path)
     specs = batches.feature_specs(batches.read_schema(schema_file))
-    columns = artifacts.read_json(Path(output.transform_savedmodel_dir).parent / artifacts.SUMMARY)["columns"]
+    columns = layouts.read_json(Path(output.transform_savedmodel_dir).parent / layouts.SUMMARY)["columns"]
     used = {name: specs[name] for name in columns}
     graph = TransformGraph(output)
     apply = tf.function(lambda raw: graph(batches.to_features(raw, used)), autograph=False, reduce_retracing=True)
@@ -113,7 +113,7 @@ def _write_file(transform: Transform, source: Path, target: Path) -> None:
     # A worker may be given a file twice: each writes its own, and the last one renamed stands.
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
     writer = None
-    for batch in artifacts.iter_batches([str(source)]):
+    for batch in layouts.iter_batches([str(source)]):
         transformed = transform(batch)
         writer = writer or pyarrow.parquet.ParquetWriter(partial, transformed.schema)
         writer.write_batch(transformed)

@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow_transform as tft
 
-from components import batches, user_code
-from components.errors import ComponentError, ConfigurationError
+from kfp_ct.base.errors import ComponentError, ConfigurationError
+from kfp_ct.data import batches, user_code
 
 PreprocessingFn = Callable[[dict[str, Any]], dict[str, Any]]
 

@@ -16,9 +16,10 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
-from components import artifacts, batches, beam_runner, log
-from components.errors import DataError
-from components.transform import materialized, preprocessing
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import DataError
+from kfp_ct.components.transform import materialized, preprocessing
+from kfp_ct.data import batches, beam_runner, layouts
 
 NOT_MATERIALIZED = "NOT_MATERIALIZED"
 # Rows analysed at a time. TFT sums in float32 within a batch: of 50,000 rows, z-scores are 3e-4 off, of these
@@ -44,7 +45,7 @@ class ReadBatches(beam.DoFn):
 
     def process(self, file: str) -> Iterator[pa.RecordBatch]:
         """Yields the batches of one Parquet file."""
-        for batch in artifacts.iter_batches([file], self._columns, ANALYZED_ROWS):
+        for batch in layouts.iter_batches([file], self._columns, ANALYZED_ROWS):
             yield batches.to_lists(batch, self._columns)
 
 
@@ -62,7 +63,7 @@ def analyze(request: Request, output_path: str) -> dict[str, Any]:
         ConfigurationError: The preprocessing_fn fails, reads a column that is not there, or yields nothing.
         DataError: The train split is empty.
     """
-    train = artifacts.read_manifest(request.examples_path).split(artifacts.TRAIN)
+    train = layouts.read_manifest(request.examples_path).split(layouts.TRAIN)
     if not train.rows:
         raise DataError(
             f"the train split of {request.examples_path} has no rows\nexpected: rows to analyse\nmend: widen the window"
@@ -70,7 +71,7 @@ def analyze(request: Request, output_path: str) -> dict[str, Any]:
     schema = batches.read_schema(request.schema_file)
     function = preprocessing.load(request.module)
     columns = preprocessing.columns_read(function, batches.feature_specs(schema))
-    log.progress(f"analysing {len(columns)} columns of {train.rows:,} rows")
+    task_log.progress(f"analysing {len(columns)} columns of {train.rows:,} rows")
     _run_beam(request, function, columns, output_path)
     raw_metadata = dataset_metadata.DatasetMetadata(schema)
     metadata_io.write_metadata(raw_metadata, str(Path(output_path) / tft.TFTransformOutput.RAW_METADATA_DIR))
@@ -87,14 +88,14 @@ def write_examples(request: Request, graph_path: str, output_path: str, material
         materialize: Whether to write rows; else the trainer applies the graph as it reads.
     """
     if not materialize:
-        artifacts.write_text(Path(output_path) / NOT_MATERIALIZED, "The trainer applies the transform graph itself.\n")
+        layouts.write_text(Path(output_path) / NOT_MATERIALIZED, "The trainer applies the transform graph itself.\n")
         return
     paths = (graph_path, output_path)
     materialized.write(request.schema_file, request.examples_path, paths, request.beam_pipeline_args)
 
 
 def _run_beam(request: Request, function: preprocessing.PreprocessingFn, columns: list[str], output_path: str) -> None:
-    files = artifacts.split_files(request.examples_path, artifacts.TRAIN)
+    files = layouts.split_files(request.examples_path, layouts.TRAIN)
     config = _adapter_config(request, files, columns)
     with _pipeline(request.beam_pipeline_args) as (pipeline, temp_dir), tft_beam.Context(temp_dir=temp_dir):
         rows = (
@@ -110,7 +111,7 @@ def _adapter_config(request: Request, files: list[str], columns: list[str]) -> t
     """Describes the columns that are read; the graph's inputs are all of the schema's, as TFX has them."""
     schema = batches.read_schema(request.schema_file)
     representations = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(schema)
-    first = next(artifacts.iter_batches(files, columns, batch_rows=1))
+    first = next(layouts.iter_batches(files, columns, batch_rows=1))
     return tensor_adapter.TensorAdapterConfig(
         batches.to_lists(first, columns).schema,
         {name: representations[name] for name in columns},
@@ -132,8 +133,6 @@ def _summarise(output_path: str, rows: int, columns: list[str]) -> dict[str, Any
         name: {"dtype": spec.dtype.name, "shape": list(spec.shape) if isinstance(spec, tf.io.FixedLenFeature) else None}
         for name, spec in sorted(output.transformed_feature_spec().items())
     }
-    artifacts.write_json(
-        Path(output_path) / artifacts.SUMMARY, {"rows": rows, "columns": columns, "features": features}
-    )
-    log.finding(f"{len(features)} features from {len(columns)} columns, analysed over {rows:,} rows")
+    layouts.write_json(Path(output_path) / layouts.SUMMARY, {"rows": rows, "columns": columns, "features": features})
+    task_log.finding(f"{len(features)} features from {len(columns)} columns, analysed over {rows:,} rows")
     return {"rows": rows, "columns": len(columns), "features": len(features)}

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -35,8 +35,8 @@ def tune(
     Returns:
         hyperparameters: The best trial's values under those given.
     """
-    from components.errors import reported
-    from components.tune import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.tune import work
 
     with reported():
         request = work.Request(

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from components import artifacts
-from components.blocks import count_rows
-from components.errors import DataError
+from kfp_ct.base.errors import DataError
+from kfp_ct.data import layouts
+from kfp_ct.data.shuffling import count_rows
 
 HELD_OUT = 0.2
 SEED = 0
@@ -37,7 +37,7 @@ def draw(examples_path: str, limit: int, folder: Path) -> Rows:
     Raises:
         DataError: There are not at least two rows.
     """
-    files = artifacts.split_files(examples_path, artifacts.TRAIN)
+    files = layouts.split_files(examples_path, layouts.TRAIN)
     total = count_rows(files)
     if total < 2:
         raise DataError(
@@ -48,23 +48,23 @@ def draw(examples_path: str, limit: int, folder: Path) -> Rows:
     held = max(1, int(len(drawn) * HELD_OUT))
     is_fit, is_held = np.zeros(total, dtype=bool), np.zeros(total, dtype=bool)
     is_fit[drawn[held:]], is_held[drawn[:held]] = True, True
-    manifest = artifacts.read_manifest(examples_path)
-    suffix = "_tfrecord.gz" if artifacts.is_tfrecord(files[0]) else "_parquet"
+    manifest = layouts.read_manifest(examples_path)
+    suffix = "_tfrecord.gz" if layouts.is_tfrecord(files[0]) else "_parquet"
     splits = []
-    for split, chosen in ((artifacts.TRAIN, is_fit), (artifacts.EVAL, is_held)):
-        path = artifacts.split_path(folder, split) / f"data{suffix}"
+    for split, chosen in ((layouts.TRAIN, is_fit), (layouts.EVAL, is_held)):
+        path = layouts.split_path(folder, split) / f"data{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, _chosen(files, chosen), manifest.columns)
-        splits.append(artifacts.Split(split, int(chosen.sum()), [str(path.relative_to(folder))]))
+        splits.append(layouts.Split(split, int(chosen.sum()), [str(path.relative_to(folder))]))
     # Readers of TFRecord take the columns' types from it.
-    artifacts.write_manifest(folder, dataclasses.replace(manifest, splits=splits))
-    fit, held_out = (artifacts.split_files(folder, split) for split in (artifacts.TRAIN, artifacts.EVAL))
+    layouts.write_manifest(folder, dataclasses.replace(manifest, splits=splits))
+    fit, held_out = (layouts.split_files(folder, split) for split in (layouts.TRAIN, layouts.EVAL))
     return Rows(fit, held_out, splits[0].rows, splits[1].rows)
 
 
 def _chosen(files: list[str], chosen: Any) -> Iterator[pa.RecordBatch]:
     start = 0
-    for batch in artifacts.iter_batches(files):
+    for batch in layouts.iter_batches(files):
         rows = chosen[start : start + batch.num_rows]
         start += batch.num_rows
         if rows.any():
@@ -73,8 +73,8 @@ def _chosen(files: list[str], chosen: Any) -> Iterator[pa.RecordBatch]:
 
 def _write(path: Path, rows: Iterator[pa.RecordBatch], kinds: dict[str, str]) -> None:
     """Writes rows in the format they came in, for a module may read its files itself."""
-    if artifacts.is_tfrecord(str(path)):
-        from components import tfrecord
+    if layouts.is_tfrecord(str(path)):
+        from kfp_ct.data import tfrecord
 
         tfrecord.write(path, rows, kinds)
         return

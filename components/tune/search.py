@@ -16,12 +16,12 @@ from typing import Any
 import tensorflow as tf
 from keras_tuner.src.engine import trial as kt_trial
 
-from components import log
-from components.errors import ConfigurationError, TrainingError
-from components.tune import project, trials
-from components.tune.settings import Tuning
-from components.tune.trials import Job, Outcome
-from components.tune.worker import Worker
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import ConfigurationError, TrainingError
+from kfp_ct.components.tune import project, trials
+from kfp_ct.components.tune.settings import Tuning
+from kfp_ct.components.tune.trials import Job, Outcome
+from kfp_ct.components.tune.worker import Worker
 
 # So many failures in a row, before any trial succeeded, and the rest would fail as well.
 HOPELESS = 3
@@ -64,7 +64,7 @@ class Search:
         """
         done = sum(trial.status == kt_trial.TrialStatus.COMPLETED for trial in self.oracle.trials.values())
         if done:
-            log.progress(f"goes on after {done} completed trials")
+            task_log.progress(f"goes on after {done} completed trials")
         if self.tuning.parallel == 1:
             self._work("worker-1", None)
         else:
@@ -78,7 +78,7 @@ class Search:
         try:
             tuner, fit_kwargs = trials.make_tuner(self.job, self.folder)
         except json.JSONDecodeError:
-            log.progress("the state of the earlier search is damaged: starts over")
+            task_log.progress("the state of the earlier search is damaged: starts over")
             tf.io.gfile.rmtree(self.folder)
             tuner, fit_kwargs = trials.make_tuner(self.job, self.folder)
         oracle = tuner.oracle
@@ -102,7 +102,7 @@ class Search:
         worker = Worker(self.job)
         try:
             while self._work(name, worker) is not None:
-                log.progress(f"{name} stopped unexpectedly (exit code {worker.close()})")
+                task_log.progress(f"{name} stopped unexpectedly (exit code {worker.close()})")
                 worker = Worker(self.job)
         finally:
             worker.close()
@@ -155,9 +155,9 @@ class Search:
         ended = f"trial {len(self.oracle.end_order)}{of}"
         if trial.status == kt_trial.TrialStatus.COMPLETED:
             best = self.oracle.get_best_trials(1)[0].score
-            log.progress(f"{ended}: {self.oracle.objective.name} {trial.score:.4f}, best {best:.4f}")
+            task_log.progress(f"{ended}: {self.oracle.objective.name} {trial.score:.4f}, best {best:.4f}")
         else:
-            log.progress(f"{ended} failed: {trial.message}")
+            task_log.progress(f"{ended} failed: {trial.message}")
 
     def _account(self) -> dict[str, Any]:
         tried = sorted(self.oracle.trials.values(), key=lambda trial: trial.trial_id)

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from components.errors import ConfigurationError
+from kfp_ct.base.errors import ConfigurationError
 
 
 @dataclasses.dataclass(frozen=True)

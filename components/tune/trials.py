@@ -9,10 +9,10 @@ from typing import Any
 from keras_tuner.src.engine import trial as kt_trial
 from keras_tuner.src.engine import tuner_utils
 
-from components import batches, user_code
-from components.errors import ComponentError, ConfigurationError
-from components.fn_args import DataAccessor, FnArgs
-from components.training_data import Reader
+from kfp_ct.base.errors import ComponentError, ConfigurationError
+from kfp_ct.data import batches, user_code
+from kfp_ct.data.fn_args import DataAccessor, FnArgs
+from kfp_ct.data.training_data import Reader
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components import html
+from kfp_ct.pages import html
 
 
 def draw(summary: dict[str, Any]) -> str:

@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from components import artifacts, log
-from components.tune import settings, view
-from components.tune.settings import Tuning
+from kfp_ct.base import task_log
+from kfp_ct.components.tune import settings, view
+from kfp_ct.components.tune.settings import Tuning
+from kfp_ct.data import layouts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +48,9 @@ def tune(request: Request, outputs: Outputs) -> dict[str, Any]:
     """
     if not request.tuning:
         _write({"trials": [], "hyperparameters": request.hyperparameters}, outputs)
-        log.finding("no search: the hyperparameters are those of the settings")
+        task_log.finding("no search: the hyperparameters are those of the settings")
         return request.hyperparameters
-    from components.fn_args import whole_numbers
+    from kfp_ct.data.fn_args import whole_numbers
 
     tuning = settings.parse(whole_numbers(request.tuning))
     given = whole_numbers(request.hyperparameters)
@@ -58,16 +59,16 @@ def tune(request: Request, outputs: Outputs) -> dict[str, Any]:
     overruled = sorted(name for name in found["values"] if name in given)
     summary = found | {"tuning": dataclasses.asdict(tuning), "hyperparameters": chosen, "overruled": overruled}
     _write(summary, outputs)
-    log.finding(_finding(summary))
+    task_log.finding(_finding(summary))
     return chosen
 
 
 def _search(request: Request, tuning: Tuning) -> dict[str, Any]:
     import tensorflow as tf
 
-    from components.tune import rows
-    from components.tune.search import Search
-    from components.tune.trials import Job
+    from kfp_ct.components.tune import rows
+    from kfp_ct.components.tune.search import Search
+    from kfp_ct.components.tune.trials import Job
 
     with tempfile.TemporaryDirectory() as scratch:
         drawn = rows.draw(request.examples_path, tuning.rows, Path(scratch))
@@ -87,14 +88,14 @@ def _key(request: Request) -> str:
     """Names this search: the same data, graph, code and settings, and nothing else, go on from its trials."""
     import inspect
 
-    from components import user_code
+    from kfp_ct.data import user_code
 
     source = inspect.getsource(user_code.load_module(request.module))
     # How many run at a time changes nothing that has been found.
     searched = {name: value for name, value in request.tuning.items() if name != "parallel"}
     identity = [
-        artifacts.read_manifest(request.examples_path).fingerprint,
-        artifacts.tree_fingerprint(request.graph_path),
+        layouts.read_manifest(request.examples_path).fingerprint,
+        layouts.tree_fingerprint(request.graph_path),
         hashlib.sha256(source.encode()).hexdigest(),
         request.hyperparameters,
         searched,
@@ -103,8 +104,8 @@ def _key(request: Request) -> str:
 
 
 def _write(summary: dict[str, Any], outputs: Outputs) -> None:
-    artifacts.write_json(Path(outputs.trials_path) / artifacts.SUMMARY, summary)
-    artifacts.write_text(outputs.view_path, view.draw(summary))
+    layouts.write_json(Path(outputs.trials_path) / layouts.SUMMARY, summary)
+    layouts.write_text(outputs.view_path, view.draw(summary))
 
 
 def _finding(summary: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A process that runs trials for a search: `python -m components.tune.worker RESULTS_FD`.
+"""A process that runs trials for a search: `python -m kfp_ct.components.tune.worker RESULTS_FD`.
 
 A line of JSON on standard input is a request; the answer is a line of JSON on the file descriptor, since standard
 output is for what the user's code prints. The process ends with its standard input, also in the middle of a trial:
@@ -16,7 +16,7 @@ import tempfile
 import threading
 from typing import Any, TextIO
 
-from components.tune.trials import Job, Outcome
+from kfp_ct.components.tune.trials import Job, Outcome
 
 
 class Worker:
@@ -29,7 +29,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         results, theirs = os.pipe()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        command = [sys.executable, "-m", "components.tune.worker", str(theirs)]
+        command = [sys.executable, "-m", "kfp_ct.components.tune.worker", str(theirs)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(theirs,), env=environment, text=True)
         os.close(theirs)
         self._results = os.fdopen(results)
@@ -59,7 +59,7 @@ class Worker:
 
 def serve(requests: TextIO, results: TextIO) -> None:
     """Answers requests until there are no more."""
-    from components.tune import trials
+    from kfp_ct.components.tune import trials
 
     lines = _lines(requests)
     job = Job(**json.loads(lines.get()))

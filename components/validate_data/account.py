@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.html import percent
-from components.validate_data import privacy
-from components.validate_data.anomaly import Anomaly
-from components.validate_data.movement import Comparison
+from kfp_ct.components.validate_data import privacy
+from kfp_ct.components.validate_data.anomaly import Anomaly
+from kfp_ct.components.validate_data.movement import Comparison
+from kfp_ct.pages.html import percent
 
 _MOST_LISTED = 20
 _MEND = {

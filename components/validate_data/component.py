@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kfp import dsl
 
-from components import image
+from kfp_ct.base import image
 
 
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
@@ -34,8 +34,8 @@ def validate_data(
         drifted: Whether a feature of the train split is farther from the champion's than its drift_comparator allows.
         drifted_features: Their names.
     """
-    from components.errors import reported
-    from components.validate_data import work
+    from kfp_ct.base.errors import reported
+    from kfp_ct.components.validate_data import work
 
     with reported():
         inputs = work.Inputs(statistics.path, schema.path, champion.path, champion.metadata.get("version", ""))

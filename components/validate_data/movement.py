@@ -7,8 +7,8 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components import artifacts, drift
-from components.drift import Distance
+from kfp_ct.data import drift, layouts
+from kfp_ct.data.drift import Distance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,29 +58,29 @@ def drift_from(
     champion: Champion, splits: Mapping[str, statistics_pb2.DatasetFeatureStatisticsList], schema: schema_pb2.Schema
 ) -> Comparison:
     """Compares the train split with the champion's; without either there is nothing to compare, and it says so."""
-    if artifacts.TRAIN not in splits:
-        return Comparison("drift", f"not measured: the data has no split {artifacts.TRAIN}", [], [])
-    if not (Path(champion.path) / artifacts.SERVING_MODEL).is_dir() or not champion.path:
+    if layouts.TRAIN not in splits:
+        return Comparison("drift", f"not measured: the data has no split {layouts.TRAIN}", [], [])
+    if not (Path(champion.path) / layouts.SERVING_MODEL).is_dir() or not champion.path:
         return Comparison("drift", "not measured: there is no champion yet", [], [])
-    statistics = artifacts.split_path(Path(champion.path) / artifacts.REGISTERED / "statistics", artifacts.TRAIN)
-    file = statistics / artifacts.STATISTICS_FILE
+    statistics = layouts.split_path(Path(champion.path) / layouts.REGISTERED / "statistics", layouts.TRAIN)
+    file = statistics / layouts.STATISTICS_FILE
     if not file.is_file():
         return Comparison("drift", f"not measured: {champion.title} has no training statistics registered", [], [])
     baseline = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
     return _compare("drift", f"train against the data that {champion.title} was trained on", schema,
-                    (splits[artifacts.TRAIN], baseline))  # fmt: skip
+                    (splits[layouts.TRAIN], baseline))  # fmt: skip
 
 
 def skew_between(
     splits: Mapping[str, statistics_pb2.DatasetFeatureStatisticsList], schema: schema_pb2.Schema
 ) -> list[Comparison]:
     """Compares every other split with the train split."""
-    if artifacts.TRAIN not in splits:
+    if layouts.TRAIN not in splits:
         return []
     return [
-        _compare("skew", f"{name} against {artifacts.TRAIN}", schema, (statistics, splits[artifacts.TRAIN]))
+        _compare("skew", f"{name} against {layouts.TRAIN}", schema, (statistics, splits[layouts.TRAIN]))
         for name, statistics in splits.items()
-        if name != artifacts.TRAIN
+        if name != layouts.TRAIN
     ]
 
 

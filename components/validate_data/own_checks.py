@@ -4,7 +4,7 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components.validate_data.anomaly import Anomaly, common, feature_name
+from kfp_ct.components.validate_data.anomaly import Anomaly, common, feature_name
 
 # Stages whose features TFDV does not validate, because nothing relies on them.
 _UNUSED_STAGES = (

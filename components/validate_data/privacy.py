@@ -4,8 +4,8 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.errors import ConfigurationError
-from components.validate_data.anomaly import Anomaly, feature_name
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.validate_data.anomaly import Anomaly, feature_name
 
 KIND = "PERSONAL_DATA"
 # `annotation { tag: "personal_data" }` of a feature, TensorFlow Metadata's place for what a feature means.

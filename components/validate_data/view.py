@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from components import html
-from components.drift import JENSEN_SHANNON, L_INFINITY
-from components.validate_data import account
+from kfp_ct.components.validate_data import account
+from kfp_ct.data.drift import JENSEN_SHANNON, L_INFINITY
+from kfp_ct.pages import html
 
 _MEASURES = {L_INFINITY: "L-infinity", JENSEN_SHANNON: "Jensen–Shannon"}
 

@@ -12,10 +12,11 @@ import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components import artifacts, drift, log
-from components.errors import AnomaliesFoundError, ConfigurationError, DataError
-from components.validate_data import account, movement, own_checks, privacy, view
-from components.validate_data.anomaly import Anomaly, from_tfdv, with_own, without_echoes
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import AnomaliesFoundError, ConfigurationError, DataError
+from kfp_ct.components.validate_data import account, movement, own_checks, privacy, view
+from kfp_ct.components.validate_data.anomaly import Anomaly, from_tfdv, with_own, without_echoes
+from kfp_ct.data import drift, layouts
 
 STATISTICS, DIFFERENCES = "FeatureStats.pb", "SchemaDiff.pb"
 
@@ -95,13 +96,13 @@ def validate(inputs: Inputs, outputs: Outputs, rules: Rules) -> Result:
     drifted = movement.drift_from(champion, splits, schema) if not found else movement.NOT_REACHED
     skewed = movement.skew_between(splits, schema) if not found else []
     summary = account.of(splits, schema, found) | account.moved(drifted, skewed)
-    artifacts.write_json(Path(outputs.anomalies_path) / artifacts.SUMMARY, summary)
-    artifacts.write_text(outputs.view_path, view.draw(summary))
+    layouts.write_json(Path(outputs.anomalies_path) / layouts.SUMMARY, summary)
+    layouts.write_text(outputs.view_path, view.draw(summary))
     if found:
-        log.finding(account.headline(found))
+        task_log.finding(account.headline(found))
         raise AnomaliesFoundError(account.message(found, _schema_name(inputs.schema_path)))
     features = len(schema.feature)
-    log.finding(f"no anomalies in {len(splits)} splits, {features} features; {movement.finding(drifted, skewed)}")
+    task_log.finding(f"no anomalies in {len(splits)} splits, {features} features; {movement.finding(drifted, skewed)}")
     return Result({"splits": list(splits), "features": features, "anomalies": 0}, drifted.exceeded)
 
 
@@ -116,7 +117,7 @@ def _find(
     secret = {anomaly.feature for anomaly in personal}
     found = personal + _nothing_examined(splits, schema)
     for name, statistics in splits.items():
-        folder = artifacts.split_path(outputs.anomalies_path, name)
+        folder = layouts.split_path(outputs.anomalies_path, name)
         own = [anomaly for anomaly in personal if anomaly.split == name]
         found += _validate_split(statistics, schema, rules, (folder, own))
     return [dataclasses.replace(each, example="") if each.feature in secret else each for each in found]
@@ -145,9 +146,9 @@ def _validate_split(
 
 
 def _read_schema(schema_path: str, environment: str) -> schema_pb2.Schema:
-    path = Path(schema_path) / artifacts.SCHEMA
+    path = Path(schema_path) / layouts.SCHEMA
     if not path.is_file():
-        raise ConfigurationError(f"no {artifacts.SCHEMA} in {schema_path}\nexpected: the schema output of schema")
+        raise ConfigurationError(f"no {layouts.SCHEMA} in {schema_path}\nexpected: the schema output of schema")
     try:
         schema = text_format.Parse(path.read_text(), schema_pb2.Schema())
     except text_format.ParseError as error:
@@ -200,6 +201,6 @@ def _nothing(split: str, what: str) -> Anomaly:
 
 def _schema_name(schema_path: str) -> str:
     """Names the file that a person would edit."""
-    summary = Path(schema_path) / artifacts.SUMMARY
-    curated: Sequence[str] = (artifacts.read_json(summary).get("schema_file"),) if summary.is_file() else ()
-    return next((name for name in curated if name), str(Path(schema_path) / artifacts.SCHEMA))
+    summary = Path(schema_path) / layouts.SUMMARY
+    curated: Sequence[str] = (layouts.read_json(summary).get("schema_file"),) if summary.is_file() else ()
+    return next((name for name in curated if name), str(Path(schema_path) / layouts.SCHEMA))

@@ -4,9 +4,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from components import artifacts
-from components.blessing import Check
-from components.validate_infra.config import Infra
+from kfp_ct.components.validate_infra.config import Infra
+from kfp_ct.data import layouts
+from kfp_ct.models.blessing import Check
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ _BUDGETS = (
 
 def size_mb(model_path: str) -> float:
     """Returns the size of a model artifact's SavedModel."""
-    files = (Path(model_path) / artifacts.SERVING_MODEL).rglob("*")
+    files = (Path(model_path) / layouts.SERVING_MODEL).rglob("*")
     return sum(path.stat().st_size for path in files if path.is_file()) / (1 << 20)
 
 

@@ -5,7 +5,7 @@ import math
 import re
 from typing import Any
 
-from components.errors import ConfigurationError
+from kfp_ct.base.errors import ConfigurationError
 
 SUBPROCESS, CONTAINER = "subprocess", "docker:"
 _ADDRESS = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?/v1/models/[^/:?#\s]+(/versions/\d+)?/?")

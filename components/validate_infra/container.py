@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from components import artifacts
-from components.errors import ConfigurationError
-from components.validate_infra.client import MODEL, Client, Server, ServerError
-from components.validate_infra.server import peak_mb
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.validate_infra.client import MODEL, Client, Server, ServerError
+from kfp_ct.components.validate_infra.server import peak_mb
+from kfp_ct.data import layouts
 
 _PORT = 8501  # of the REST API in both images
 _LOG_LINES = 15
@@ -33,7 +33,7 @@ def serving(model_path: str, image: str, start_s: float) -> Iterator[Server]:
     remover = subprocess.Popen(["sh", "-c", _REMOVER, engine, name], stdin=subprocess.PIPE, start_new_session=True)
     try:
         begin = time.monotonic()
-        _start(engine, name, image, (Path(model_path) / artifacts.SERVING_MODEL).absolute())
+        _start(engine, name, image, (Path(model_path) / layouts.SERVING_MODEL).absolute())
         url = f"http://{_address(engine, name)}/v1/models/{MODEL}"
         nulls = _wait(engine, name, url, begin + start_s)
         yield Server(url, lambda: _peak_memory_mb(engine, name), time.monotonic() - begin, nulls)

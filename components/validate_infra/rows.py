@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components import artifacts, batches
-from components.errors import DataError
-from components.saved_model import SavedModel
+from kfp_ct.base.errors import DataError
+from kfp_ct.data import batches, layouts
+from kfp_ct.data.saved_model import SavedModel
 
 
 def sample(examples_path: str, wanted: int) -> pa.RecordBatch | None:
     """Returns rows of the eval split, evenly spaced over it; None if it has none."""
-    total = artifacts.read_manifest(examples_path).split(artifacts.EVAL).rows
+    total = layouts.read_manifest(examples_path).split(layouts.EVAL).rows
     if not total:
         return None
     places = np.unique(np.linspace(0, total - 1, min(wanted, total)).astype(int))
     kept, start = [], 0
-    for batch in artifacts.iter_batches(artifacts.split_files(examples_path, artifacts.EVAL)):
+    for batch in layouts.iter_batches(layouts.split_files(examples_path, layouts.EVAL)):
         inside = places[(places >= start) & (places < start + batch.num_rows)] - start
         kept.append(batch.take(pa.array(inside)))
         start += batch.num_rows

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psutil
 
-from components import artifacts
-from components.validate_infra.client import MODEL, Client, Server, ServerError
+from kfp_ct.components.validate_infra.client import MODEL, Client, Server, ServerError
+from kfp_ct.data import layouts
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 _LOG_LINES = 15
 _MEGABYTE = 1 << 20
 
@@ -30,12 +30,21 @@ def serving(model_path: str, start_s: float) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="validate-infra-") as scratch:
         version = Path(scratch) / "models" / MODEL / "1"
         version.parent.mkdir(parents=True)
-        version.symlink_to((Path(model_path) / artifacts.SERVING_MODEL).absolute(), target_is_directory=True)
+        version.symlink_to((Path(model_path) / layouts.SERVING_MODEL).absolute(), target_is_directory=True)
         log_file = Path(scratch) / "server.log"
         with log_file.open("w") as log:
             begin = time.monotonic()
             process = subprocess.Popen(
-                [sys.executable, "-m", "serving", "--root", f"{scratch}/models", "--port", "0", "--until-stdin-closes"],
+                [
+                    sys.executable,
+                    "-m",
+                    "kfp_ct.serving",
+                    "--root",
+                    f"{scratch}/models",
+                    "--port",
+                    "0",
+                    "--until-stdin-closes",
+                ],
                 cwd=_ROOT,
                 stdin=subprocess.PIPE,  # closes when this step ends, killed too
                 stdout=subprocess.PIPE,

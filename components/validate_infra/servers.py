@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 
-from components.validate_infra import container, server, signature
-from components.validate_infra.client import Client, Server, ServerError
-from components.validate_infra.config import CONTAINER, SUBPROCESS, Infra
+from kfp_ct.components.validate_infra import container, server, signature
+from kfp_ct.components.validate_infra.client import Client, Server, ServerError
+from kfp_ct.components.validate_infra.config import CONTAINER, SUBPROCESS, Infra
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from components import artifacts
+from kfp_ct.data import layouts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Signature:
 
 def read(model_path: str, name: str) -> Signature | None:
     """Returns a model's signature; None if it has none of that name."""
-    path = Path(model_path) / artifacts.SERVING_MODEL / "saved_model.pb"
+    path = Path(model_path) / layouts.SERVING_MODEL / "saved_model.pb"
     model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     for graph in model.meta_graphs:
         if name in graph.signature_def:

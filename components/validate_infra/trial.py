@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from components.validate_infra.client import Client, Server
-from components.validate_infra.config import Infra
+from kfp_ct.components.validate_infra.client import Client, Server
+from kfp_ct.components.validate_infra.config import Infra
 
 
 @dataclasses.dataclass(frozen=True)

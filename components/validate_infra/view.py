@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from components import html, small_charts
+from kfp_ct.pages import html, sparklines
 
 
 def page(account: dict[str, Any], mismatches: Sequence[str]) -> str:
@@ -49,12 +49,10 @@ def _budget(budget: dict[str, Any]) -> list[Any]:
 def _latency(account: dict[str, Any]) -> list[html.Html]:
     values = account["latencies_ms"]
     counts, edges = np.histogram(values, bins=30)
-    buckets = [
-        small_charts.Bucket(float(edges[n]), float(edges[n + 1]), float(count)) for n, count in enumerate(counts)
-    ]
+    buckets = [sparklines.Bucket(float(edges[n]), float(edges[n + 1]), float(count)) for n, count in enumerate(counts)]
     percentiles = {f"p{share}, ms": float(np.percentile(values, share)) for share in (50, 90, 99)}
     clients = account["settings"]["concurrency"]
     return [
         html.facts({**percentiles, "slowest, ms": max(values), "clients at a time": clients}),
-        small_charts.histogram({"latency": buckets}, "latency in milliseconds", (640, 120)),
+        sparklines.histogram({"latency": buckets}, "latency in milliseconds", (640, 120)),
     ]

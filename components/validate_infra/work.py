@@ -6,13 +6,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from components import artifacts, blessing, log, saved_model
-from components.blessing import Check
-from components.saved_model import Role, SavedModel
-from components.validate_infra import budgets, rows, servers, signature, trial, view
-from components.validate_infra.client import Client, Server, ServerError
-from components.validate_infra.config import Infra, read_infra
-from components.validate_infra.trial import Trial
+from kfp_ct.base import task_log
+from kfp_ct.components.validate_infra import budgets, rows, servers, signature, trial, view
+from kfp_ct.components.validate_infra.client import Client, Server, ServerError
+from kfp_ct.components.validate_infra.config import Infra, read_infra
+from kfp_ct.components.validate_infra.trial import Trial
+from kfp_ct.data import layouts, saved_model
+from kfp_ct.data.saved_model import Role, SavedModel
+from kfp_ct.models import blessing
+from kfp_ct.models.blessing import Check
 
 _ROLE = Role("the model", "predict the rows", "name one of them as infra.signature")
 _SHOWN_MISMATCHES = 20
@@ -51,7 +53,7 @@ class Result:
         for name, value in self.measured.items():
             metrics.log_metric(name, value)
         # kfp.local's cache takes an artifact without a file for a miss.
-        artifacts.write_json(metrics.path, self.measured)
+        layouts.write_json(metrics.path, self.measured)
 
 
 def validate(request: Request, outputs: Outputs) -> Result:
@@ -69,7 +71,7 @@ def validate(request: Request, outputs: Outputs) -> Result:
     """
     settings = read_infra(request.infra)
     evaluated = blessing.demand(request.blessing_path, request.model_path, (blessing.EVALUATE,))
-    columns = list(artifacts.read_manifest(request.examples_path).columns)
+    columns = list(layouts.read_manifest(request.examples_path).columns)
     model = SavedModel(request.model_path, settings.signature, columns, _ROLE)
     sample = rows.sample(request.examples_path, settings.rows)
     found = _Findings([], {"model_mb": budgets.size_mb(request.model_path)}, [], [])
@@ -94,14 +96,14 @@ class _Findings:
 def _serve(request: Request, settings: Infra, model: SavedModel, sample: pa.RecordBatch, found: _Findings) -> None:
     expected, answering = model.run(sample), False
     try:
-        log.progress("starting the prediction service" if settings.starts else f"asking {settings.server}")
+        task_log.progress("starting the prediction service" if settings.starts else f"asking {settings.server}")
         with servers.opened(request.model_path, settings) as server:
             answering = True
             found.checks.append(Check("server", True, _answers(server)))
             if server.load_s is not None:
                 found.measured["load_s"] = server.load_s
             sent = rows.instances(sample, model, server.nulls)
-            log.progress(f"sending {len(sent):,} rows in batches and one by one")
+            task_log.progress(f"sending {len(sent):,} rows in batches and one by one")
             answers = trial.run(server, sent, settings)
             found.measured |= answers.measured()
             if (memory := server.peak_memory_mb()) is not None:
@@ -177,10 +179,10 @@ def _conclude(
         "latencies_ms": [round(value, 3) for value in found.latencies_ms],
         "example": _finite(found.example),
     }
-    artifacts.write_json(f"{outputs.account_path}/{artifacts.SUMMARY}", account)
-    artifacts.write_text(outputs.view_path, view.page(account, found.mismatches[:_SHOWN_MISMATCHES]))
+    layouts.write_json(f"{outputs.account_path}/{layouts.SUMMARY}", account)
+    layouts.write_text(outputs.view_path, view.page(account, found.mismatches[:_SHOWN_MISMATCHES]))
     blessing.write(outputs.blessing_path, final)
-    log.finding(_finding(account))
+    task_log.finding(_finding(account))
     return Result(final.blessed, measured)
 
 

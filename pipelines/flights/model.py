@@ -10,8 +10,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.tfxio import dataset_options
 
-from components import batches
-from components.transform_graph import TransformGraph
+from kfp_ct.data import batches
+from kfp_ct.data.transform_graph import TransformGraph
 from pipelines.flights.features import BUCKETS, CATEGORIES, LABEL, NUMBERS, SERVED
 
 # At most this many held-out rows are kept in memory to know when to stop.

@@ -1,0 +1,101 @@
+"""Errors that a user can fix, and the exit codes they map to.
+
+    CtError                    1
+    ├── UsageError             2    a name, a setting or a file that the user gave does not fit; nothing was started
+    ├── PackageError           3    a compiled package that a backend would refuse
+    ├── RunFailedError         4    a run stopped before its end
+    ├── TargetError            7    a service that pipelines are deployed to refuses, fails or does not answer
+    ├── RunTimeoutError        124  a run was not at its end when it was no longer waited for; it goes on
+    └── ComponentError         2    a step cannot go on
+        ├── ConfigurationError      a parameter, a module or a file that the user wrote does not fit
+        ├── DataError               the data is missing, unreadable or not what the schema says
+        │   └── AnomaliesFoundError the data-validation gate said no
+        ├── TrainingError           training could not produce a usable model
+        └── ModelNotBlessedError    something asked for a blessing that this model does not have
+
+Exit code 1 is also that of a defect (an unforeseen exception), 5 that of a machine that cannot run what was asked,
+6 that of a scan without a verdict. A message's first line says what is wrong and where; further lines say what was
+expected and the command or edit that fixes it.
+"""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+from kfp_ct.base import task_log
+
+
+class CtError(Exception):
+    """Something went wrong that its user can fix.
+
+    Attributes:
+        exit_code: What the command exits with.
+    """
+
+    exit_code = 1
+
+
+class UsageError(CtError):
+    """A name, a setting or a file that the user gave does not fit; nothing was started."""
+
+    exit_code = 2
+
+
+class PackageError(CtError):
+    """A compiled package that a backend would refuse."""
+
+    exit_code = 3
+
+
+class RunFailedError(CtError):
+    """A run stopped before its end."""
+
+    exit_code = 4
+
+
+class TargetError(CtError):
+    """A service that pipelines are deployed to refuses, fails or does not answer."""
+
+    exit_code = 7
+
+
+class RunTimeoutError(CtError):
+    """A run was not at its end when it was no longer waited for; it goes on."""
+
+    exit_code = 124
+
+
+class ComponentError(CtError):
+    """A step cannot go on for a reason its user can fix."""
+
+    exit_code = 2
+
+
+class ConfigurationError(ComponentError):
+    """A parameter, a module or a file that the user wrote does not fit."""
+
+
+class DataError(ComponentError):
+    """The data is missing, unreadable or not what the schema says."""
+
+
+class AnomaliesFoundError(DataError):
+    """The data-validation gate said no."""
+
+
+class TrainingError(ComponentError):
+    """Training could not produce a usable model."""
+
+
+class ModelNotBlessedError(ComponentError):
+    """Something asked for a blessing that this model does not have."""
+
+
+@contextlib.contextmanager
+def reported() -> Iterator[None]:
+    """Turns a `ComponentError` into one message on standard error and its exit code."""
+    try:
+        yield
+    except ComponentError as error:
+        task_log.error(str(error))
+        sys.exit(error.exit_code)

@@ -1,0 +1,127 @@
+"""What there is to choose from: the versions of a model, and which of them is champion and served."""
+
+import dataclasses
+import datetime
+from pathlib import Path
+
+from rich.table import Table
+
+from kfp_ct.base.errors import DataError, ModelNotBlessedError
+from kfp_ct.champions import locations as places
+from kfp_ct.champions.locations import Place
+from kfp_ct.components.deploy import work as deploying
+from kfp_ct.data import layouts
+from kfp_ct.models import blessing, champion_history, registry
+from kfp_ct.models.champion_history import Move
+from kfp_ct.report import metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """One version; `by` and `why` are of the last move that made it the champion."""
+
+    model: str
+    version: str
+    champion: bool
+    served: bool
+    blessed: bool
+    run: str
+    window: str
+    metric: str
+    value: float | None
+    registered: str
+    by: str
+    why: str
+
+
+def versions(place: Place, name: str) -> list[Listed]:
+    """Lists a model's versions, newest first.
+
+    Raises:
+        UsageError: The registry has no such model.
+    """
+    found = places.versions(place, name)
+    champion = place.reader.champion(name)
+    served = deploying.served(place.serving_root, name)
+    return [_listed(place, name, version, champion.number if champion else "", served) for version in found]
+
+
+def history(place: Place, name: str) -> list[Move]:
+    """Lists what made which version the champion, newest first."""
+    return champion_history.history(places.versions(place, name))[::-1]
+
+
+def table(listed: list[Listed]) -> Table:
+    """Draws versions as lines."""
+    drawn = _table("model", "version", "", "blessed", "window", "metric", "run", "registered", "by", "why")
+    for each in listed:
+        marks = ", ".join(word for word, said in (("champion", each.champion), ("served", each.served)) if said)
+        metric = f"{each.metric} {each.value:.4f}" if each.value is not None else ""
+        blessed = "yes" if each.blessed else "no"
+        # Whole days read better without their hour.
+        window, when = each.window.replace("T00:00:00", "").replace("/", " to "), _short(each.registered)
+        drawn.add_row(each.model, each.version, marks, blessed, window, metric, each.run, when, each.by, each.why)
+    return drawn
+
+
+def moves_table(found: list[Move]) -> Table:
+    """Draws moves as lines."""
+    drawn = _table("when", "what", "from", "to", "by", "why", "run")
+    for move in found:
+        what = move.kind if move.state == champion_history.DONE else f"{move.kind} ({move.state})"
+        drawn.add_row(_short(move.at), what, move.before or "-", move.version, move.by, move.why, move.run)
+    return drawn
+
+
+def _listed(place: Place, name: str, version: registry.ModelVersion, champion: str, served: str) -> Listed:
+    folder = _folder(place, name, version)
+    last = next(iter(champion_history.history([version])[::-1]), None)
+    metric = _metric(folder)
+    return Listed(
+        model=name,
+        version=version.number,
+        champion=version.number == champion,
+        served=version.number == served,
+        blessed=_blessed(folder),
+        run=version.tags.get("run", ""),
+        window=version.tags.get("window", ""),
+        metric=metric.name if metric else "",
+        value=metric.challenger if metric else None,
+        registered=datetime.datetime.fromtimestamp(version.created / 1000, datetime.UTC).isoformat(timespec="seconds"),
+        by=last.by if last else "",
+        why=last.why if last else "",
+    )
+
+
+def _folder(place: Place, name: str, version: registry.ModelVersion) -> Path | None:
+    try:
+        return places.local_files(place, name, version)
+    except DataError:  # gone: nothing can be deployed from there
+        return None
+
+
+def _metric(folder: Path | None) -> metrics.Metric | None:
+    path = folder / layouts.REGISTERED / layouts.KEPT_EVALUATION / layouts.SUMMARY if folder else None
+    return metrics.primary(layouts.read_json(path)) if path and path.is_file() else None
+
+
+def _blessed(folder: Path | None) -> bool:
+    """Whether the version says that every stage blessed it; promote also looks whether it is what was blessed."""
+    if folder is None:
+        return False
+    try:
+        blessing.demand_yes(places.kept_blessing(folder))
+    except ModelNotBlessedError:
+        return False
+    return True
+
+
+def _table(*headings: str) -> Table:
+    drawn = Table(box=None, padding=(0, 1))
+    for heading in headings:
+        drawn.add_column(heading, overflow="fold", no_wrap=heading in ("version", "run", "when", "registered"))
+    return drawn
+
+
+def _short(time: str) -> str:
+    return time[:16].replace("T", " ")

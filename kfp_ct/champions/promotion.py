@@ -1,0 +1,189 @@
+"""Makes a registered version the champion and the served model, by a person's word; every step can be killed.
+
+The move is noted as begun with the version it is for → the alias champion → the served folder → noted as done.
+Each step looks whether it has been done, so the next command finishes a move that was killed between them.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from kfp_ct.base import atomic_files
+from kfp_ct.base.errors import ComponentError, UsageError
+from kfp_ct.champions import locations as places
+from kfp_ct.champions.locations import Place
+from kfp_ct.components.deploy import work as deploying
+from kfp_ct.models import blessing, champion_history, registry
+from kfp_ct.models.champion_history import Move
+
+# Served versions that stay beside the served one, so that a move back finds its files there: as deploy has it.
+KEEP_VERSIONS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """Who wants a move, and why."""
+
+    name: str
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What was done: the move, and whether there was anything to do."""
+
+    move: Move
+    changed: bool
+
+
+def promote(place: Place, name: str, version: str, person: Person, dry_run: bool = False) -> Outcome:
+    """Makes a version the champion and the served model; nothing is done if it is both already.
+
+    Raises:
+        UsageError: There is no such model or version.
+        ModelNotBlessedError: The version was not blessed by every stage, or is not what was blessed.
+        ComponentError: The registry or the folder cannot be used.
+    """
+    _demand(place, name, version)
+    with _alone(place, name):
+        move = Move(
+            champion_history.now(),
+            champion_history.PROMOTE,
+            _champion(place, name),
+            version,
+            person.name,
+            person.reason,
+        )
+        done = move.before == version == deploying.served(place.serving_root, name)
+        return Outcome(_carried_out(place, name, move, dry_run or done), not done)
+
+
+def rollback(place: Place, name: str, person: Person, dry_run: bool = False) -> Outcome:
+    """Goes back to the champion that the present one replaced; a rollback that was killed is finished instead.
+
+    Raises:
+        UsageError: There is no such model, or no champion before this one.
+        ModelNotBlessedError: The version to go back to was not blessed by every stage.
+        ComponentError: The registry or the folder cannot be used.
+    """
+    places.versions(place, name)
+    with _alone(place, name):
+        begun = unfinished(place, name)
+        if begun is not None and not dry_run:
+            finished = _finished(place, name, begun)
+            if finished is not None and finished.kind == champion_history.ROLLBACK:
+                return Outcome(finished, True)
+        champion = place.reader.champion(name)
+        before = champion.tags.get("previous_champion", "") if champion else ""
+        if champion is None or not before:
+            told = f"v{champion.number} is the first champion" if champion else "no version is champion"
+            raise UsageError(f"{name} cannot go back: {told}\nmend: choose one of `ct models {name}` with ct promote")
+        _demand(place, name, before)
+        move = Move(
+            champion_history.now(), champion_history.ROLLBACK, champion.number, before, person.name, person.reason
+        )
+        return Outcome(_carried_out(place, name, move, dry_run), True)
+
+
+def finish(place: Place, name: str) -> Move | None:
+    """Finishes a move that was killed and returns it; None if there is none, or the champion has moved on since."""
+    if unfinished(place, name) is None:
+        return None
+    with _alone(place, name):
+        begun = unfinished(place, name)  # who held the lock may have finished it
+        return _finished(place, name, begun) if begun else None
+
+
+def unfinished(place: Place, name: str) -> Move | None:
+    """Returns the newest move if it was begun and not ended."""
+    history = champion_history.history(place.reader.versions(name))
+    return history[-1] if history and history[-1].state == champion_history.BEGUN else None
+
+
+def _finished(place: Place, name: str, begun: Move) -> Move | None:
+    if _champion(place, name) in (begun.before, begun.version):
+        return _carried_out(place, name, begun)
+    with _registry(place) as client:
+        _give_up(client, place, name, "")
+    return None
+
+
+def _carried_out(place: Place, name: str, move: Move, only_checked: bool = False) -> Move:
+    """Does a move, as far as it is not yet done; nothing moves before the blessing has been looked at."""
+    version = _demand(place, name, move.version)
+    with places.files(place, name, version) as folder:
+        blessed = places.kept_blessing(folder)
+        blessing.demand(blessed, str(folder))
+        trial = places.trial(place, version.tags.get("run", ""))
+        release = deploying.Release(str(folder), str(blessed), name, move.version, trial)
+        deploying.check(release, str(place.serving_root), KEEP_VERSIONS)
+        if only_checked:
+            return move
+        with _registry(place) as client:
+            _note(client, name, move, champion_history.BEGUN)
+            _give_up(client, place, name, move.at)
+            _move(client, place, move, release)
+            return _note(client, name, move, champion_history.DONE)
+
+
+def _move(client: Any, place: Place, move: Move, release: deploying.Release) -> None:
+    """Moves the alias and the served folder; where the folder refuses, the alias goes back."""
+    from kfp_ct.models import registry_mlflow
+
+    registry_mlflow.move_champion(client, release.model_name, move)
+    try:
+        deploying.publish(release, str(place.serving_root), KEEP_VERSIONS)
+    except ComponentError:
+        if deploying.served(place.serving_root, release.model_name) != move.version:
+            registry_mlflow.restore_champion(client, release.model_name, move)
+            _note(client, release.model_name, move, champion_history.CUT_OFF)
+        raise
+
+
+def _give_up(client: Any, place: Place, name: str, but: str) -> None:
+    """Notes of moves that were killed, all but one, that they will not be finished."""
+    for move in champion_history.history(place.reader.versions(name)):
+        if move.state == champion_history.BEGUN and move.at != but:
+            _note(client, name, move, champion_history.CUT_OFF)
+
+
+def _note(client: Any, name: str, move: Move, state: str) -> Move:
+    from kfp_ct.models import registry_mlflow
+
+    move = dataclasses.replace(move, state=state)
+    registry_mlflow.note(client, name, move)
+    return move
+
+
+@contextlib.contextmanager
+def _registry(place: Place) -> Iterator[Any]:
+    """Opens the registry for writing; imported here, since MLflow takes seconds."""
+    from kfp_ct.models import registry_mlflow
+
+    with registry_mlflow.reaching(place.registry_uri):
+        yield registry_mlflow.open_client(place.registry_uri)
+
+
+def _demand(place: Place, name: str, number: str) -> registry.ModelVersion:
+    known = places.versions(place, name)
+    found = next((version for version in known if version.number == number), None)
+    if found is None:
+        listed = ", ".join(f"{version.number}" for version in known[:20])
+        raise UsageError(f"{name} has no version {number!r}\nexpected: one of {listed}")
+    return found
+
+
+def _champion(place: Place, name: str) -> str:
+    champion = place.reader.champion(name)
+    return champion.number if champion else ""
+
+
+@contextlib.contextmanager
+def _alone(place: Place, name: str) -> Iterator[None]:
+    """Keeps two moves on one machine apart, and moves from registrations where the registry is a file of it."""
+    with contextlib.ExitStack() as held:
+        with atomic_files.writing_to("the serving folder", place.serving_root):
+            held.enter_context(atomic_files.locked(place.serving_root / f".{name}.move.lock"))
+        held.enter_context(registry.alone(registry.database_path(place.registry_uri)))
+        yield

@@ -1,0 +1,126 @@
+"""The command `ct deploy`."""
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kfp_ct.base.errors import UsageError
+from kfp_ct.project import settings
+from kfp_ct.project import workspace as project
+
+Name = Annotated[str, typer.Argument(help="Folder under pipelines/, such as flights.")]
+TargetName = Annotated[str, typer.Option("--target", help="local (`ct up`), kfp or vertex; none to deploy nothing.")]
+Host = Annotated[str, typer.Option(help="Address of the API [default: as the settings say; of `ct up`].")]
+Auth = Annotated[str, typer.Option(help="none, token ($CT_TOKEN), in-cluster, iap or dex ($CT_COOKIE).")]
+Environment = Annotated[str, typer.Option("--settings", help="Settings file of the project: local, dev, prod.")]
+NOWHERE = "none"  # for a build of which only the package is wanted
+
+
+def deploy(
+    name: Name,
+    target: TargetName = "local",
+    host: Host = "",
+    auth: Auth = "",
+    environment: Environment = "local",
+    package: Annotated[Path | None, typer.Option(help="A package compiled before [default: compile it].")] = None,
+    images: Annotated[
+        list[str], typer.Option("--image", metavar="NAME=REFERENCE", help="Bind an image, as `ct compile` does.")
+    ] = [],  # noqa: B006
+    lock: Annotated[Path | None, typer.Option(help="Bind images as images.lock names them.")] = None,
+    commit: Annotated[str, typer.Option(help="Commit the sources are of [default: what git says].")] = "",
+    run: Annotated[bool, typer.Option("--run/--no-run", help="Start a run of it.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Start a run, and wait for its end.")] = False,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to wait at most.")] = None,
+    cause: Annotated[str, typer.Option(help="Why the run happens; kept with the model.")] = "on demand",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
+) -> None:
+    """Deploy a project's pipeline as a version named by its commit; again, it does nothing.
+
+    Exit code 0 means it is there (and with --wait, that the run ended well); 2 that something does not fit, 3 that
+    the package is bad, 4 that the run failed, 7 that the service failed, 124 that the run was not waited for longer.
+    """
+    if target == NOWHERE:
+        print("nothing is deployed: the target is none")
+        return
+    from kfp_ct.deploy import deploy as deploying
+    from kfp_ct.deploy import version
+    from kfp_ct.deploy.schedules import reconcile
+
+    workspace = project.find_workspace()
+    chosen = settings.load(workspace, name, environment, {})
+    service, experiment = open_target(chosen, target, host, auth)
+    wanted = version.prepare(workspace, chosen, target, package, bound_images(images, lock, package), commit)
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+    where, schedules = reconcile.around(service, chosen, target, experiment)
+    if dry_run:
+        foreseen = deploying.foresee(service, wanted) + reconcile.foresee(
+            workspace, where, schedules, chosen, wanted.name
+        )
+        print(json.dumps(foreseen, indent=1) if as_json else "\n".join(foreseen))
+        return
+    done = deploying.deploy(service, wanted, experiment, say)
+    done.schedules = reconcile.reconcile(workspace, where, schedules, chosen, wanted.name, say)
+    try:
+        if run or wait:
+            waiting = deploying.Waiting(wait, timeout, 1.0 if target == "local" else 5.0)
+            deploying.start(service, wanted, done, say, waiting, cause)
+    finally:
+        if as_json:
+            print(json.dumps(dataclasses.asdict(done), indent=1))
+
+
+def open_target(chosen: settings.Settings, name: str, host: str, auth: str) -> tuple[Any, str]:
+    """Connects to a service as settings and options say; returns it, and the experiment of the project.
+
+    Raises:
+        UsageError: They do not say enough.
+    """
+    from kfp_ct.deploy import kfp_api, kfp_target, target
+
+    section = target.section(chosen, name)
+    if name == target.VERTEX:
+        from kfp_ct.deploy.vertex_target import VertexTarget
+
+        return VertexTarget(section), chosen.pipeline_name
+    there = os.environ.get("KF_PIPELINES_ENDPOINT") or (target.LOCAL_ADDRESS if name == target.LOCAL else "")
+    host = (host or section.get("host") or there).rstrip("/")
+    auth = auth or section.get("auth", "")
+    if not host and auth != "in-cluster":
+        where = f"pipelines/{chosen.project}/settings/{chosen.environment}.yaml"
+        raise UsageError(f"where is Kubeflow Pipelines?\nmend: give --host, or kfp: {{host: …}} in {where}")
+    namespace = section.get("namespace", "")
+    client = kfp_api.connect(host, auth, namespace)
+    service = kfp_target.KfpTarget(
+        client, host, namespace, section.get("service_account", ""), section.get("pipeline_root", "")
+    )
+    return service, section.get("experiment", chosen.pipeline_name)
+
+
+def bound_images(texts: list[str], lock: Path | None, file: Path | None) -> dict[str, str]:
+    """Reads --image and --lock.
+
+    Raises:
+        UsageError: One is no NAME=REFERENCE, or a package is given whose images are bound.
+    """
+    bound: dict[str, str] = {}
+    if lock:
+        from kfp_ct.ci.images.build import read_lock
+
+        if file:
+            raise UsageError("--lock and --package exclude each other: a compiled package has its images")
+        bound = {"components": read_lock(lock)["components"]}
+    for text in texts:
+        name, sign, reference = text.partition("=")
+        if not sign or not reference:
+            raise UsageError(f"--image {text!r}\nexpected: --image NAME=REFERENCE")
+        bound[name] = reference
+    return bound

@@ -1,0 +1,277 @@
+"""Tables and queries of BigQuery as Parquet files: read by the Storage Read API, a piece at a time.
+
+`BIGQUERY_EMULATOR_HOST` (a URL) and `BIGQUERY_STORAGE_EMULATOR_HOST` (host:port) name other servers; they are asked
+without credentials.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import os
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.data import layouts
+
+# What one query or table may cost to read, where the settings do not say: about 0.6 dollars on demand.
+MAX_BYTES = 100 * 10**9
+# Streams read at once; each holds one row group in memory.
+STREAMS = 4
+GROUP_BYTES = 64 << 20
+LABELS = {"managed_by": "kfp-ct"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """Who pays, where, how much at most, and under which labels.
+
+    Attributes:
+        project: Project that jobs run in; empty for the credentials' own.
+        location: Location of the data; empty lets BigQuery find out.
+        max_bytes_billed: Nothing that would read more is run.
+        labels: Labels of jobs, beside our own.
+    """
+
+    project: str = ""
+    location: str = ""
+    max_bytes_billed: int = MAX_BYTES
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def parse(settings: Mapping[str, Any]) -> Access:
+    """Checks what users wrote of BigQuery.
+
+    Raises:
+        ConfigurationError: There is an unknown field, or one is of another type.
+    """
+    fields = dict(settings)
+    labels, limit = fields.get("labels", {}), fields.get("max_bytes_billed", MAX_BYTES)
+    texts = all(isinstance(fields.get(name, ""), str) for name in ("project", "location"))
+    labelled = isinstance(labels, Mapping) and all(isinstance(text, str) for text in labels.values())
+    # KFP carries numbers in a dict as doubles.
+    whole = isinstance(limit, int | float) and not isinstance(limit, bool) and limit == limit // 1 and limit > 0
+    known = {field.name for field in dataclasses.fields(Access)}
+    if fields.keys() - known or not (texts and labelled and whole):
+        raise ConfigurationError(
+            f"the settings of BigQuery are {fields!r}\n"
+            f"expected: {', '.join(sorted(known))}: texts, a number of bytes, and an object of texts\n"
+            "mend: correct options.bigquery in the settings file"
+        )
+    return Access(**{**fields, "max_bytes_billed": int(limit)})
+
+
+def read_table(table: str, access: Access, folder: Path) -> list[Path]:
+    """Copies a table or a view, `project.dataset.table`, to Parquet files.
+
+    Raises:
+        ConfigurationError: It may not be read, or would read more than allowed.
+        DataError: There is no such table.
+    """
+    with _explained(table), connected(access) as client:
+        found = client.get_table(table)
+        if found.table_type in ("VIEW", "MATERIALIZED_VIEW", "EXTERNAL"):
+            return _run(client, table, f"SELECT * FROM `{table}`", {}, access, folder)  # noqa: S608 - no value in it
+        return _fetch(table, found.reference, client.project, access, folder)
+
+
+def read_query(
+    file: str, sql: str, parameters: Mapping[str, datetime.datetime | None], access: Access, folder: Path
+) -> list[Path]:
+    """Runs a query and copies its result to Parquet files; a dry run comes first and its estimate is said.
+
+    Args:
+        file: What the query is known as.
+        sql: BigQuery's SQL.
+        parameters: Values of its named parameters, TIMESTAMPs in UTC.
+        access: Who pays, and how much at most.
+        folder: Folder of the files; it is made.
+
+    Raises:
+        ConfigurationError: The query is not valid, may not be run, or would read more than allowed.
+        DataError: A table in it is not there.
+    """
+    with _explained(file), connected(access) as client:
+        return _run(client, file, sql, parameters, access, folder)
+
+
+def modified(table: str, access: Access) -> str:
+    """Returns a text that changes whenever a table does.
+
+    Raises:
+        ConfigurationError: It may not be read.
+        DataError: There is no such table.
+    """
+    with _explained(table), connected(access) as client:
+        found = client.get_table(table)
+        return f"{found.etag} {found.modified}"
+
+
+def _run(
+    client: Any, name: str, sql: str, parameters: Mapping[str, datetime.datetime | None], access: Access, folder: Path
+) -> list[Path]:
+    from google.cloud import bigquery
+
+    def config(**kwargs: Any) -> Any:
+        values = {key: value and value.replace(tzinfo=datetime.UTC) for key, value in parameters.items()}
+        return bigquery.QueryJobConfig(
+            query_parameters=[bigquery.ScalarQueryParameter(key, "TIMESTAMP", value) for key, value in values.items()],
+            maximum_bytes_billed=access.max_bytes_billed,
+            labels={**access.labels, **LABELS},
+            **kwargs,
+        )
+
+    estimate = client.query(sql, job_config=config(dry_run=True, use_query_cache=False)).total_bytes_processed or 0
+    task_log.progress(f"{name}: BigQuery will read {_bytes(estimate)} of at most {_bytes(access.max_bytes_billed)}")
+    _demand_affordable(name, estimate, access)
+    job = client.query(sql, job_config=config())
+    job.result(max_results=1)
+    return _fetch(name, job.destination, client.project, access, folder)
+
+
+def _fetch(name: str, table: Any, project: str, access: Access, folder: Path) -> list[Path]:
+    from google.cloud.bigquery_storage_v1 import types
+
+    folder.mkdir(parents=True)
+    with _read_client() as client:
+        path = f"projects/{table.project}/datasets/{table.dataset_id}/tables/{table.table_id}"
+        session = client.create_read_session(
+            parent=f"projects/{project}",
+            read_session=types.ReadSession(table=path, data_format=types.DataFormat.ARROW),
+            max_stream_count=STREAMS,
+        )
+        if not table.dataset_id.startswith("_"):
+            task_log.progress(f"{name}: BigQuery's storage will read {_bytes(session.estimated_total_bytes_scanned)}")
+            _demand_affordable(name, session.estimated_total_bytes_scanned, access)
+        schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
+        targets = [folder / f"{number:05d}.parquet" for number in range(max(1, len(session.streams)))]
+        if not session.streams:
+            _write(targets[0], schema, iter(()))
+        with ThreadPoolExecutor(STREAMS) as pool:
+            batches = [_batches(client, session, stream.name) for stream in session.streams]
+            list(pool.map(_write, targets, [schema] * len(batches), batches))
+    return targets
+
+
+def _batches(client: Any, session: Any, stream: str) -> Iterator[pa.RecordBatch]:
+    for page in client.read_rows(stream).rows(session).pages:
+        yield page.to_arrow()
+
+
+def _write(target: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    """Writes batches, which are small, as row groups of some size."""
+    held: list[pa.RecordBatch] = []
+    with pyarrow.parquet.ParquetWriter(target, schema) as writer:
+        for batch in batches:
+            held.append(batch)
+            if sum(b.num_rows for b in held) >= layouts.BATCH_ROWS or sum(b.nbytes for b in held) >= GROUP_BYTES:
+                writer.write_table(pa.Table.from_batches(held, schema))
+                held.clear()
+        writer.write_table(pa.Table.from_batches(held, schema))
+
+
+def _demand_affordable(name: str, estimate: int, access: Access) -> None:
+    if estimate > access.max_bytes_billed:
+        raise ConfigurationError(
+            f"{name} would read {_bytes(estimate)}, allowed are {_bytes(access.max_bytes_billed)}\n"
+            "expected: to stay below max_bytes_billed; nothing was run\n"
+            "mend: read fewer columns or partitions, or raise options.bigquery.max_bytes_billed"
+        )
+
+
+@contextlib.contextmanager
+def connected(access: Access) -> Iterator[Any]:
+    """Opens the official client."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import bigquery
+
+    anonymous: Any = AnonymousCredentials  # it has no annotations
+    credentials = anonymous() if os.environ.get("BIGQUERY_EMULATOR_HOST") else None
+    client = bigquery.Client(access.project or None, credentials, location=access.location or None)
+    with contextlib.closing(client):
+        yield client
+
+
+@contextlib.contextmanager
+def _read_client() -> Iterator[Any]:
+    from google.cloud.bigquery_storage_v1 import BigQueryReadClient
+    from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
+
+    if host := os.environ.get("BIGQUERY_STORAGE_EMULATOR_HOST"):
+        import grpc
+
+        client = BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=grpc.insecure_channel(host)))
+    else:
+        client = BigQueryReadClient()
+    with client:
+        yield client
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turns BigQuery's refusals into messages that say what mends them."""
+    from google.api_core import exceptions
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        yield
+    except (exceptions.Forbidden, exceptions.Unauthorized, GoogleAuthError) as error:
+        raise ConfigurationError(
+            f"{name} may not be read from BigQuery: {first_line(error)}\n"
+            "expected: the roles BigQuery Data Viewer on the data, BigQuery Job User and BigQuery Read Session User\n"
+            "mend: grant them to the service account that runs this, or run gcloud auth application-default login"
+        ) from error
+    except exceptions.NotFound as error:
+        raise DataError(
+            f"{name}: BigQuery does not find something: {first_line(error)}\n"
+            "expected: project.dataset.table in the location of options.bigquery\n"
+            "mend: correct the name or the location"
+        ) from error
+    except exceptions.GoogleAPICallError as error:
+        raise _refused(name, error) from error
+    except OSError as error:
+        if "Project was not passed" not in str(error):
+            raise
+        raise ConfigurationError(
+            "it is not known which project BigQuery's jobs run in\nexpected: the credentials' project, or a setting\n"
+            "mend: set options.bigquery.project in the settings file"
+        ) from error
+
+
+def _refused(name: str, error: Any) -> ConfigurationError | DataError:
+    message = first_line(error)
+    if "bytes billed" in message:
+        return ConfigurationError(
+            f"{name} reads more than is allowed: {message}\nexpected: to stay below max_bytes_billed\n"
+            "mend: read fewer columns or partitions, or raise options.bigquery.max_bytes_billed"
+        )
+    if error.code == 400:
+        return ConfigurationError(
+            f"{name} is not a valid query for BigQuery: {message}\n"
+            "expected: GoogleSQL; @window_start and @window_end are TIMESTAMPs, DATETIME(@window_start) converts one\n"
+            "mend: correct the query"
+        )
+    return DataError(f"{name}: BigQuery failed: {message}\nexpected: an answer\nmend: run again")
+
+
+def first_line(error: BaseException) -> str:
+    """Returns what BigQuery said, without the request."""
+    text = getattr(error, "message", "") or str(error)
+    # The client puts the request's method and address in front.
+    return " ".join(re.sub(r"^[A-Z]+ https?://\S+ ", "", str(text)).split("\n\n")[0].split())
+
+
+def _bytes(number: int) -> str:
+    amount, unit = float(number), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.3g} {unit}"

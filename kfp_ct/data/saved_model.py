@@ -1,0 +1,101 @@
+"""A SavedModel over the columns of examples: raw columns in, its outputs as arrays out."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import pyarrow as pa
+import tensorflow as tf
+
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.data import batches, layouts
+
+
+@dataclasses.dataclass(frozen=True)
+class Role:
+    """How messages speak of a model: what it is called, what it is asked to do, where its signature is chosen."""
+
+    title: str
+    task: str = "score the rows"
+    mend_signature: str = "name one of them"
+
+
+class SavedModel:
+    """A loaded model and one of its signatures.
+
+    Attributes:
+        role: How messages speak of it.
+        inputs: Columns its signature takes by name; empty if it takes serialised tf.Examples.
+        outputs: Names of its outputs, sorted.
+    """
+
+    def __init__(self, path: str, signature: str, columns: Sequence[str], role: Role) -> None:
+        """Loads a SavedModel.
+
+        Args:
+            path: Model artifact; the SavedModel is in its Format-Serving/.
+            signature: Name of the signature.
+            columns: Columns of the examples.
+            role: How messages speak of it.
+
+        Raises:
+            ConfigurationError: There is no model, or it does not fit the examples.
+        """
+        self.role = role
+        self._loaded, self._function = _load(path, signature, role)  # the signature alone would lose its variables
+        self._specs = self._function.structured_input_signature[1]
+        self._serialized = next(iter(self._specs)) if self._takes_examples(columns) else ""
+        self.inputs = [] if self._serialized else sorted(self._specs)
+        self.outputs = sorted(self._function.structured_outputs)
+        if missing := sorted(set(self.inputs) - set(columns)):
+            raise ConfigurationError(
+                f"{role.title} needs the columns {missing}, which the examples do not have\n"
+                f"expected: inputs among {sorted(columns)}, or one string tensor of serialised tf.Examples"
+            )
+
+    def run(self, batch: pa.RecordBatch) -> dict[str, npt.NDArray[Any]]:
+        """Returns every output for a batch's rows, by name.
+
+        Raises:
+            ConfigurationError: The model fails on the batch.
+        """
+        try:
+            outputs = self._function(**self.feed(batch))
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            first = str(error).splitlines()[0]
+            raise ConfigurationError(f"{self.role.title} cannot {self.role.task}: {first}") from error
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    def feed(self, batch: pa.RecordBatch) -> dict[str, tf.Tensor]:
+        """Returns the tensors that a batch's rows are for the signature, missing values filled up."""
+        if self._serialized:
+            return {self._serialized: tf.constant(batches.to_examples(batch))}
+        return batches.to_signature_inputs(batch, self._specs)
+
+    def _takes_examples(self, columns: Sequence[str]) -> bool:
+        if len(self._specs) != 1:
+            return False
+        name, spec = next(iter(self._specs.items()))
+        return spec.dtype == tf.string and name not in columns
+
+
+def exists(path: str) -> bool:
+    """Whether a model artifact holds a SavedModel."""
+    return (Path(path) / layouts.SERVING_MODEL / "saved_model.pb").is_file()
+
+
+def _load(path: str, signature: str, role: Role) -> tuple[Any, Any]:
+    if not exists(path):
+        raise ConfigurationError(f"{role.title}: no SavedModel in {path}/{layouts.SERVING_MODEL}")
+    try:
+        loaded = tf.saved_model.load(f"{path}/{layouts.SERVING_MODEL}")
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise ConfigurationError(f"{role.title} cannot be read: {str(error).splitlines()[0]}") from error
+    if signature not in loaded.signatures:
+        raise ConfigurationError(
+            f"{role.title} has no signature {signature}\nexpected: one of {sorted(loaded.signatures)}\n"
+            f"mend: save the model with a signature {signature}, or {role.mend_signature}"
+        )
+    return loaded, loaded.signatures[signature]

@@ -1,0 +1,93 @@
+"""Finds what users name: modules by import path or file, texts by file."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.cloud import cloud_storage
+
+
+def load_module(reference: str) -> ModuleType:
+    """Imports a user module.
+
+    Args:
+        reference: An import path (`pipelines.flights.model`) or the path of a Python file.
+
+    Raises:
+        ConfigurationError: There is no such module, or it needs a package that is not installed.
+    """
+    try:
+        if reference.endswith(".py"):
+            return _load_file(Path(reference))
+        return importlib.import_module(reference)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(_not_found(reference, error.name or "")) from error
+
+
+def load_function(reference: str, name: str) -> Callable[..., Any]:
+    """Returns function `name` of the user module `reference`.
+
+    Raises:
+        ConfigurationError: The module has no such function.
+    """
+    function = getattr(load_module(reference), name, None)
+    if not callable(function):
+        raise ConfigurationError(
+            f"module {reference} has no function {name}\nexpected: `def {name}(...)` at its top level, as TFX has it"
+        )
+    return function
+
+
+def read_text(reference: str, what: str) -> str:
+    """Reads a text file the user names (an SQL query, a schema, an evaluation config), local or at gs://.
+
+    Raises:
+        ConfigurationError: There is no such file.
+    """
+    if cloud_storage.is_uri(reference):
+        return cloud_storage.read_text(reference, what)
+    path = Path(reference)
+    if not path.is_file():
+        raise ConfigurationError(
+            f"no {what} at {reference}\nexpected: a file, its path relative to {Path.cwd()}\n"
+            "mend: correct the path in the settings file"
+        )
+    return path.read_text()
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ConfigurationError(f"no module file at {path}\nexpected: a Python file, or an import path without .py")
+    # A stable name lets objects defined there be pickled (Beam) and traced twice.
+    name = f"user_module_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigurationError(f"{path} cannot be loaded as a Python module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _not_found(reference: str, missing: str) -> str:
+    if missing and (reference == missing or reference.startswith(f"{missing}.")):
+        return (
+            f"there is no module {reference}\nexpected: an import path such as pipelines.flights.model, or a .py file\n"
+            "mend: correct it in the settings file"
+        )
+    if missing.split(".")[0] == "tfx":
+        return (
+            f"module {reference} imports tfx, which is not installed in this component environment\n"
+            "expected: glibc 2.38 or newer (Debian 13, Ubuntu 24.04), macOS on arm64, or the components image\n"
+            "mend: run it in the image, or import what you need from tensorflow_transform instead"
+        )
+    return (
+        f"module {reference} imports {missing}, which is not installed in the component environment\n"
+        "expected: packages of the component set only\n"
+        "mend: add it to requirements/components-*.in and run `make lock setup`, or do without it"
+    )

@@ -1,0 +1,208 @@
+"""What is deployed: a package under a name that says which sources it is of."""
+
+import copy
+import dataclasses
+import hashlib
+import json
+import re
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from kfp_ct.base.errors import UsageError
+from kfp_ct.deploy import target
+from kfp_ct.local import run
+from kfp_ct.package import check, package
+from kfp_ct.project import settings
+from kfp_ct.project import workspace as project
+
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+# It travels in an address, and proxies take eight kilobytes of that.
+_LONGEST_SETTINGS = 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """A package ready to be deployed.
+
+    Attributes:
+        pipeline: The pipeline's name on the service.
+        name: The commit; `dirty-` and the start of the content's hash where the files are not those of a commit.
+        commit: The commit; with -dirty if files differ from it; empty outside git.
+        content: Hash of the package.
+        chosen: The settings its runs begin with.
+        compiled: The package.
+    """
+
+    pipeline: str
+    name: str
+    commit: str
+    content: str
+    chosen: settings.Settings
+    compiled: package.Package
+
+    @property
+    def dirty(self) -> bool:
+        """Whether it is of no commit."""
+        return self.name.startswith("dirty-")
+
+    @property
+    def account(self) -> dict[str, Any]:
+        """Says what it is to whoever reads it on the service, in JSON."""
+        parameters = json.dumps(self.chosen.parameters, sort_keys=True)
+        account: dict[str, Any] = {
+            "commit": self.commit,
+            "content": self.content,
+            "dirty": self.dirty,
+            "project": self.chosen.project,
+            "settings": self.chosen.environment,
+            "settings_hash": hashlib.sha256(parameters.encode()).hexdigest(),
+        }
+        # Too long to travel so, they are still the defaults of the package's inputs.
+        if len(urllib.parse.quote(parameters)) <= _LONGEST_SETTINGS:
+            account["parameters"] = self.chosen.parameters
+        return account
+
+    @property
+    def description(self) -> str:
+        """Returns a sentence, and the account below it."""
+        of = f"commit {self.name}" if not self.dirty else f"files that differ from commit {self.commit or '(none)'}"
+        return f"{self.chosen.project} with settings {self.chosen.environment}, of {of}\n" + written(self.account)
+
+    def arguments(self, cause: str) -> dict[str, Any]:
+        """Returns what a run of it is started with: the settings, and what the run is told of where it comes from."""
+        return started_with(self.compiled, self.chosen.parameters, self.commit, self.name, cause)
+
+
+def started_with(
+    compiled: package.Package, parameters: Mapping[str, Any], commit: str, name: str, cause: str
+) -> dict[str, Any]:
+    """Returns the arguments of a run of a version: its settings, and what it is told of where it comes from."""
+    told = {"code_version": name, "lineage": {"commit": commit, "version": name, "cause": cause}}
+    known = package.inputs(compiled)
+    return {**{each: value for each, value in told.items() if each in known}, **parameters}
+
+
+def of_package(compiled: package.Package, chosen: settings.Settings, commit: str) -> Version:
+    """Names a package.
+
+    Args:
+        compiled: A package that a service would take.
+        chosen: Settings of its runs.
+        commit: The commit it is of; `-dirty` at its end, or empty, if it is of none.
+
+    Raises:
+        UsageError: That is no commit.
+    """
+    hashed = hashlib.sha256(package.dump(compiled).encode()).hexdigest()
+    clean = commit and not commit.endswith("-dirty")
+    if clean and not _COMMIT.fullmatch(commit):
+        raise UsageError(f"--commit {commit!r}\nexpected: a commit's hash, such as git rev-parse HEAD says")
+    name = commit if clean else f"dirty-{hashed[:12]}"
+    return Version(compiled["pipelineInfo"]["name"], name, commit, hashed, chosen, compiled)
+
+
+def prepare(
+    workspace: project.Workspace,
+    chosen: settings.Settings,
+    destination: str,
+    file: Path | None = None,
+    images: Mapping[str, str] | None = None,
+    commit: str = "",
+) -> Version:
+    """Compiles, or reads what was compiled, and checks it.
+
+    Args:
+        workspace: The repository.
+        chosen: The project's settings.
+        destination: local, kfp or vertex.
+        file: A package compiled before.
+        images: Logical image to reference.
+        commit: Commit the sources are of [default: what git says].
+
+    Raises:
+        UsageError: The settings do not fit, or an image is not bound.
+    """
+    if file:
+        if not file.is_file():
+            raise UsageError(f"there is no file {file}\nmend: make it with `ct compile`")
+        compiled = package.load_package(file)
+        settings.validate(chosen, compiled, workspace)
+    else:
+        compiled = run.compile_project(workspace, chosen)
+    compiled = package.bind_images(compiled, images or {})
+    unbound = package.logical_images(compiled)
+    if destination == target.LOCAL and "components" in unbound:
+        here = run.LOCAL_IMAGE.format(version=project.code_version(workspace))
+        compiled = package.bind_images(compiled, {"components": here})
+    elif unbound:
+        raise UsageError(
+            f"no service can pull the image {min(unbound)}: it is not bound\n"
+            "expected: images by reference\nmend: give --lock images.lock (`ct images build`) or --image NAME=REFERENCE"
+        )
+    compiled = always_reading(compiled)
+    check.check(compiled)
+    return of_package(compiled, chosen, commit or project.commit(workspace.root))
+
+
+def always_reading(compiled: package.Package) -> package.Package:
+    """Takes tasks out of the cache that read sources nobody took a fingerprint of.
+
+    What is behind a path, or in the last 90 days, is another thing tomorrow, under the same arguments. `ct run`
+    hands a fingerprint over as `data_version`; on a service nobody does.
+    """
+    if package.inputs(compiled).get("data_version", {}).get("defaultValue"):
+        return compiled
+    changed = copy.deepcopy(compiled)
+    for task in changed["root"]["dag"]["tasks"].values():
+        if "data_version" in task.get("inputs", {}).get("parameters", {}):
+            task["cachingOptions"] = {}
+    return changed
+
+
+def same(compiled: package.Package, other: Any) -> bool:
+    """Whether a service's copy of a package is that package; a copy has its numbers and defaults written otherwise."""
+    return bool(_message(compiled) == _message(package.of_spec(other or {})))
+
+
+def refuse_other(wanted: Version, found: Any) -> None:
+    """Raises `UsageError` unless a version on a service is the one that is wanted."""
+    account = read(found.description)
+    if account and account.get("content") == wanted.content:
+        return
+    if same(wanted.compiled, found.pipeline_spec):
+        return
+    of = f" (deployed with settings {account['settings']})" if account and account.get("settings") else ""
+    raise UsageError(
+        f"{wanted.pipeline} has a version {wanted.name} of other content{of}\n"
+        f"expected: one commit is one package; this one has the settings {wanted.chosen.environment}\n"
+        "mend: deploy another commit, or delete that version"
+    )
+
+
+def written(account: Mapping[str, Any]) -> str:
+    """Writes an account for a description, on one line."""
+    return json.dumps({"kfp-ct": account}, sort_keys=True, separators=(",", ":"))
+
+
+def read(description: str | None) -> dict[str, Any] | None:
+    """Returns the account that a description holds; None if it is somebody else's."""
+    for line in reversed((description or "").splitlines()):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict) and isinstance(found.get("kfp-ct"), dict):
+            return dict(found["kfp-ct"])
+    return None
+
+
+def _message(compiled: dict[str, Any]) -> pipeline_spec_pb2.PipelineSpec:
+    message = json_format.ParseDict(compiled, pipeline_spec_pb2.PipelineSpec(), ignore_unknown_fields=True)
+    # Some releases write the name they know a pipeline by into it.
+    message.pipeline_info.Clear()
+    return message

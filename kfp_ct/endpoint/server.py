@@ -1,0 +1,177 @@
+"""The endpoint as one process: the application, what looks after runs, what fires schedules."""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from kfp_ct.base.errors import UsageError
+from kfp_ct.data import layouts
+from kfp_ct.endpoint.api import routes_pipelines, routes_runs, routes_triggers
+from kfp_ct.endpoint.api.context import Context
+from kfp_ct.endpoint.api.guard import Guard
+from kfp_ct.endpoint.background import executor, scheduler, triggers
+from kfp_ct.endpoint.mlflow_ui import MlflowUi
+from kfp_ct.endpoint.store import faults
+from kfp_ct.endpoint.store.database import Database
+from kfp_ct.endpoint.store.faults import Fault
+from kfp_ct.endpoint.ui import (
+    pages_models,
+    pages_other,
+    pages_pipelines,
+    pages_runs,
+    pages_schedules,
+    pages_start,
+    pages_tasks,
+    shell,
+)
+from kfp_ct.project.workspace import Workspace
+from kfp_ct.runs.endpoint_state import DATABASE, FOLDER
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+LOCK, ADDRESS = "lock", "address.json"
+
+
+def application(context: Context) -> FastAPI:
+    """Makes the application over an open state."""
+    app = FastAPI(title="Kubeflow Pipelines v2beta1, on this machine", docs_url=None, redoc_url=None)
+    app.state.context = context
+    app.include_router(routes_pipelines.router)
+    app.include_router(routes_runs.router)
+    app.include_router(routes_triggers.router, include_in_schema=False)
+    for module in (pages_other, pages_models, pages_start, pages_tasks, pages_schedules, pages_pipelines, pages_runs):
+        app.include_router(module.router, include_in_schema=False)
+    app.add_exception_handler(Fault, _refused)
+    app.add_exception_handler(RequestValidationError, _misread)
+    app.add_exception_handler(HTTPException, _unrouted)
+    return app
+
+
+def _refused(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, Fault)  # noqa: S101 - registered for nothing else
+    if not request.url.path.startswith("/apis/"):
+        return shell.refused(fault)
+    return JSONResponse(fault.body, fault.status)
+
+
+def _misread(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+    said = [f"{'.'.join(map(str, each['loc'][1:])) or 'the request'}: {each['msg']}" for each in error.errors()]
+    return _refused(request, faults.invalid("; ".join(said)))
+
+
+def _unrouted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    code = faults.NOT_FOUND if error.status_code == 404 else faults.INVALID
+    if not request.url.path.startswith("/apis/"):
+        return shell.refused(Fault(code, str(error.detail)))
+    return JSONResponse(Fault(code, str(error.detail)).body, error.status_code)
+
+
+def serve(workspace: Workspace, host: str, port: int, parallel: int, names: list[str], token: str) -> None:
+    """Serves until it is interrupted.
+
+    Args:
+        workspace: Where projects and local state are.
+        host: Address to listen on.
+        port: Port; 0 for one that is free.
+        parallel: How many runs go on at once.
+        names: Further names under which the endpoint may be asked for.
+        token: What callers have to know; made up where the address is not loopback and none is given.
+
+    Raises:
+        UsageError: Another endpoint serves this state, or the address cannot be had.
+    """
+    folder = workspace.home / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with _only_one(folder / LOCK):
+        token = token or ("" if _is_loopback(host) else _kept_token(folder / "token"))
+        database = Database(folder / DATABASE)
+        mlflow = MlflowUi(workspace.home / "registry" / "mlflow.db", folder / "mlflow.log")
+        context = Context(workspace, database, mlflow, token)
+        guarded = Guard(application(context), [*LOOPBACK, host, *names], token)
+        config = uvicorn.Config(guarded, host=host, port=port, log_level="warning", access_log=False, lifespan="off")
+        server = _Server(config, folder / ADDRESS)
+        stop = threading.Event()
+        processes = executor.Executor(workspace, database, parallel)
+        threads = [
+            threading.Thread(target=executor.keep_stepping, args=(processes, stop, context.wake)),
+            threading.Thread(target=scheduler.keep_stepping, args=(workspace, database, stop, context.wake)),
+            threading.Thread(target=triggers.keep_stepping, args=(context, stop)),
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            server.run()
+        finally:
+            stop.set()
+            context.wake.set()
+            for thread in threads:
+                thread.join()
+            database.close()
+            mlflow.stop()
+            (folder / ADDRESS).unlink(missing_ok=True)
+        if going := processes.children():
+            print(f"{going} runs go on; the next `ct up` finds them again")
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it does."""
+
+    def __init__(self, config: uvicorn.Config, address: Path) -> None:
+        super().__init__(config)
+        self._address = address
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if not self.started:
+            raise UsageError(
+                f"{self.config.host}:{self.config.port} cannot be listened on\nmend: choose another --port"
+            )
+        port = self.servers[0].sockets[0].getsockname()[1]
+        url = f"http://{self.config.host}:{port}"
+        layouts.write_text(self._address, json.dumps({"url": url, "process": os.getpid()}))
+        print(f"Kubeflow Pipelines API and UI: {url}\n  kfp.Client(host={url!r}); end with Ctrl-C", flush=True)
+
+
+@contextlib.contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            address = lock.parent / ADDRESS
+            where = json.loads(address.read_text())["url"] if address.exists() else "it is starting"
+            raise UsageError(
+                f"an endpoint serves {lock.parent.parent} already: {where}\n"
+                "mend: use it, or end it, or choose another --home"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("127.0.0.1", "localhost", "::1")
+
+
+def _kept_token(path: Path) -> str:
+    """Returns the token of this endpoint, made up once and readable by its owner alone."""
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    print(f"callers need the token in {path}")
+    return path.read_text().strip()

@@ -1,0 +1,181 @@
+"""When recurring runs fire: a pure function of their trigger, of what was fired, and of the time.
+
+The rules are those of KFP's controller (kubeflow/pipelines, backend/src/crd/controller/scheduledworkflow/util): the
+first firing is after the start, a catch-up fires every time that was missed, without one only the latest counts.
+"""
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from cronsim import CronSim, CronSimError
+
+from kfp_ct.base.errors import UsageError
+from kfp_ct.clock import cron
+from kfp_ct.endpoint.store.faults import invalid
+
+_NAMED = {
+    "@yearly": "0 0 0 1 1 *", "@annually": "0 0 0 1 1 *", "@monthly": "0 0 0 1 * *", "@weekly": "0 0 0 * * 0",
+    "@daily": "0 0 0 * * *", "@midnight": "0 0 0 * * *", "@hourly": "0 0 * * * *",
+}  # fmt: skip
+# Go writes a time's form as a certain moment; the parts of it that parameters are likely to name.
+_GO_FORM = (("2006", "%Y"), ("01", "%m"), ("02", "%d"), ("15", "%H"), ("04", "%M"), ("05", "%S"), ("MST", "%Z"))
+
+
+def check(trigger: Mapping[str, Any]) -> None:
+    """Refuses a trigger that never fires or that cannot be read.
+
+    Raises:
+        Fault: Says what is expected.
+    """
+    kinds = [kind for kind in ("cron_schedule", "periodic_schedule") if trigger.get(kind)]
+    if len(kinds) != 1:
+        raise invalid("trigger: expected one of cron_schedule and periodic_schedule")
+    schedule = trigger[kinds[0]]
+    start, end = _time(schedule, "start_time"), _time(schedule, "end_time")
+    if start and end and end <= start:
+        raise invalid(f"trigger: end_time {schedule['end_time']} is not after start_time {schedule['start_time']}")
+    if "cron_schedule" in kinds:
+        _cron(schedule.get("cron") or "", datetime.datetime.now(datetime.UTC))
+    else:
+        _interval(schedule)
+
+
+def upcoming(
+    trigger: Mapping[str, Any], last: datetime.datetime | None, created: datetime.datetime
+) -> datetime.datetime | None:
+    """Returns when it fires next after the last firing, whether that has passed or not; None if never again."""
+    schedule = trigger.get("cron_schedule") or trigger["periodic_schedule"]
+    start, end = _time(schedule, "start_time"), _time(schedule, "end_time")
+    base = last or start or created
+    if start and base < start:
+        base = start
+    if trigger.get("cron_schedule"):
+        found = next(_cron(schedule["cron"], base), None)
+    else:
+        found = base + datetime.timedelta(seconds=_interval(schedule))
+    if found is None or (end and found > end):
+        return None
+    return found.astimezone(datetime.UTC)
+
+
+def due(
+    trigger: Mapping[str, Any],
+    last: datetime.datetime | None,
+    created: datetime.datetime,
+    now: datetime.datetime,
+    catch_up: bool,
+) -> datetime.datetime | None:
+    """Returns the firing that is due; None if there is none yet.
+
+    Args:
+        trigger: KFP's V2beta1Trigger.
+        last: The firing before; None before the first.
+        created: When the recurring run was created.
+        now: The time.
+        catch_up: Whether every missed firing counts, the oldest first, or only the latest.
+    """
+    found = upcoming(trigger, last, created)
+    if found is None or found > now:
+        return None
+    if catch_up:
+        return found
+    periodic = trigger.get("periodic_schedule")
+    if periodic:
+        seconds = _interval(periodic)
+        end = _time(periodic, "end_time")
+        reach = min(now, end) if end else now
+        return found + datetime.timedelta(seconds=int((reach - found).total_seconds() // seconds) * seconds)
+    return _latest(trigger, found, created, now)
+
+
+def _latest(
+    trigger: Mapping[str, Any], found: datetime.datetime, created: datetime.datetime, now: datetime.datetime
+) -> datetime.datetime:
+    """Returns the last firing of a cron expression that has passed."""
+    end = _time(trigger["cron_schedule"], "end_time")
+    reach = min(now, end) if end else now
+    backwards = _cron(trigger["cron_schedule"]["cron"], reach + datetime.timedelta(seconds=1), reverse=True)
+    latest = next(backwards, found)
+    return max(found, latest.astimezone(datetime.UTC))
+
+
+def _interval(schedule: Mapping[str, Any]) -> int:
+    try:
+        seconds = int(schedule.get("interval_second") or 0)
+    except (TypeError, ValueError):
+        seconds = 0
+    if not 1 <= seconds <= 10 * 366 * 86400:
+        raise invalid(
+            f"trigger: interval_second is {schedule.get('interval_second')!r}: expected 1 or more, in seconds"
+        )
+    return seconds
+
+
+def _cron(expression: str, base: datetime.datetime, reverse: bool = False) -> CronSim:
+    """Reads a cron expression of six fields, seconds first, in the zone that a TZ= before it names, else UTC."""
+    zone: datetime.tzinfo = datetime.UTC
+    fields = expression.split()
+    if fields and fields[0].startswith(("TZ=", "CRON_TZ=")):
+        try:
+            zone = cron.zone(fields[0].partition("=")[2], f"cron {expression!r}")
+        except UsageError as error:
+            raise invalid(str(error)) from error
+        fields = fields[1:]
+    text = _NAMED.get(" ".join(fields), " ".join(fields))
+    if len(text.split()) == 5:
+        text = f"0 {text}"
+    try:
+        return cron.simulated(text, base.astimezone(zone), reverse)
+    except CronSimError as error:
+        raise invalid(
+            f"cron {expression!r}: {error}: expected six fields, seconds first, such as 0 30 4 * * * for half past four"
+        ) from error
+
+
+def _time(schedule: Mapping[str, Any], name: str) -> datetime.datetime | None:
+    return read_time(schedule[name], f"trigger: {name}") if schedule.get(name) else None
+
+
+def read_time(text: str, where: str = "time") -> datetime.datetime:
+    """Reads an RFC 3339 time.
+
+    Raises:
+        Fault: It is none, or has no time zone.
+    """
+    try:
+        found = datetime.datetime.fromisoformat(text)
+    except (TypeError, ValueError) as error:
+        raise invalid(f"{where} is {text!r}: expected such as 2026-01-31T04:30:00Z") from error
+    if found.tzinfo is None:
+        raise invalid(f"{where} is {text!r}, which has no time zone: expected such as 2026-01-31T04:30:00Z")
+    return found
+
+
+def substitute(value: Any, run: str, scheduled: datetime.datetime, now: datetime.datetime, index: int) -> Any:
+    """Fills KFP's expressions in parameters: [[ScheduledTime]], [[CurrentTime]], [[Index]], [[RunUUID]].
+
+    A time may say its form in Go's way: [[ScheduledTime.2006-01-02]].
+    """
+    if isinstance(value, dict):
+        return {key: substitute(each, run, scheduled, now, index) for key, each in value.items()}
+    if isinstance(value, list):
+        return [substitute(each, run, scheduled, now, index) for each in value]
+    if not isinstance(value, str) or "[[" not in value:
+        return value
+    text = value.replace("[[RunUUID]]", run).replace("[[Index]]", str(index))
+    for name, when in (("ScheduledTime", scheduled), ("CurrentTime", now)):
+        text = _expand(text, name, when.astimezone(datetime.UTC))
+    return text
+
+
+def _expand(text: str, name: str, when: datetime.datetime) -> str:
+    text = text.replace(f"[[{name}]]", f"{when:%Y%m%d%H%M%S}")
+    before, opening, rest = text.partition(f"[[{name}.")
+    form, closing, after = rest.partition("]]")
+    if not opening or not closing:
+        return text
+    form = form.replace("%", "%%")
+    for go, python in _GO_FORM:
+        form = form.replace(go, python)
+    return f"{before}{when.strftime(form)}{_expand(after, name, when)}"

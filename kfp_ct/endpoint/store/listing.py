@@ -1,0 +1,181 @@
+"""Lists in the way of KFP's API: a filter, an order, pages.
+
+Source: kubeflow/pipelines, backend/api/v2beta1/filter.proto; page tokens are opaque, and hold on to where a page
+ended, so that what is created meanwhile shifts nothing.
+"""
+
+import base64
+import binascii
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Column, Table
+from sqlalchemy.engine import Connection
+
+from kfp_ct.endpoint.store.faults import invalid
+
+DEFAULT_SIZE, LARGEST_SIZE = 20, 200
+_OPERATIONS = {
+    1: "EQUALS", 2: "NOT_EQUALS", 3: "GREATER_THAN", 5: "GREATER_THAN_EQUALS", 6: "LESS_THAN", 7: "LESS_THAN_EQUALS",
+    8: "IN", 9: "IS_SUBSTRING",
+}  # fmt: skip
+_VALUES = ("string_value", "timestamp_value", "int_value", "long_value")
+_LISTS = ("string_values", "int_values", "long_values")
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What a caller asks of a list."""
+
+    page_token: str = ""
+    page_size: int = 0
+    sort_by: str = ""
+    filter: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """One page: its rows, how many there are on all pages, and the token of the next one."""
+
+    rows: Sequence[Mapping[str, Any]]
+    total: int
+    next_token: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """A table as it can be listed: columns by the names that callers know, and which of them to fetch."""
+
+    table: Table
+    names: Mapping[str, str]
+    fetched: tuple[Column, ...]
+
+    def column(self, name: str) -> Column:
+        """Returns the column of a caller's name.
+
+        Raises:
+            Fault: It has none.
+        """
+        if name not in self.names:
+            raise invalid(f"{name!r} can be neither sorted nor filtered by: expected one of {', '.join(self.names)}")
+        return self.table.c[self.names[name]]
+
+
+def page(connection: Connection, listed: Listed, asked: Asked, *conditions: Any) -> Page:
+    """Returns a page of a table's rows that meet the conditions and the caller's filter.
+
+    Raises:
+        Fault: The filter, the order, the size or the token is not right.
+    """
+    size = _size(asked.page_size)
+    start = _read_token(asked)
+    wanted = [*conditions, *_predicates(listed, start.get("filter", asked.filter))]
+    sort_by = start.get("sort_by", asked.sort_by)
+    order, descending = _order(listed, sort_by)
+    key = listed.table.c.id
+    total = connection.execute(sqlalchemy.select(sqlalchemy.func.count()).select_from(listed.table).where(*wanted))
+    query = sqlalchemy.select(*listed.fetched).where(*wanted)
+    if start:
+        at = sqlalchemy.tuple_(sqlalchemy.literal(start["value"]), sqlalchemy.literal(start["id"]))
+        here = sqlalchemy.tuple_(order, key)
+        query = query.where(here < at if descending else here > at)
+    query = query.order_by(*(column.desc() if descending else column.asc() for column in (order, key)))
+    rows = [dict(row) for row in connection.execute(query.limit(size + 1)).mappings()]
+    following = rows[size - 1] if len(rows) > size else None
+    token = _token(asked, sort_by, following[order.name], following["id"]) if following else ""
+    return Page(rows[:size], total.scalar_one(), token)
+
+
+def _size(asked: int) -> int:
+    if asked < 0:
+        raise invalid(f"page_size is {asked}: expected 0 (for {DEFAULT_SIZE}) or more")
+    return min(asked or DEFAULT_SIZE, LARGEST_SIZE)
+
+
+def _order(listed: Listed, sort_by: str) -> tuple[Column, bool]:
+    name, _, direction = (sort_by.strip() or "created_at").partition(" ")
+    if direction.strip().lower() not in ("", "asc", "desc"):
+        raise invalid(f"sort_by is {sort_by!r}: expected a field, and desc or asc after it")
+    return listed.column(name), direction.strip().lower() == "desc"
+
+
+def _token(asked: Asked, sort_by: str, value: Any, key: str) -> str:
+    content = {"sort_by": sort_by, "filter": _read_token(asked).get("filter", asked.filter), "value": value, "id": key}
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
+
+
+def _read_token(asked: Asked) -> dict[str, Any]:
+    if not asked.page_token:
+        return {}
+    try:
+        content = json.loads(base64.urlsafe_b64decode(asked.page_token.encode()))
+        right = {name: content[name] for name in ("sort_by", "filter", "value", "id")}
+    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+        raise invalid("page_token is none that this endpoint gave") from error
+    texts = (right["sort_by"], right["filter"], right["id"])
+    if not all(isinstance(each, str) for each in texts) or not isinstance(right["value"], str | int | None):
+        raise invalid("page_token is none that this endpoint gave")
+    for name, given in (("sort_by", asked.sort_by), ("filter", asked.filter)):
+        if given and given != right[name]:
+            raise invalid(f"page_token belongs to a list with another {name}")
+    return right
+
+
+def _predicates(listed: Listed, text: str) -> list[Any]:
+    if not text:
+        return []
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise invalid(f"filter is not JSON: {error}") from error
+    predicates = document.get("predicates", []) if isinstance(document, dict) else None
+    if not isinstance(predicates, list) or not all(isinstance(each, dict) for each in predicates):
+        raise invalid('filter: expected {"predicates": [{"operation": …, "key": …, "string_value": …}]}')
+    return [_predicate(listed, {_snake(key): value for key, value in each.items()}) for each in predicates]
+
+
+def _predicate(listed: Listed, predicate: Mapping[str, Any]) -> Any:
+    operation = predicate.get("operation", predicate.get("op"))
+    if isinstance(operation, int):
+        operation = _OPERATIONS.get(operation)
+    column = listed.column(str(predicate.get("key", "")))
+    if not isinstance(operation, str):
+        raise invalid(f"filter: operation is {operation!r}: expected one of {', '.join(_OPERATIONS.values())}")
+    if operation == "IN":
+        return column.in_(_many(predicate))
+    value = _one(predicate)
+    if operation == "IS_SUBSTRING":
+        return column.contains(str(value), autoescape=True)
+    made = {
+        "EQUALS": column == value,
+        "NOT_EQUALS": column != value,
+        "GREATER_THAN": column > value,
+        "GREATER_THAN_EQUALS": column >= value,
+        "LESS_THAN": column < value,
+        "LESS_THAN_EQUALS": column <= value,
+    }.get(operation)
+    if made is None:
+        raise invalid(f"filter: {operation!r} is no operation: expected one of {', '.join(_OPERATIONS.values())}")
+    return made
+
+
+def _one(predicate: Mapping[str, Any]) -> str | int:
+    given = [predicate[name] for name in _VALUES if name in predicate]
+    if len(given) != 1 or not isinstance(given[0], str | int):
+        raise invalid(f"filter: a predicate has one of {', '.join(_VALUES)}")
+    return given[0]
+
+
+def _many(predicate: Mapping[str, Any]) -> list[Any]:
+    given = [predicate[name] for name in _LISTS if name in predicate]
+    values = given[0].get("values") if len(given) == 1 and isinstance(given[0], dict) else None
+    if not isinstance(values, list) or not all(isinstance(each, str | int) for each in values):
+        raise invalid(f"filter: IN has one of {', '.join(_LISTS)}, with its values")
+    return values
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

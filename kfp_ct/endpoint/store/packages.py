@@ -1,0 +1,163 @@
+"""Packages that callers hand over: read as KFP's client writes them, checked, and fitted to this machine."""
+
+import copy
+import io
+import json
+import re
+import tarfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema
+import yaml
+
+from kfp_ct.base.errors import PackageError
+from kfp_ct.endpoint.store.faults import invalid
+from kfp_ct.package import check, package
+
+# KFP's own bound (kubeflow/pipelines, backend/src/apiserver/common/const.go).
+LARGEST = 32 << 20
+_INSTALLED = re.compile(r"'([A-Za-z0-9._-]+)(?:[^']*)'")
+_OWN_INSTALL = {"kfp", "typing-extensions", "kfp-pipeline-spec"}
+
+
+def read(content: bytes, name: str) -> package.Package:
+    """Reads an uploaded file: a package, or a .zip or .tar.gz that holds one; a second document is for Kubernetes.
+
+    Raises:
+        Fault: It holds no package, or one that this endpoint cannot run; says why.
+    """
+    if len(content) > LARGEST:
+        raise invalid(f"{name} has more than {LARGEST >> 20} MiB")
+    try:
+        text = _unpacked(content, name).decode()
+        documents = [each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each is not None]
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid(f"{name} is not YAML: {error}") from error
+    return checked(_pipeline(documents, name))
+
+
+def from_spec(spec: Mapping[str, Any]) -> package.Package:
+    """Takes a package from the body of a request: a PipelineSpec, or one beside its platform_spec.
+
+    Raises:
+        Fault: It is no package, or one that this endpoint cannot run.
+    """
+    return checked(_pipeline([package.of_spec(spec)], "pipeline_spec"))
+
+
+def checked(found: package.Package) -> package.Package:
+    """Returns the package if the backend's rules and this machine let it run.
+
+    Raises:
+        Fault: They do not.
+    """
+    try:
+        check.check(runnable(found))
+        problems = list(_unsupported(found))
+    except PackageError as error:
+        raise invalid(str(error)) from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise invalid(f"this is no compiled pipeline: {error!r}") from error
+    if problems:
+        raise invalid("this endpoint cannot run the package\n" + "\n".join(f"- {problem}" for problem in problems))
+    return found
+
+
+def runnable(found: package.Package) -> package.Package:
+    """Returns the package without kfp's installation of itself in front of every task: the environment has it."""
+    fitted = copy.deepcopy(found)
+    for executor in (fitted.get("deploymentSpec", {}).get("executors") or {}).values():
+        container = executor.get("container", {})
+        command = container.get("command") or []
+        if len(command) > 3 and command[:2] == ["sh", "-c"] and "pip install" in command[2]:
+            names = {name.lower().replace("_", "-") for name in _INSTALLED.findall(command[2])}
+            if names - {"--no-deps"} <= _OWN_INSTALL:
+                container["command"] = command[3:]
+    return fitted
+
+
+def arguments(found: package.Package, given: Mapping[str, Any]) -> None:
+    """Refuses parameters that do not fit the package's inputs.
+
+    Raises:
+        Fault: Lists what is unknown, missing or of another type.
+    """
+    inputs = package.inputs(found)
+    problems = [f"{name}: the pipeline has no such input" for name in given if name not in inputs]
+    for name, definition in inputs.items():
+        if name in given:
+            kind = package.JSON_TYPES.get(definition.get("parameterType", ""))
+            if kind and not jsonschema.Draft202012Validator({"type": kind}).is_valid(given[name]):
+                problems.append(f"{name}: expected a value of type {kind}, got {json.dumps(given[name])[:80]}")
+        elif not definition.get("isOptional") and "defaultValue" not in definition:
+            problems.append(f"{name}: missing")
+    if problems:
+        raise invalid("these parameters do not fit the pipeline\n" + "\n".join(f"- {each}" for each in problems))
+
+
+def _pipeline(documents: list[Any], name: str) -> package.Package:
+    pipelines = [each for each in documents if isinstance(each, dict) and "pipelineInfo" in each and "root" in each]
+    others = [each for each in documents if not (isinstance(each, dict) and set(each) == {"platforms"})]
+    if len(pipelines) != 1 or len(others) != 1:
+        raise invalid(
+            f"{name} is no compiled pipeline: expected one document with pipelineInfo and root, as `ct compile` and "
+            "kfp's compiler write it"
+        )
+    return pipelines[0]
+
+
+def _unpacked(content: bytes, name: str) -> bytes:
+    try:
+        if zipfile.is_zipfile(io.BytesIO(content)):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                entries = [entry for entry in archive.infolist() if entry.filename.endswith((".yaml", ".yml"))]
+                entry = _chosen(entries, [each.filename for each in entries], name)
+                if entry.file_size > LARGEST:
+                    raise invalid(f"{name} unpacks to more than {LARGEST >> 20} MiB")
+                return archive.read(entry)
+        if content[:2] == b"\x1f\x8b":
+            return _from_tar(content, name)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
+        raise invalid(f"{name} is no archive that can be read: {error}") from error
+    return content
+
+
+def _from_tar(content: bytes, name: str) -> bytes:
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        entries = []
+        for member in archive:
+            if archive.offset > 4 * LARGEST:
+                raise invalid(f"{name} unpacks to more than {4 * LARGEST >> 20} MiB")
+            if member.isfile() and member.name.endswith((".yaml", ".yml")):
+                entries.append(member)
+        entry = _chosen(entries, [each.name for each in entries], name)
+        if entry.size > LARGEST:
+            raise invalid(f"{name} unpacks to more than {LARGEST >> 20} MiB")
+        file = archive.extractfile(entry)
+        return file.read(LARGEST) if file else b""
+
+
+def _chosen(entries: list[Any], names: list[str], name: str) -> Any:
+    """As KFP's client chooses: the only YAML file, or the one called pipeline.yaml."""
+    if len(entries) == 1:
+        return entries[0]
+    if "pipeline.yaml" in names:
+        return entries[names.index("pipeline.yaml")]
+    raise invalid(f"{name} holds {len(entries)} YAML files: expected one, or one called pipeline.yaml")
+
+
+def _unsupported(found: package.Package) -> Iterator[str]:
+    for label, executor in sorted(found["deploymentSpec"]["executors"].items()):
+        container = executor.get("container")
+        if container is not None and "kfp.dsl.executor_main" not in " ".join(map(str, container.get("command", []))):
+            yield f"{label} is a container component: tasks run as processes here, without an image"
+    seen: set[str] = set()
+    dags = [found["root"].get("dag", {}), *(each["dag"] for each in found["components"].values() if "dag" in each)]
+    for name, task in ((name, task) for dag in dags for name, task in dag.get("tasks", {}).items()):
+        if "parameterIterator" in task or "artifactIterator" in task:
+            yield f"task {name} is a loop (dsl.ParallelFor), whose tasks cannot be followed one by one here"
+        if name in seen:
+            yield f"two tasks in nested pipelines are called {name}"
+        seen.add(name)

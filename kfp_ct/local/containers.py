@@ -1,0 +1,142 @@
+"""Runs tasks in containers of the real images, through Docker's own client.
+
+kfp.local's Docker runner takes a container that has vanished for one that went well
+(https://github.com/kubeflow/pipelines/issues/13332). Here a container is kept until its exit code is read, so that
+one which ends at once, late, by a signal or for want of memory is never green.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import docker
+import docker.errors
+import docker.types
+import requests
+
+from kfp_ct.base.errors import UsageError
+
+# Where the images have their sources; relative paths in settings are relative to it.
+SOURCES = PurePosixPath("/app")
+_VANISHED = 255
+_PATIENCE_SECONDS = 600
+
+
+class Containers:
+    """The containers of one run.
+
+    Attributes:
+        image: Name of the image by its content, which is what kfp's cache keys hold.
+        version: What that content is called: the beginning of the image's id.
+    """
+
+    def __init__(self, reference: str, folders: Mapping[Path, PurePosixPath], writable: Path) -> None:
+        """Finds the image.
+
+        Args:
+            reference: The image tasks run in.
+            folders: Folders tasks may read, and where they see them.
+            writable: Folder of all local state, which tasks see under its own name and may change.
+
+        Raises:
+            UsageError: No engine answers, or there is no such image.
+        """
+        try:
+            # An engine that deletes or writes images at the time may take minutes to create a container.
+            self._client = docker.from_env(timeout=_PATIENCE_SECONDS)
+            found = self._client.images.get(reference)
+        except docker.errors.ImageNotFound as error:
+            raise UsageError(
+                f"there is no image {reference} on this machine\n"
+                f"mend: docker build --target components --tag {reference} ."
+            ) from error
+        except docker.errors.DockerException as error:
+            raise UsageError(
+                f"no Docker engine answers: {error}\nmend: start it, or run without --containers"
+            ) from error
+        repository = reference.partition("@")[0].rpartition(":")[0] or reference
+        self.version = found.id.removeprefix("sha256:")[:16]
+        found.tag(repository, self.version)
+        self.image = f"{repository}:{self.version}"
+        self._mounts = [docker.types.Mount(str(writable), str(writable), type="bind")]
+        self._mounts += [
+            docker.types.Mount(str(inside), str(outside), type="bind", read_only=True)
+            for outside, inside in folders.items()
+        ]
+        self._container: Any = None
+
+    def run(self, command: list[str], say: Callable[[str], None]) -> int:
+        """Runs one task to its end; returns its exit code, never 0 for one that was not seen to end.
+
+        Args:
+            command: The whole command.
+            say: Receives the lines it writes.
+        """
+        try:
+            self._container = self._client.containers.run(
+                self.image,
+                command,
+                detach=True,
+                mounts=self._mounts,
+                # What it writes belongs to the user who runs it.
+                user=f"{os.getuid()}:{os.getgid()}",
+                network_mode="host",
+                init=True,
+            )
+            for line in _lines(self._container.logs(stream=True, follow=True)):
+                say(line)
+            return int(self._container.wait()["StatusCode"])
+        except docker.errors.NotFound:
+            say("the container was removed before its exit code could be read")
+            return _VANISHED
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            say(f"the engine fails: {error}")
+            return _VANISHED
+        finally:
+            self._remove()
+
+    def kill(self) -> None:
+        """Ends the task that runs, if one does."""
+        if self._container is not None:
+            self._remove()
+
+    def _remove(self) -> None:
+        container, self._container = self._container, None
+        if container is not None:
+            with contextlib.suppress(docker.errors.APIError, requests.RequestException):
+                container.remove(force=True)
+
+
+def folders_for(arguments: Mapping[str, Any], root: Path) -> dict[Path, PurePosixPath]:
+    """Returns the folders of a run's local sources, and where a container is to see them."""
+    found: dict[Path, PurePosixPath] = {}
+    for source in arguments.get("sources", {}).values():
+        uri = str(source.get("uri", "")) if isinstance(source, Mapping) else ""
+        if not uri or "://" in uri:
+            continue
+        folder = Path(uri).parent
+        # A pattern may have wildcards in its folders too.
+        folder = Path(*(part for part in _until_wildcard(folder.parts)))
+        if folder.is_absolute():
+            found[folder] = PurePosixPath(folder)
+        else:
+            found[root / folder] = SOURCES / folder
+    return {outside: inside for outside, inside in found.items() if outside.is_dir()}
+
+
+def _until_wildcard(parts: tuple[str, ...]) -> Iterator[str]:
+    for part in parts:
+        if any(letter in part for letter in "*?["):
+            return
+        yield part
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode(errors="replace").rstrip("\r") for line in whole)
+    if rest:
+        yield rest.decode(errors="replace")

@@ -1,0 +1,74 @@
+"""Versions of data sources: kfp's cache keys know the path of a file, not what is in it."""
+
+import glob
+import hashlib
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kfp_ct.base.errors import ComponentError, UsageError
+from kfp_ct.cloud import cloud_storage
+
+
+def data_version(sources: Mapping[str, Any], root: Path, options: Mapping[str, Any] | None = None) -> str:
+    """Returns a content hash of every file the sources name; of an object at gs:// Cloud Storage knows it.
+
+    Of a BigQuery table it is the time of its last change. What a query reads there can change without a trace, so its
+    version is another one every time.
+
+    Args:
+        sources: Table name to a URI or an object with `uri`, as the ingest component takes them.
+        root: Folder that relative paths start from.
+        options: Options of the ingest component.
+
+    Raises:
+        UsageError: Cloud Storage or BigQuery does not let them be looked at.
+    """
+    options = options or {}
+    if options.get("engine") == "bigquery":
+        return uuid.uuid4().hex[:16]
+    digest, access = hashlib.sha256(), options.get("bigquery", {})
+    for name in sorted(sources):
+        source = sources[name]
+        if isinstance(source, dict) and source.get("bigquery"):
+            digest.update(_bigquery_version(str(source["bigquery"]), access))
+            continue
+        uri = source.get("uri", "") if isinstance(source, dict) else str(source)
+        digest.update(f"{name}\0{uri}\0".encode())
+        if cloud_storage.is_uri(uri):
+            digest.update(_objects_version(uri))
+            continue
+        for path in files(uri, root):
+            digest.update(path.name.encode() + b"\0")
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _bigquery_version(reference: str, access: Mapping[str, Any]) -> bytes:
+    # Imported here: the client takes a second to import, and most projects read no table.
+    from kfp_ct.cloud import bigquery
+
+    if reference.endswith(".sql"):
+        return uuid.uuid4().bytes
+    try:
+        return f"{reference}\0{bigquery.modified(reference, bigquery.parse(access))}".encode()
+    except ComponentError as error:
+        raise UsageError(str(error)) from error
+
+
+def _objects_version(uri: str) -> bytes:
+    try:
+        return "\0".join(f"{each.name}\0{each.content}" for each in cloud_storage.find(uri)).encode()
+    except ComponentError as error:
+        raise UsageError(str(error)) from error
+
+
+def files(uri: str, root: Path) -> list[Path]:
+    """Returns the local files behind a URI: a file, a folder with all below it, or a glob; relative to `root`."""
+    path = root / uri
+    if path.is_dir():
+        return sorted(p for p in path.rglob("*") if p.is_file())
+    # Path.glob takes no absolute patterns, and sources may be anywhere.
+    return sorted(p for p in map(Path, glob.glob(str(path), recursive=True)) if p.is_file())  # noqa: PTH207

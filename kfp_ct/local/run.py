@@ -1,0 +1,214 @@
+"""Runs a project's pipeline on this machine: compile, check, run, record, report."""
+
+import contextlib
+import dataclasses
+import datetime
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from kfp_ct.base.errors import RunFailedError, UsageError
+from kfp_ct.base.interrupts import terminable
+from kfp_ct.clock import windows
+from kfp_ct.local import data_version
+from kfp_ct.local.containers import Containers, folders_for
+from kfp_ct.local.engine import Engine
+from kfp_ct.local.task_servers import TaskServers
+from kfp_ct.local.terminal_view import LiveView
+from kfp_ct.package import check, package
+from kfp_ct.project import settings
+from kfp_ct.project import workspace as project
+from kfp_ct.project.environments import component_python, component_set
+from kfp_ct.report import report
+from kfp_ct.runs import record
+from kfp_ct.runs.events import State
+
+LOCAL_IMAGE = "kfp-ct-components-python:{version}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What to run and why."""
+
+    project: str
+    environment: str = "local"
+    overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    use_cache: bool = True
+    cause: str = "on demand"
+    container_image: str = ""  # run every task in a container of it; empty for processes
+    decision: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the trigger that wants it
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A run that can start: everything that can be wrong without running has been looked at."""
+
+    run: record.Run
+    compiled: package.Package
+    arguments: dict[str, Any]
+    containers: Containers | None = None
+
+
+def compile_project(workspace: project.Workspace, chosen: settings.Settings) -> package.Package:
+    """Compiles a project's pipeline with its settings as defaults, and checks both."""
+    project.make_importable(workspace)
+    compiled = package.compile_pipeline(chosen.pipeline, chosen.pipeline_name)
+    settings.validate(chosen, compiled, workspace)
+    compiled = package.with_defaults(compiled, chosen.parameters)
+    check.check(compiled)
+    return compiled
+
+
+def prepare(workspace: project.Workspace, request: Request) -> Prepared:
+    """Compiles, checks and completes a run's arguments.
+
+    Raises:
+        CtError: The settings do not fit, the package is bad, or this machine is not set up.
+    """
+    chosen = _dated(settings.load(workspace, request.project, request.environment, request.overrides))
+    if not request.container_image and not component_python().exists():
+        raise UsageError(f"there is no component environment at {component_python()}\nmend: run `make setup`")
+    compiled = compile_project(workspace, chosen)
+    containers = _containers(workspace, request, chosen.parameters)
+    # The image's name stands for its content in cache keys; without one that is the sources and the locked environment.
+    version = containers.version if containers else project.code_version(workspace)
+    image = containers.image if containers else LOCAL_IMAGE.format(version=version)
+    compiled = package.bind_images(compiled, {"components": image})
+    run = _new_run(workspace, request, chosen, version, image)
+    return complete(workspace, run, compiled, chosen.parameters, containers)
+
+
+def complete(
+    workspace: project.Workspace,
+    run: record.Run,
+    compiled: package.Package,
+    given: Mapping[str, Any],
+    containers: Containers | None = None,
+) -> Prepared:
+    """Gives a run its tasks and its arguments: the package's defaults, what describes the run itself, what is given."""
+    run.tasks = record.tasks(compiled)
+    inputs = package.inputs(compiled)
+    defaults = package.defaults(compiled)
+    described = _automatic(workspace, {**defaults, **given}, run)
+    completed = {name: value for name, value in described.items() if name in inputs}
+    run.parameters = package.typed(compiled, {**defaults, **completed, **given})
+    return Prepared(run, compiled, run.parameters, containers)
+
+
+def execute(workspace: project.Workspace, request: Request, console: Console) -> record.Run:
+    """Runs a project's pipeline to the end; returns the closed record, whose report is beside it.
+
+    Raises:
+        RunFailedError: A step failed; the record says which and why.
+    """
+    return perform(workspace, prepare(workspace, request), console, request.use_cache)
+
+
+def perform(workspace: project.Workspace, prepared: Prepared, console: Console, use_cache: bool = True) -> record.Run:
+    """Runs what was prepared, to the end; returns the closed record, whose report is beside it."""
+    run = prepared.run
+    folder = workspace.runs / run.id
+    _make_writable(folder / "logs")
+    package.write_package(prepared.compiled, folder / "package.yaml")
+    recorder = record.Recorder(run, folder)
+    state = record.INTERRUPTED
+    try:
+        with terminable(), LiveView(run, console) as view:
+            engine = Engine(workspace, [recorder, view], use_cache)
+            log = folder / "logs" / "kfp.log"
+            with _tasks(workspace, prepared, folder) as tasks:
+                succeeded = engine.run(prepared.compiled, prepared.arguments, tasks, log)
+        _check_skipped(prepared)
+        state = record.SUCCEEDED if succeeded else record.FAILED
+    finally:
+        recorder.finish(state)
+        report.write(run, folder)
+    return run
+
+
+def _dated(chosen: settings.Settings) -> settings.Settings:
+    """Gives a window such as `last 90 days` its dates, so that caches and the record of a run have them."""
+    start, end = (chosen.parameters.get(name, "") for name in ("window_start", "window_end"))
+    if not isinstance(start, str) or not isinstance(end, str) or not windows.is_relative(start):
+        return chosen
+    try:
+        start, end = windows.absolute(start, end, datetime.datetime.now(datetime.UTC))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    dates = {"window_start": start, "window_end": end}
+    return dataclasses.replace(chosen, parameters={**chosen.parameters, **dates})
+
+
+def _containers(workspace: project.Workspace, request: Request, arguments: Mapping[str, Any]) -> Containers | None:
+    if not request.container_image:
+        return None
+    folders = folders_for(arguments, workspace.root)
+    workspace.home.mkdir(parents=True, exist_ok=True)
+    return Containers(request.container_image, folders, workspace.home)
+
+
+def _tasks(
+    workspace: project.Workspace, prepared: Prepared, folder: Path
+) -> contextlib.AbstractContextManager[TaskServers | Containers]:
+    if prepared.containers:
+        return contextlib.nullcontext(prepared.containers)
+    return TaskServers(component_python(), workspace.root, folder / "logs" / "servers.log")
+
+
+def _new_run(
+    workspace: project.Workspace, request: Request, chosen: settings.Settings, version: str, image: str
+) -> record.Run:
+    return record.Run(
+        id=record.new_id(),
+        project=chosen.project,
+        environment=chosen.environment,
+        pipeline=chosen.pipeline,
+        parameters={},
+        cause=request.cause,
+        decision=dict(request.decision),
+        commit=project.commit(workspace.root),
+        code_version=version,
+        image=image,
+        versions={**record.versions(), "components": component_set()[0].removesuffix(".txt")},
+        user=record.user(),
+        process=os.getpid(),
+        started=record.now(),
+    )
+
+
+def _automatic(workspace: project.Workspace, arguments: Mapping[str, Any], run: record.Run) -> dict[str, Any]:
+    """Fills inputs that describe the run itself."""
+    lineage = {"run": run.id, "commit": run.commit, "image": run.image, "cause": run.cause, "user": run.user}
+    return {
+        "data_version": data_version.data_version(
+            arguments.get("sources") or {}, workspace.root, arguments.get("ingest_options")
+        ),
+        "code_version": run.code_version,
+        "lineage": lineage,
+    }
+
+
+def _check_skipped(prepared: Prepared) -> None:
+    """kfp.local skips a branch whose condition it cannot evaluate and calls that success; here it is a failure."""
+    run = prepared.run
+    if run.blessed is False or not run.evaluated:
+        return
+    skipped = [task.name for task in prepared.run.tasks if task.state == State.PENDING]
+    failed = any(task.state == State.FAILED for task in prepared.run.tasks)
+    if skipped and not failed:
+        raise RunFailedError(
+            f"the model passed its gates but {', '.join(skipped)} did not run\nmend: see logs/kfp.log of the run"
+        )
+
+
+def _make_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be written: {error.strerror}\nexpected: a folder this user may write\n"
+            "mend: set CT_HOME (or pass --home) to one"
+        ) from error

@@ -1,0 +1,118 @@
+"""The task servers of one run, in the component environment: a light one at once, one with TensorFlow when needed."""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from kfp_ct.local import zygote
+
+LIGHT = ("kfp.dsl.executor_main", "pyarrow.parquet")
+HEAVY = (
+    *LIGHT,
+    "tensorflow",
+    "tensorflow_data_validation",
+    "tensorflow_transform.beam",
+    "tensorflow_model_analysis",
+)
+# TensorFlow Transform turns tf.keras into Keras 2 if it is imported before tf.keras is used; then which Keras a model
+# is made of would hang on the order of imports.
+KERAS_3 = {"TF_USE_LEGACY_KERAS": "0"}
+_PREFIX = "ct-tasks-"
+_HEAVY_IMPORT = re.compile(r"^\s*(import|from) (tensorflow|apache_beam|keras|tfx)", re.MULTILINE)
+_COMPONENT_IMPORT = re.compile(r"^\s*from kfp_ct\.components\.(\w+) import", re.MULTILINE)
+
+
+class TaskServers:
+    """Starts task servers and says how to reach them; leaving the context ends them and everything they started."""
+
+    def __init__(self, python: Path, root: Path, log: Path) -> None:
+        self._python = python
+        self._root = root
+        self._log = log
+        _remove_leftovers()
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+        self._lifeline, self._held = os.pipe()
+        self._servers: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        self._start("light", LIGHT)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._held)
+        os.close(self._lifeline)
+        for server in self._servers.values():
+            # Its lifeline may already have ended it.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(server.pid, 9)
+            server.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables of tasks: temporary files go where leaving the context removes them."""
+        return {
+            "TMPDIR": str(self._folder),
+            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+            **KERAS_3,
+        }
+
+    def warm_up(self) -> None:
+        """Begins to import the heavy libraries in the background."""
+        self._start("heavy", HEAVY)
+
+    def python_for(self, command: list[str]) -> str:
+        """Returns what stands in for `python3` in a component's shell command."""
+        kind = "heavy" if self._is_heavy(command) else "light"
+        if kind == "heavy":
+            self.warm_up()
+        self._await_start(kind)
+        client = [str(self._python), "-I", "-S", zygote.__file__]
+        # kfp pastes this into a shell script in front of its arguments.
+        return f"{zygote.SOCKET_VARIABLE}={shlex.quote(str(self._folder / kind))} {shlex.join(client)}"
+
+    def _is_heavy(self, command: list[str]) -> bool:
+        """Tells from the code a task runs, and the component it imports, whether TensorFlow will be needed."""
+        texts = list(command)
+        for component in {match for text in command for match in _COMPONENT_IMPORT.findall(text)}:
+            texts += [path.read_text() for path in (self._root / "components" / component).glob("*.py")]
+        return any(_HEAVY_IMPORT.search(text) for text in texts)
+
+    def _start(self, kind: str, modules: tuple[str, ...]) -> None:
+        if kind in self._servers:
+            return
+        command = [str(self._python), zygote.__file__, "--serve", str(self._folder / kind), str(self._lifeline)]
+        with self._log.open("ab") as log:
+            self._servers[kind] = subprocess.Popen(
+                [*command, *modules],
+                cwd=self._root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[self._lifeline],
+                start_new_session=True,
+                env={**os.environ, **self.environment},
+            )
+
+    def _await_start(self, kind: str) -> None:
+        while not (self._folder / kind).exists():
+            if self._servers[kind].poll() is not None:
+                raise RuntimeError(f"the {kind} task server ended while starting; see {self._log}")
+            time.sleep(0.01)
+
+
+def _remove_leftovers() -> None:
+    """Removes the folders of runs that were killed; a folder's name says whose it is."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        if not Path(f"/proc/{folder.name.split('-')[2]}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,25 @@
+"""Fetches a registered model from an MLflow server; apart because MLflow takes seconds to import."""
+
+import shutil
+from pathlib import Path
+
+from mlflow.artifacts import download_artifacts
+
+from kfp_ct.models import registry_mlflow
+
+
+def download(registry_uri: str, source: str, folder: Path) -> None:
+    """Downloads the content of a registered model's source into a folder.
+
+    Raises:
+        ConfigurationError: The server does not answer or has no such model.
+    """
+    shutil.rmtree(folder)  # what a killed download left
+    partial = folder / ".partial"
+    partial.mkdir(parents=True)
+    with registry_mlflow.reaching(registry_uri):
+        downloaded = download_artifacts(artifact_uri=source, dst_path=str(partial), tracking_uri=registry_uri)
+    # MLflow puts it into a folder named after the source's last part.
+    for path in Path(downloaded).iterdir():
+        path.rename(folder / path.name)
+    shutil.rmtree(partial)

@@ -1,0 +1,118 @@
+"""Checks a package by the rules of the KFP backend, which otherwise fail an upload or, worse, a run."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from kfp_ct.base.errors import PackageError
+from kfp_ct.package.package import Package
+
+# kubeflow/pipelines, backend/src/v2/compiler: the pipeline name becomes a Kubernetes name.
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
+SCHEMA_VERSION = "2.1.0"
+
+
+def check(package: Package, digests: bool = False) -> int:
+    """Raises unless a backend would take and run the package.
+
+    Args:
+        package: A package.
+        digests: Also demand that every image is named by digest.
+
+    Returns:
+        How many executors were checked, never zero.
+
+    Raises:
+        PackageError: Lists everything that is wrong.
+    """
+    problems = list(_document(package))
+    if not problems:
+        problems = [*_executors(package, digests), *_graph(package)]
+    if problems:
+        raise PackageError("a backend would refuse this package\n" + "\n".join(f"- {problem}" for problem in problems))
+    return len(package["deploymentSpec"]["executors"])
+
+
+def _document(package: Package) -> Iterator[str]:
+    name = package.get("pipelineInfo", {}).get("name", "")
+    if not _NAME.fullmatch(name) or len(name) > 128:
+        yield f"pipelineInfo.name {name!r}: expected lower case letters, digits, dashes and dots, at most 128"
+    if package.get("schemaVersion") != SCHEMA_VERSION:
+        yield f"schemaVersion is {package.get('schemaVersion')!r}: expected {SCHEMA_VERSION!r}"
+    try:
+        json_format.ParseDict(package, pipeline_spec_pb2.PipelineSpec())
+    except json_format.ParseError as error:
+        yield f"not a PipelineSpec: {error}"
+
+
+def _executors(package: Package, digests: bool) -> Iterator[str]:
+    executors = package.get("deploymentSpec", {}).get("executors", {})
+    if not executors:
+        yield "it has no executors: there is nothing to run"
+    for label, executor in sorted(executors.items()):
+        container = executor.get("container")
+        if container is None:
+            continue
+        image = container.get("image", "")
+        if digests and not _DIGEST.fullmatch(image):
+            yield f"{label}: image {image!r} is not named by digest: expected <repository>@sha256:<64 hex digits>"
+        if "pip install" in " ".join(container.get("command", [])):
+            yield f"{label}: installs packages when it starts: expected an image that holds them"
+
+
+def _graph(package: Package) -> Iterator[str]:
+    components = package.get("components", {})
+    for place, dag in _dags(package):
+        tasks = dag.get("tasks", {})
+        if not tasks:
+            yield f"{place}: has no tasks"
+        for name, task in sorted(tasks.items()):
+            component = task.get("componentRef", {}).get("name", "")
+            if component not in components:
+                yield f"{place}, task {name}: component {component!r} is not in the package"
+                continue
+            yield from _task(f"{place}, task {name}", task, tasks, components)
+
+
+def _dags(package: Package) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield "root", package["root"].get("dag", {})
+    for name, component in sorted(package.get("components", {}).items()):
+        if "dag" in component:
+            yield name, component["dag"]
+
+
+def _task(place: str, task: dict[str, Any], tasks: dict[str, Any], components: dict[str, Any]) -> Iterator[str]:
+    for upstream in task.get("dependentTasks", []):
+        if upstream not in tasks:
+            yield f"{place}: depends on {upstream!r}, which is not there"
+    wanted = components[task["componentRef"]["name"]].get("inputDefinitions", {})
+    given = task.get("inputs", {})
+    for kind, producer_key, output_key in (
+        ("parameters", "taskOutputParameter", "outputParameterKey"),
+        ("artifacts", "taskOutputArtifact", "outputArtifactKey"),
+    ):
+        for name, definition in wanted.get(kind, {}).items():
+            if name not in given.get(kind, {}) and not definition.get("isOptional"):
+                yield f"{place}: its input {name!r} is not given"
+        for name, source in given.get(kind, {}).items():
+            if name not in wanted.get(kind, {}):
+                yield f"{place}: gives {name!r}, which its component does not take"
+            produced = source.get(producer_key)
+            if produced:
+                yield from _produced(f"{place}, input {name}", produced, output_key, kind, tasks, components)
+
+
+def _produced(
+    place: str, produced: dict[str, str], output_key: str, kind: str, tasks: dict[str, Any], components: dict[str, Any]
+) -> Iterator[str]:
+    producer = produced["producerTask"]
+    if producer not in tasks:
+        yield f"{place}: comes from task {producer!r}, which is not there"
+        return
+    outputs = components.get(tasks[producer]["componentRef"]["name"], {}).get("outputDefinitions", {})
+    if produced[output_key] not in outputs.get(kind, {}):
+        yield f"{place}: task {producer!r} has no output {produced[output_key]!r}"

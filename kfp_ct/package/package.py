@@ -1,0 +1,160 @@
+"""Compiles a pipeline to a KFP v2 package: pure, offline, the same bytes for the same sources."""
+
+import copy
+import importlib
+import re
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kfp import compiler
+from kfp.dsl import base_component
+
+from kfp_ct.base.errors import PackageError, UsageError
+from kfp_ct.data import layouts
+
+Package = dict[str, Any]  # the pipeline document of a package, as parsed YAML
+
+_LOGICAL = re.compile(r"kfp-ct-(.+)-python:local")
+# Types of parameters, as JSON schema names them.
+JSON_TYPES = {
+    "STRING": "string",
+    "NUMBER_INTEGER": "integer",
+    "NUMBER_DOUBLE": "number",
+    "BOOLEAN": "boolean",
+    "LIST": "array",
+    "STRUCT": "object",
+}
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,126}[a-z0-9])?")
+
+
+def compile_pipeline(pipeline: str, name: str) -> Package:
+    """Compiles `pipelines.training` (module; the function has its name) into a package.
+
+    Args:
+        pipeline: Import path of a module under pipelines/.
+        name: Pipeline name on the backend: lower case letters, digits and dashes.
+
+    Raises:
+        UsageError: There is no such pipeline, or the name does not fit.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no pipeline name\nexpected: lower case letters, digits and dashes, at most 128")
+    function = _load(pipeline)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        path = Path(folder) / "package.yaml"
+        compiler.Compiler().compile(function, str(path), pipeline_name=name)
+        return load_package(path)
+
+
+def with_defaults(package: Package, parameters: Mapping[str, Any]) -> Package:
+    """Makes values the defaults of pipeline inputs, so that a run started by hand begins from them."""
+    changed = copy.deepcopy(package)
+    for name, value in parameters.items():
+        inputs(changed)[name].update(defaultValue=value, isOptional=True)
+    return changed
+
+
+def bind_images(package: Package, images: Mapping[str, str]) -> Package:
+    """Replaces logical image names (kfp_ct/base/image.py) by references.
+
+    Args:
+        package: A package.
+        images: Logical name, or the part of it that says which (`components`), to a reference.
+
+    Raises:
+        UsageError: A name that no component of the package uses.
+    """
+    bound = copy.deepcopy(package)
+    unused = set(images)
+    for executor in bound["deploymentSpec"]["executors"].values():
+        container = executor.get("container", {})
+        for name, reference in images.items():
+            if container.get("image") in (name, f"kfp-ct-{name}-python:local"):
+                container["image"] = reference
+                unused.discard(name)
+    if unused:
+        raise UsageError(f"no component of this package runs in the image {', '.join(sorted(unused))}")
+    return bound
+
+
+def images(package: Package) -> list[str]:
+    """Returns the images a package's executors run in, each once."""
+    executors = package["deploymentSpec"]["executors"].values()
+    return sorted({executor["container"]["image"] for executor in executors if "container" in executor})
+
+
+def logical_images(package: Package) -> set[str]:
+    """Returns the names of the images that are still to be bound, such as `components`."""
+    found = (_LOGICAL.fullmatch(image) for image in images(package))
+    return {match[1] for match in found if match}
+
+
+def inputs(package: Package) -> dict[str, dict[str, Any]]:
+    """Returns the package's parameters: name to its KFP definition (parameterType, defaultValue, isOptional)."""
+    return dict(package["root"].get("inputDefinitions", {}).get("parameters", {}))
+
+
+def of_spec(spec: Mapping[str, Any]) -> Package:
+    """Returns the pipeline document of what a service calls a spec: it, or it beside its platform's."""
+    return dict(spec.get("pipeline_spec", spec))
+
+
+def defaults(package: Package) -> dict[str, Any]:
+    """Returns the default values of the package's parameters, as far as they have one."""
+    found = {name: each["defaultValue"] for name, each in inputs(package).items() if "defaultValue" in each}
+    return typed(package, found)
+
+
+def typed(package: Package, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives whole numbers their type again where an input is one: in a package, and on the wire, all are doubles."""
+    definitions = inputs(package)
+    whole = [name for name, value in values.items() if isinstance(value, float) and value.is_integer()]
+    integers = {n for n in whole if definitions.get(n, {}).get("parameterType") == "NUMBER_INTEGER"}
+    return {name: int(value) if name in integers else value for name, value in values.items()}
+
+
+def dump(package: Package) -> str:
+    """Renders a package as YAML, keys sorted."""
+    return yaml.dump(package, Dumper=yaml.CSafeDumper, sort_keys=True, allow_unicode=True, width=120)
+
+
+def write_package(package: Package, path: Path) -> None:
+    """Writes a package under a temporary name and renames it."""
+    layouts.write_text(path, dump(package))
+
+
+def load_package(path: Path) -> Package:
+    """Reads the pipeline document of a package.
+
+    Raises:
+        PackageError: The file is not a package.
+    """
+    try:
+        documents = list(yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PackageError(f"{path} is not YAML: {error}") from error
+    if len(documents) != 1 or not isinstance(documents[0], dict) or "root" not in documents[0]:
+        raise PackageError(f"{path} is no compiled pipeline\nmend: make it with `ct compile`")
+    return documents[0]
+
+
+def _load(pipeline: str) -> base_component.BaseComponent:
+    name = pipeline.rpartition(".")[2]
+    try:
+        function = getattr(importlib.import_module(pipeline), name)
+    except ModuleNotFoundError as error:
+        if error.name and not pipeline.startswith(error.name):
+            raise
+        raise UsageError(f"there is no pipeline module {pipeline}\nexpected: such as pipelines.training") from error
+    except AttributeError as error:
+        raise UsageError(
+            f"module {pipeline} has no pipeline {name}\nexpected: `@dsl.pipeline def {name}(…)`"
+        ) from error
+    if not isinstance(function, base_component.BaseComponent):
+        raise UsageError(f"{pipeline}.{name} is no pipeline\nexpected: the decorator @dsl.pipeline")
+    return function

@@ -1,0 +1,113 @@
+"""Where things are: the repository, its projects under pipelines/, and the local state."""
+
+import dataclasses
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from kfp_ct.base.errors import UsageError
+
+HOME_VARIABLE = "CT_HOME"
+
+
+@dataclasses.dataclass(frozen=True)
+class Workspace:
+    """A repository and its local state."""
+
+    root: Path  # the folder that holds components/ and pipelines/
+    home: Path  # all local state: runs, artifacts, cache, registry, served models
+
+    @property
+    def runs(self) -> Path:
+        """Run records and reports, a folder a run."""
+        return self.home / "runs"
+
+    @property
+    def artifacts(self) -> Path:
+        """What tasks wrote, a folder a run."""
+        return self.home / "artifacts"
+
+    @property
+    def cache(self) -> Path:
+        """kfp.local's cache entries, which point into `artifacts`."""
+        return self.home / "cache"
+
+    @property
+    def serving(self) -> Path:
+        """Deployed models in TF Serving's layout."""
+        return self.home / "serving"
+
+    @property
+    def builds(self) -> Path:
+        """Records and logs of builds, a folder a build."""
+        return self.home / "builds"
+
+    def projects(self) -> list[str]:
+        """Names of the projects under pipelines/ that have settings."""
+        return sorted(path.parent.name for path in (self.root / "pipelines").glob("*/settings"))
+
+    def settings_folder(self, project: str) -> Path:
+        """Returns a project's settings folder.
+
+        Raises:
+            UsageError: There is no such project.
+        """
+        folder = self.root / "pipelines" / project / "settings"
+        if not folder.is_dir():
+            raise UsageError(
+                f"there is no project {project!r} in {self.root / 'pipelines'}\n"
+                f"expected: one of {', '.join(self.projects()) or '(none yet)'}"
+            )
+        return folder
+
+
+def find_workspace(home: Path | None = None) -> Workspace:
+    """Finds the repository from the working directory upwards, else the one this package was installed from.
+
+    Args:
+        home: Local state; by default `$CT_HOME`, else `.ct` in the repository.
+    """
+    here = Path.cwd()
+    candidates = [here, *here.parents, Path(__file__).resolve().parents[2]]
+    root = next((path for path in candidates if (path / "pipelines").is_dir() and (path / "components").is_dir()), None)
+    if root is None:
+        raise UsageError(f"{here} is not inside a repository with components/ and pipelines/")
+    home = home or Path(os.environ.get(HOME_VARIABLE) or root / ".ct")
+    return Workspace(root, home.absolute())
+
+
+def make_importable(workspace: Workspace) -> None:
+    """Lets `pipelines.…` of the workspace be imported here: it is a repository, not an installed package."""
+    if str(workspace.root) not in sys.path:
+        sys.path.insert(0, str(workspace.root))
+
+
+def code_version(workspace: Workspace) -> str:
+    """Returns a content hash of everything a task's result depends on: sources and locked environment."""
+    digest = hashlib.sha256()
+    for path in sorted(_source_files(workspace.root)):
+        digest.update(path.relative_to(workspace.root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _source_files(root: Path) -> list[Path]:
+    sources = [p for folder in ("components", "kfp_ct", "pipelines") for p in (root / folder).rglob("*") if p.is_file()]
+    # Settings reach tasks as arguments: they are not part of the code.
+    wanted = [p for p in sources if "__pycache__" not in p.parts and "settings" not in p.parts]
+    return wanted + list((root / "requirements").glob("components-*.txt"))
+
+
+def commit(root: Path) -> str:
+    """Returns the commit, marked -dirty if files differ from it; empty outside git."""
+    head = git(root, "rev-parse", "HEAD")
+    if not head:
+        return ""
+    return f"{head}-dirty" if git(root, "status", "--porcelain", "--untracked-files=no") else head
+
+
+def git(root: Path, *arguments: str) -> str:
+    """Returns what git answers about a repository; empty where it has no answer."""
+    result = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    return result.stdout.strip() if result.returncode == 0 else ""

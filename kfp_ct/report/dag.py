@@ -1,0 +1,134 @@
+"""The run's DAG as an SVG: left to right where there is room, top to bottom on a phone."""
+
+import dataclasses
+import html
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kfp_ct.pages.html import Html
+from kfp_ct.pages.svg import Point, px, svg
+from kfp_ct.report import states, words
+from kfp_ct.report.layout import Edge, Layout, Place, arrange
+
+if TYPE_CHECKING:
+    from kfp_ct.runs.record import Task
+
+_LETTER = 7.9  # pixels; generous for 12.5 px of the widest system fonts
+_HEIGHT, _GAP = 46, 26
+_WIDEST = 1400  # pixels; a wider drawing is scrolled instead of shrunk
+
+
+@dataclasses.dataclass(frozen=True)
+class _Grid:
+    """Layers and lanes in pixels. `along` runs from layer to layer, `across` from lane to lane."""
+
+    starts: Sequence[float]
+    sizes: Sequence[float]  # of every layer, along
+    pitch: float
+    thick: float  # of a task, across
+    turned: bool  # along is downwards
+
+    def at(self, along: float, across: float) -> Point:
+        return (across, along) if self.turned else (along, across)
+
+    def middle(self, place: Place) -> float:
+        return place.lane * self.pitch + self.thick / 2
+
+    def gates(self, place: Place) -> tuple[Point, Point]:
+        """Where edges come in and go out."""
+        start, across = self.starts[place.layer], self.middle(place)
+        return self.at(start, across), self.at(start + self.sizes[place.layer], across)
+
+    def box(self, place: Place) -> tuple[Point, Point]:
+        """Corner and size of a task."""
+        size = self.at(self.sizes[place.layer], self.thick)
+        return self.at(self.starts[place.layer], place.lane * self.pitch), size
+
+
+def draw(tasks: Sequence["Task"]) -> Html:
+    """Draws the tasks with their states and times; a style sheet shows the drawing that fits the page's width."""
+    layout = arrange({task.name: task.upstream for task in tasks})
+    if not layout.places:
+        return Html("")
+    across = _across_page(layout)
+    style = "wide scrolled" if across.starts[-1] + across.sizes[-1] > _WIDEST else "wide"
+    wide, narrow = (_drawing(tasks, layout, grid) for grid in (across, _down_page(layout)))
+    return Html(f'<div class="dag {style}">{wide}</div><div class="dag narrow">{narrow}</div>')
+
+
+def _across_page(layout: Layout) -> _Grid:
+    sizes = [max(76, max(len(name) for name in names) * _LETTER + 24) for names in _layers(layout)]
+    return _Grid(_starts(sizes), sizes, _HEIGHT + 16, _HEIGHT, turned=False)
+
+
+def _down_page(layout: Layout) -> _Grid:
+    sizes = [float(_HEIGHT)] * len(_layers(layout))
+    wide = max(len(name) for name in layout.places) * _LETTER + 24
+    return _Grid(_starts(sizes), sizes, wide + 12, wide, turned=True)
+
+
+def _layers(layout: Layout) -> list[list[str]]:
+    last = max(place.layer for place in layout.places.values())
+    return [[name for name, place in layout.places.items() if place.layer == layer] for layer in range(last + 1)]
+
+
+def _starts(sizes: Sequence[float]) -> list[float]:
+    return list(itertools.accumulate((size + _GAP for size in sizes[:-1]), initial=1.0))
+
+
+def _drawing(tasks: Sequence["Task"], layout: Layout, grid: _Grid) -> Html:
+    edges = "".join(_edge(edge, layout, grid) for edge in layout.edges)
+    nodes = "".join(_node(task, grid.box(layout.places[task.name])) for task in tasks)
+    lanes = [place.lane for place in [*layout.places.values(), *(p for e in layout.edges for p in e.bends)]]
+    width, height = grid.at(grid.starts[-1] + grid.sizes[-1] + 2, max(lanes) * grid.pitch + grid.thick + 2)
+    label = "steps of the run: " + "; ".join(f"{task.name} {_said(task)}" for task in tasks)
+    return svg(f'<g transform="translate(0 1)">{edges}{nodes}</g>', (round(width), round(height) + 1), label)
+
+
+def _edge(edge: Edge, layout: Layout, grid: _Grid) -> str:
+    stops = [grid.gates(place) for place in (layout.places[edge.source], *edge.bends, layout.places[edge.target])]
+    path = f"M{_pair(stops[0][1])}"
+    for (_, leave), (enter, through) in itertools.pairwise(stops):
+        path += _bow(leave, enter, grid.turned)
+        if enter != stops[-1][0]:
+            path += f"L{_pair(through)}"
+    (x, y), (back, side) = stops[-1][0], (6, 3.5)
+    wings = (
+        ((x - side, y - back), (x + side, y - back)) if grid.turned else ((x - back, y - side), (x - back, y + side))
+    )
+    return (
+        f'<path class="edge" d="{path}"/><path class="tip" d="M{_pair(wings[0])}L{_pair((x, y))}L{_pair(wings[1])}Z"/>'
+    )
+
+
+def _bow(start: Point, end: Point, turned: bool) -> str:
+    (x0, y0), (x1, y1) = start, end
+    half = ((x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2)) if turned else (((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1))
+    return f"C{_pair(half[0])} {_pair(half[1])} {_pair(end)}"
+
+
+def _node(task: "Task", box: tuple[Point, Point]) -> str:
+    (x, y), (width, height) = box
+    look = states.look(task.state)
+    about = f"{task.name}: {_said(task)}" + (f"\n{task.finding}" if task.finding else "")
+    return (
+        f'<g class="node {look.style}" transform="translate({px(x)} {px(y)})"><title>{html.escape(about)}</title>'
+        f'<rect width="{px(width)}" height="{px(height)}" rx="7"/>'
+        f'<text class="name" x="11" y="19">{html.escape(task.name)}</text>'
+        f'<path class="sign" transform="translate(15.5 32)" d="{look.sign}"/>'
+        f'<text x="25" y="36">{html.escape(_time(task))}</text></g>'
+    )
+
+
+def _time(task: "Task") -> str:
+    return words.seconds(task.seconds) if states.ran(task.state) else states.look(task.state).word
+
+
+def _said(task: "Task") -> str:
+    word = states.look(task.state).word
+    return f"{word}, {words.seconds(task.seconds)}" if states.ran(task.state) else word
+
+
+def _pair(point: Point) -> str:
+    return f"{px(point[0])} {px(point[1])}"

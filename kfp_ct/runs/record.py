@@ -1,0 +1,228 @@
+"""The record of a run: what ran, on what, with which result; written as it happens, so that a crash leaves it whole."""
+
+import dataclasses
+import datetime
+import getpass
+import importlib.metadata
+import json
+import os
+import platform
+import secrets
+from pathlib import Path
+from typing import Any
+
+from kfp_ct.data import layouts
+from kfp_ct.package import package
+from kfp_ct.project.workspace import Workspace
+from kfp_ct.runs.events import Outcome, State
+
+RECORD = "run.json"
+RUNNING, SUCCEEDED, FAILED, INTERRUPTED = "RUNNING", "SUCCEEDED", "FAILED", "INTERRUPTED"
+
+
+@dataclasses.dataclass
+class Task:
+    """One step of a run."""
+
+    name: str
+    component: str
+    upstream: list[str]
+    state: str = State.PENDING
+    started: str = ""
+    seconds: float = 0.0
+    finding: str = ""
+    error: str = ""
+    parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
+    artifacts: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Run:
+    """One run of a pipeline."""
+
+    id: str
+    project: str
+    environment: str
+    pipeline: str
+    parameters: dict[str, Any]
+    cause: str
+    commit: str
+    code_version: str
+    image: str
+    versions: dict[str, str]
+    user: str
+    process: int
+    started: str
+    state: str = RUNNING
+    ended: str = ""
+    seconds: float = 0.0
+    tasks: list[Task] = dataclasses.field(default_factory=list)
+    attempt: int = 1
+    decision: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the trigger that began it
+
+    def task(self, name: str) -> Task | None:
+        """Returns a task by name; None if the pipeline has none of that name."""
+        return next((task for task in self.tasks if task.name == name), None)
+
+    @property
+    def evaluated(self) -> bool | None:
+        """What evaluate said of the model; None if the run came to nothing."""
+        return self._said("evaluate")
+
+    @property
+    def blessed(self) -> bool | None:
+        """The final verdict on the model; None if the run came to none."""
+        served = self.task("validate-infra")
+        return self._said("validate-infra") if served and self.evaluated else self.evaluated
+
+    def summary(self, task: str, artifact: str) -> dict[str, Any]:
+        """Returns the summary.json that a task left beside an artifact; empty if there is none."""
+        found = self.task(task)
+        path = Path(found.artifacts.get(artifact, {}).get("uri", "")) / layouts.SUMMARY if found else Path()
+        return dict(layouts.read_json(path)) if path.is_file() else {}
+
+    def _said(self, name: str) -> bool | None:
+        found = self.task(name)
+        return found.parameters.get("Output") if found else None
+
+
+class Recorder:
+    """Listens to a run and keeps its record on disk."""
+
+    def __init__(self, run: Run, folder: Path) -> None:
+        self.run = run
+        self.folder = folder
+        self.save()
+
+    def save(self) -> None:
+        """Writes the record."""
+        layouts.write_text(self.folder / RECORD, json.dumps(dataclasses.asdict(self.run), indent=1, default=str))
+
+    def started(self, task: str, component: str) -> None:
+        """A task begins."""
+        found = self._task(task)
+        found.state, found.started = State.RUNNING, now()
+        self.save()
+
+    def line(self, task: str, text: str) -> None:
+        """Keeps what the task writes in its own log."""
+        with (self.folder / "logs" / f"{task}.log").open("a") as file:
+            file.write(f"{text}\n")
+
+    def ended(self, task: str, outcome: Outcome) -> None:
+        """A task ended."""
+        found = self._task(task)
+        found.state, found.seconds = outcome.state, round(outcome.seconds, 3)
+        found.finding, found.error = outcome.finding, outcome.error
+        found.parameters, found.artifacts = outcome.parameters, outcome.artifacts
+        self.save()
+
+    def finish(self, state: str) -> None:
+        """Closes the record; what never ran is marked as skipped."""
+        for task in self.run.tasks:
+            if task.state == State.PENDING:
+                task.state = State.SKIPPED
+            elif task.state == State.RUNNING:
+                task.state, task.error = State.FAILED, task.error or "interrupted"
+        self.run.state, self.run.ended = state, now()
+        started = datetime.datetime.fromisoformat(self.run.started)
+        self.run.seconds = round((datetime.datetime.fromisoformat(self.run.ended) - started).total_seconds(), 3)
+        self.save()
+
+    def _task(self, name: str) -> Task:
+        task = self.run.task(name)
+        if task is None:
+            raise KeyError(f"task {name} is not in the package")
+        return task
+
+
+def now() -> str:
+    """Returns the time as ISO 8601 in UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def new_id() -> str:
+    """Returns a run id that sorts by time."""
+    return f"{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+
+
+def user() -> str:
+    """Returns who runs this."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such user in a container
+        return str(os.getuid())
+
+
+def versions() -> dict[str, str]:
+    """Returns what the author side of the run is made of."""
+    return {
+        "python": platform.python_version(),
+        "kfp": importlib.metadata.version("kfp"),
+        "platform": platform.platform(),
+    }
+
+
+def tasks(compiled: package.Package) -> list[Task]:
+    """Lists a package's tasks in the order they can run, those in conditions included."""
+    return _ordered(package_tasks(compiled, compiled["root"]["dag"], []))
+
+
+def package_tasks(compiled: package.Package, dag: dict[str, Any], inherited: list[str]) -> list[Task]:
+    """Lists the tasks of a DAG and of the DAGs in it, with the names of tasks they depend on."""
+    found: list[Task] = []
+    for name, spec in dag["tasks"].items():
+        upstream = [*inherited, *spec.get("dependentTasks", [])]
+        component = compiled["components"][spec["componentRef"]["name"]]
+        if "dag" in component:
+            found += package_tasks(compiled, component["dag"], upstream)
+        else:
+            label = spec["componentRef"]["name"].removeprefix("comp-").replace("-", "_")
+            found.append(Task(name, label, sorted(set(upstream))))
+    return found
+
+
+def _ordered(found: list[Task]) -> list[Task]:
+    names = {task.name for task in found}
+    placed: list[Task] = []
+    while len(placed) < len(found):
+        done = {task.name for task in placed}
+        placed += [t for t in found if t.name not in done and done.issuperset(names.intersection(t.upstream))]
+    return placed
+
+
+def load(path: Path) -> Run:
+    """Reads a record; a run whose process is gone is interrupted, whatever it last said."""
+    fields = json.loads((path / RECORD).read_text())
+    run = Run(**{**fields, "tasks": [Task(**task) for task in fields["tasks"]]})
+    if run.state == RUNNING and not alive(run.process):
+        run.state = INTERRUPTED
+    return run
+
+
+def load_all(workspace: Workspace) -> list[Run]:
+    """Reads all records, newest first."""
+    folders = sorted((path.parent for path in workspace.runs.glob(f"*/{RECORD}")), reverse=True)
+    return [load(folder) for folder in folders]
+
+
+def alive(process: int) -> bool:
+    """Whether a process of this machine goes on."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def after(started: str, seconds: float) -> str:
+    """Returns the time some seconds after a time of the record."""
+    ended = datetime.datetime.fromisoformat(started) + datetime.timedelta(seconds=seconds)
+    return ended.isoformat(timespec="milliseconds")
+
+
+def between(start: str, end: str) -> float:
+    """Returns the seconds from one time to another."""
+    return (datetime.datetime.fromisoformat(end) - datetime.datetime.fromisoformat(start)).total_seconds()

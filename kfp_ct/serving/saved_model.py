@@ -1,0 +1,163 @@
+"""A SavedModel as a service answers from it."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
+from kfp_ct.serving import tensors
+from kfp_ct.serving.errors import InvalidRequestError
+from kfp_ct.serving.values import InputSpec, missing_rows
+
+DEFAULT_SIGNATURE = "serving_default"
+_SERVE_TAG = "serve"
+# One row, and enough rows for TensorFlow to have allocated what larger requests need.
+_WARM_UP_ROWS = (1, 64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """A response's body, and what the model took and gave for it."""
+
+    body: bytes
+    signature: str
+    inputs: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
+
+
+class SavedModel:
+    """A loaded model; `predict` may be called from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Loads a SavedModel; whatever TensorFlow raises means that it cannot be served."""
+        self._definitions = _signature_definitions(path)
+        self._loaded = tf.saved_model.load(str(path))
+        self._signatures: dict[str, Callable[..., dict[str, tf.Tensor]]] = dict(self._loaded.signatures)
+        self._specs = {name: _specs(self._definitions[name]) for name in self._signatures}
+
+    def predict(self, body: bytes) -> Prediction:
+        """Answers the body of a predict request with the body of its response.
+
+        Raises:
+            InvalidRequestError: The request does not fit the API or the signature.
+        """
+        request = _parse(body)
+        name = _signature_name(request)
+        specs = self._specs_of(name)
+        if "instances" in request:
+            inputs = tensors.decode_rows(request["instances"], specs)
+            outputs = self._run(name, inputs)
+            said = _json({"predictions": tensors.encode_rows(outputs)})
+        else:
+            inputs = tensors.decode_columns(request["inputs"], specs)
+            outputs = self._run(name, inputs)
+            said = _json({"outputs": tensors.encode_columns(outputs)})
+        return Prediction(said, name, inputs, outputs)
+
+    def warm_up(self) -> None:
+        """Runs every signature that takes columns once on made-up rows, so that the first real request is not slow."""
+        for name, specs in self._specs.items():
+            if [spec.dtype for spec in specs.values()] == ["string"]:
+                continue  # most likely serialized tf.Examples, which cannot be made up
+            for rows in _WARM_UP_ROWS:
+                self._run(name, {spec.name: _made_up(spec, rows) for spec in specs.values()})
+
+    def metadata(self) -> dict[str, Any]:
+        """Returns the signatures as TensorFlow Serving's metadata API gives them."""
+        return {name: _definition_json(definition) for name, definition in sorted(self._definitions.items())}
+
+    def _specs_of(self, name: str) -> tensors.Specs:
+        if name not in self._specs:
+            raise InvalidRequestError(f'Serving signature name: "{name}" not found in signature def')
+        return self._specs[name]
+
+    def _run(self, name: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        specs = self._specs[name]
+        inputs = {key: tf.constant(array, tf.as_dtype(specs[key].dtype)) for key, array in arrays.items()}
+        try:
+            outputs = self._signatures[name](**inputs)
+        except (tf.errors.InvalidArgumentError, ValueError) as error:
+            raise InvalidRequestError(f"the model cannot take this request: {error}") from error
+        return {key: tensor.numpy() for key, tensor in outputs.items()}
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    if not body:
+        raise InvalidRequestError("JSON Parse error: The document is empty")
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"JSON Parse error: {error}") from None
+    if not isinstance(request, dict):
+        raise InvalidRequestError("JSON Value: Is not object")
+    if "instances" in request and "inputs" in request:
+        raise InvalidRequestError("Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist")
+    if "instances" not in request and "inputs" not in request:
+        raise InvalidRequestError("Missing 'inputs' or 'instances' key")
+    return request
+
+
+def _signature_name(request: dict[str, Any]) -> str:
+    name = request.get("signature_name", "")
+    if not isinstance(name, str):
+        raise InvalidRequestError("not formatted correctly. 'signature_name' key must be a string value.")
+    return name or DEFAULT_SIGNATURE
+
+
+def _signature_definitions(path: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
+    saved_model = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    for graph in saved_model.meta_graphs:
+        if _SERVE_TAG in graph.meta_info_def.tags:
+            # A copy of each, so that the graph itself is not kept in memory.
+            return {
+                name: meta_graph_pb2.SignatureDef.FromString(definition.SerializeToString())
+                for name, definition in graph.signature_def.items()
+            }
+    raise ValueError(f"no graph with the tag {_SERVE_TAG!r} in {path}")
+
+
+def _specs(definition: meta_graph_pb2.SignatureDef) -> tensors.Specs:
+    return {name: _spec(name, info) for name, info in definition.inputs.items()}
+
+
+def _spec(name: str, info: meta_graph_pb2.TensorInfo) -> InputSpec:
+    dtype = types_pb2.DataType.Name(info.dtype).removeprefix("DT_").lower()
+    array_type = np.dtype(object) if dtype == "string" else np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype)
+    shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
+    return InputSpec(name, dtype, array_type, None if info.tensor_shape.unknown_rank else shape)
+
+
+def _made_up(spec: InputSpec, rows: int) -> np.ndarray:
+    if spec.missing is not None:
+        return missing_rows(spec, rows)
+    shape = spec.shape if spec.shape is not None else (None,)
+    sizes = [rows if axis == 0 and size is None else size or 1 for axis, size in enumerate(shape)]
+    return np.full(sizes, b"" if spec.dtype == "string" else 0, spec.array_type)
+
+
+def _definition_json(definition: meta_graph_pb2.SignatureDef) -> dict[str, Any]:
+    return {
+        "inputs": {name: _info_json(info) for name, info in sorted(definition.inputs.items())},
+        "outputs": {name: _info_json(info) for name, info in sorted(definition.outputs.items())},
+        "method_name": definition.method_name,
+    }
+
+
+def _info_json(info: meta_graph_pb2.TensorInfo) -> dict[str, Any]:
+    dims = [{"size": str(dim.size), "name": dim.name} for dim in info.tensor_shape.dim]
+    return {
+        "dtype": types_pb2.DataType.Name(info.dtype),
+        "tensor_shape": {"dim": dims, "unknown_rank": info.tensor_shape.unknown_rank},
+        "name": info.name,
+    }
+
+
+def _json(value: Any) -> bytes:
+    # NaN and Infinity stay as they are, which TensorFlow Serving's clients know.
+    return json.dumps(value, ensure_ascii=False).encode()

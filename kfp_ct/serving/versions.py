@@ -1,0 +1,248 @@
+"""Which version of which model answers: watches the folder, loads, switches, unloads."""
+
+import contextlib
+import dataclasses
+import gc
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from kfp_ct.serving.errors import ModelNotFoundError
+
+_log = logging.getLogger("serving")
+_VERSION = re.compile(r"[0-9]{1,18}")
+# Finished versions that the status still lists, a model.
+_REMEMBERED = 20
+START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
+
+
+class Prediction(Protocol):
+    """A response's body, and what the model took and gave for it."""
+
+    @property
+    def body(self) -> bytes:
+        """The response's body."""
+
+    @property
+    def signature(self) -> str:
+        """The signature that was asked."""
+
+    @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """What the model took, by name."""
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray]:
+        """What it gave, by name."""
+
+
+class Model(Protocol):
+    """What a loaded version can do."""
+
+    def predict(self, body: bytes) -> Prediction:
+        """Answers a predict request."""
+
+    def metadata(self) -> dict[str, Any]:
+        """Returns its signatures."""
+
+    def warm_up(self) -> None:
+        """Makes the first request as fast as the others."""
+
+
+# What changes when a version that could not be loaded is mended: its files' names, inodes, sizes and times.
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """A version's folder as it was seen; TensorFlow Serving takes leading zeros in its name."""
+
+    path: Path
+    stamp: Stamp
+
+
+@dataclasses.dataclass
+class Version:
+    """One version: its state in TensorFlow Serving's words, and who is using it."""
+
+    number: int
+    folder: Folder
+    state: str = START
+    error: str = ""
+    model: Model | None = None
+    users: int = 0
+
+    def status(self) -> dict[str, Any]:
+        """Returns its entry in the status API."""
+        status = {"error_code": "UNKNOWN" if self.error else "OK", "error_message": self.error}
+        return {"version": str(self.number), "state": self.state, "status": status}
+
+
+class Versions:
+    """All versions of all models below a root folder: <root>/<model>/<number>/saved_model.pb.
+
+    The highest version that can be loaded answers. It answers until a higher one (or, where it was withdrawn, the
+    highest one left) is loaded and warm, and is unloaded when its last request has ended.
+    """
+
+    def __init__(self, root: Path, load: Callable[[Path], Model]) -> None:
+        self._root = root
+        self._load = load
+        self._lock = threading.Lock()
+        self._models: dict[str, dict[int, Version]] = {}
+        self._current: dict[str, Version] = {}
+
+    @contextlib.contextmanager
+    def leased(self, name: str, number: int | None) -> Iterator[tuple[Model, int]]:
+        """Lends a loaded model and its version number; it is not unloaded meanwhile.
+
+        Raises:
+            ModelNotFoundError: There is none.
+        """
+        with self._lock:
+            version = self._current.get(name)
+            if version is None or version.model is None or number not in (None, version.number):
+                asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+                raise ModelNotFoundError(f"Servable not found for request: {asked}")
+            version.users += 1
+            model = version.model
+        try:
+            yield model, version.number
+        finally:
+            with self._lock:
+                version.users -= 1
+
+    def status(self, name: str, number: int | None) -> list[dict[str, Any]]:
+        """Returns the states of a model's versions, highest first.
+
+        Raises:
+            ModelNotFoundError: There is no such model or version.
+        """
+        with self._lock:
+            versions = self._models.get(name, {})
+            if not versions:
+                raise ModelNotFoundError(f"Could not find any versions of model {name}")
+            if number is not None and number not in versions:
+                raise ModelNotFoundError(f"Could not find version {number} of model {name}")
+            chosen = versions.values() if number is None else [versions[number]]
+            return [version.status() for version in sorted(chosen, key=lambda version: -version.number)]
+
+    def serving(self) -> dict[str, int]:
+        """Returns the version that answers, by model."""
+        with self._lock:
+            return {name: version.number for name, version in self._current.items()}
+
+    def waiting(self) -> list[str]:
+        """Returns the models below the root that have no version that answers."""
+        present = _scan(self._root) or {}
+        with self._lock:
+            return sorted(name for name in present if present[name] and name not in self._current)
+
+    def poll(self) -> None:
+        """Looks at the folder once and does what it asks for; call it from one thread only."""
+        present = _scan(self._root)
+        if present is None:  # unreadable for a moment is no reason to stop answering
+            return
+        for name, numbers in present.items():
+            self._follow(name, numbers)
+        for name in set(self._current) - set(present):
+            self._switch(name, None)
+        self._unload_idle()
+
+    def watch(self, stop: threading.Event, seconds: float) -> None:
+        """Polls until `stop` is set."""
+        while not stop.is_set():
+            try:
+                self.poll()
+            except Exception:
+                _log.exception("watching %s", self._root)
+            stop.wait(seconds)
+
+    def _follow(self, name: str, numbers: dict[int, Folder]) -> None:
+        current = self._current.get(name)
+        for number in sorted(numbers, reverse=True):
+            if current is not None and number == current.number:
+                return
+            known = self._models.get(name, {}).get(number)
+            if known is not None and known.error and known.folder == numbers[number]:
+                continue  # it could not be loaded and has not changed since
+            version = self._loaded(name, number, numbers[number])
+            if version is not None:
+                self._switch(name, version)
+                return
+
+    def _loaded(self, name: str, number: int, folder: Folder) -> Version | None:
+        version = Version(number, folder, LOADING)
+        with self._lock:
+            self._models.setdefault(name, {})[number] = version
+        started = time.monotonic()
+        try:
+            model = self._load(folder.path)
+        except Exception as error:
+            with self._lock:
+                version.state, version.error = END, f"{type(error).__name__}: {error}"
+            _log.error("%s v%d cannot be loaded: %s", name, number, version.error)
+            return None
+        try:
+            model.warm_up()
+        except Exception as error:  # made-up rows may be refused where real ones are not
+            _log.warning("%s v%d: warm-up failed: %s", name, number, str(error).partition("\n")[0])
+        version.model = model
+        _log.info("%s v%d loaded in %.1f s", name, number, time.monotonic() - started)
+        return version
+
+    def _switch(self, name: str, version: Version | None) -> None:
+        with self._lock:
+            before = self._current.pop(name, None)
+            if before is not None:
+                before.state = UNLOADING
+            if version is not None:
+                version.state = AVAILABLE
+                self._current[name] = version
+        said = f"v{version.number} answers" if version else "withdrawn"
+        _log.info("%s %s%s", name, said, f", v{before.number} until now" if before else "")
+
+    def _unload_idle(self) -> None:
+        unloaded = []
+        with self._lock:
+            for versions in self._models.values():
+                for version in versions.values():
+                    if version.state == UNLOADING and version.users == 0:
+                        version.model, version.state = None, END
+                        unloaded.append(version.number)
+                finished = sorted(number for number, version in versions.items() if version.state == END)
+                for number in finished[:-_REMEMBERED]:
+                    del versions[number]
+        if unloaded:
+            gc.collect()  # TensorFlow's objects refer to each other in circles
+
+
+def _scan(root: Path) -> dict[str, dict[int, Folder]] | None:
+    """Returns the servable versions of each model folder; None if the root cannot be read."""
+    try:
+        folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        return {folder.name: _versions(folder) for folder in folders}
+    except OSError:
+        return None
+
+
+def _versions(folder: Path) -> dict[int, Folder]:
+    return {
+        int(path.name): Folder(path, _stamp(path))
+        for path in folder.iterdir()
+        if _VERSION.fullmatch(path.name) and (path / "saved_model.pb").is_file()
+    }
+
+
+def _stamp(folder: Path) -> Stamp:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        stat = path.stat()
+        found.append((str(path.relative_to(folder)), stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(found)

@@ -1,0 +1,36 @@
+"""Files of events, a line an event, that a crash leaves whole."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from kfp_ct.base import atomic_files
+
+
+def append(path: Path, event: dict[str, Any]) -> None:
+    """Adds an event; it is on the disk when this returns."""
+    with atomic_files.writing_to("the triggers' history", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as file:
+            # What was cut off by a crash stays a line of its own.
+            torn = file.tell() > 0 and _last_byte(file) != b"\n"
+            file.write((b"\n" if torn else b"") + json.dumps(event).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Returns all events, oldest first; a line that was cut off is none."""
+    found = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        with contextlib.suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
+    return found
+
+
+def _last_byte(file: Any) -> bytes:
+    file.seek(-1, os.SEEK_END)
+    last: bytes = file.read(1)
+    return last

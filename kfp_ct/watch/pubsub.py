@@ -1,0 +1,118 @@
+"""Takes messages from a subscription of Pub/Sub; `PUBSUB_EMULATOR_HOST` names an emulator, as for every client."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+
+from kfp_ct.base.errors import CtError, UsageError
+from kfp_ct.watch import inbox, messages, receive, watch
+from kfp_ct.watch.decide import Decision
+from kfp_ct.watch.messages import Message
+from kfp_ct.watch.watch import Watch
+
+_SUBSCRIPTION = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
+# Messages decided on at once, and how long more are waited for when some have come: files are written together.
+_MOST = 1000
+_GATHER_SECONDS = 1.0
+
+
+class Subscription:
+    """A subscription that is pulled from."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        """Opens it; nothing is asked yet.
+
+        Args:
+            name: projects/…/subscriptions/….
+            seconds: How long a turn waits for messages.
+
+        Raises:
+            UsageError: The name is no subscription's.
+        """
+        if not _SUBSCRIPTION.fullmatch(name):
+            raise UsageError(f"--pubsub {name!r}\nexpected: projects/PROJECT/subscriptions/SUBSCRIPTION")
+        import google.cloud.pubsub_v1 as pubsub_v1  # it takes a second to import
+
+        with _explained(name):
+            self._client = pubsub_v1.SubscriberClient()
+        self._name, self._seconds = name, seconds
+
+    def turn(self, watched: Watch, console: Console) -> Decision:
+        """Takes the messages there are, decides, acknowledges, and runs the pipeline if that is the decision.
+
+        A message is acknowledged once it, its answer and the decision are on the disk: one that is lost before is
+        delivered again, one that is delivered again is answered as before. Without messages it looks, since time may
+        have come for what was held.
+
+        Raises:
+            CtError: Pub/Sub does not answer, or the run could not begin or failed.
+        """
+        came = self._batch()
+        if not came:
+            return watch.step(watched, console)
+        answers, begun = receive.receive(watched, list(came.values()))
+        with _explained(self._name):
+            self._client.acknowledge(request={"subscription": self._name, "ack_ids": list(came)})
+        for number, given in answers.items():
+            if given.decision == inbox.REFUSED:
+                console.print(f"refused: {number}: {given.reasons[0]}", markup=False, soft_wrap=True)
+        if begun is None:
+            return Decision(False, holds=tuple(dict.fromkeys(r for each in answers.values() for r in each.reasons)))
+        watch.carry_out(watched, begun, console)
+        return begun.decision
+
+    def close(self) -> None:
+        """Lets the connection go."""
+        self._client.close()
+
+    def _batch(self) -> dict[str, Message]:
+        found: dict[str, Message] = {}
+        seconds = self._seconds
+        while len(found) < _MOST:
+            came = self._pull(_MOST - len(found), seconds)
+            if not came:
+                break
+            found |= came
+            seconds = _GATHER_SECONDS
+        return found
+
+    def _pull(self, most: int, seconds: float) -> dict[str, Message]:
+        from google.api_core.exceptions import DeadlineExceeded
+
+        request = {"subscription": self._name, "max_messages": most}
+        try:
+            with _explained(self._name):
+                response = self._client.pull(request=request, timeout=seconds, retry=None)
+        except DeadlineExceeded:
+            return {}
+        return {each.ack_id: _message(each.message) for each in response.received_messages}
+
+
+def _message(message: Any) -> Message:
+    published = message.publish_time.isoformat() if message.publish_time else ""
+    return messages.from_pubsub(message.message_id, message.data, dict(message.attributes), published)
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turns refusals of Pub/Sub into messages that say what mends them."""
+    from google.api_core.exceptions import DeadlineExceeded, GoogleAPICallError, NotFound, PermissionDenied
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        yield
+    except DeadlineExceeded:
+        raise
+    except NotFound as error:
+        raise UsageError(f"there is no {name}\nmend: gcloud pubsub subscriptions create … --topic …") from error
+    except (PermissionDenied, GoogleAuthError) as error:
+        raise UsageError(
+            f"{name} may not be read: {str(error).splitlines()[0]}\n"
+            "expected: credentials with the role Pub/Sub Subscriber\n"
+            "mend: grant the role to the service account that runs this, or run gcloud auth application-default login"
+        ) from error
+    except GoogleAPICallError as error:
+        raise CtError(f"Pub/Sub does not answer for {name}: {str(error).splitlines()[0]}") from error

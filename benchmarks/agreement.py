@@ -31,7 +31,7 @@ from tensorflow_model_analysis.proto import config_pb2  # noqa: E402
 from tensorflow_model_analysis.slicer import slicer_lib  # noqa: E402
 from tfx import v1 as tfx  # noqa: E402
 
-from kfp_ct.data import layouts  # noqa: E402
+from kfp_ct.data import layouts, reading  # noqa: E402
 
 FEATURES = "benchmarks.agreement_features"
 SPLITS = ("train", "eval")
@@ -124,7 +124,7 @@ def write_records(examples: Path, folder: Path) -> None:
         (folder / split).mkdir(parents=True, exist_ok=True)
         options = tf.io.TFRecordOptions("GZIP", compression_level=1)
         with tf.io.TFRecordWriter(str(folder / split / "rows.gz"), options) as file:
-            for batch in layouts.iter_batches(layouts.split_files(examples, split)):
+            for batch in reading.iter_batches(layouts.split_files(examples, split)):
                 for row in batch.to_pylist():
                     known = {name: _feature(value) for name, value in row.items() if value is not None}
                     file.write(tf.train.Example(features=tf.train.Features(feature=known)).SerializeToString())

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from kfp_ct.components.ingest import work
-from kfp_ct.data import layouts
+from kfp_ct.data import layouts, reading
 from pipelines.flights.features import LABEL, SERVED
 
 SETTINGS = Path("pipelines/flights/settings")
@@ -27,7 +27,7 @@ def main(file: str, count: int) -> None:
         request = work.Request(sources, base["query"], split, window_start="2013-06-01", window_end="2013-07-01")
         work.ingest(request, examples)
         files = [name for part in ("train", "eval") for name in layouts.split_files(examples, part)]
-        rows = [row for batch in layouts.iter_batches(files) for row in batch.to_pylist()]
+        rows = [row for batch in reading.iter_batches(files) for row in batch.to_pylist()]
     with open(file, "w") as out:
         for row in random.Random(0).sample(sorted(rows, key=lambda row: row["flight_id"]), count):
             out.write(json.dumps([{name: row[name] for name in SERVED}, row[LABEL]]) + "\n")

@@ -7,7 +7,7 @@ import pytest
 
 from kfp_ct.base.errors import ComponentError
 from kfp_ct.components.ingest import work
-from kfp_ct.data import layouts
+from kfp_ct.data import layouts, reading
 
 BY_ID = {"method": "hash", "columns": ["id"], "eval_fraction": 0.3}
 
@@ -20,7 +20,7 @@ def ingest(root: Path, source, sql: str = "SELECT * FROM t", split=BY_ID, out: s
 
 
 def table(root: Path, split: str, out: str = "out") -> pa.Table:
-    return pa.Table.from_batches(layouts.iter_batches(layouts.split_files(root / out, split)))
+    return pa.Table.from_batches(reading.iter_batches(layouts.split_files(root / out, split)))
 
 
 def rows(root: Path, out: str = "out", by: str = "id") -> list[dict]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from kfp_ct.champions.locations import Place, open_place
 from kfp_ct.components.deploy import work as deploying
 from kfp_ct.components.register import work as registering
+from kfp_ct.models import serving_folder
 from kfp_ct.project.workspace import Workspace
 from release_artifacts import make_run
 
@@ -23,7 +24,7 @@ def release(home: Path, content: str, saved_model: Path | None = None) -> str:
     run = make_run(home / "made" / content, content, saved_model=saved_model)
     candidate = dataclasses.replace(run.candidate(f"key {content}"), lineage=LINEAGE)
     version = registering.register(candidate, place.registry_uri, "flights").version
-    served = deploying.Release(run.model, run.blessing, "flights", version)
+    served = serving_folder.Release(run.model, run.blessing, "flights", version)
     deploying.deploy(served, str(place.serving_root), 3, str(home / "made" / content / "deployment"))
     return version
 
@@ -31,7 +32,7 @@ def release(home: Path, content: str, saved_model: Path | None = None) -> str:
 def now(place: Place) -> tuple[str, str]:
     """Returns the champion and the served version."""
     champion = place.reader.champion("flights")
-    return champion.number if champion else "", deploying.served(place.serving_root, "flights")
+    return champion.number if champion else "", serving_folder.served(place.serving_root, "flights")
 
 
 def three_versions(root: Path) -> Path:

@@ -13,6 +13,7 @@ from kfp_ct.base.errors import ComponentError, ConfigurationError
 from kfp_ct.components.deploy import work as deploy
 from kfp_ct.data import batches, layouts
 from kfp_ct.data.shuffling import Blocks
+from kfp_ct.models import serving_folder
 
 FEW = settings(max_examples=15, deadline=None)
 
@@ -47,7 +48,7 @@ def test_a_model_of_any_name_is_served_in_its_folder_or_refused(tmp_path_factory
     folder = tmp_path_factory.mktemp("any")
     run = release_artifacts.make_run(folder / "run", "a model")
     before = layouts.tree_fingerprint(run.root)
-    root, release = folder / "serving", deploy.Release(run.model, run.blessing, name, version)
+    root, release = folder / "serving", serving_folder.Release(run.model, run.blessing, name, version)
     with contextlib.suppress(ConfigurationError):
         deploy.deploy(release, str(root), 1, str(folder / "deployment"))
         assert (root / name / version / "saved_model.pb").is_file()

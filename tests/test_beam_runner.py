@@ -20,7 +20,7 @@ from kfp_ct.base.errors import ComponentError
 from kfp_ct.components.predict_batch import work as predict_work
 from kfp_ct.components.statistics import work as statistics_work
 from kfp_ct.components.transform import work as transform_work
-from kfp_ct.data import batches, beam_runner, layouts
+from kfp_ct.data import batches, beam_runner, layouts, reading
 from kfp_ct.data.transform_graph import TransformGraph
 
 TWO = beam_workers.TWO
@@ -122,7 +122,7 @@ def test_the_transform_graph_and_the_transformed_rows_are_those_made_in_memory(d
         assert not list(Path(rows).rglob(".*"))
     assert vocabularies(outputs[0]) == vocabularies(outputs[1])
     specs = batches.feature_specs(batches.read_schema(schema))
-    batch = next(layouts.iter_batches(layouts.split_files(examples, "eval")))
+    batch = next(reading.iter_batches(layouts.split_files(examples, "eval")))
     raw = batches.to_arrays(batch, {name: spec.dtype for name, spec in specs.items()})
     mine, others = (
         TransformGraph(output)(batches.to_features({n: tf.constant(v) for n, v in raw.items()}, specs))

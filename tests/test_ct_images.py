@@ -13,6 +13,7 @@ import whole_build
 from ct_command import ct
 from kfp_ct.base.errors import UsageError
 from kfp_ct.ci.images import build, inputs, registry
+from kfp_ct.package import bind
 from kfp_ct.project.environments import ROOT
 
 DOCKERFILE = f"""
@@ -153,8 +154,8 @@ def test_only_what_changed_is_built_again(store, host, project, tmp_path, monkey
 
     first = make("commit1")
     assert [each.reused for each in first.values()] == [False, False]
-    assert build.read_lock(lock) == {name: each.reference for name, each in first.items()}
-    assert build.absent(build.read_lock(lock).values()) == []
+    assert bind.read_lock(lock) == {name: each.reference for name, each in first.items()}
+    assert build.absent(bind.read_lock(lock).values()) == []
     assert [each.reused for each in make("commit2").values()] == [True, True]
     assert registry.digest(f"{store}/kfp-ct-one:commit2") == first["one"].reference.partition("@")[2]
 

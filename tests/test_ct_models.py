@@ -11,9 +11,8 @@ from ct_command import ct
 from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError, UsageError
 from kfp_ct.champions import listing, promotion
 from kfp_ct.champions.promotion import Person
-from kfp_ct.components.deploy import work as deploying
 from kfp_ct.data import layouts
-from kfp_ct.models import blessing, champion_history, registry_mlflow
+from kfp_ct.models import blessing, champion_history, registry_mlflow, serving_folder
 from kfp_ct.runs import record
 from registered_models import now, place_in, three_versions
 
@@ -226,7 +225,7 @@ def test_the_commands_say_what_there_is_and_what_they_did(home):
 def test_a_champion_that_is_not_served_is_told(home):
     served = home / "serving" / "flights"
     shutil.rmtree(served / "3")
-    assert deploying.served(home / "serving", "flights") == "2"
+    assert serving_folder.served(home / "serving", "flights") == "2"
 
     said = ct(home, "models")
 

@@ -11,11 +11,12 @@ import pytest
 from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError
 from kfp_ct.components.deploy import work
 from kfp_ct.data import layouts
+from kfp_ct.models import serving_folder
 from release_artifacts import make_run
 
 
 def deploy(run, root, version="1", name="flights", keep=3):
-    release = work.Release(run.model, run.blessing, name, version)
+    release = serving_folder.Release(run.model, run.blessing, name, version)
     return work.deploy(release, str(root), keep, str(run.root / "deployment"))
 
 

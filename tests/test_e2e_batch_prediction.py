@@ -17,9 +17,10 @@ COMPARE = """
 import sys
 import numpy as np, pyarrow as pa, tensorflow as tf
 from kfp_ct.data import batches, layouts
+from kfp_ct.data import reading
 examples, predictions, model = sys.argv[1:]
 def read(root):
-    return pa.Table.from_batches(layouts.iter_batches(layouts.split_files(root, "predict")))
+    return pa.Table.from_batches(reading.iter_batches(layouts.split_files(root, "predict")))
 rows, scored = read(examples), read(predictions)
 loaded = tf.saved_model.load(f"{model}/Format-Serving")
 function = loaded.signatures["serving_default"]

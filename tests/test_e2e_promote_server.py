@@ -15,7 +15,7 @@ from kfp_ct.champions.locations import open_place
 from kfp_ct.champions.promotion import Person
 from kfp_ct.components.deploy import work as deploying
 from kfp_ct.components.register import work as registering
-from kfp_ct.models import champion_history, registry_mlflow
+from kfp_ct.models import champion_history, registry_mlflow, serving_folder
 from kfp_ct.project.environments import ROOT
 from kfp_ct.project.workspace import Workspace
 from release_artifacts import make_run
@@ -65,12 +65,12 @@ def test_alias_and_service_move_together_by_the_blessing_the_server_keeps(server
     for content in ("one", "two"):
         run = make_run(tmp_path / content, content)
         version = registering.register(run.candidate(f"key {content}"), server, "flights").version
-        release = deploying.Release(run.model, run.blessing, "flights", version)
+        release = serving_folder.Release(run.model, run.blessing, "flights", version)
         deploying.deploy(release, str(place.serving_root), 1, str(tmp_path / content / "deployment"))
 
     assert promotion.rollback(place, "flights", Person("ada", "it lost")).move.version == "1"
 
-    assert place.reader.champion("flights").number == deploying.served(place.serving_root, "flights") == "1"
+    assert place.reader.champion("flights").number == serving_folder.served(place.serving_root, "flights") == "1"
     assert (place.serving_root / "flights" / "1" / "saved_model.pb").read_text() == "graph one"
     assert place.reader.models() == ["flights"]
     kept = [(each.kind, each.version, each.state) for each in listing.history(place, "flights")]

@@ -16,7 +16,7 @@ from kfp_ct.components.ingest import work as ingest
 from kfp_ct.components.train import work as train
 from kfp_ct.components.transform import preprocessing
 from kfp_ct.components.transform import work as transform
-from kfp_ct.data import batches, layouts
+from kfp_ct.data import batches, layouts, reading
 from pipelines.flights import features
 
 FLIGHTS = Path(__file__).parents[1] / "pipelines/flights"
@@ -257,7 +257,7 @@ def predictions(model, examples):
     """Probabilities and labels of the eval split, by the raw-feature signature."""
     signature = model.signatures["serving_default"]
     found = []
-    for batch in layouts.iter_batches(layouts.split_files(examples, "eval")):
+    for batch in reading.iter_batches(layouts.split_files(examples, "eval")):
         inputs = batches.to_signature_inputs(batch, signature.structured_input_signature[1])
         labels = batch.column(batch.schema.get_field_index(LABEL)).to_numpy()
         found.append((signature(**inputs)["probability"].numpy()[:, 0], labels))

@@ -18,7 +18,7 @@ from kfp_ct.components.evaluate.tasks import Reading
 from kfp_ct.components.statistics import work as statistics
 from kfp_ct.components.train import work as train
 from kfp_ct.components.transform import work as transform
-from kfp_ct.data import batches, layouts
+from kfp_ct.data import batches, layouts, reading
 from kfp_ct.data.shuffling import Blocks, count_rows
 from test_train import MODULE
 
@@ -252,7 +252,7 @@ def test_shuffled_blocks_hold_every_row_once(both):
 
 def test_columns_and_batches_are_chosen(both):
     files = layouts.split_files(both / "tfrecord", "train")
-    first = next(layouts.iter_batches(files, ["weight", "id"], batch_rows=7))
+    first = next(reading.iter_batches(files, ["weight", "id"], batch_rows=7))
     assert (first.num_rows, set(first.schema.names)) == (7, {"id", "weight"})
 
 

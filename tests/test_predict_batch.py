@@ -15,7 +15,7 @@ import pytest
 import predicting
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.components.predict_batch import plan, shard, work
-from kfp_ct.data import layouts
+from kfp_ct.data import layouts, reading
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_every_row_is_scored_with_its_key_model_version_and_time(examples, model
     written = work.predict(request(examples, model, carry=["colour"]), {}, str(tmp_path / "out"), shard_rows=300)
 
     found = scored(written)
-    rows = pa.Table.from_batches(layouts.iter_batches(layouts.split_files(examples, "predict")))
+    rows = pa.Table.from_batches(reading.iter_batches(layouts.split_files(examples, "predict")))
     assert found.column_names == ["id", "colour", "pair", "score", "model_version", "predicted_at"]
     assert found["id"].to_pylist() == rows["id"].to_pylist(), "in the order of the input"
     assert found["colour"].to_pylist() == rows["colour"].to_pylist()
@@ -66,7 +66,7 @@ def test_predictions_are_a_dataset_that_the_other_steps_read(examples, model, tm
     manifest = layouts.read_manifest(written.folder)
     assert manifest.split("predict").rows == 1_000
     assert manifest.columns["id"] == "string"
-    assert next(layouts.iter_batches(layouts.split_files(written.folder, "predict"), batch_rows=10)).num_rows == 10
+    assert next(reading.iter_batches(layouts.split_files(written.folder, "predict"), batch_rows=10)).num_rows == 10
 
 
 def test_a_killed_run_goes_on_and_finished_shards_are_not_scored_again(examples, model, tmp_path, capsys):
@@ -88,7 +88,7 @@ def test_a_killed_run_goes_on_and_finished_shards_are_not_scored_again(examples,
     assert {name: after[name] for name in before} == before
     assert len(scored(written)["predicted_at"].unique()) == 1, "the time is the first run's"
     assert not list(folder.glob(".*.partial"))
-    rows = pa.Table.from_batches(layouts.iter_batches(layouts.split_files(examples, "predict")))
+    rows = pa.Table.from_batches(reading.iter_batches(layouts.split_files(examples, "predict")))
     np.testing.assert_allclose(scored(written)["score"].to_numpy(), predicting.expected(rows), rtol=1e-6)
 
 
@@ -202,7 +202,7 @@ def test_a_shard_that_lost_rows_is_noticed(examples, model, tmp_path):
 
 def test_a_model_of_serialised_examples_is_asked_with_all_columns(examples, model, tmp_path):
     found = scored(work.predict(request(examples, model, signature="examples"), {}, str(tmp_path / "out")))
-    rows = pa.Table.from_batches(layouts.iter_batches(layouts.split_files(examples, "predict")))
+    rows = pa.Table.from_batches(reading.iter_batches(layouts.split_files(examples, "predict")))
     np.testing.assert_allclose(found["score"].to_numpy(), predicting.expected(rows), rtol=1e-6)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kfp_ct.base.errors import ConfigurationError, DataError, ModelNotBlessedError
-from kfp_ct.components.register import work
+from kfp_ct.components.register import entry, work
 from kfp_ct.data import layouts
-from kfp_ct.models import blessing, registry, registry_mlflow
+from kfp_ct.models import blessing, model_version, registry, registry_mlflow, registry_sqlite
 from killed import exit_code, in_child, kill_me_at
 from release_artifacts import make_run
 
@@ -46,7 +46,7 @@ def champion(uri):
 def test_registers_a_blessed_model_as_champion(uri, tmp_path):
     run = make_run(tmp_path / "run", "one")
 
-    assert work.register(run.candidate(), uri, "flights") == work.Registered("1", "")
+    assert work.register(run.candidate(), uri, "flights") == entry.Registered("1", "")
 
     version = champion(uri)
     assert version.number == "1"
@@ -97,7 +97,7 @@ def test_records_lineage_metrics_and_parameters(uri, tmp_path):
 def test_the_next_model_names_the_champion_it_replaced(uri, tmp_path):
     work.register(make_run(tmp_path / "1", "one").candidate(), uri, "flights")
 
-    assert work.register(make_run(tmp_path / "2", "two").candidate(), uri, "flights") == work.Registered("2", "1")
+    assert work.register(make_run(tmp_path / "2", "two").candidate(), uri, "flights") == entry.Registered("2", "1")
     assert champion(uri).tags["previous_champion"] == "1"
 
 
@@ -114,9 +114,9 @@ def test_a_former_champion_that_wins_again_keeps_its_version(uri, tmp_path):
     work.register(one, uri, "flights")
     work.register(two, uri, "flights")
 
-    assert work.register(one, uri, "flights") == work.Registered("1", "2")
+    assert work.register(one, uri, "flights") == entry.Registered("1", "2")
     assert champion(uri).number == "1"
-    assert work.register(one, uri, "flights") == work.Registered("1", "2")
+    assert work.register(one, uri, "flights") == entry.Registered("1", "2")
 
 
 def refused(root):
@@ -153,7 +153,7 @@ def test_refuses_a_model_without_the_blessing(make, uri, tmp_path):
     with pytest.raises(ModelNotBlessedError):
         work.register(run.candidate(), uri, "flights")
     assert champion(uri) is None
-    assert not registry.models_root(registry.database_path(uri)).exists()
+    assert not model_version.models_root(model_version.database_path(uri)).exists()
 
 
 @pytest.mark.parametrize("uri", ["", "sqlite:///", "postgresql://host/db", "/some/path"], ids=repr)
@@ -194,7 +194,7 @@ def test_reading_directly_and_through_mlflow_agree(uri, tmp_path):
     client(uri).delete_model_version("flights", "2")
 
     direct, mlflow = registry.open_reader(uri), registry_mlflow.MlflowReader(uri)
-    assert isinstance(direct, registry.SqliteReader), "MLflow's schema has changed: see registry.KNOWN_REVISION"
+    assert isinstance(direct, registry_sqlite.SqliteReader), "another schema: see KNOWN_REVISION"
     for ask in (
         lambda reader: reader.champion("flights"),
         lambda reader: reader.champion("absent"),
@@ -262,7 +262,7 @@ def test_killed_at_any_point_it_leaves_no_version_or_a_whole_one(tmp_path):
             )
             assert version.tags["data_fingerprint"] == "rows of one"
 
-    assert work.register(run.candidate(), uri, "flights") == work.Registered("1", "")
+    assert work.register(run.candidate(), uri, "flights") == entry.Registered("1", "")
     assert champion(uri).number == "1"
     assert len(client(uri).search_model_versions("name='flights'")) == 1
     experiment = client(uri).get_experiment_by_name("flights").experiment_id
@@ -282,7 +282,7 @@ def test_a_killed_registration_is_finished_from_another_commit(tmp_path):
     assert exit_code(in_child(registering)) == -signal.SIGKILL
     later = dataclasses.replace(run.candidate(), lineage={"commit": "def456"})
 
-    assert work.register(later, uri, "flights") == work.Registered("1", "")
+    assert work.register(later, uri, "flights") == entry.Registered("1", "")
     assert champion(uri).tags["commit"] == "def456"
 
 

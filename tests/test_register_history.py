@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from kfp_ct.components.register import work
-from kfp_ct.models import champion_history, registry
+from kfp_ct.models import champion_history, model_version, registry
 from release_artifacts import make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
@@ -35,7 +35,7 @@ def test_every_move_of_the_champion_is_kept_with_the_version(uri, tmp_path):
 def test_a_version_from_before_moves_were_kept_tells_what_it_knows():
     tags = {"previous_champion": "1", "user": "ada", "cause": "new data", "run": "r1"}
 
-    move = champion_history.history([registry.ModelVersion("2", "", tags, 1_767_225_600_000)])[0]
+    move = champion_history.history([model_version.ModelVersion("2", "", tags, 1_767_225_600_000)])[0]
 
     assert move == champion_history.Move(
         "2026-01-01T00:00:00.000000Z", champion_history.REGISTER, "1", "2", by="ada", why="new data", run="r1"

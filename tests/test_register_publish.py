@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException
 
 from kfp_ct.components.register import publish, work
 from kfp_ct.data import layouts
-from kfp_ct.models import blessing, registry, registry_mlflow
+from kfp_ct.models import blessing, model_version, registry, registry_mlflow
 from release_artifacts import make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
@@ -26,13 +26,13 @@ def entry_of(run):
 
 def test_a_model_that_another_run_made_champion_meanwhile_is_no_second_version(uri, tmp_path):
     entry = entry_of(make_run(tmp_path / "run", "one"))
-    assert publish.publish(entry, uri) == publish.publish(entry, uri) == work.Registered("1", "")
+    assert publish.publish(entry, uri) == publish.publish(entry, uri) == entry.Registered("1", "")
     assert registry.open_reader(uri).champion("flights").number == "1"
 
 
 def test_a_damaged_copy_of_the_model_is_replaced(uri, tmp_path):
     entry = entry_of(make_run(tmp_path / "run", "one"))
-    folder = registry.models_root(registry.database_path(uri)) / "flights" / entry.fingerprint[:16]
+    folder = model_version.models_root(model_version.database_path(uri)) / "flights" / entry.fingerprint[:16]
     folder.mkdir(parents=True)
     (folder / "half").write_text("of a model")
     publish.publish(entry, uri)
@@ -42,7 +42,7 @@ def test_a_damaged_copy_of_the_model_is_replaced(uri, tmp_path):
 
 def test_a_run_that_was_begun_is_gone_on_with(uri, tmp_path):
     entry = entry_of(make_run(tmp_path / "run", "one"))
-    client, database = registry_mlflow.open_client(uri), registry.database_path(uri)
+    client, database = registry_mlflow.open_client(uri), model_version.database_path(uri)
     begun = publish._run(client, entry, database).info.run_id
     publish._record(client, begun, entry)
     assert publish._run(client, entry, database).info.run_id == begun

@@ -10,7 +10,7 @@ from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.components.register import work as register_work
 from kfp_ct.components.resolve_model import work
 from kfp_ct.data import layouts
-from kfp_ct.models import registered_model, registry, registry_mlflow
+from kfp_ct.models import model_version, registered_model, registry, registry_mlflow
 from release_artifacts import make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
@@ -66,7 +66,7 @@ def test_a_registry_that_does_not_exist_has_no_champion_and_is_not_made(tmp_path
 
 
 def test_a_model_in_a_bucket_is_handed_on_by_its_uri():
-    version = registry.ModelVersion("4", "gs://bucket/run/model", {})
+    version = model_version.ModelVersion("4", "gs://bucket/run/model", {})
 
     located = registered_model.locate(version, "http://mlflow", "flights")
 

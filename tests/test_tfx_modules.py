@@ -14,7 +14,7 @@ from kfp_ct.components.schema import work as schema
 from kfp_ct.components.statistics import work as statistics
 from kfp_ct.components.train import work as train
 from kfp_ct.components.transform import work as transform
-from kfp_ct.data import layouts, user_code
+from kfp_ct.data import layouts, reading, user_code
 from kfp_ct.data.saved_model import Role, SavedModel
 
 SPEC = importlib.util.find_spec("tfx")
@@ -102,7 +102,7 @@ def test_the_penguin_module_trains_a_model_that_answers_tf_examples(tmp_path):
 
     columns = list(layouts.read_manifest(examples).columns)
     model = SavedModel(path, "serving_default", columns, Role("the model", "name the species"))
-    rows = next(layouts.iter_batches(layouts.split_files(examples, "eval")))
+    rows = next(reading.iter_batches(layouts.split_files(examples, "eval")))
     assert model.inputs == []  # serialised tf.Examples
     species = model.run(rows)[model.outputs[0]].argmax(axis=1)
     assert np.mean(species == rows.column("species").to_numpy()) > 0.8

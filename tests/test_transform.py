@@ -13,7 +13,7 @@ import tensorflow_transform as tft
 import small_examples
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.components.transform import work
-from kfp_ct.data import batches, layouts
+from kfp_ct.data import batches, layouts, reading
 from kfp_ct.data.transform_graph import TransformGraph
 
 ROWS = 2_000
@@ -165,7 +165,7 @@ def test_an_eval_split_of_no_rows_is_materialised_as_none(prepared, tmp_path):
     work.write_examples(work.Request(str(examples), prepared[1], ""), prepared[2], str(tmp_path / "out"), True)
     split = layouts.read_manifest(tmp_path / "out").split("eval")
     assert (split.rows, split.files) == (0, [])
-    assert list(layouts.iter_batches(layouts.split_files(tmp_path / "out", "eval"))) == []
+    assert list(reading.iter_batches(layouts.split_files(tmp_path / "out", "eval"))) == []
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ import pytest
 import small_examples
 from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
 from kfp_ct.components.tune import rows, settings, work
-from kfp_ct.data import layouts, tfrecord
+from kfp_ct.data import layouts, reading, tfrecord
 from tuning import request, write_module
 
 
@@ -237,10 +237,10 @@ def test_rows_stay_in_the_format_they_came_in(tmp_path, prepared):
     manifest = layouts.read_manifest(prepared[0])
     kinds, files = manifest.columns, layouts.split_files(prepared[0], "train")
     (tmp_path / "examples/Split-train").mkdir(parents=True)
-    tfrecord.write(tmp_path / "examples/Split-train/data_tfrecord.gz", layouts.iter_batches(files), kinds)
+    tfrecord.write(tmp_path / "examples/Split-train/data_tfrecord.gz", reading.iter_batches(files), kinds)
     split = layouts.Split("train", 600, ["Split-train/data_tfrecord.gz"])
     layouts.write_manifest(tmp_path / "examples", dataclasses.replace(manifest, splits=[split], format="tfrecord"))
     drawn = [rows.draw(examples, 50, tmp_path) for examples in (prepared[0], str(tmp_path / "examples"))]
-    parquet, records = ([batch["id"].to_pylist() for batch in layouts.iter_batches(each.train_files)] for each in drawn)
+    parquet, records = ([batch["id"].to_pylist() for batch in reading.iter_batches(each.train_files)] for each in drawn)
     assert parquet == records
     assert layouts.is_tfrecord(drawn[1].train_files[0])

@@ -30,7 +30,8 @@ def deploy(
     """
     from kfp_ct.base.errors import reported
     from kfp_ct.components.deploy import work
+    from kfp_ct.models import serving_folder
 
     with reported():
-        release = work.Release(model.path, blessing.path, model_name, version, infra_validation.path)
+        release = serving_folder.Release(model.path, blessing.path, model_name, version, infra_validation.path)
         deployment.metadata.update(work.deploy(release, serving_root, keep_versions, deployment.path))

@@ -20,7 +20,7 @@ from kfp_ct.components.evaluate.model import Model
 from kfp_ct.components.evaluate.samples import Floats
 from kfp_ct.components.evaluate.scoring import Predicted
 from kfp_ct.components.evaluate.tasks import Reading
-from kfp_ct.data import beam_runner, layouts
+from kfp_ct.data import beam_runner, layouts, reading
 
 # Below the evaluation until its metrics are written; readers of folders pass over names that begin with an underscore.
 SCORES = "_scores"
@@ -58,7 +58,7 @@ class Score(beam.DoFn):
     def process(self, shard: Shard) -> Iterator[Any]:
         """Writes a file's predictions, four bytes a number, and yields nothing."""
         columns = scoring.wanted(self._models.values(), [])
-        _save(shard, scoring.score(layouts.iter_batches([shard.source], columns), self._models))
+        _save(shard, scoring.score(reading.iter_batches([shard.source], columns), self._models))
         yield from ()
 
 
@@ -87,7 +87,7 @@ class ReadScored(beam.DoFn):
         """Yields a file's rows as record batches."""
         rows, start = self._rows, 0
         predictions = _load(shard)
-        for batch in layouts.iter_batches([shard.source], rows.columns):
+        for batch in reading.iter_batches([shard.source], rows.columns):
             part = slice(start, start := start + batch.num_rows)
             given = {name: {key: values[part] for key, values in of.items()} for name, of in predictions.items()}
             predicted = Predicted(pa.Table.from_batches([batch]), given)
@@ -167,7 +167,7 @@ def workers(examples_path: str, evaluation_path: str, beam_pipeline_args: list[s
 
 
 def _kept(shard: Shard, keep: Sequence[str]) -> Iterator[pa.Table]:
-    for batch in layouts.iter_batches([shard.source], keep):
+    for batch in reading.iter_batches([shard.source], keep):
         yield pa.Table.from_batches([batch]).select(list(keep))
 
 

@@ -16,6 +16,7 @@ from kfp_ct.components.evaluate.model import Model
 from kfp_ct.components.evaluate.samples import Array, Floats, Sample, Scored, Scores
 from kfp_ct.components.evaluate.tasks import Reading
 from kfp_ct.data import layouts
+from kfp_ct.data.reading import iter_batches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ def predict(examples_path: str, models: dict[str, Model], keep: Sequence[str]) -
 
     def keeping() -> Iterator[pa.RecordBatch]:
         files = layouts.split_files(examples_path, layouts.EVAL)
-        for batch in layouts.iter_batches(files, wanted(models.values(), keep)):
+        for batch in iter_batches(files, wanted(models.values(), keep)):
             kept.append(pa.Table.from_batches([batch]).select(list(keep)))
             yield batch
 
@@ -174,7 +175,7 @@ def prior(examples_path: str, reading: Reading) -> Array:
     several = reading.task == MULTICLASS
     sums, total = np.zeros(reading.width if several else 1), 0.0
     wanted = [output.label, *([output.weight] if output.weight else [])]
-    for batch in layouts.iter_batches(layouts.split_files(examples_path, layouts.TRAIN), wanted):
+    for batch in iter_batches(layouts.split_files(examples_path, layouts.TRAIN), wanted):
         table = pa.Table.from_batches([batch])
         labels, weights = reading.labels(table.column(output.label)), _weights(table, output)
         masses = np.ones(len(labels)) if weights is None else weights

@@ -13,9 +13,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from kfp_ct.base import atomic_files
-from kfp_ct.components.register.work import Entry, Registered, recordable
+from kfp_ct.components.register.entry import Entry, Registered, recordable
 from kfp_ct.data import layouts
-from kfp_ct.models import champion_history, registry, registry_mlflow
+from kfp_ct.models import champion_history, model_version, registry, registry_mlflow, registry_sqlite
 
 _FINGERPRINT = "model_fingerprint"
 # Tags of a run that say by whom, why and by which run a champion moves.
@@ -30,10 +30,10 @@ def publish(entry: Entry, registry_uri: str) -> Registered:
     Raises:
         ConfigurationError: The registry cannot be written or does not answer.
     """
-    database = registry.database_path(registry_uri)
+    database = model_version.database_path(registry_uri)
     with registry_mlflow.reaching(registry_uri):
         client = registry_mlflow.open_client(registry_uri)
-        with registry.alone(database):
+        with registry_sqlite.alone(database):
             return _publish(client, entry, registry_uri)
 
 
@@ -63,8 +63,8 @@ def _publish(client: MlflowClient, entry: Entry, registry_uri: str) -> Registere
 
 
 def _create_version(client: MlflowClient, entry: Entry, registry_uri: str, before: str) -> str:
-    database = registry.database_path(registry_uri)
-    source = str(_store(entry, registry.models_root(database) / entry.model_name)) if database else ""
+    database = model_version.database_path(registry_uri)
+    source = str(_store(entry, model_version.models_root(database) / entry.model_name)) if database else ""
     run = _run(client, entry, database)
     if not source:
         client.log_artifacts(run.info.run_id, str(entry.model_path), _RUN_FOLDER)

@@ -1,18 +1,15 @@
 """Registers a blessed model and makes it the champion."""
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import DataError
+from kfp_ct.components.register.entry import PARAMETER_LENGTH, TAG_LENGTH, Entry, Registered, flatten
 from kfp_ct.data import layouts
-from kfp_ct.models import blessing, registry
-
-# MLflow's limits are 250 characters for a name, 500 for a run's parameter and 5,000 for a tag.
-_NAME_LENGTH, _PARAMETER_LENGTH, _TAG_LENGTH = 250, 500, 5_000
+from kfp_ct.models import blessing, model_version, registry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,27 +24,6 @@ class Candidate:
     lineage: dict[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
-class Registered:
-    """The version, and the version that the alias champion pointed at before (empty for none)."""
-
-    version: str
-    previous_champion: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """What is written into the registry about one model."""
-
-    model_name: str
-    model_path: Path
-    fingerprint: str
-    tags: dict[str, str]
-    parameters: dict[str, str]
-    metrics: dict[str, float]
-    kept: dict[str, Path]  # path below `Registered/` of the version's folder to the file to copy there
-
-
 def register(candidate: Candidate, registry_uri: str, model_name: str) -> Registered:
     """Registers a blessed model and moves the alias champion to it.
 
@@ -60,7 +36,7 @@ def register(candidate: Candidate, registry_uri: str, model_name: str) -> Regist
         ConfigurationError: The registry cannot be used or written.
     """
     verdict = blessing.demand(candidate.blessing_path, candidate.model_path)
-    registry.check_model_name(model_name)
+    model_version.check_model_name(model_name)
     registered = _as_it_was(registry.open_reader(registry_uri), model_name, verdict.model_fingerprint)
     if registered is None:
         from kfp_ct.components.register import publish  # MLflow takes seconds to import; an unchanged rerun needs none
@@ -82,10 +58,10 @@ def describe(candidate: Candidate, verdict: blessing.Blessing, model_name: str) 
         "window": "/".join(manifest.window.get(edge, "") for edge in ("start", "end")),
         "compared_with": verdict.compared_with,
     }
-    tags = {**{key: _clip(value, _TAG_LENGTH) for key, value in lineage.items()}, **tags}
+    tags = {**{key: _clip(value, TAG_LENGTH) for key, value in lineage.items()}, **tags}
     rows = {f"rows.{split.name}": str(split.rows) for split in manifest.splits}
     parameters = {
-        key: _clip(value, _PARAMETER_LENGTH)
+        key: _clip(value, PARAMETER_LENGTH)
         for key, value in {**lineage, **rows, "window": tags["window"]}.items()
         if value
     }
@@ -124,18 +100,7 @@ def overall_metrics(summary: Path) -> dict[str, float]:
     return dict(_numbers(metrics.get("challenger", {}), ""))
 
 
-def flatten(lineage: dict[str, Any]) -> dict[str, str]:
-    """Returns lineage entries as strings under names MLflow takes; what is nested becomes JSON."""
-    return {recordable(str(key)): _text(value) for key, value in lineage.items()}
-
-
-def recordable(name: str) -> str:
-    """Returns a name that MLflow takes for a tag, a parameter or a metric: it reads each as a relative path, too."""
-    taken = "".join(letter if letter.isalnum() or letter in "_-./ :" else "_" for letter in name[:_NAME_LENGTH])
-    return "/".join(part for part in taken.split("/") if part.strip(".")) or "_"
-
-
-def _as_it_was(reader: registry.Reader, model_name: str, fingerprint: str) -> Registered | None:
+def _as_it_was(reader: model_version.Reader, model_name: str, fingerprint: str) -> Registered | None:
     champion = reader.champion(model_name)
     if champion is None or champion.tags.get("model_fingerprint") != fingerprint:
         return None
@@ -150,10 +115,6 @@ def _numbers(value: Any, name: str) -> list[tuple[str, float]]:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return [(name or "value", float(value))]
     return []
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def _clip(text: str, length: int) -> str:

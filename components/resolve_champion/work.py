@@ -8,7 +8,7 @@ from typing import Any
 
 from kfp_ct.base import task_log
 from kfp_ct.data import layouts
-from kfp_ct.models import registered_model, registry
+from kfp_ct.models import model_version, registered_model, registry
 
 # What a folder that stands for "no model" holds, so that a person who opens it understands.
 NO_MODEL = "NO_MODEL"
@@ -60,7 +60,7 @@ def resolve(registry_uri: str, model_name: str, training_key: str) -> Found:
         ConfigurationError: The registry's URI or the model's name does not fit, or it does not answer.
         DataError: The registry names a champion whose files are gone.
     """
-    registry.check_model_name(model_name)
+    model_version.check_model_name(model_name)
     reader = registry.open_reader(registry_uri)
     version = _to_beat(reader, model_name, training_key)
     nothing = _nothing_uri(registry_uri)
@@ -82,7 +82,7 @@ def provide(found: Found, uri: str, path: str) -> str:
     return uri
 
 
-def _to_beat(reader: registry.Reader, model_name: str, training_key: str) -> registry.ModelVersion | None:
+def _to_beat(reader: model_version.Reader, model_name: str, training_key: str) -> model_version.ModelVersion | None:
     version = reader.champion(model_name)
     seen = set()
     while version is not None and version.tags.get("training_key") == training_key:
@@ -95,10 +95,10 @@ def _to_beat(reader: registry.Reader, model_name: str, training_key: str) -> reg
 
 
 def _nothing_uri(registry_uri: str) -> str:
-    database = registry.database_path(registry_uri)
+    database = model_version.database_path(registry_uri)
     if database is None:
         return ""
-    folder = registry.models_root(database) / "none"
+    folder = model_version.models_root(database) / "none"
     if not (folder / NO_MODEL).is_file():
         from kfp_ct.base import atomic_files
 

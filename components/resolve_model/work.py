@@ -5,7 +5,7 @@ import datetime
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ConfigurationError
-from kfp_ct.models import registered_model, registry
+from kfp_ct.models import model_version, registered_model, registry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,15 +29,15 @@ def resolve(registry_uri: str, model_name: str, version: str) -> Found:
         ConfigurationError: There is no such version, an argument does not fit, or the registry does not answer.
         DataError: The registry names files that are gone.
     """
-    registry.check_model_name(model_name)
+    model_version.check_model_name(model_name)
     wanted = version.strip()
-    if wanted != registry.CHAMPION and not wanted.isdecimal():
+    if wanted != model_version.CHAMPION and not wanted.isdecimal():
         raise ConfigurationError(
-            f"version is {version!r}\nexpected: {registry.CHAMPION!r} or the number of a version\n"
+            f"version is {version!r}\nexpected: {model_version.CHAMPION!r} or the number of a version\n"
             "mend: correct version in the settings file"
         )
     reader = registry.open_reader(registry_uri)
-    by_alias = wanted == registry.CHAMPION
+    by_alias = wanted == model_version.CHAMPION
     found = reader.champion(model_name) if by_alias else reader.version(model_name, wanted)
     if found is None:
         raise ConfigurationError(

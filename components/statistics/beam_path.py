@@ -10,7 +10,7 @@ import pyarrow.parquet
 import tensorflow_data_validation as tfdv
 from apache_beam.io.filesystems import FileSystems
 
-from kfp_ct.data import beam_runner, feature_statistics, layouts
+from kfp_ct.data import beam_runner, feature_statistics, layouts, reading
 
 
 class ReadBatches(beam.DoFn):
@@ -19,7 +19,7 @@ class ReadBatches(beam.DoFn):
     def process(self, file: str) -> Iterator[Any]:
         """Yields a file's rows as record batches of lists."""
         if layouts.is_tfrecord(file):
-            yield from map(feature_statistics.to_lists, layouts.iter_batches([file]))
+            yield from map(feature_statistics.to_lists, reading.iter_batches([file]))
             return
         with FileSystems.open(file) as opened, pyarrow.parquet.ParquetFile(opened) as parquet:
             for batch in parquet.iter_batches(batch_size=layouts.BATCH_ROWS):

@@ -6,7 +6,7 @@ from typing import Any
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import DataError
 from kfp_ct.components.statistics import beam_path, summary, view
-from kfp_ct.data import feature_statistics, layouts
+from kfp_ct.data import feature_statistics, layouts, reading
 from kfp_ct.pages.html import percent
 
 
@@ -45,7 +45,7 @@ def write_statistics(
 
 def _write_in_memory(files: dict[str, list[str]], outputs: dict[str, Path]) -> None:
     for name, paths in files.items():
-        statistics = feature_statistics.compute(layouts.iter_batches(paths), name)
+        statistics = feature_statistics.compute(reading.iter_batches(paths), name)
         outputs[name].write_bytes(statistics.SerializeToString(deterministic=True))
         task_log.progress(f"{name}: {statistics.datasets[0].num_examples:,} rows")
 

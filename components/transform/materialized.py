@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.tfxio import tensor_to_arrow
 
-from kfp_ct.data import batches, beam_runner, layouts
+from kfp_ct.data import batches, beam_runner, layouts, reading
 from kfp_ct.data.transform_graph import TransformGraph
 
 _KINDS = {tf.int64: "int", tf.float32: "float", tf.string: "string"}
@@ -113,7 +113,7 @@ def _write_file(transform: Transform, source: Path, target: Path) -> None:
     # A worker may be given a file twice: each writes its own, and the last one renamed stands.
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
     writer = None
-    for batch in layouts.iter_batches([str(source)]):
+    for batch in reading.iter_batches([str(source)]):
         transformed = transform(batch)
         writer = writer or pyarrow.parquet.ParquetWriter(partial, transformed.schema)
         writer.write_batch(transformed)

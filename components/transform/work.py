@@ -19,7 +19,7 @@ from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import DataError
 from kfp_ct.components.transform import materialized, preprocessing
-from kfp_ct.data import batches, beam_runner, layouts
+from kfp_ct.data import batches, beam_runner, layouts, reading
 
 NOT_MATERIALIZED = "NOT_MATERIALIZED"
 # Rows analysed at a time. TFT sums in float32 within a batch: of 50,000 rows, z-scores are 3e-4 off, of these
@@ -45,7 +45,7 @@ class ReadBatches(beam.DoFn):
 
     def process(self, file: str) -> Iterator[pa.RecordBatch]:
         """Yields the batches of one Parquet file."""
-        for batch in layouts.iter_batches([file], self._columns, ANALYZED_ROWS):
+        for batch in reading.iter_batches([file], self._columns, ANALYZED_ROWS):
             yield batches.to_lists(batch, self._columns)
 
 
@@ -111,7 +111,7 @@ def _adapter_config(request: Request, files: list[str], columns: list[str]) -> t
     """Describes the columns that are read; the graph's inputs are all of the schema's, as TFX has them."""
     schema = batches.read_schema(request.schema_file)
     representations = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(schema)
-    first = next(layouts.iter_batches(files, columns, batch_rows=1))
+    first = next(reading.iter_batches(files, columns, batch_rows=1))
     return tensor_adapter.TensorAdapterConfig(
         batches.to_lists(first, columns).schema,
         {name: representations[name] for name in columns},

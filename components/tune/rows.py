@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from kfp_ct.base.errors import DataError
-from kfp_ct.data import layouts
+from kfp_ct.data import layouts, reading
 from kfp_ct.data.shuffling import count_rows
 
 HELD_OUT = 0.2
@@ -64,7 +64,7 @@ def draw(examples_path: str, limit: int, folder: Path) -> Rows:
 
 def _chosen(files: list[str], chosen: Any) -> Iterator[pa.RecordBatch]:
     start = 0
-    for batch in layouts.iter_batches(files):
+    for batch in reading.iter_batches(files):
         rows = chosen[start : start + batch.num_rows]
         start += batch.num_rows
         if rows.any():

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from kfp_ct.base.errors import DataError
-from kfp_ct.data import batches, layouts
+from kfp_ct.data import batches, layouts, reading
 from kfp_ct.data.saved_model import SavedModel
 
 
@@ -19,7 +19,7 @@ def sample(examples_path: str, wanted: int) -> pa.RecordBatch | None:
         return None
     places = np.unique(np.linspace(0, total - 1, min(wanted, total)).astype(int))
     kept, start = [], 0
-    for batch in layouts.iter_batches(layouts.split_files(examples_path, layouts.EVAL)):
+    for batch in reading.iter_batches(layouts.split_files(examples_path, layouts.EVAL)):
         inside = places[(places >= start) & (places < start + batch.num_rows)] - start
         kept.append(batch.take(pa.array(inside)))
         start += batch.num_rows

@@ -9,9 +9,8 @@ from rich.table import Table
 from kfp_ct.base.errors import DataError, ModelNotBlessedError
 from kfp_ct.champions import locations as places
 from kfp_ct.champions.locations import Place
-from kfp_ct.components.deploy import work as deploying
 from kfp_ct.data import layouts
-from kfp_ct.models import blessing, champion_history, registry
+from kfp_ct.models import blessing, champion_history, model_version, serving_folder
 from kfp_ct.models.champion_history import Move
 from kfp_ct.report import metrics
 
@@ -42,7 +41,7 @@ def versions(place: Place, name: str) -> list[Listed]:
     """
     found = places.versions(place, name)
     champion = place.reader.champion(name)
-    served = deploying.served(place.serving_root, name)
+    served = serving_folder.served(place.serving_root, name)
     return [_listed(place, name, version, champion.number if champion else "", served) for version in found]
 
 
@@ -73,7 +72,7 @@ def moves_table(found: list[Move]) -> Table:
     return drawn
 
 
-def _listed(place: Place, name: str, version: registry.ModelVersion, champion: str, served: str) -> Listed:
+def _listed(place: Place, name: str, version: model_version.ModelVersion, champion: str, served: str) -> Listed:
     folder = _folder(place, name, version)
     last = next(iter(champion_history.history([version])[::-1]), None)
     metric = _metric(folder)
@@ -93,7 +92,7 @@ def _listed(place: Place, name: str, version: registry.ModelVersion, champion: s
     )
 
 
-def _folder(place: Place, name: str, version: registry.ModelVersion) -> Path | None:
+def _folder(place: Place, name: str, version: model_version.ModelVersion) -> Path | None:
     try:
         return places.local_files(place, name, version)
     except DataError:  # gone: nothing can be deployed from there

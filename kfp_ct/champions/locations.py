@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kfp_ct.base.errors import ComponentError, CtError, UsageError
 from kfp_ct.data import layouts
-from kfp_ct.models import registered_model, registry
+from kfp_ct.models import model_version, registered_model, registry
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs import record
 
@@ -22,14 +22,14 @@ class Place:
     serving_root: Path
 
     @property
-    def reader(self) -> registry.Reader:
+    def reader(self) -> model_version.Reader:
         """What the registry is asked through."""
         return registry.open_reader(self.registry_uri)
 
 
 def open_place(workspace: Workspace, registry_uri: str = "", serving_root: Path | None = None) -> Place:
     """Returns the named registry and folder; by default those of local runs."""
-    uri = registry_uri or f"{registry.SQLITE}{workspace.home / 'registry' / 'mlflow.db'}"
+    uri = registry_uri or f"{model_version.SQLITE}{workspace.home / 'registry' / 'mlflow.db'}"
     return Place(workspace, uri, (serving_root or workspace.serving).absolute())
 
 
@@ -42,20 +42,20 @@ def said_to_the_user() -> Iterator[None]:
         raise CtError(str(error)) from error
 
 
-def versions(place: Place, name: str) -> list[registry.ModelVersion]:
+def versions(place: Place, name: str) -> list[model_version.ModelVersion]:
     """Returns a model's versions, newest first.
 
     Raises:
         UsageError: The registry has no such model.
     """
-    found = place.reader.versions(registry.check_model_name(name))
+    found = place.reader.versions(model_version.check_model_name(name))
     if not found:
         known = ", ".join(place.reader.models()) or "none yet: a run that passes every gate registers one"
         raise UsageError(f"there is no model {name!r} in {place.registry_uri}\nexpected: one of those there: {known}")
     return found
 
 
-def local_files(place: Place, name: str, version: registry.ModelVersion) -> Path | None:
+def local_files(place: Place, name: str, version: model_version.ModelVersion) -> Path | None:
     """Returns the folder of a version's files; None if they are not on this machine.
 
     Raises:
@@ -66,7 +66,7 @@ def local_files(place: Place, name: str, version: registry.ModelVersion) -> Path
 
 
 @contextlib.contextmanager
-def files(place: Place, name: str, version: registry.ModelVersion) -> Iterator[Path]:
+def files(place: Place, name: str, version: model_version.ModelVersion) -> Iterator[Path]:
     """Lends the folder of a version's files, downloaded if they are elsewhere.
 
     Raises:

@@ -13,8 +13,7 @@ from kfp_ct.base import atomic_files
 from kfp_ct.base.errors import ComponentError, UsageError
 from kfp_ct.champions import locations as places
 from kfp_ct.champions.locations import Place
-from kfp_ct.components.deploy import work as deploying
-from kfp_ct.models import blessing, champion_history, registry
+from kfp_ct.models import blessing, champion_history, model_version, registry_sqlite, serving_folder
 from kfp_ct.models.champion_history import Move
 
 # Served versions that stay beside the served one, so that a move back finds its files there: as deploy has it.
@@ -55,7 +54,7 @@ def promote(place: Place, name: str, version: str, person: Person, dry_run: bool
             person.name,
             person.reason,
         )
-        done = move.before == version == deploying.served(place.serving_root, name)
+        done = move.before == version == serving_folder.served(place.serving_root, name)
         return Outcome(_carried_out(place, name, move, dry_run or done), not done)
 
 
@@ -116,8 +115,8 @@ def _carried_out(place: Place, name: str, move: Move, only_checked: bool = False
         blessed = places.kept_blessing(folder)
         blessing.demand(blessed, str(folder))
         trial = places.trial(place, version.tags.get("run", ""))
-        release = deploying.Release(str(folder), str(blessed), name, move.version, trial)
-        deploying.check(release, str(place.serving_root), KEEP_VERSIONS)
+        release = serving_folder.Release(str(folder), str(blessed), name, move.version, trial)
+        serving_folder.check(release, str(place.serving_root), KEEP_VERSIONS)
         if only_checked:
             return move
         with _registry(place) as client:
@@ -127,15 +126,15 @@ def _carried_out(place: Place, name: str, move: Move, only_checked: bool = False
             return _note(client, name, move, champion_history.DONE)
 
 
-def _move(client: Any, place: Place, move: Move, release: deploying.Release) -> None:
+def _move(client: Any, place: Place, move: Move, release: serving_folder.Release) -> None:
     """Moves the alias and the served folder; where the folder refuses, the alias goes back."""
     from kfp_ct.models import registry_mlflow
 
     registry_mlflow.move_champion(client, release.model_name, move)
     try:
-        deploying.publish(release, str(place.serving_root), KEEP_VERSIONS)
+        serving_folder.publish(release, str(place.serving_root), KEEP_VERSIONS)
     except ComponentError:
-        if deploying.served(place.serving_root, release.model_name) != move.version:
+        if serving_folder.served(place.serving_root, release.model_name) != move.version:
             registry_mlflow.restore_champion(client, release.model_name, move)
             _note(client, release.model_name, move, champion_history.CUT_OFF)
         raise
@@ -165,7 +164,7 @@ def _registry(place: Place) -> Iterator[Any]:
         yield registry_mlflow.open_client(place.registry_uri)
 
 
-def _demand(place: Place, name: str, number: str) -> registry.ModelVersion:
+def _demand(place: Place, name: str, number: str) -> model_version.ModelVersion:
     known = places.versions(place, name)
     found = next((version for version in known if version.number == number), None)
     if found is None:
@@ -185,5 +184,5 @@ def _alone(place: Place, name: str) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         with atomic_files.writing_to("the serving folder", place.serving_root):
             held.enter_context(atomic_files.locked(place.serving_root / f".{name}.move.lock"))
-        held.enter_context(registry.alone(registry.database_path(place.registry_uri)))
+        held.enter_context(registry_sqlite.alone(model_version.database_path(place.registry_uri)))
         yield

@@ -47,12 +47,11 @@ def check(
 ) -> None:
     """Demand that every image is in its registry."""
     from kfp_ct.ci.images import build as builder
+    from kfp_ct.package import bind
     from kfp_ct.package import package as packages
 
-    if package:
-        references = packages.images(packages.load_package(package))
-    else:
-        references = sorted(builder.read_lock(lock).values())
+    named = packages.images(packages.load_package(package)) if package else bind.read_lock(lock).values()
+    references = sorted(named)
     absent = builder.absent(references)
     for reference in absent:
         print(f"absent: {reference}")

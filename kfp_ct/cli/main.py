@@ -106,7 +106,7 @@ def compile_(
     compiled = compile_project(workspace, settings.load(workspace, name, environment, {}))
     bound = dict(_image(text) for text in images)
     if lock:
-        from kfp_ct.ci.images.build import read_lock
+        from kfp_ct.package.bind import read_lock
 
         used = package.logical_images(compiled)
         bound = {**{name: each for name, each in read_lock(lock).items() if name in used}, **bound}

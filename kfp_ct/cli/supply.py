@@ -13,10 +13,10 @@ Sboms = Annotated[Path, typer.Option(help="Folder of the bills of materials, <im
 
 def sbom(lock: Lock = Path("images.lock"), output: Sboms = Path("sbom")) -> None:
     """Write what is installed in each image: CycloneDX JSON."""
-    from kfp_ct.ci.images import build
     from kfp_ct.ci.supply import sbom as boms
+    from kfp_ct.package import bind
 
-    counts = boms.write(build.read_lock(lock), output)
+    counts = boms.write(bind.read_lock(lock), output)
     for name, count in counts.items():
         print(f"{output / name}{boms.SUFFIX}: {count} components")
 
@@ -59,15 +59,15 @@ def provenance(
     output: Annotated[Path, typer.Option("--output", "-o", help="Statement to write.")] = Path("provenance.json"),
 ) -> None:
     """Write what was built, from what and by whom: an in-toto statement with SLSA's provenance."""
-    from kfp_ct.ci.images import build as images
     from kfp_ct.ci.supply import provenance as made
     from kfp_ct.cli.build import pairs
+    from kfp_ct.package import bind
 
     left = [path for each in evidence for path in (sorted(each.iterdir()) if each.is_dir() else [each])]
     known = made.Build(
         build_id, commit, repository, reference, project_id, location, pairs(substitutions, "--substitutions")
     )
-    told = made.statement(workspace.find_workspace().root, known, images.read_whole_lock(lock), files, left)
+    told = made.statement(workspace.find_workspace().root, known, bind.read_whole_lock(lock), files, left)
     made.write(output, told)
     inputs = len(told["predicate"]["buildDefinition"]["resolvedDependencies"])
     print(f"{output}: {len(told['subject'])} things built of {inputs} inputs")

@@ -19,13 +19,12 @@ import pyarrow.parquet
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.data import layouts
 
 # What one query or table may cost to read, where the settings do not say: about 0.6 dollars on demand.
 MAX_BYTES = 100 * 10**9
 # Streams read at once; each holds one row group in memory.
 STREAMS = 4
-GROUP_BYTES = 64 << 20
+GROUP_ROWS, GROUP_BYTES = 50_000, 64 << 20
 LABELS = {"managed_by": "kfp-ct"}
 
 
@@ -171,7 +170,7 @@ def _write(target: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -
     with pyarrow.parquet.ParquetWriter(target, schema) as writer:
         for batch in batches:
             held.append(batch)
-            if sum(b.num_rows for b in held) >= layouts.BATCH_ROWS or sum(b.nbytes for b in held) >= GROUP_BYTES:
+            if sum(b.num_rows for b in held) >= GROUP_ROWS or sum(b.nbytes for b in held) >= GROUP_BYTES:
                 writer.write_table(pa.Table.from_batches(held, schema))
                 held.clear()
         writer.write_table(pa.Table.from_batches(held, schema))

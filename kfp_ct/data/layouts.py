@@ -18,7 +18,6 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,23 +104,6 @@ def split_files(root: str | Path, split: str) -> list[str]:
 def is_tfrecord(file: str | Path) -> bool:
     """Says whether a file is TFRecord, by its name."""
     return "tfrecord" in Path(file).name.lower()
-
-
-def iter_batches(
-    files: Sequence[str], columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
-) -> Iterator[Any]:
-    """Yields the rows of a dataset's files as `pyarrow.RecordBatch`es of at most `batch_rows` rows, in file order."""
-    import pyarrow.parquet
-
-    if files and is_tfrecord(files[0]):
-        # Imported here: it needs TensorFlow, which readers of Parquet do without.
-        from kfp_ct.data import tfrecord
-
-        yield from tfrecord.iter_batches(files, columns, batch_rows)
-        return
-    for file in files:
-        with pyarrow.parquet.ParquetFile(file) as parquet:
-            yield from parquet.iter_batches(batch_size=batch_rows, columns=columns)
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from kfp_ct.data import layouts, tfrecord
+from kfp_ct.data import layouts, reading, tfrecord
 
 # Row groups that a shuffled block draws from.
 INTERLEAVED = 8
@@ -47,7 +47,7 @@ class Blocks:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for _ in itertools.count() if self.epochs is None else range(self.epochs):
             if self.seed is None:
-                yield from layouts.iter_batches(self.files, self.columns, self.rows)
+                yield from reading.iter_batches(self.files, self.columns, self.rows)
             else:
                 yield from self._shuffled(np.random.default_rng([self.seed, next(self._epoch)]))
 
@@ -81,7 +81,7 @@ class Blocks:
     def _pieces(self, group: RowGroup, rows: int) -> Iterator[pa.RecordBatch]:
         file, index = group
         if layouts.is_tfrecord(file):
-            yield from layouts.iter_batches([file], self.columns, rows)
+            yield from reading.iter_batches([file], self.columns, rows)
             return
         with pyarrow.parquet.ParquetFile(file) as parquet:
             yield from parquet.iter_batches(batch_size=rows, row_groups=[index], columns=list(self.columns))

@@ -13,7 +13,7 @@ import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.data import batches, layouts
+from kfp_ct.data import batches, layouts, reading
 from kfp_ct.data.shuffling import Blocks, count_rows
 from kfp_ct.data.transform_graph import TransformGraph
 
@@ -130,7 +130,7 @@ class Reader:
 def _demand_two_classes(files: Sequence[str], label: str) -> None:
     """Raises `DataError` if a label column has fewer than two values; stops reading at the second one."""
     seen: set[Any] = set()
-    for batch in layouts.iter_batches(files, [label]):
+    for batch in reading.iter_batches(files, [label]):
         seen.update(pa.compute.unique(batch.column(0)).to_pylist()[:2])
         if len(seen - {None}) > 1:
             return

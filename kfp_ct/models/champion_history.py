@@ -5,7 +5,7 @@ import datetime
 import json
 from collections.abc import Iterable
 
-from kfp_ct.models import registry
+from kfp_ct.models import model_version
 
 _TAG = "moved."
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -43,12 +43,12 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).strftime(_TIME)
 
 
-def history(versions: Iterable[registry.ModelVersion]) -> list[Move]:
+def history(versions: Iterable[model_version.ModelVersion]) -> list[Move]:
     """Returns the moves that made these versions the champion, oldest first."""
     return sorted((move for version in versions for move in _of(version)), key=lambda move: move.at)
 
 
-def _of(version: registry.ModelVersion) -> list[Move]:
+def _of(version: model_version.ModelVersion) -> list[Move]:
     found = [
         Move(at=name.removeprefix(_TAG), version=version.number, **json.loads(value))
         for name, value in version.tags.items()

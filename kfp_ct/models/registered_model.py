@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kfp_ct.base.errors import DataError
 from kfp_ct.data import layouts
-from kfp_ct.models import registry
+from kfp_ct.models import model_version
 
 # Buckets that KFP hands to a task by URI.
 _BUCKETS = ("gs://", "s3://", "minio://")
@@ -24,19 +24,19 @@ class Located:
     download: tuple[str, str] | None = None
 
 
-def locate(version: registry.ModelVersion, registry_uri: str, model_name: str) -> Located:
+def locate(version: model_version.ModelVersion, registry_uri: str, model_name: str) -> Located:
     """Finds a version's files: on a shared disk, in a bucket, or behind the registry's server.
 
     Raises:
         DataError: The registry names files that are gone.
     """
-    folder = registry.local_path(version.source)
+    folder = model_version.local_path(version.source)
     if folder is None:
         in_bucket = version.source.startswith(_BUCKETS)
         return Located(version.source) if in_bucket else Located("", (registry_uri, version.source))
-    database = registry.database_path(registry_uri)
+    database = model_version.database_path(registry_uri)
     # The whole folder may have been moved: the models are still beside the database.
-    moved = registry.models_root(database) / model_name / folder.name if database else folder
+    moved = model_version.models_root(database) / model_name / folder.name if database else folder
     for candidate in (folder, moved):
         if (candidate / layouts.SERVING_MODEL).is_dir():
             return Located(str(candidate))

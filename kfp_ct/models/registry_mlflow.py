@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from kfp_ct.base import atomic_files
 from kfp_ct.base.errors import ConfigurationError
-from kfp_ct.models import champion_history, registry
+from kfp_ct.models import champion_history, model_version
 
 # What MLflow answers where a model, a version or an alias does not exist.
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -27,21 +27,21 @@ class MlflowReader:
         self._uri = uri
         self._client = open_client(uri)
 
-    def champion(self, model_name: str) -> registry.ModelVersion | None:
+    def champion(self, model_name: str) -> model_version.ModelVersion | None:
         """Returns the version with the alias champion."""
-        return self._get(self._client.get_model_version_by_alias, model_name, registry.CHAMPION)
+        return self._get(self._client.get_model_version_by_alias, model_name, model_version.CHAMPION)
 
-    def version(self, model_name: str, number: str) -> registry.ModelVersion | None:
+    def version(self, model_name: str, number: str) -> model_version.ModelVersion | None:
         """Returns a version by number."""
         return self._get(self._client.get_model_version, model_name, number)
 
-    def find(self, model_name: str, tag: str, value: str) -> registry.ModelVersion | None:
+    def find(self, model_name: str, tag: str, value: str) -> model_version.ModelVersion | None:
         """Returns the newest version whose tag has this value."""
         with reaching(self._uri):
             found = self._client.search_model_versions(f"name = '{model_name}' AND tags.`{tag}` = '{value}'")
         return _version(max(found, key=lambda version: int(version.version))) if found else None
 
-    def versions(self, model_name: str) -> list[registry.ModelVersion]:
+    def versions(self, model_name: str) -> list[model_version.ModelVersion]:
         """Returns all versions, newest first."""
         with reaching(self._uri):
             found = _pages(self._client.search_model_versions, f"name = '{model_name}'")
@@ -52,7 +52,7 @@ class MlflowReader:
         with reaching(self._uri):
             return sorted(model.name for model in _pages(self._client.search_registered_models, None))
 
-    def _get(self, ask: Any, *arguments: str) -> registry.ModelVersion | None:
+    def _get(self, ask: Any, *arguments: str) -> model_version.ModelVersion | None:
         with reaching(self._uri):
             try:
                 return _version(ask(*arguments))
@@ -69,16 +69,16 @@ def open_client(uri: str) -> MlflowClient:
     migrations run on a file of another name.
     """
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    database = registry.database_path(uri)
+    database = model_version.database_path(uri)
     if database is None:
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
     if not database.is_file():
         with (
             atomic_files.writing_to("the registry", database),
-            atomic_files.locked(registry.lock_path(database, "create")),
+            atomic_files.locked(model_version.lock_path(database, "create")),
         ):
             _create(database)
-    uri = f"{registry.SQLITE}{database}"
+    uri = f"{model_version.SQLITE}{database}"
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
@@ -91,15 +91,15 @@ def move_champion(client: MlflowClient, model_name: str, move: champion_history.
     """Points the alias champion at a move's version, which remembers the one before unless it goes back there."""
     if move.kind != champion_history.ROLLBACK and move.before != move.version:
         client.set_model_version_tag(model_name, move.version, "previous_champion", move.before)
-    client.set_registered_model_alias(model_name, registry.CHAMPION, move.version)
+    client.set_registered_model_alias(model_name, model_version.CHAMPION, move.version)
 
 
 def restore_champion(client: MlflowClient, model_name: str, move: champion_history.Move) -> None:
     """Points the alias champion back at the version before a move that could not be ended."""
     if move.before:
-        client.set_registered_model_alias(model_name, registry.CHAMPION, move.before)
+        client.set_registered_model_alias(model_name, model_version.CHAMPION, move.before)
     else:
-        client.delete_registered_model_alias(model_name, registry.CHAMPION)
+        client.delete_registered_model_alias(model_name, model_version.CHAMPION)
 
 
 @contextlib.contextmanager
@@ -125,7 +125,7 @@ def _create(database: Path) -> None:
     partial = database.with_name(f".{database.name}.partial")
     partial.unlink(missing_ok=True)
     # Opening it is what makes the tables; experiment 0 is MLflow's own default.
-    MlflowClient(tracking_uri=f"{registry.SQLITE}{partial}").get_experiment("0")
+    MlflowClient(tracking_uri=f"{model_version.SQLITE}{partial}").get_experiment("0")
     partial.rename(database)
 
 
@@ -139,6 +139,6 @@ def _pages(search: Any, wanted: str | None) -> Iterator[Any]:
             return
 
 
-def _version(version: Any) -> registry.ModelVersion:
+def _version(version: Any) -> model_version.ModelVersion:
     created = int(version.creation_timestamp or 0)
-    return registry.ModelVersion(str(version.version), version.source, dict(version.tags), created)
+    return model_version.ModelVersion(str(version.version), version.source, dict(version.tags), created)

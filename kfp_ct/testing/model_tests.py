@@ -24,7 +24,7 @@ from kfp_ct.components.statistics import work as statistics
 from kfp_ct.components.validate_data import work as validate_data
 from kfp_ct.components.validate_infra import work as validate_infra
 from kfp_ct.data import layouts
-from kfp_ct.models import blessing
+from kfp_ct.models import blessing, serving_folder
 from kfp_ct.testing import losses, rows
 from kfp_ct.testing.bench import Bench, Project, demand, invented
 
@@ -247,7 +247,7 @@ class ModelTests:
         return blessing.read(final)
 
     def _deploy(self, blessing_path: str) -> bool:
-        release = deploy.Release(self.bench.model, blessing_path, "model", "1")
+        release = serving_folder.Release(self.bench.model, blessing_path, "model", "1")
         try:
             deploy.deploy(release, self.bench.path("serving"), 1, self.bench.path("deployment"))
         except ModelNotBlessedError:

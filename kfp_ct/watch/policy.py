@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import re
 import zoneinfo
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ import jsonschema
 import yaml
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.clock.durations import PATTERN, duration
 
 FILE = "triggers.yaml"
 ON_DEMAND, SCHEDULE, NEW_DATA, PERFORMANCE, DISTRIBUTION = KINDS = (
     "on_demand", "schedule", "new_data", "performance", "distribution",
 )  # fmt: skip
-_DURATION = re.compile(r"(\d+)([smhd])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_SPAN = {"type": "string", "pattern": f"^{_DURATION.pattern}$"}
+_SPAN = {"type": "string", "pattern": f"^{PATTERN.pattern}$"}
 _HOURS = {"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"}
 _COUNT = {"type": "integer", "minimum": 1}
 _NAMES = {"type": "array", "items": {"type": "string"}}
@@ -137,14 +135,6 @@ def load(path: Path) -> Policy:
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"{path}: two triggers have the name {min(twice)!r}")
     return _policy(tree, path)
-
-
-def duration(text: str) -> float:
-    """Returns a duration such as 90s, 15m, 12h or 7d in seconds."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError(text)
-    return float(match[1]) * _UNITS[match[2]]
 
 
 def _policy(tree: dict[str, Any], path: Path) -> Policy:

@@ -10,8 +10,8 @@ import yaml
 
 from kfp_ct.base.errors import UsageError
 from kfp_ct.clock import cron
+from kfp_ct.clock.durations import duration
 from kfp_ct.project.workspace import Workspace
-from kfp_ct.watch.policy import duration
 
 FILE = "schedules.yaml"
 SCHEMA = Path(__file__).with_name("schedules.schema.json")

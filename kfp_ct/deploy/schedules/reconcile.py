@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from kfp_ct.cli import deploy as deploy_command
+from kfp_ct.deploy import connect
 from kfp_ct.deploy import target as targets
 from kfp_ct.deploy.schedules import apply, definition, plan, wanted
 from kfp_ct.deploy.schedules.kfp_schedules import KfpSchedules
@@ -18,7 +18,7 @@ _SETTLE = {targets.LOCAL: 3.0, targets.KFP: 45.0}
 
 def of(chosen: settings.Settings, kind: str, host: str, auth: str) -> tuple[Place, Any]:
     """Connects to a service; returns it as a place, and its schedules."""
-    service, experiment = deploy_command.open_target(chosen, kind, host, auth)
+    service, experiment = connect.open_target(chosen, kind, host, auth)
     return around(service, chosen, kind, experiment)
 
 

@@ -1,0 +1,56 @@
+"""Connects to the service that pipelines are deployed to, as settings and options say."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from kfp_ct.base.errors import UsageError
+from kfp_ct.project import settings
+
+
+def open_target(chosen: settings.Settings, name: str, host: str, auth: str) -> tuple[Any, str]:
+    """Connects to a service as settings and options say; returns it, and the experiment of the project.
+
+    Raises:
+        UsageError: They do not say enough.
+    """
+    from kfp_ct.deploy import kfp_api, kfp_target, target
+
+    section = target.section(chosen, name)
+    if name == target.VERTEX:
+        from kfp_ct.deploy.vertex_target import VertexTarget
+
+        return VertexTarget(section), chosen.pipeline_name
+    there = os.environ.get("KF_PIPELINES_ENDPOINT") or (target.LOCAL_ADDRESS if name == target.LOCAL else "")
+    host = (host or section.get("host") or there).rstrip("/")
+    auth = auth or section.get("auth", "")
+    if not host and auth != "in-cluster":
+        where = f"pipelines/{chosen.project}/settings/{chosen.environment}.yaml"
+        raise UsageError(f"where is Kubeflow Pipelines?\nmend: give --host, or kfp: {{host: …}} in {where}")
+    namespace = section.get("namespace", "")
+    client = kfp_api.connect(host, auth, namespace)
+    service = kfp_target.KfpTarget(
+        client, host, namespace, section.get("service_account", ""), section.get("pipeline_root", "")
+    )
+    return service, section.get("experiment", chosen.pipeline_name)
+
+
+def bound_images(texts: list[str], lock: Path | None, file: Path | None) -> dict[str, str]:
+    """Reads --image and --lock.
+
+    Raises:
+        UsageError: One is no NAME=REFERENCE, or a package is given whose images are bound.
+    """
+    bound: dict[str, str] = {}
+    if lock:
+        from kfp_ct.package.bind import read_lock
+
+        if file:
+            raise UsageError("--lock and --package exclude each other: a compiled package has its images")
+        bound = {"components": read_lock(lock)["components"]}
+    for text in texts:
+        name, sign, reference = text.partition("=")
+        if not sign or not reference:
+            raise UsageError(f"--image {text!r}\nexpected: --image NAME=REFERENCE")
+        bound[name] = reference
+    return bound

@@ -1,0 +1,102 @@
+"""Registered versions, what can be asked of a registry, and what its URI names.
+
+Two kinds of registry: `sqlite:///path` (the models lie in `models/` beside the database file) and an MLflow
+server by `http(s)://`.
+"""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from kfp_ct.base.errors import ConfigurationError
+
+CHAMPION = "champion"
+SQLITE = "sqlite:///"
+SCHEMES = (SQLITE, "http://", "https://")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelVersion:
+    """A registered version: `source` is the folder whose Format-Serving/ is the SavedModel.
+
+    `created` is milliseconds since 1970.
+    """
+
+    number: str
+    source: str
+    tags: dict[str, str]
+    created: int = 0
+
+
+class Reader(Protocol):
+    """What can be asked of a registry without changing it; None where there is no such version."""
+
+    def champion(self, model_name: str) -> ModelVersion | None:
+        """Returns the version with the alias champion."""
+
+    def version(self, model_name: str, number: str) -> ModelVersion | None:
+        """Returns a version by number."""
+
+    def find(self, model_name: str, tag: str, value: str) -> ModelVersion | None:
+        """Returns the newest version whose tag has this value."""
+
+    def versions(self, model_name: str) -> list[ModelVersion]:
+        """Returns all versions, newest first."""
+
+    def models(self) -> list[str]:
+        """Returns the names of the registered models."""
+
+
+def check_model_name(name: str) -> str:
+    """Returns a name that is safe as a folder, in a URL and in the registry.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} cannot be a model name\n"
+            "expected: letters, digits, '.', '_' and '-', a letter or digit first, at most 128\n"
+            "mend: correct model_name in the settings file"
+        )
+    return name
+
+
+def check_uri(uri: str) -> str:
+    """Returns a registry URI this library can use.
+
+    Raises:
+        ConfigurationError: Its scheme is another, or it names nothing.
+    """
+    if not uri.startswith(SCHEMES) or uri in SCHEMES:
+        raise ConfigurationError(
+            f"the registry URI {uri!r} cannot be used\nexpected: sqlite:///path/to/registry.db or http(s)://server\n"
+            "mend: correct registry_uri in the settings file"
+        )
+    return uri
+
+
+def database_path(uri: str) -> Path | None:
+    """Returns the absolute path of a SQLite registry's file; None for a server."""
+    return Path(uri.removeprefix(SQLITE)).resolve() if check_uri(uri).startswith(SQLITE) else None
+
+
+def models_root(database: Path) -> Path:
+    """Returns the folder that holds the registered models of a SQLite registry."""
+    return database.parent / "models"
+
+
+def lock_path(database: Path, purpose: str) -> Path:
+    """Returns the lock file for one purpose, beside the database."""
+    return database.with_name(f".{database.name}.{purpose}.lock")
+
+
+def local_path(source: str) -> Path | None:
+    """Returns the path of a version's source folder; None if it lies on a server or in a bucket."""
+    parts = urlsplit(source)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return Path(source) if not parts.scheme else None

@@ -1,0 +1,35 @@
+"""Binds the logical images of a package to real ones, by digest, as images.lock or options name them."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kfp_ct.base.errors import UsageError
+
+LOCK = "images.lock"
+
+
+def read_lock(path: Path) -> dict[str, str]:
+    """Reads the lock file: name to reference by digest.
+
+    Raises:
+        UsageError: It is not there, or holds no images.
+    """
+    return {str(name): str(reference) for name, reference in read_whole_lock(path)["images"].items()}
+
+
+def read_whole_lock(path: Path) -> dict[str, Any]:
+    """Reads the lock file with what the images are made of: `images`, and `base` and `contents` where it has them.
+
+    Raises:
+        UsageError: It is not there, or holds no images.
+    """
+    try:
+        lock = yaml.safe_load(path.read_text())
+        images = lock["images"]
+    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise UsageError(f"{path} is no image lock: {error}\nmend: make it with `ct images build`") from error
+    if not images or not all("@sha256:" in str(reference) for reference in images.values()):
+        raise UsageError(f"{path} holds no images by digest\nmend: make it with `ct images build`")
+    return dict(lock)

@@ -2,7 +2,7 @@
 
 What Google Cloud has and a laptop has not is started on loopback: a registry (Debian's docker-registry), Cloud Storage
 (fake-gcs-server), and the engine itself where root may. Then `ct build` runs cloudbuild.yaml, every step of it, and the
-image it made is held against processes of this machine (tests/test_e2e_containers.py).
+image it made is held against processes of this machine (tests/system/pipelines/test_e2e_containers.py).
 
 Exit code: 0 all of it was green; 5 this machine cannot, and says why; else it failed.
 """
@@ -233,7 +233,8 @@ def delivered(bucket: storage.Bucket) -> None:
 def compare(registry: str) -> int:
     """Runs the pipeline in the image and in processes here, and holds one against the other."""
     print("▶ the same pipeline in the image and in processes of this machine", flush=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_e2e_containers.py"]
+    test = "tests/system/pipelines/test_e2e_containers.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
     environment = {**os.environ, "CT_TEST_IMAGE": built(registry, "components")}
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     print(done.stdout, end="")

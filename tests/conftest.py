@@ -1,4 +1,10 @@
-"""Runs each test file in its environment: a component's tests need TensorFlow, the author's tools must not."""
+"""Runs each test in its environment: a component's tests need TensorFlow, the author's tools must not.
+
+unit/        one room at a time; no TensorFlow, no process, no service: `make test-fast` runs these alone
+components/  components and what they are built of, with real TensorFlow
+system/      commands, services and whole pipelines, as their users meet them
+helpers/     what tests share, named by subject
+"""
 
 import importlib.util
 import os
@@ -6,19 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from tests_environment import AUTHOR_PREFIXES
-
 # As ct gives it to tasks: which Keras tf.keras is must not hang on the order of imports.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
 
 IN_COMPONENT_ENVIRONMENT = importlib.util.find_spec("tensorflow") is not None
+COMPONENT_TESTS = Path(__file__).parent / "components"
 
 
 def pytest_ignore_collect(collection_path: Path):
     """Leaves the other environment's test files to the other environment's run."""
     if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
         return None
-    return collection_path.name.startswith(AUTHOR_PREFIXES) == IN_COMPONENT_ENVIRONMENT or None
+    return collection_path.is_relative_to(COMPONENT_TESTS) != IN_COMPONENT_ENVIRONMENT or None
 
 
 @pytest.hookimpl(trylast=True)

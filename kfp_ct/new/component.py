@@ -26,7 +26,7 @@ def make(workspace: project.Workspace, name: str) -> str:
         UsageError: The name is taken or none, or a file has no place for the entry.
     """
     folder = workspace.root / "components" / name
-    test = workspace.root / "tests" / f"test_{name}.py"
+    test = workspace.root / "tests" / "components" / name / f"test_{name}.py"
     _check_name(workspace, name, [folder, test])
     entries = {
         workspace.root / "README.md": _with_row(workspace.root / "README.md", name),
@@ -37,6 +37,7 @@ def make(workspace: project.Workspace, name: str) -> str:
         (folder / "__init__.py").touch()
         for file in ("component.py", "work.py"):
             (folder / file).write_text(_filled(f"{file}.template", name))
+        test.parent.mkdir(parents=True, exist_ok=True)
         test.write_text(_filled("component_test.py.template", name))
     except OSError:
         shutil.rmtree(folder, ignore_errors=True)
@@ -46,7 +47,7 @@ def make(workspace: project.Workspace, name: str) -> str:
     return (
         f"components/{name}: component.py (the interface), work.py (the work), {test.relative_to(workspace.root)}\n"
         "README.md has its row and pyproject.toml its name.\n"
-        f"next: .venv-components/bin/python -m pytest tests/{test.name}, which says what to write"
+        f"next: .venv-components/bin/python -m pytest {test.relative_to(workspace.root)}, which says what to write"
     )
 
 

@@ -54,7 +54,8 @@ def make(workspace: project.Workspace, request: Request) -> Made:
     Raises:
         UsageError: The name is taken or none, or the data cannot be a project's.
     """
-    folder, test = workspace.root / "pipelines" / request.name, workspace.root / "tests" / f"test_{request.name}.py"
+    folder = workspace.root / "pipelines" / request.name
+    test = workspace.root / "tests" / "components" / request.name / f"test_{request.name}.py"
     _check_name(workspace, request.name, folder, test)
     if request.task not in ("", *TASKS):
         raise UsageError(f"there is no task {request.task!r}\nexpected: {', '.join(TASKS)}\nmend: correct --task")
@@ -73,6 +74,7 @@ def make(workspace: project.Workspace, request: Request) -> Made:
         uri = _uri(workspace, request.data or folder / sample.FILE)
         _write(draft, request.name, profile, uri)
         shutil.move(draft, folder)
+    test.parent.mkdir(parents=True, exist_ok=True)
     test.write_text(_filled("test.py.template", request.name, profile))
     return Made(folder, test, profile)
 

@@ -15,6 +15,6 @@ def made(done: Made, name: str) -> str:
     lines += [f"held out: {how}", *(f"warning: {warning}" for warning in profile["warnings"])]
     lines += [
         f"run:      ct run {name}",
-        f"test:     .venv-components/bin/python -m pytest tests/{done.test.name}",
+        f"test:     .venv-components/bin/python -m pytest tests/components/{name}",
     ]
     return "\n".join(lines)

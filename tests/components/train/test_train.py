@@ -1,0 +1,337 @@
+"""The train component: users' modules as TFX has them, kills, and what is said to a module that fails."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+import small_examples
+from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
+from kfp_ct.components.train import work
+from kfp_ct.data import batches, layouts
+from kfp_ct.project.environments import ROOT
+
+ROWS = 2_000
+
+# Keras 3, callbacks, a raw-feature signature: what this library's own documentation shows.
+MODULE = """
+import keras, os, signal
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx_bsl.public import tfxio
+
+def dataset(fn_args, files):
+    options = tfxio.TensorFlowDatasetOptions(batch_size=200, num_epochs=1, label_key="label")
+    return fn_args.data_accessor.tf_dataset_factory(files, options)
+
+def build():
+    inputs = {name: keras.Input((), name=name) for name in ("size_xf", "weight_xf")}
+    joined = keras.layers.Concatenate()([keras.ops.expand_dims(value, 1) for value in inputs.values()])
+    return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(joined))
+
+def fit(fn_args, model, **more):
+    train = dataset(fn_args, fn_args.train_files)
+    features = lambda x, y: ({name: x[name] for name in ("size_xf", "weight_xf")}, y)
+    epochs = fn_args.hyperparameters.get("epochs", 2)
+    more["callbacks"] = [*fn_args.callbacks, *more.get("callbacks", [])]
+    model.compile("adam", "binary_crossentropy", metrics=["AUC"])
+    model.fit(train.map(features), epochs=epochs, shuffle=False, verbose=0, **more)
+
+def save(fn_args, model):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name) for name in ("size_xf", "weight_xf")])
+    def serve(size_xf, weight_xf):
+        return {"probability": model({"size_xf": size_xf, "weight_xf": weight_xf})}
+    module = tf.Module()
+    module.model = model
+    tf.saved_model.save(module, fn_args.serving_model_dir, {"serving_default": serve})
+
+def run_fn(fn_args):
+    keras.utils.set_random_seed(1)
+    model = build()
+    fit(fn_args, model)
+    save(fn_args, model)
+"""
+
+# Written as TFX's own examples are: Keras 2, steps, an endless dataset, the TFT layer in a tf.Example signature.
+TFX_MODULE = """
+from typing import List
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow_transform.keras_lib import tf_keras
+from tfx_bsl.public import tfxio
+
+_LABEL_KEY = "label"
+
+def _input_fn(file_pattern: List[str], data_accessor, tf_transform_output, batch_size=200):
+    return data_accessor.tf_dataset_factory(
+        file_pattern,
+        tfxio.TensorFlowDatasetOptions(batch_size=batch_size, label_key=_LABEL_KEY),
+        tf_transform_output.transformed_metadata.schema,
+    ).repeat()
+
+def _get_serve_tf_examples_fn(model, tf_transform_output):
+    model.tft_layer = tf_transform_output.transform_features_layer()
+
+    @tf.function(input_signature=[tf.TensorSpec(shape=[None], dtype=tf.string, name="examples")])
+    def serve_tf_examples_fn(serialized_tf_examples):
+        feature_spec = tf_transform_output.raw_feature_spec()
+        feature_spec.pop(_LABEL_KEY)
+        parsed_features = tf.io.parse_example(serialized_tf_examples, feature_spec)
+        transformed_features = model.tft_layer(parsed_features)
+        return model(transformed_features)
+
+    return serve_tf_examples_fn
+
+def _build_keras_model():
+    inputs = {key: tf_keras.layers.Input(shape=(1,), name=key) for key in ("size_xf", "weight_xf", "colour_xf")}
+    deep = tf_keras.layers.concatenate(list(inputs.values()))
+    model = tf_keras.Model(inputs, tf_keras.layers.Dense(1, activation="sigmoid")(deep))
+    model.compile(loss="binary_crossentropy", optimizer=tf_keras.optimizers.Adam(0.05), metrics=["accuracy"])
+    return model
+
+def run_fn(fn_args):
+    tf_transform_output = tft.TFTransformOutput(fn_args.transform_output)
+    train_dataset = _input_fn(fn_args.train_files, fn_args.data_accessor, tf_transform_output)
+    eval_dataset = _input_fn(fn_args.eval_files, fn_args.data_accessor, tf_transform_output)
+    model = _build_keras_model()
+    model.fit(
+        train_dataset,
+        steps_per_epoch=fn_args.train_steps,
+        validation_data=eval_dataset,
+        validation_steps=fn_args.eval_steps,
+        callbacks=[tf_keras.callbacks.TensorBoard(log_dir=fn_args.model_run_dir, update_freq="epoch")],
+        verbose=0,
+    )
+    signatures = {"serving_default": _get_serve_tf_examples_fn(model, tf_transform_output)}
+    model.save(fn_args.serving_model_dir, save_format="tf", signatures=signatures)
+"""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return small_examples.prepare(tmp_path_factory.mktemp("train"), ROWS)
+
+
+def request_for(prepared, tmp_path, source=MODULE, **changed):
+    module = small_examples.write_text(tmp_path / "small_model.py", source)
+    fields = {"examples_path": prepared[0], "base_model_path": "", **changed}
+    return work.Request(graph_path=prepared[2], schema_file=prepared[1], module=module, **fields)
+
+
+def train(request, tmp_path):
+    return work.train(request, str(tmp_path / "model"), str(tmp_path / "run"))
+
+
+def summary(tmp_path):
+    return json.loads((tmp_path / "run/summary.json").read_text())
+
+
+def load(tmp_path):
+    return tf.saved_model.load(str(tmp_path / "model/Format-Serving")).signatures["serving_default"]
+
+
+def test_a_model_is_trained_and_its_history_kept(prepared, tmp_path, capsys):
+    metadata = train(request_for(prepared, tmp_path, hyperparameters={"epochs": 3}), tmp_path)
+    assert metadata == {"rows": ROWS, "epochs": 3, "steps": 30}
+    told = summary(tmp_path)
+    assert [set(epoch) for epoch in told["history"]] == [{"loss", "AUC"}] * 3
+    assert told["best_epoch"] == 3
+    assert told["history"][2]["loss"] < told["history"][0]["loss"]
+    assert load(tmp_path)(size_xf=tf.zeros(3), weight_xf=tf.zeros(3))["probability"].shape == (3, 1)
+    assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
+    said = capsys.readouterr().out
+    assert "progress: epoch 3/3: " in said
+    assert "rows/s" in said
+    assert said.splitlines()[-1].startswith("finding: trained on 2,000 rows, 3 epochs, 30 steps, best after epoch 3")
+
+
+def test_a_model_carries_the_schema_and_the_manifest_it_was_trained_by(prepared, tmp_path):
+    train(request_for(prepared, tmp_path), tmp_path)
+    training = tmp_path / "model" / layouts.TRAINING
+    assert (training / layouts.SCHEMA).read_text() == Path(prepared[1]).read_text()
+    assert layouts.read_manifest(training) == layouts.read_manifest(prepared[0])
+
+
+def test_a_seed_decides_the_model(prepared, tmp_path):
+    losses = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        train(request_for(prepared, tmp_path / name), tmp_path / name)
+        losses.append(summary(tmp_path / name)["history"])
+    assert losses[0] == losses[1]
+
+
+def test_a_tfx_module_runs_unchanged(prepared, tmp_path):
+    train(request_for(prepared, tmp_path, TFX_MODULE, hyperparameters={"train_steps": 60, "eval_steps": 2}), tmp_path)
+    table = small_examples.table(500, seed=5)
+    examples = batches.to_examples(table.drop(["label"]).combine_chunks().to_batches()[0])
+    outputs = load(tmp_path)(examples=tf.constant(examples))
+    late = next(iter(outputs.values())).numpy()[:, 0] > 0.5
+    assert np.mean(late == table["label"].to_numpy()) > 0.8
+
+
+def test_run_fn_is_given_what_tfx_gives(prepared, tmp_path):
+    source = MODULE.replace("def run_fn(fn_args):", "def run_fn(fn_args):\n    global seen; seen = fn_args\n")
+    base = tmp_path / "base"
+    (base / "Format-Serving").mkdir(parents=True)
+    hyperparameters = {"epochs": 1.0, "batch_size": 300.0, "rate": 0.5, "hidden": [8.0]}
+    request = request_for(prepared, tmp_path, source, hyperparameters=hyperparameters, base_model_path=str(base))
+    train(request, tmp_path)
+    seen = sys.modules["user_module_small_model"].seen
+    assert seen.train_files == layouts.split_files(prepared[0], "train")
+    assert seen.eval_files == layouts.split_files(prepared[0], "eval")
+    assert seen.schema_path == seen.schema_file == prepared[1]
+    assert seen.transform_graph_path == seen.transform_output == prepared[2]
+    assert seen.serving_model_dir == str(tmp_path / "model/Format-Serving")
+    assert seen.model_run_dir == str(tmp_path / "run")
+    assert seen.base_model == str(base / "Format-Serving")
+    assert (seen.train_steps, seen.eval_steps) == (7, 1)
+    # KFP carries numbers as doubles; whole ones are ints again.
+    assert repr(seen.hyperparameters) == "{'epochs': 1, 'batch_size': 300, 'rate': 0.5, 'hidden': [8]}"
+    assert seen.custom_config == seen.hyperparameters
+    assert seen.eval_model_dir
+    assert seen.working_dir
+    assert seen.data_accessor.record_batch_factory
+
+
+def test_steps_are_no_hyperparameters(prepared, tmp_path):
+    checks = "    assert (fn_args.train_steps, fn_args.eval_steps) == (60, 2)\n    assert not fn_args.hyperparameters\n"
+    source = MODULE.replace("def run_fn(fn_args):\n", f"def run_fn(fn_args):\n{checks}")
+    train(request_for(prepared, tmp_path, source, hyperparameters={"train_steps": 60.0, "eval_steps": 2.0}), tmp_path)
+
+
+def test_without_a_base_model_there_is_none(prepared, tmp_path):
+    source = MODULE.replace("def run_fn(fn_args):", "def run_fn(fn_args):\n    assert fn_args.base_model is None\n")
+    train(request_for(prepared, tmp_path, source, base_model_path=str(tmp_path / "none")), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        pytest.param("def run_fn(fn_args):\n    pass\n", "left no SavedModel", id="no model"),
+        pytest.param(
+            "import tensorflow as tf\ndef run_fn(fn_args):\n"
+            "    tf.saved_model.save(tf.Module(), fn_args.serving_model_dir)\n",
+            "has no signature",
+            id="no signature",
+        ),
+        pytest.param(
+            "import os\ndef run_fn(fn_args):\n    os.makedirs(fn_args.serving_model_dir)\n"
+            "    open(fn_args.serving_model_dir + '/saved_model.pb', 'w').write('half')\n",
+            "does not load",
+            id="half a model",
+        ),
+    ],
+)
+def test_a_module_that_leaves_no_usable_model_is_refused(prepared, tmp_path, source, said):
+    with pytest.raises(TrainingError, match=said) as caught:
+        train(request_for(prepared, tmp_path, source), tmp_path)
+    assert "expected: a SavedModel" in str(caught.value)
+
+
+def with_values(prepared, tmp_path, **columns):
+    """A copy of the examples with other values in some columns of the train split."""
+    table = small_examples.table(ROWS)
+    for name, values in columns.items():
+        index = table.schema.get_field_index(name)
+        table = table.set_column(index, name, pa.array(values, table.schema.field(name).type))
+    return small_examples.write(tmp_path / "changed", table)
+
+
+def test_a_loss_that_is_nan_stops_and_names_step_and_feature(prepared, tmp_path):
+    size = np.where(np.arange(ROWS) == 1234, np.inf, 1.0)
+    examples = with_values(prepared, tmp_path, size=size)
+    with pytest.raises(TrainingError, match=r"at step \d+ \(epoch 1\)") as caught:
+        train(request_for(prepared, tmp_path, examples_path=examples), tmp_path)
+    assert "size_xf (1 values)" in str(caught.value)
+    assert "weight_xf" not in str(caught.value)
+
+
+def test_a_loss_that_is_nan_by_the_model_says_so(prepared, tmp_path):
+    source = MODULE.replace('"adam"', "keras.optimizers.SGD(1e38)").replace(
+        'activation="sigmoid"', 'activation="exponential"'
+    )
+    with pytest.raises(TrainingError, match="every feature is finite"):
+        train(request_for(prepared, tmp_path, source), tmp_path)
+
+
+def test_a_label_of_one_class_is_refused(prepared, tmp_path):
+    examples = with_values(prepared, tmp_path, label=np.ones(ROWS))
+    with pytest.raises(DataError, match="label has one value only"):
+        train(request_for(prepared, tmp_path, examples_path=examples), tmp_path)
+
+
+def test_zero_train_rows_are_refused(prepared, tmp_path):
+    examples = small_examples.write(tmp_path / "none", small_examples.table(0))
+    with pytest.raises(DataError, match="train split has no rows"):
+        train(request_for(prepared, tmp_path, examples_path=examples), tmp_path)
+
+
+def test_an_unknown_distribution_is_refused(prepared, tmp_path):
+    with pytest.raises(ConfigurationError, match="unknown distribution 'magic'"):
+        train(request_for(prepared, tmp_path, distribution="magic"), tmp_path)
+
+
+def test_run_fn_runs_in_the_scope_of_the_strategy(prepared, tmp_path):
+    check = "    assert isinstance(tf.distribute.get_strategy(), tf.distribute.MirroredStrategy)\n"
+    source = MODULE.replace("def run_fn(fn_args):\n", f"def run_fn(fn_args):\n{check}")
+    assert train(request_for(prepared, tmp_path, source, distribution="mirrored"), tmp_path)["epochs"] == 2
+
+
+KILLED = MODULE.replace(
+    "    fit(fn_args, model)\n",
+    """
+    class Kill(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1 and os.environ.get("KILL") == "1":
+                os.kill(os.getpid(), signal.SIGKILL)
+    fit(fn_args, model, callbacks=[Kill()])
+""",
+)
+
+
+def test_a_killed_training_goes_on_where_it_stopped(prepared, tmp_path, capsys):
+    lasting = tmp_path / "checkpoints"
+    request = request_for(prepared, tmp_path, KILLED, checkpoints=str(lasting), hyperparameters={"epochs": 4})
+    call = f"from kfp_ct.components.train import work; work.train(work.{request!r}, {str(tmp_path / 'model')!r}, 'run')"
+    root = ROOT
+    environment = {**os.environ, "KILL": "1", "PYTHONPATH": str(root)}
+    killed = subprocess.run(
+        [sys.executable, "-c", call], env=environment, cwd=tmp_path, capture_output=True, timeout=120
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    assert [path.name for path in lasting.glob("*/epoch-*")] == ["epoch-00002"]
+    # What a kill amid the next epoch's writing leaves is not used.
+    (next(lasting.iterdir()) / "epoch-00003").mkdir()
+
+    assert train(request, tmp_path) == {"rows": ROWS, "epochs": 4, "steps": 40}
+    said = capsys.readouterr().out
+    assert "resumes after epoch 2" in said
+    assert "epoch 2/4" not in said
+    losses = [epoch["loss"] for epoch in summary(tmp_path)["history"]]
+    assert losses == sorted(losses, reverse=True)
+    assert not list(lasting.iterdir())
+
+
+@pytest.mark.parametrize("change", ["hyperparameters", "module", "data", "graph"])
+def test_another_training_does_not_take_its_checkpoints(prepared, tmp_path, change):
+    request = request_for(prepared, tmp_path, hyperparameters={"epochs": 2})
+    key = work._key(request)
+    if change == "hyperparameters":
+        other = request_for(prepared, tmp_path, hyperparameters={"epochs": 3})
+    elif change == "module":
+        other = request_for(prepared, tmp_path, MODULE + "\n# changed\n", hyperparameters={"epochs": 2})
+    elif change == "data":
+        examples = with_values(prepared, tmp_path, label=np.zeros(ROWS))
+        other = request_for(prepared, tmp_path, hyperparameters={"epochs": 2}, examples_path=examples)
+    else:
+        graph = small_examples.write_text(tmp_path / "graph", "")
+        other = work.Request(prepared[0], graph, prepared[1], "", request.module, request.hyperparameters)
+    assert work._key(other) != key

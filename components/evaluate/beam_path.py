@@ -25,10 +25,10 @@ from kfp_ct.data import beam_runner, layouts, reading
 # Below the evaluation until its metrics are written; readers of folders pass over names that begin with an underscore.
 SCORES = "_scores"
 _ADVICE = {
-    "scores": "expected: every file of the eval split to be scored\nmend: see the step's log, and run again",
+    "scores": "expected: every file of the eval split to be scored\nfix: see the step's log, and run again",
     "computes the metrics": (
         "expected: metrics that TFMA can compute of these labels and predictions\n"
-        "mend: see the step's log; correct the evaluation config, or run again"
+        "fix: see the step's log; correct the evaluation config, or run again"
     ),
 }
 
@@ -142,7 +142,7 @@ class Workers:
 
     @contextlib.contextmanager
     def _pipeline(self, doing: str) -> Iterator[Any]:
-        with beam_runner.failures_said(doing, _ADVICE[doing]), beam_runner.pipeline(self._arguments) as pipeline:
+        with beam_runner.report_beam_failure(doing, _ADVICE[doing]), beam_runner.pipeline(self._arguments) as pipeline:
             yield pipeline | "Files" >> beam.Create(list(self._shards)) | "Spread" >> beam.Reshuffle()
 
 

@@ -74,12 +74,12 @@ class Gates:
         if metric not in METRICS[task]:
             raise ConfigurationError(
                 f"gates.metric is {metric!r}, and the task is {task}\nexpected: one of {list(METRICS[task])}\n"
-                "mend: choose one of them, or say gates.task"
+                "fix: choose one of them, or say gates.task"
             )
         if task == REGRESSION and self.model_output == LOGITS:
             raise ConfigurationError(
                 "gates.model_output is logits, and the task is regression, whose values are what they are\n"
-                "mend: leave it out, or say gates.task"
+                "fix: leave it out, or say gates.task"
             )
         return dataclasses.replace(self, task=task, metric=metric)
 
@@ -113,7 +113,7 @@ def _check_ranges(gates: Gates) -> None:
     if math.isfinite(gates.max_slice_gap) and not gates.slices:
         raise ConfigurationError(
             "gates.max_slice_gap compares the values of slicing columns, and gates.slices names none\n"
-            "mend: name columns, such as slices: [origin]"
+            "fix: name columns, such as slices: [origin]"
         )
 
 

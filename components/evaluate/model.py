@@ -64,7 +64,7 @@ class Model:
             return wanted or outputs[0]
         raise ConfigurationError(
             f"{self.title} has the outputs {outputs}, of which {wanted or 'no one'!r} is to be judged\n"
-            "mend: name one in the evaluation config, model_specs { prediction_key: '…' }"
+            "fix: name one in the evaluation config, model_specs { prediction_key: '…' }"
         )
 
     def _numbers(self, key: str, values: npt.NDArray[Any], rows: int) -> npt.NDArray[np.float32]:
@@ -73,7 +73,7 @@ class Model:
             raise ConfigurationError(
                 f"{self.title}'s output {key} is {values.dtype} of shape {values.shape} for {rows} rows\n"
                 "expected: a number, or one for every class, a row\n"
-                "mend: name another output as prediction_key in the evaluation config"
+                "fix: name another output as prediction_key in the evaluation config"
             )
         numbers = values.reshape(rows, -1).astype(np.float32)
         return _probabilities(numbers) if self._logits else numbers

@@ -91,7 +91,7 @@ def some_rows(tables: Sequence[pa.Table]) -> pa.Table:
         DataError: There are no rows.
     """
     if not sum(table.num_rows for table in tables):
-        raise DataError("the eval split has no rows: nothing can be judged\nmend: widen the window or change the split")
+        raise DataError("the eval split has no rows: nothing can be judged\nfix: widen the window or change the split")
     return pa.concat_tables(tables)
 
 
@@ -211,5 +211,5 @@ def _weights(table: pa.Table, output: Output) -> Array | None:
 def _no_weights(column: str) -> DataError:
     return DataError(
         f"the weight {column} is not a finite number of at least 0 in every row, and more in some\n"
-        "mend: leave such rows out of the query"
+        "fix: leave such rows out of the query"
     )

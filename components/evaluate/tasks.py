@@ -45,7 +45,7 @@ class Reading:
         name = self.output.label
         if column.null_count:
             raise DataError(
-                f"the label {name} is missing in {column.null_count:,} rows\nmend: leave them out of the query"
+                f"the label {name} is missing in {column.null_count:,} rows\nfix: leave them out of the query"
             )
         if self.task == REGRESSION and _textual(column.type):
             raise DataError(f"the label {name} is text\nexpected: numbers, the task being regression")
@@ -59,7 +59,7 @@ class Reading:
             strange = sorted(set(column.unique().to_pylist()) - set(self.classes))
             raise DataError(
                 f"the label {self.output.label} has the value {strange[0]!r}, which is no class\n"
-                f"expected: one of {list(self.classes[:20])}\nmend: name every class in gates.classes, in order"
+                f"expected: one of {list(self.classes[:20])}\nfix: name every class in gates.classes, in order"
             )
         return found.to_numpy().astype(np.float32)
 
@@ -72,12 +72,12 @@ class Reading:
         if self.task == BINARY and not np.isin(values, (0, 1)).all():
             raise DataError(
                 f"the label {name} has values other than 0 and 1\nexpected: a binary label\n"
-                "mend: say gates.task: multiclass or regression if it is none"
+                "fix: say gates.task: multiclass or regression if it is none"
             )
         if not (np.equal(np.mod(values, 1), 0) & (values >= 0) & (values < max(self.width, 2))).all():
             raise DataError(
                 f"the label {name} has values other than class numbers from 0 to {self.width - 1}, "
-                "as many as the model has outputs\nmend: number them, or name them in gates.classes"
+                "as many as the model has outputs\nfix: number them, or name them in gates.classes"
             )
         return values.astype(np.float32)
 
@@ -88,7 +88,7 @@ class Reading:
             raise DataError(
                 f"the label {self.output.label} is {shown} in all {len(labels):,} eval rows: "
                 "nothing can be told apart\n"
-                "expected: rows of several classes or values\nmend: widen the window or change the split"
+                "expected: rows of several classes or values\nfix: widen the window or change the split"
             )
 
     def predictions(self, title: str, values: Floats) -> Floats:
@@ -132,11 +132,11 @@ class Reading:
             raise self._misfit(title, said, "probabilities that sum to 1", f"end the model with a softmax{_OR_LOGITS}")
         return np.clip(values, 0, 1)
 
-    def _misfit(self, title: str, found: str, expected: str, mend: str = "say gates.task") -> ConfigurationError:
+    def _misfit(self, title: str, found: str, expected: str, fix: str = "say gates.task") -> ConfigurationError:
         key = self.output.prediction_key
         return ConfigurationError(
             f"{title}'s output{' ' + key if key else ''} {found}\nexpected: {expected}, the task being {self.task}\n"
-            f"mend: {mend}, or name another output as prediction_key in the evaluation config"
+            f"fix: {fix}, or name another output as prediction_key in the evaluation config"
         )
 
 
@@ -195,7 +195,7 @@ def classes(gates: Gates, schema: schema_pb2.Schema, reading: Reading, model_pat
     if named and len(named) != width:
         raise ConfigurationError(
             f"{len(named)} classes are named, and the model tells {width} apart\n"
-            f"expected: {width} names in the order of the model's output\nmend: correct gates.classes"
+            f"expected: {width} names in the order of the model's output\nfix: correct gates.classes"
         )
     if len(set(named)) < len(named):
         raise ConfigurationError("gates.classes names a class twice\nexpected: every class once, in order")

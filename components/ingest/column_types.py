@@ -38,7 +38,7 @@ def normalize(source: str, column: str, declared: str) -> str:
         raise ConfigurationError(
             f"source {source}: column {column} cannot be read as {declared!r}\n"
             f"expected: one of {', '.join(sorted(_READ))}, or a list such as BIGINT[]\n"
-            f"mend: correct sources.{source}.columns"
+            f"fix: correct sources.{source}.columns"
         )
     return base + (match["size"] or "") * (base == "DECIMAL") + match["lists"]
 
@@ -143,5 +143,5 @@ def _not_storable(column: str, type_name: str) -> DataError:
     return DataError(
         f"the query's column {column} is of type {type_name}, which examples cannot hold\n"
         "expected: integers, floats, booleans, texts, dates, times, or lists of one of them\n"
-        f"mend: cast it or take it apart in the query, e.g. CAST({column} AS VARCHAR)"
+        f"fix: cast it or take it apart in the query, e.g. CAST({column} AS VARCHAR)"
     )

@@ -79,7 +79,7 @@ def _layout(source: str, files: Sequence[DataFile]) -> Layout:
             odd = sorted(set(header) ^ set(first))
             raise DataError(
                 f"source {source}: {file.known_as} has other columns than {files[0].known_as}: {', '.join(odd[:10])}\n"
-                f"expected: {', '.join(first)}\nmend: correct the header, or narrow sources.{source}.uri to like files"
+                f"expected: {', '.join(first)}\nfix: correct the header, or narrow sources.{source}.uri to like files"
             )
         groups.setdefault(header, []).append(file)
     return Layout(source, delimiter, list(first), groups)
@@ -98,7 +98,7 @@ def _header(source: str, file: DataFile, delimiter: str) -> tuple[str, tuple[str
         raise DataError(f"source {source}: {file.known_as} cannot be read: {error}\nexpected: a CSV file") from error
     names = [name.strip() for name in header]
     if any("\ufffd" in name for name in names):
-        raise DataError(f"source {source}: {file.known_as} is not in UTF-8\nmend: convert it (iconv -t utf-8)")
+        raise DataError(f"source {source}: {file.known_as} is not in UTF-8\nfix: convert it (iconv -t utf-8)")
     if not any(names):
         raise DataError(f"source {source}: {file.known_as} is empty\nexpected: a first line with the column names")
     demand_names(source, file.known_as, names)
@@ -110,7 +110,7 @@ def _demand_columns(layout: Layout, declared: Mapping[str, str]) -> None:
         raise DataError(
             f"source {layout.source}: there is no column {', '.join(missing)}\n"
             f"expected: every column of sources.{layout.source}.columns; present are {', '.join(layout.columns)}\n"
-            f"mend: correct the file, or sources.{layout.source}.columns"
+            f"fix: correct the file, or sources.{layout.source}.columns"
         )
 
 
@@ -233,7 +233,7 @@ def _demand_finite(
         if overflowed:
             raise DataError(
                 f"source {layout.source}: column {column} holds {overflowed[0][0]}, which is too large for a number\n"
-                f"expected: numbers below 1.8e308\nmend: correct it, or declare {column} VARCHAR in "
+                f"expected: numbers below 1.8e308\nfix: correct it, or declare {column} VARCHAR in "
                 f"sources.{layout.source}.columns"
             )
 
@@ -252,7 +252,7 @@ def _collect_rejects(connection: duckdb.DuckDBPyConnection, layout: Layout) -> N
         raise DataError(
             f"source {layout.source}: a quote in {known_as[path]} line {line} is never closed, "
             "and the rows after it cannot be told apart\n"
-            "expected: quotes in pairs, a quote within a value doubled\nmend: correct that line"
+            "expected: quotes in pairs, a quote within a value doubled\nfix: correct that line"
         )
     names = " ".join(f"WHEN {literal(path)} THEN {literal(name)}" for path, name in known_as.items())
     connection.execute(

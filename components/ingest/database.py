@@ -39,7 +39,7 @@ def opened(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         raise ComponentError(
             f"ingest does not fit in {MEMORY_LIMIT} of memory and the free disk space: {first_line(error)}\n"
             "expected: a query whose joins and groups fit, and free space beside the output\n"
-            "mend: select fewer columns or rows, aggregate before joining, or free disk space"
+            "fix: select fewer columns or rows, aggregate before joining, or free disk space"
         ) from error
     finally:
         connection.close()

@@ -72,7 +72,7 @@ def format_of(source: str, files: Sequence[Path], declared: str = "") -> str:
     raise ConfigurationError(
         f"source {source}: the format cannot be told from the name {odd.name}\n"
         f"expected: files of one format, named *tfrecord*, {', '.join(SUFFIXES)}\n"
-        f"mend: narrow the URI with a glob (*.csv), or say sources.{source}.format: one of {', '.join(FORMATS)}"
+        f"fix: narrow the URI with a glob (*.csv), or say sources.{source}.format: one of {', '.join(FORMATS)}"
     )
 
 
@@ -93,7 +93,7 @@ def demand_names(source: str, known_as: str, names: Sequence[str]) -> None:
     if twice := sorted({name for name in names if lower.count(name.lower()) > 1 or not name}):
         raise DataError(
             f"source {source}: {known_as} names columns twice or not at all: {', '.join(map(repr, twice[:10]))}\n"
-            "expected: a name of its own for every column, upper and lower case being the same\nmend: rename them"
+            "expected: a name of its own for every column, upper and lower case being the same\nfix: rename them"
         )
 
 
@@ -107,7 +107,7 @@ def _fetch(source: str, uri: str, folder: Path) -> list[Path]:
 def _nothing_there(source: str, uri: str, expected: str) -> DataError:
     return DataError(
         f"source {source}: there is no file at {uri}\nexpected: {expected}\n"
-        f"mend: correct sources.{source} in the settings file, or put the data there"
+        f"fix: correct sources.{source} in the settings file, or put the data there"
     )
 
 
@@ -121,7 +121,7 @@ def _local_path(source: str, uri: str) -> str:
     raise ConfigurationError(
         f"source {source}: {uri} cannot be read, {parts.scheme} is not supported\n"
         "expected: a file, glob or folder, local or at gs://\n"
-        f"mend: copy the data here and name the copy in sources.{source}"
+        f"fix: copy the data here and name the copy in sources.{source}"
     )
 
 
@@ -150,9 +150,7 @@ def _unpack_zip(source: str, archive: Path, folder: Path) -> list[DataFile]:
             folder.mkdir(parents=True)
             return [_extract(opened, member, folder / f"{n:05d}.csv", archive) for n, member in enumerate(members)]
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(
-            f"source {source}: {archive} cannot be unpacked: {error}\nmend: fetch the file again"
-        ) from error
+        raise DataError(f"source {source}: {archive} cannot be unpacked: {error}\nfix: fetch the file again") from error
 
 
 def _extract(archive: zipfile.ZipFile, member: str, target: Path, path: Path) -> DataFile:

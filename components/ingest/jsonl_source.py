@@ -113,7 +113,7 @@ def _demand_columns(
             raise DataError(
                 f"source {source}: no line has the key {column}\n"
                 f"expected: every column of sources.{source}.columns; present are {', '.join(found)}\n"
-                f"mend: correct the file, or sources.{source}.columns"
+                f"fix: correct the file, or sources.{source}.columns"
             )
 
 

@@ -33,7 +33,7 @@ def check(connection: duckdb.DuckDBPyConnection, split: Split, columns: Mapping[
             raise ConfigurationError(
                 f"split.{field} names {', '.join(missing)}, which is not in the examples\n"
                 f"expected: columns that the query selects: {', '.join(columns)}\n"
-                f"mend: select it, or correct split.{field}"
+                f"fix: select it, or correct split.{field}"
             )
     keys = _check_keys(connection, split.keys) if split.keys else 0
     if split.time:
@@ -52,7 +52,7 @@ def _check_keys(connection: duckdb.DuckDBPyConnection, keys: tuple[str, ...]) ->
     if not examined:
         raise DataError(
             f"the leak check has nothing to look at: {', '.join(keys)} is missing in every row\n"
-            "expected: a key in at least one row\nmend: correct split.keys, or how the query makes the key"
+            "expected: a key in at least one row\nfix: correct split.keys, or how the query makes the key"
         )
     if leaked:
         found = database.rows(
@@ -62,7 +62,7 @@ def _check_keys(connection: duckdb.DuckDBPyConnection, keys: tuple[str, ...]) ->
             f"{leaked:,} of {examined:,} keys ({', '.join(keys)}) are in both splits: "
             f"{', '.join('/'.join(map(str, values)) for values in found)}{', …' if leaked > EXAMPLES else ''}\n"
             "expected: all rows of a key in one split, or the model is judged on what it was trained on\n"
-            f'mend: split by {{"method": "group", "columns": {json.dumps(keys)}}}, or leave such rows out in the query'
+            f'fix: split by {{"method": "group", "columns": {json.dumps(keys)}}}, or leave such rows out in the query'
         )
     return examined
 
@@ -78,7 +78,7 @@ def _check_times(connection: duckdb.DuckDBPyConnection, time: str, kind: str) ->
     if without or last is None or first is None:
         raise DataError(
             f"the leak check cannot look at {without:,} rows: their {time} is missing or no instant\n"
-            "expected: an instant in every row\nmend: correct the split, or how the query makes the time"
+            "expected: an instant in every row\nfix: correct the split, or how the query makes the time"
         )
     if last >= first:
         (rows,) = database.row(
@@ -88,5 +88,5 @@ def _check_times(connection: duckdb.DuckDBPyConnection, time: str, kind: str) ->
             f"{rows:,} rows to train on are not before those to evaluate on: "
             f"{time} is up to {last} in {TRAIN}, and from {first} in {EVAL}\n"
             f"expected: every instant of {TRAIN} before every one of {EVAL}, or the model is judged on its past\n"
-            "mend: split by time, or correct how the query names the splits"
+            "fix: split by time, or correct how the query names the splits"
         )

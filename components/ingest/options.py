@@ -31,13 +31,13 @@ def parse(options: Mapping[str, Any]) -> Options:
         if options.get(name, allowed[0]) not in allowed:
             raise ConfigurationError(
                 f"options.{name} is {options[name]!r}\nexpected: {' or '.join(allowed)}\n"
-                f"mend: correct options.{name} in the settings file"
+                f"fix: correct options.{name} in the settings file"
             )
     access = options.get("bigquery", {})
     if (unknown := sorted(options.keys() - {*known, "bigquery"})) or not isinstance(access, Mapping):
         raise ConfigurationError(
             f"options has {', '.join(unknown) or f'bigquery {access!r}'}\n"
-            f"expected: {', '.join(known)}, and bigquery, an object\nmend: correct options in the settings file"
+            f"expected: {', '.join(known)}, and bigquery, an object\nfix: correct options in the settings file"
         )
     engine, format = (options.get(name, allowed[0]) for name, allowed in known.items())
     return Options(engine, format, bigquery.parse(access))

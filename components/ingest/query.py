@@ -64,7 +64,7 @@ def parse_window(start: str, end: str) -> Window:
     window = Window(_instant("window_start", start), _instant("window_end", end))
     if window.start and window.end and window.start >= window.end:
         raise ConfigurationError(
-            f"the window {window} is empty\nexpected: window_start before window_end\nmend: correct the two dates"
+            f"the window {window} is empty\nexpected: window_start before window_end\nfix: correct the two dates"
         )
     return window
 
@@ -113,7 +113,7 @@ def demand_window(queries: Sequence[Query], window: Window) -> None:
             files = ", ".join(query.file for query in queries)
             raise ConfigurationError(
                 f"{name} is given, but {files} does not use it\nexpected: a condition on @{name}\n"
-                f"mend: add it to the query's WHERE (start inclusive, end exclusive), or leave {name} empty"
+                f"fix: add it to the query's WHERE (start inclusive, end exclusive), or leave {name} empty"
             )
 
 
@@ -130,7 +130,7 @@ def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> Query:
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise ConfigurationError(
             f"{query.file} holds {len(statements)} statements, or one that is no SELECT\n"
-            "expected: one SELECT over the sources\nmend: put earlier steps into WITH clauses"
+            "expected: one SELECT over the sources\nfix: put earlier steps into WITH clauses"
         )
     return dataclasses.replace(query, sql=statements[0].query.strip().rstrip(";"))
 
@@ -150,7 +150,7 @@ def columns(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, st
         raise ConfigurationError(
             f"{query.file}: more than one column, or one of ingest's own, is named {', '.join(twice)}\n"
             f"expected: a name of its own for every column, none of them {' or '.join(RESERVED)}\n"
-            f"mend: rename with AS, e.g. weather.{twice[0]} AS weather_{twice[0]}"
+            f"fix: rename with AS, e.g. weather.{twice[0]} AS weather_{twice[0]}"
         )
     return dict(described)
 
@@ -162,7 +162,7 @@ def wrong(query: Query, error: duckdb.Error) -> ConfigurationError:
     return ConfigurationError(
         f"{query.file} is not a valid query: {database.first_line(error)}\n"
         + "\n".join(line for line in message.split("\n\n", 1)[-1].splitlines() if line.startswith("LINE "))
-        + "\nexpected: DuckDB's SQL over the tables and columns of sources\nmend: correct the query"
+        + "\nexpected: DuckDB's SQL over the tables and columns of sources\nfix: correct the query"
     )
 
 
@@ -177,7 +177,7 @@ def nothing_found(connection: duckdb.DuckDBPyConnection, query: Query, window: W
     return DataError(
         f"{query.file} has no rows in the window {window}\n"
         f"expected: at least one row; {known if count else 'it has none without a window either'}\n"
-        "mend: choose a window the data covers, or fetch newer data"
+        "fix: choose a window the data covers, or fetch newer data"
     )
 
 

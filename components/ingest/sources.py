@@ -110,7 +110,7 @@ def demand_readable(
                 f"source {name}: {source.rejected:,} of {total:,} rows cannot be read "
                 f"({source.rejected / total:.1%}, allowed are {max_bad_fraction:.1%})\n"
                 f"{_worst(connection, name)}\n"
-                f"mend: correct the rows listed in {root / QUARANTINE}; or say what is right in the settings file: a "
+                f"fix: correct the rows listed in {root / QUARANTINE}; or say what is right in the settings file: a "
                 f"column's type in sources.{name}.columns, what means missing in sources.{name}.null_values, or a "
                 "larger max_bad_fraction"
             )
@@ -142,7 +142,7 @@ def _malformed(name: str, reason: str) -> ConfigurationError:
         f"source {name} is not described rightly: {reason}\n"
         f"expected: a URI, or an object with uri, format ({', '.join(files.FORMATS)}), null_values (list of texts) "
         "and columns (name to SQL type); or an object with bigquery: project.dataset.table, or an .sql file\n"
-        f"mend: correct sources.{name} in the settings file"
+        f"fix: correct sources.{name} in the settings file"
     )
 
 

@@ -165,7 +165,7 @@ def parse(split: Mapping[str, Any]) -> Split:
     parsed = _parse(method, fields)
     if parsed is None or not _are_names(keys) or not isinstance(time, str):
         raise ConfigurationError(
-            f"split is {dict(split)!r}\nexpected: {_FORMS}\nmend: correct split in the settings file"
+            f"split is {dict(split)!r}\nexpected: {_FORMS}\nfix: correct split in the settings file"
         )
     return _with_checks(parsed, tuple(keys), time)
 
@@ -227,7 +227,7 @@ def _time_type(types: Mapping[str, str], column: str) -> str:
     raise ConfigurationError(
         f"the split's column {column} {_found(types, column)}\n"
         f"expected: a DATE or TIMESTAMP column of the query's result\n"
-        f"mend: select it, CAST({column} AS TIMESTAMP) if it is text; or correct split.column"
+        f"fix: select it, CAST({column} AS TIMESTAMP) if it is text; or correct split.column"
     )
 
 
@@ -240,7 +240,7 @@ def as_timestamp(column: str, type_name: str) -> str:
 def _unfit(field: str, column: str, types: Mapping[str, str], expected: str) -> ConfigurationError:
     return ConfigurationError(
         f"the split's column {column} {_found(types, column)}\n"
-        f"expected: {expected}\nmend: select it, cast it, or correct split.{field}"
+        f"expected: {expected}\nfix: select it, cast it, or correct split.{field}"
     )
 
 

@@ -51,7 +51,7 @@ def _note(source: str, file: Path, batch: pa.RecordBatch, kinds: dict[str, str],
         if UNKNOWN not in (kind, known) and kind != known:
             raise DataError(
                 f"source {source}: feature {name} holds {kind} in {file.name}, and {known} before\n"
-                "expected: one type a feature\nmend: write the files again, or narrow the source to like files"
+                "expected: one type a feature\nfix: write the files again, or narrow the source to like files"
             )
         kinds[name] = known if kind == UNKNOWN else kind
         if kind != UNKNOWN and (pa.compute.max(pa.compute.list_value_length(column)).as_py() or 0) > 1:
@@ -80,7 +80,7 @@ def _demand_names(source: str, kinds: dict[str, str]) -> None:
     if twice := sorted(name for name in kinds if lower.count(name.lower()) > 1):
         raise DataError(
             f"source {source}: features are told apart by upper and lower case only: {', '.join(twice)}\n"
-            "expected: names that differ in more, as SQL's do\nmend: rename them where the files are written"
+            "expected: names that differ in more, as SQL's do\nfix: rename them where the files are written"
         )
 
 

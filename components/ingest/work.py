@@ -110,7 +110,7 @@ def _in_warehouse(request: Request) -> tuple[list[sources.Source], query.Query]:
         raise ConfigurationError(
             f"sources names {', '.join(request.sources)}, but the query runs in BigQuery\n"
             "expected: no sources, the query names BigQuery's own tables\n"
-            "mend: leave sources empty, or leave options.engine out and name a source {bigquery: …}"
+            "fix: leave sources empty, or leave options.engine out and name a source {bigquery: …}"
         )
     if not request.query.endswith(".sql"):
         raise ConfigurationError(f"the query is {request.query!r}\nexpected: a file that ends in .sql")
@@ -135,7 +135,7 @@ def _folders(output: Path) -> Iterator[tuple[Path, Path]]:
         raise ComponentError(
             f"ingest cannot write to {root}: {database.first_line(error)}\n"
             "expected: a folder that can be written to, with room for the data twice over\n"
-            "mend: free disk space, or correct the folder's permissions"
+            "fix: free disk space, or correct the folder's permissions"
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -176,11 +176,11 @@ def _unfit_value(
             return DataError(
                 f"{selected.file}: column {name} holds {example}, which is too large for a {column.kind} column\n"
                 f"expected: numbers that fit {'int64' if column.kind.startswith('int') else 'float32'}\n"
-                f"mend: scale, cap or cast {name} in the query, or leave out the row"
+                f"fix: scale, cap or cast {name} in the query, or leave out the row"
             )
     return DataError(
         f"{selected.file} fails on a value: {database.first_line(error)}\n"
-        "expected: casts and sums that hold for every row\nmend: use TRY_CAST, or leave out such rows in the query"
+        "expected: casts and sums that hold for every row\nfix: use TRY_CAST, or leave out such rows in the query"
     )
 
 
@@ -204,20 +204,20 @@ def _demand_splits(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
         raise DataError(
             f"{valueless:,} rows have no value in the split's column {plan.request.split['column']}\n"
             f"expected: {'an instant' if plan.split.time else 'a split'} in every row\n"
-            f"mend: leave such rows out in {plan.request.query}"
+            f"fix: leave such rows out in {plan.request.query}"
         )
     if unknown := sorted(str(name) for name in rows.keys() - set(wanted)):
         raise DataError(
             f"the split's column {plan.request.split['column']} holds {', '.join(map(repr, unknown[:5]))}\n"
             f"expected: {TRAIN!r} or {EVAL!r} in every row\n"
-            f"mend: name the splits so in {plan.request.query} (CASE … END), and leave other rows out"
+            f"fix: name the splits so in {plan.request.query} (CASE … END), and leave other rows out"
         )
     for split in wanted:
         if not rows.get(split):
             raise DataError(
                 f"the {split} split is empty: all {sum(rows.values()):,} rows are in the other\n"
                 f"expected: rows on both sides of {dict(plan.request.split)}\n"
-                "mend: choose another holdout or fraction, or a longer window"
+                "fix: choose another holdout or fraction, or a longer window"
             )
 
 

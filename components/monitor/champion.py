@@ -45,7 +45,7 @@ def read(model_path: str, metadata: dict[str, Any]) -> Champion:
         if not path.is_file():
             raise DataError(
                 f"the model v{version} has no {path.relative_to(model_path)} in {model_path}\n"
-                "expected: a model registered with its statistics and evaluation\nmend: train and register it again"
+                "expected: a model registered with its statistics and evaluation\nfix: train and register it again"
             )
     return Champion(
         version,

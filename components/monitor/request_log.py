@@ -73,7 +73,7 @@ def versions(root: str, model: str) -> list[str]:
     if not Path(root).is_dir():
         raise ConfigurationError(
             f"there is no request log at {root}\nexpected: the folder that the prediction service logs to\n"
-            "mend: serve with `--request-log` (ct serve --request-log FOLDER), or correct request_log"
+            "fix: serve with `--request-log` (ct serve --request-log FOLDER), or correct request_log"
         )
     folder = Path(root) / model
     found = [path.name for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []

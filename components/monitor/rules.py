@@ -15,7 +15,7 @@ FAIL, REPORT = "fail", "report"
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """When to ask for retraining, and when to raise an alarm that retraining does not mend.
+    """When to ask for retraining, and when to raise an alarm that retraining does not fix.
 
     Attributes:
         retrain_on: Which findings ask for retraining; the others are alarms.

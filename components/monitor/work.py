@@ -69,7 +69,7 @@ def monitor(request: Request, outputs: Outputs, now: datetime.datetime | None = 
             f"nothing examined: {account['alarms'][0]['text']}\n"
             f"expected: requests to {request.model_name} v{champion.version} from {period.start.isoformat()} to "
             f"{period.end.isoformat()} in {request.log_root}\n"
-            "mend: see that the service runs with --request-log; rules.no_traffic: report only says so"
+            "fix: see that the service runs with --request-log; rules.no_traffic: report only says so"
         )
     return account
 

@@ -37,9 +37,9 @@ def score(job: shards.Job, todo: Sequence[Shard], beam_pipeline_args: list[str])
     """
     advice = (
         "expected: every shard to be scored\n"
-        "mend: see the step's log; shards that were finished are kept, run again to go on"
+        "fix: see the step's log; shards that were finished are kept, run again to go on"
     )
-    with beam_runner.failures_said("scores", advice), beam_runner.pipeline(beam_pipeline_args) as pipeline:
+    with beam_runner.report_beam_failure("scores", advice), beam_runner.pipeline(beam_pipeline_args) as pipeline:
         _ = (
             pipeline
             | "Shards" >> beam.Create(list(todo))

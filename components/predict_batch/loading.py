@@ -30,7 +30,7 @@ def check(table: str) -> None:
         if found is not None and found.table_type != "TABLE":
             raise ConfigurationError(
                 f"destination.table {table} is a {found.table_type.lower()}\nexpected: a table, or a new name\n"
-                "mend: correct destination.table in the settings file"
+                "fix: correct destination.table in the settings file"
             )
 
 
@@ -122,7 +122,7 @@ def _demand_rows(table: str, rows: int, total: int) -> None:
 def _missing(table: str, what: str) -> DataError:
     return DataError(
         f"{table}: {what}\nexpected: every prediction in the table\n"
-        "mend: delete the table and run again; a new one is loaded from the beginning"
+        "fix: delete the table and run again; a new one is loaded from the beginning"
     )
 
 
@@ -141,7 +141,7 @@ def _connected(table: str) -> Iterator[Any]:
     match = _TABLE.fullmatch(table)
     if not match:
         raise ConfigurationError(
-            f"destination.table is {table!r}\nexpected: project.dataset.table\nmend: correct it in the settings file"
+            f"destination.table is {table!r}\nexpected: project.dataset.table\nfix: correct it in the settings file"
         )
     with bigquery.connected(bigquery.Access(match["project"])) as client:
         location = client.get_dataset(match["dataset"]).location
@@ -151,7 +151,7 @@ def _connected(table: str) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _explained(table: str, expected: str = "a table") -> Iterator[None]:
-    """Turns BigQuery's refusals into messages that say what mends them."""
+    """Turns BigQuery's refusals into messages that say what fixes them."""
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError
     from requests.exceptions import RequestException
@@ -172,20 +172,19 @@ def _refused(table: str, expected: str, error: Exception) -> ComponentError:
         return ConfigurationError(
             f"{table} may not be written: {message}\n"
             "expected: the roles BigQuery Data Editor on its dataset and BigQuery Job User on its project\n"
-            "mend: grant them to the service account that runs this, or run gcloud auth application-default login"
+            "fix: grant them to the service account that runs this, or run gcloud auth application-default login"
         )
     if isinstance(error, exceptions.NotFound):
         return DataError(
             f"{table}: BigQuery does not find something: {message}\n"
             "expected: the project and the dataset to be there; the table is made\n"
-            "mend: make the dataset (bq mk), or correct destination.table in the settings file"
+            "fix: make the dataset (bq mk), or correct destination.table in the settings file"
         )
     if isinstance(error, exceptions.BadRequest):
         return ConfigurationError(
             f"{table} does not take the predictions: {message}\nexpected: {expected}\n"
-            "mend: name another table, or change this one's columns; then run again"
+            "fix: name another table, or change this one's columns; then run again"
         )
     return DataError(
-        f"{table}: BigQuery failed: {message}\nexpected: an answer\n"
-        "mend: run again; what was loaded is not loaded twice"
+        f"{table}: BigQuery failed: {message}\nexpected: an answer\nfix: run again; what was loaded is not loaded twice"
     )

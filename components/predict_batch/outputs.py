@@ -73,7 +73,7 @@ def check_names(columns: Sequence[str], outputs: Sequence[str]) -> None:
             f"two columns of the predictions would be named {', '.join(twice)}\n"
             f"expected: different names for keys, carried columns, the model's outputs ({', '.join(outputs)}),"
             f" {MODEL_VERSION} and {PREDICTED_AT}\n"
-            "mend: name each column once in keys and carry, and rename it in the query where the model has that output"
+            "fix: name each column once in keys and carry, and rename it in the query where the model has that output"
         )
 
 
@@ -86,7 +86,7 @@ def to_column(name: str, array: npt.NDArray[Any], rows: int) -> pa.Array:
     if array.ndim == 0 or len(array) != rows:
         raise ConfigurationError(
             f"the model's output {name} has the shape {list(array.shape)} for {rows:,} rows\n"
-            "expected: one row of output for each of input\nmend: choose another signature, or correct the model"
+            "expected: one row of output for each of input\nfix: choose another signature, or correct the model"
         )
     flat = array.reshape(rows, -1)
     values = pa.array(flat.ravel().tolist(), pa.binary()).cast(pa.string()) if array.dtype == object else None

@@ -35,7 +35,7 @@ def shards(examples_path: str, shard_rows: int = SHARD_ROWS) -> list[Shard]:
     if manifest.format != layouts.PARQUET:
         raise DataError(
             f"the dataset at {examples_path} is {manifest.format}\nexpected: Parquet\n"
-            "mend: leave format out of ingest's options; rows to score need no other"
+            "fix: leave format out of ingest's options; rows to score need no other"
         )
     found = [
         (file, groups, rows)
@@ -47,7 +47,7 @@ def shards(examples_path: str, shard_rows: int = SHARD_ROWS) -> list[Shard]:
     if (rows := sum(shard[2] for shard in found)) != expected or not rows:
         raise DataError(
             f"the dataset at {examples_path} holds {rows:,} rows, its manifest says {expected:,}\n"
-            "expected: at least one row, and as many as the manifest says\nmend: run ingest again"
+            "expected: at least one row, and as many as the manifest says\nfix: run ingest again"
         )
     return [
         Shard(str(Path(examples_path) / file), groups, rows, f"predictions-{n:05d}-of-{len(found):05d}.parquet")

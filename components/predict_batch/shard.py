@@ -53,7 +53,7 @@ def load_model(job: Job) -> SavedModel:
         ConfigurationError: It cannot be loaded, or needs columns that the examples do not have.
     """
     title = f"the model{f' v{job.model_version}' if job.model_version else ''}"
-    return SavedModel(job.model_path, job.signature, job.available, Role(title, mend_signature="correct signature"))
+    return SavedModel(job.model_path, job.signature, job.available, Role(title, fix_signature="correct signature"))
 
 
 def finished(job: Job, shard: Shard) -> Tally | None:

@@ -82,7 +82,7 @@ def _check(request: Request, destination: Mapping[str, Any]) -> None:
     if unknown := sorted(set(destination) - {"folder", "table"}):
         raise ConfigurationError(
             f"destination has {', '.join(unknown)}\nexpected: folder and table\n"
-            "mend: correct destination in the settings file"
+            "fix: correct destination in the settings file"
         )
     if not 0 <= request.max_nonfinite_fraction <= 1:
         raise ConfigurationError(
@@ -91,7 +91,7 @@ def _check(request: Request, destination: Mapping[str, Any]) -> None:
     if not request.keys:
         raise ConfigurationError(
             "no keys are given\nexpected: the columns that say which row a prediction is of\n"
-            "mend: name them under keys in the settings file"
+            "fix: name them under keys in the settings file"
         )
 
 
@@ -100,7 +100,7 @@ def _demand_columns(request: Request, columns: Mapping[str, str]) -> None:
     if missing := [name for name in wanted if name not in columns]:
         raise ConfigurationError(
             f"keys and carry name {', '.join(missing)}, which the examples do not have\n"
-            f"expected: columns among {', '.join(columns)}\nmend: select them in the query, or correct the settings"
+            f"expected: columns among {', '.join(columns)}\nfix: select them in the query, or correct the settings"
         )
 
 
@@ -165,7 +165,7 @@ def _counted(job: shards.Job, planned: Sequence[plan.Shard]) -> Tally:
         if tally is None:
             raise DataError(
                 f"{shard.file} does not hold the {shard.rows:,} rows that were read for it\n"
-                "expected: a prediction for each row\nmend: run again; only this file is written anew"
+                "expected: a prediction for each row\nfix: run again; only this file is written anew"
             )
         total.merge(tally)
     return total
@@ -178,7 +178,7 @@ def _demand_finite(tally: Tally, request: Request) -> None:
             f"{tally.nonfinite:,} of {tally.rows:,} rows ({percent(tally.nonfinite / tally.rows)}) have a prediction"
             " that is NaN or infinite\n"
             f"expected: at most {allowed:,} (max_nonfinite_fraction {request.max_nonfinite_fraction:g})\n"
-            "mend: look at those rows' features; a model that cannot score them should be retrained or rolled back"
+            "fix: look at those rows' features; a model that cannot score them should be retrained or rolled back"
         )
 
 

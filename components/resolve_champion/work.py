@@ -75,7 +75,7 @@ def resolve(registry_uri: str, model_name: str, training_key: str) -> Found:
 def provide(found: Found, uri: str, path: str) -> str:
     """Returns the URI of the folder to hand on: the shared one, or the task's own output, which it then fills."""
     if found.uri or found.download:
-        return registered_model.hand_on(registered_model.Located(found.uri, found.download), uri, path)
+        return registered_model.materialize(registered_model.Located(found.uri, found.download), uri, path)
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / NO_MODEL).touch()

@@ -34,7 +34,7 @@ def resolve(registry_uri: str, model_name: str, version: str) -> Found:
     if wanted != model_version.CHAMPION and not wanted.isdecimal():
         raise ConfigurationError(
             f"version is {version!r}\nexpected: {model_version.CHAMPION!r} or the number of a version\n"
-            "mend: correct version in the settings file"
+            "fix: correct version in the settings file"
         )
     reader = registry.open_reader(registry_uri)
     by_alias = wanted == model_version.CHAMPION
@@ -43,7 +43,7 @@ def resolve(registry_uri: str, model_name: str, version: str) -> Found:
         raise ConfigurationError(
             f"the registry {registry_uri} has no {'champion' if by_alias else f'version {wanted}'} of {model_name}\n"
             f"expected: {'a model that was blessed and registered' if by_alias else 'the number of a version'}\n"
-            f"mend: {'run the training pipeline first' if by_alias else 'correct version in the settings file'},"
+            f"fix: {'run the training pipeline first' if by_alias else 'correct version in the settings file'},"
             " or correct registry_uri and model_name"
         )
     located = registered_model.locate(found, registry_uri, model_name)
@@ -54,4 +54,4 @@ def resolve(registry_uri: str, model_name: str, version: str) -> Found:
 
 def provide(found: Found, uri: str, path: str) -> str:
     """Returns the URI of the folder to hand on: the registered one, or the task's own output, which it then fills."""
-    return registered_model.hand_on(found.located, uri, path)
+    return registered_model.materialize(found.located, uri, path)

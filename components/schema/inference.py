@@ -18,7 +18,7 @@ def infer(statistics_path: str) -> schema_pb2.Schema:
         raise DataError(
             f"no statistics of the split {layouts.TRAIN!r} at {statistics_path}\n"
             "expected: FeatureStats.pb written by statistics\n"
-            "mend: name a split train, or give a curated schema with `schema_file`"
+            "fix: name a split train, or give a curated schema with `schema_file`"
         )
     schema = tfdv.infer_schema(statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()))
     if not schema.feature:

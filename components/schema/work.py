@@ -57,7 +57,7 @@ def parse(text: str, origin: str) -> schema_pb2.Schema:
         raise ConfigurationError(_unparsable(text, origin, error)) from error
     problem = _contradiction(schema)
     if problem:
-        raise ConfigurationError(f"the schema {origin} {problem}\nmend: edit {origin}")
+        raise ConfigurationError(f"the schema {origin} {problem}\nfix: edit {origin}")
     return schema
 
 
@@ -69,7 +69,7 @@ def _unparsable(text: str, origin: str, error: text_format.ParseError) -> str:
     return (
         f"the schema {origin} cannot be parsed, line {number}: {what}{shown}\n"
         "expected: a tensorflow.metadata.v0.Schema in text format\n"
-        f"mend: correct the line, or take `schema_file` out of the settings to have a schema inferred"
+        f"fix: correct the line, or take `schema_file` out of the settings to have a schema inferred"
     )
 
 

@@ -58,7 +58,7 @@ def _demand_rows(manifest: layouts.Manifest, examples_path: str) -> None:
             raise DataError(
                 f"split {split.name!r} of the dataset has no rows (window {_window(manifest)})\n"
                 "expected: rows in every split\n"
-                "mend: widen the window, or change the split in the settings file"
+                "fix: widen the window, or change the split in the settings file"
             )
 
 

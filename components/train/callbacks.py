@@ -77,6 +77,6 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
 def _blame(suspects: dict[str, int]) -> str:
     if not suspects:
-        return "every feature is finite\nmend: lower the learning rate, or clip the gradients"
+        return "every feature is finite\nfix: lower the learning rate, or clip the gradients"
     found = ", ".join(f"{name} ({count:,} values)" for name, count in suspects.items())
-    return f"features that are NaN or infinite: {found}\nmend: fill or bound them in preprocessing_fn"
+    return f"features that are NaN or infinite: {found}\nfix: fill or bound them in preprocessing_fn"

@@ -71,7 +71,7 @@ def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
     request = dataclasses.replace(request, hyperparameters=whole_numbers(request.hyperparameters))
     manifest = layouts.read_manifest(request.examples_path)
     if not manifest.split(layouts.TRAIN).rows:
-        raise DataError("the train split has no rows\nexpected: rows to train on\nmend: widen the window")
+        raise DataError("the train split has no rows\nexpected: rows to train on\nfix: widen the window")
     run_fn = user_code.load_function(request.module, "run_fn")
     with tempfile.TemporaryDirectory() as working_dir, _strategy(request.distribution) as is_chief:
         kept = _Outputs(model_path, run_path, working_dir)
@@ -172,7 +172,7 @@ def _key(request: Request) -> str:
 def _demand_saved_model(path: str, module: str) -> None:
     expected = "expected: a SavedModel with at least one signature, saved to fn_args.serving_model_dir"
     if not tf.io.gfile.exists(f"{path}/saved_model.pb"):
-        raise TrainingError(f"run_fn of {module} left no SavedModel\n{expected}\nmend: call tf.saved_model.save there")
+        raise TrainingError(f"run_fn of {module} left no SavedModel\n{expected}\nfix: call tf.saved_model.save there")
     try:
         signatures = tf.saved_model.load(path).signatures
     except Exception as error:
@@ -182,7 +182,7 @@ def _demand_saved_model(path: str, module: str) -> None:
     if not signatures:
         raise TrainingError(
             f"the SavedModel that run_fn of {module} left has no signature\n{expected}\n"
-            "mend: pass signatures={'serving_default': …} when saving"
+            "fix: pass signatures={'serving_default': …} when saving"
         )
 
 

@@ -19,7 +19,7 @@ class _Columns(dict):
     def __missing__(self, name: str) -> None:
         raise ConfigurationError(
             f"preprocessing_fn reads column {name!r}, which is not in the schema\nexpected: one of {sorted(self)}\n"
-            "mend: correct the name, or add the column to the query and the schema"
+            "fix: correct the name, or add the column to the query and the schema"
         )
 
 
@@ -44,7 +44,7 @@ def load(module: str) -> PreprocessingFn:
         if not isinstance(outputs, dict) or not outputs:
             raise ConfigurationError(
                 f"preprocessing_fn of {module} yields no features\nexpected: a dict of feature name to tensor\n"
-                "mend: return at least one feature"
+                "fix: return at least one feature"
             )
         return outputs
 

@@ -66,7 +66,7 @@ def analyze(request: Request, output_path: str) -> dict[str, Any]:
     train = layouts.read_manifest(request.examples_path).split(layouts.TRAIN)
     if not train.rows:
         raise DataError(
-            f"the train split of {request.examples_path} has no rows\nexpected: rows to analyse\nmend: widen the window"
+            f"the train split of {request.examples_path} has no rows\nexpected: rows to analyse\nfix: widen the window"
         )
     schema = batches.read_schema(request.schema_file)
     function = preprocessing.load(request.module)

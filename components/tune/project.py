@@ -24,7 +24,7 @@ def save_whole(tuner: Any) -> None:
     oracle._save_trial, oracle.save, tuner.save = save_trial, save_oracle, save_tuner
 
 
-def mend(oracle: Any) -> None:
+def fix(oracle: Any) -> None:
     """Makes the oracle's state and its trials agree where a kill came between writing the one and the other."""
     done = {name for name, trial in oracle.trials.items() if trial.status != kt_trial.TrialStatus.RUNNING}
     waiting = [name for name in oracle._retry_queue if name not in done]

@@ -42,7 +42,7 @@ def draw(examples_path: str, limit: int, folder: Path) -> Rows:
     if total < 2:
         raise DataError(
             f"the train split has {total} rows to tune on\nexpected: at least two, one to fit and one to score by\n"
-            "mend: widen the window"
+            "fix: widen the window"
         )
     drawn = np.random.default_rng(SEED).permutation(total)[: max(2, limit) if limit else total]
     held = max(1, int(len(drawn) * HELD_OUT))

@@ -86,7 +86,7 @@ class Search:
         if self.tuning.objective and name != self.tuning.objective:
             raise ConfigurationError(
                 f"the tuner's objective is {name}, tuning.objective is {self.tuning.objective}\n"
-                "mend: make them agree, or let tuner_fn take it from fn_args.custom_config['tuning']"
+                "fix: make them agree, or let tuner_fn take it from fn_args.custom_config['tuning']"
             )
         if self.tuning.trials:
             oracle.max_trials = self.tuning.trials
@@ -94,7 +94,7 @@ class Search:
         oracle.max_consecutive_failed_trials = sys.maxsize
         oracle.verbose = 0
         project.save_whole(tuner)
-        project.mend(oracle)
+        project.fix(oracle)
         tuner.save()
         return tuner, fit_kwargs
 
@@ -166,7 +166,7 @@ class Search:
             reasons = list(dict.fromkeys(trial.message for trial in tried if trial.message))
             raise TrainingError(
                 "\n".join([f"no trial of {len(tried)} was completed", *(f"- {reason}" for reason in reasons[:5])])
-                + f"\nmend: correct tuner_fn of {self.job.module}, or the ranges it searches"
+                + f"\nfix: correct tuner_fn of {self.job.module}, or the ranges it searches"
             )
         best = self.oracle.get_best_trials(1)[0]
         return {

@@ -1,4 +1,4 @@
-"""What the gate says about its anomalies: to a program, in one line, and to the person who must mend them."""
+"""What the gate says about its anomalies: to a program, in one line, and to the person who must fix them."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -73,10 +73,10 @@ def message(found: Sequence[Anomaly], schema_name: str) -> str:
     lines.append(f"expected: what {schema_name} says{', and no personal data' if personal else ''}")
     if any(anomaly.kind != privacy.KIND for anomaly in found):
         lines.append(
-            "mend: correct the source or the query if the data is wrong; change the schema if the world has changed"
+            "fix: correct the source or the query if the data is wrong; change the schema if the world has changed"
         )
     kinds = dict.fromkeys(anomaly.kind for anomaly in found)
-    lines += [f"mend: {_MEND[kind]}" for kind in kinds if kind in _MEND]
+    lines += [f"fix: {_MEND[kind]}" for kind in kinds if kind in _MEND]
     return "\n".join(lines)
 
 

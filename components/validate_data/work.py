@@ -157,7 +157,7 @@ def _read_schema(schema_path: str, environment: str) -> schema_pb2.Schema:
         raise ConfigurationError(
             f"the schema {_schema_name(schema_path)} declares no environment {environment!r}\n"
             f"expected: one of {list(schema.default_environment)}\n"
-            f"mend: add `default_environment: {environment!r}` to it, or correct the environment"
+            f"fix: add `default_environment: {environment!r}` to it, or correct the environment"
         )
     return schema
 

@@ -53,7 +53,7 @@ def _engine() -> str:
     raise ConfigurationError(
         f"infra.server asks for a container, and no container engine answers: {said}\n"
         "expected: the docker or podman command, and its engine running\n"
-        "mend: start it, name the address of a service that has the model, or leave infra.server out"
+        "fix: start it, name the address of a service that has the model, or leave infra.server out"
     )
 
 

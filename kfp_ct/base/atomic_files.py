@@ -58,7 +58,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing_to(what: str, path: Path) -> Iterator[None]:
-    """Turns an operating-system error (no permission, disk full) into one that says where and how to mend it.
+    """Turns an operating-system error (no permission, disk full) into one that says where and how to fix it.
 
     Raises:
         ConfigurationError: The folder cannot be written.
@@ -69,7 +69,7 @@ def writing_to(what: str, path: Path) -> Iterator[None]:
         raise ConfigurationError(
             f"{what} {path} cannot be written: {error.strerror or error}\n"
             "expected: a folder this user may write to, with free space\n"
-            "mend: correct its permissions, or name another folder in the settings file"
+            "fix: correct its permissions, or name another folder in the settings file"
         ) from error
 
 

@@ -20,7 +20,7 @@ def terminable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Keeps Ctrl-C, and SIGTERM where it is heeded, until its body is done: what is begun there is known when it ends.
 
     A signal that is ignored stays ignored.

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from kfp_ct.base.errors import DataError, ModelNotBlessedError
 from kfp_ct.champions import locations as places
-from kfp_ct.champions.locations import Place
+from kfp_ct.champions.locations import Location
 from kfp_ct.data import layouts
 from kfp_ct.models import blessing, champion_history, model_version, serving_folder
 from kfp_ct.models.champion_history import Move
@@ -33,7 +33,7 @@ class Listed:
     why: str
 
 
-def versions(place: Place, name: str) -> list[Listed]:
+def versions(place: Location, name: str) -> list[Listed]:
     """Lists a model's versions, newest first.
 
     Raises:
@@ -45,7 +45,7 @@ def versions(place: Place, name: str) -> list[Listed]:
     return [_listed(place, name, version, champion.number if champion else "", served) for version in found]
 
 
-def history(place: Place, name: str) -> list[Move]:
+def history(place: Location, name: str) -> list[Move]:
     """Lists what made which version the champion, newest first."""
     return champion_history.history(places.versions(place, name))[::-1]
 
@@ -72,7 +72,7 @@ def moves_table(found: list[Move]) -> Table:
     return drawn
 
 
-def _listed(place: Place, name: str, version: model_version.ModelVersion, champion: str, served: str) -> Listed:
+def _listed(place: Location, name: str, version: model_version.ModelVersion, champion: str, served: str) -> Listed:
     folder = _folder(place, name, version)
     last = next(iter(champion_history.history([version])[::-1]), None)
     metric = _metric(folder)
@@ -92,7 +92,7 @@ def _listed(place: Place, name: str, version: model_version.ModelVersion, champi
     )
 
 
-def _folder(place: Place, name: str, version: model_version.ModelVersion) -> Path | None:
+def _folder(place: Location, name: str, version: model_version.ModelVersion) -> Path | None:
     try:
         return places.local_files(place, name, version)
     except DataError:  # gone: nothing can be deployed from there

@@ -14,7 +14,7 @@ from kfp_ct.runs import record
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class Location:
     """A registry and the folder that a prediction service watches."""
 
     workspace: Workspace
@@ -27,14 +27,14 @@ class Place:
         return registry.open_reader(self.registry_uri)
 
 
-def open_place(workspace: Workspace, registry_uri: str = "", serving_root: Path | None = None) -> Place:
+def open_location(workspace: Workspace, registry_uri: str = "", serving_root: Path | None = None) -> Location:
     """Returns the named registry and folder; by default those of local runs."""
     uri = registry_uri or f"{model_version.SQLITE}{workspace.home / 'registry' / 'mlflow.db'}"
-    return Place(workspace, uri, (serving_root or workspace.serving).absolute())
+    return Location(workspace, uri, (serving_root or workspace.serving).absolute())
 
 
 @contextlib.contextmanager
-def said_to_the_user() -> Iterator[None]:
+def component_errors_as_cli_errors() -> Iterator[None]:
     """Turns what the library refuses into an error of the command."""
     try:
         yield
@@ -42,7 +42,7 @@ def said_to_the_user() -> Iterator[None]:
         raise CtError(str(error)) from error
 
 
-def versions(place: Place, name: str) -> list[model_version.ModelVersion]:
+def versions(place: Location, name: str) -> list[model_version.ModelVersion]:
     """Returns a model's versions, newest first.
 
     Raises:
@@ -55,7 +55,7 @@ def versions(place: Place, name: str) -> list[model_version.ModelVersion]:
     return found
 
 
-def local_files(place: Place, name: str, version: model_version.ModelVersion) -> Path | None:
+def local_files(place: Location, name: str, version: model_version.ModelVersion) -> Path | None:
     """Returns the folder of a version's files; None if they are not on this machine.
 
     Raises:
@@ -66,7 +66,7 @@ def local_files(place: Place, name: str, version: model_version.ModelVersion) ->
 
 
 @contextlib.contextmanager
-def files(place: Place, name: str, version: model_version.ModelVersion) -> Iterator[Path]:
+def files(place: Location, name: str, version: model_version.ModelVersion) -> Iterator[Path]:
     """Lends the folder of a version's files, downloaded if they are elsewhere.
 
     Raises:
@@ -91,7 +91,7 @@ def kept_blessing(folder: Path) -> Path:
     return folder / layouts.REGISTERED / layouts.KEPT_BLESSING
 
 
-def trial(place: Place, run: str) -> str:
+def trial(place: Location, run: str) -> str:
     """Returns where the run that made a version kept its trial of the service; empty if that is not on this machine."""
     folder = place.workspace.runs / run
     if not run or not (folder / record.RECORD).is_file():

@@ -12,7 +12,7 @@ from typing import Any
 from kfp_ct.base import atomic_files
 from kfp_ct.base.errors import ComponentError, UsageError
 from kfp_ct.champions import locations as places
-from kfp_ct.champions.locations import Place
+from kfp_ct.champions.locations import Location
 from kfp_ct.models import blessing, champion_history, model_version, registry_sqlite, serving_folder
 from kfp_ct.models.champion_history import Move
 
@@ -36,7 +36,7 @@ class Outcome:
     changed: bool
 
 
-def promote(place: Place, name: str, version: str, person: Person, dry_run: bool = False) -> Outcome:
+def promote(place: Location, name: str, version: str, person: Person, dry_run: bool = False) -> Outcome:
     """Makes a version the champion and the served model; nothing is done if it is both already.
 
     Raises:
@@ -58,7 +58,7 @@ def promote(place: Place, name: str, version: str, person: Person, dry_run: bool
         return Outcome(_carried_out(place, name, move, dry_run or done), not done)
 
 
-def rollback(place: Place, name: str, person: Person, dry_run: bool = False) -> Outcome:
+def rollback(place: Location, name: str, person: Person, dry_run: bool = False) -> Outcome:
     """Goes back to the champion that the present one replaced; a rollback that was killed is finished instead.
 
     Raises:
@@ -77,7 +77,7 @@ def rollback(place: Place, name: str, person: Person, dry_run: bool = False) -> 
         before = champion.tags.get("previous_champion", "") if champion else ""
         if champion is None or not before:
             told = f"v{champion.number} is the first champion" if champion else "no version is champion"
-            raise UsageError(f"{name} cannot go back: {told}\nmend: choose one of `ct models {name}` with ct promote")
+            raise UsageError(f"{name} cannot go back: {told}\nfix: choose one of `ct models {name}` with ct promote")
         _demand(place, name, before)
         move = Move(
             champion_history.now(), champion_history.ROLLBACK, champion.number, before, person.name, person.reason
@@ -85,7 +85,7 @@ def rollback(place: Place, name: str, person: Person, dry_run: bool = False) -> 
         return Outcome(_carried_out(place, name, move, dry_run), True)
 
 
-def finish(place: Place, name: str) -> Move | None:
+def finish(place: Location, name: str) -> Move | None:
     """Finishes a move that was killed and returns it; None if there is none, or the champion has moved on since."""
     if unfinished(place, name) is None:
         return None
@@ -94,13 +94,13 @@ def finish(place: Place, name: str) -> Move | None:
         return _finished(place, name, begun) if begun else None
 
 
-def unfinished(place: Place, name: str) -> Move | None:
+def unfinished(place: Location, name: str) -> Move | None:
     """Returns the newest move if it was begun and not ended."""
     history = champion_history.history(place.reader.versions(name))
     return history[-1] if history and history[-1].state == champion_history.BEGUN else None
 
 
-def _finished(place: Place, name: str, begun: Move) -> Move | None:
+def _finished(place: Location, name: str, begun: Move) -> Move | None:
     if _champion(place, name) in (begun.before, begun.version):
         return _carried_out(place, name, begun)
     with _registry(place) as client:
@@ -108,7 +108,7 @@ def _finished(place: Place, name: str, begun: Move) -> Move | None:
     return None
 
 
-def _carried_out(place: Place, name: str, move: Move, only_checked: bool = False) -> Move:
+def _carried_out(place: Location, name: str, move: Move, only_checked: bool = False) -> Move:
     """Does a move, as far as it is not yet done; nothing moves before the blessing has been looked at."""
     version = _demand(place, name, move.version)
     with places.files(place, name, version) as folder:
@@ -126,7 +126,7 @@ def _carried_out(place: Place, name: str, move: Move, only_checked: bool = False
             return _note(client, name, move, champion_history.DONE)
 
 
-def _move(client: Any, place: Place, move: Move, release: serving_folder.Release) -> None:
+def _move(client: Any, place: Location, move: Move, release: serving_folder.Release) -> None:
     """Moves the alias and the served folder; where the folder refuses, the alias goes back."""
     from kfp_ct.models import registry_mlflow
 
@@ -140,7 +140,7 @@ def _move(client: Any, place: Place, move: Move, release: serving_folder.Release
         raise
 
 
-def _give_up(client: Any, place: Place, name: str, but: str) -> None:
+def _give_up(client: Any, place: Location, name: str, but: str) -> None:
     """Notes of moves that were killed, all but one, that they will not be finished."""
     for move in champion_history.history(place.reader.versions(name)):
         if move.state == champion_history.BEGUN and move.at != but:
@@ -156,7 +156,7 @@ def _note(client: Any, name: str, move: Move, state: str) -> Move:
 
 
 @contextlib.contextmanager
-def _registry(place: Place) -> Iterator[Any]:
+def _registry(place: Location) -> Iterator[Any]:
     """Opens the registry for writing; imported here, since MLflow takes seconds."""
     from kfp_ct.models import registry_mlflow
 
@@ -164,7 +164,7 @@ def _registry(place: Place) -> Iterator[Any]:
         yield registry_mlflow.open_client(place.registry_uri)
 
 
-def _demand(place: Place, name: str, number: str) -> model_version.ModelVersion:
+def _demand(place: Location, name: str, number: str) -> model_version.ModelVersion:
     known = places.versions(place, name)
     found = next((version for version in known if version.number == number), None)
     if found is None:
@@ -173,13 +173,13 @@ def _demand(place: Place, name: str, number: str) -> model_version.ModelVersion:
     return found
 
 
-def _champion(place: Place, name: str) -> str:
+def _champion(place: Location, name: str) -> str:
     champion = place.reader.champion(name)
     return champion.number if champion else ""
 
 
 @contextlib.contextmanager
-def _alone(place: Place, name: str) -> Iterator[None]:
+def _alone(place: Location, name: str) -> Iterator[None]:
     """Keeps two moves on one machine apart, and moves from registrations where the registry is a file of it."""
     with contextlib.ExitStack() as held:
         with atomic_files.writing_to("the serving folder", place.serving_root):

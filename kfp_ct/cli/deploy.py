@@ -59,12 +59,12 @@ def deploy(
     def say(line: str) -> None:
         print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
 
-    where, schedules = reconcile.around(service, chosen, target, experiment)
+    where, schedules = reconcile.schedules_for(service, chosen, target, experiment)
     if dry_run:
-        foreseen = deploying.foresee(service, wanted) + reconcile.foresee(
+        previewed = deploying.preview(service, wanted) + reconcile.preview(
             workspace, where, schedules, chosen, wanted.name
         )
-        print(json.dumps(foreseen, indent=1) if as_json else "\n".join(foreseen))
+        print(json.dumps(previewed, indent=1) if as_json else "\n".join(previewed))
         return
     done = deploying.deploy(service, wanted, experiment, say)
     done.schedules = reconcile.reconcile(workspace, where, schedules, chosen, wanted.name, say)

@@ -32,7 +32,7 @@ def build(
     root = workspace.find_workspace().root
     commit = commit or workspace.commit(root)
     if not commit:
-        raise errors.UsageError("there is no commit to name the images by\nmend: give --commit")
+        raise errors.UsageError("there is no commit to name the images by\nfix: give --commit")
     request = builder.Request(root, registry, commit, base, network)
     built = builder.build(request, names or inputs.targets(root), lambda text: print(text, flush=True))
     builder.write_lock(lock, built, builder.base_image(base))
@@ -56,7 +56,5 @@ def check(
     for reference in absent:
         print(f"absent: {reference}")
     if absent:
-        raise errors.PackageError(
-            f"{len(absent)} of {len(references)} images are in no registry\nmend: ct images build"
-        )
+        raise errors.PackageError(f"{len(absent)} of {len(references)} images are in no registry\nfix: ct images build")
     print(f"{len(references)} images looked for, all there")

@@ -126,7 +126,7 @@ def check(
     from kfp_ct.package import package
 
     if not file.is_file():
-        raise errors.UsageError(f"there is no file {file}\nmend: make it with `ct compile`")
+        raise errors.UsageError(f"there is no file {file}\nfix: make it with `ct compile`")
     executors = checker.check(package.load_package(file), digests)
     print(f"{file}: {executors} executors checked, nothing wrong")
 

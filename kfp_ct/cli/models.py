@@ -34,8 +34,8 @@ def models(
     """
     from kfp_ct.champions import listing, locations, promotion
 
-    with locations.said_to_the_user():
-        where = locations.open_place(workspace.find_workspace(home), registry, serving_root)
+    with locations.component_errors_as_cli_errors():
+        where = locations.open_location(workspace.find_workspace(home), registry, serving_root)
         names = [name] if name else where.reader.models()
         for each in names:
             _finish(promotion, where, each)
@@ -48,7 +48,7 @@ def models(
     for each in names:
         champion = next((one.version for one in listed if one.model == each and one.champion), "")
         if champion and not any(one.served and one.champion for one in listed if one.model == each):
-            print(f"{each}: the champion is not what is served; mend: ct promote {each} {champion}", file=sys.stderr)
+            print(f"{each}: the champion is not what is served; fix: ct promote {each} {champion}", file=sys.stderr)
 
 
 def promote(
@@ -67,8 +67,8 @@ def promote(
     """
     from kfp_ct.champions import locations, promotion
 
-    with locations.said_to_the_user():
-        where = locations.open_place(workspace.find_workspace(home), registry, serving_root)
+    with locations.component_errors_as_cli_errors():
+        where = locations.open_location(workspace.find_workspace(home), registry, serving_root)
         done = promotion.promote(where, name, version.removeprefix("v"), _person(promotion, reason), dry_run)
     _say(name, done, dry_run, as_json)
 
@@ -85,8 +85,8 @@ def rollback(
     """Go back to the champion that the present one replaced, in the registry and in the service."""
     from kfp_ct.champions import locations, promotion
 
-    with locations.said_to_the_user():
-        where = locations.open_place(workspace.find_workspace(home), registry, serving_root)
+    with locations.component_errors_as_cli_errors():
+        where = locations.open_location(workspace.find_workspace(home), registry, serving_root)
         done = promotion.rollback(where, name, _person(promotion, reason), dry_run)
     _say(name, done, dry_run, as_json)
 

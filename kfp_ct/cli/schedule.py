@@ -49,7 +49,7 @@ def check_(
     actions = _planned(name, target, host, auth, environment)[1]
     _show(actions, as_json)
     if plan.drifted(actions):
-        raise CtError("the service's schedules are not those of schedules.yaml\nmend: ct schedule apply")
+        raise CtError("the service's schedules are not those of schedules.yaml\nfix: ct schedule apply")
 
 
 @app.command("list")
@@ -61,7 +61,7 @@ def list_(
     from kfp_ct.deploy.schedules import reconcile
 
     chosen = settings.load(project.find_workspace(), name, environment, {})
-    found = reconcile.of(chosen, target, host, auth)[1].actual()
+    found = reconcile.connect(chosen, target, host, auth)[1].actual()
     if as_json:
         print(json.dumps([dataclasses.asdict(each) for each in found], indent=1, default=str))
         return
@@ -77,7 +77,7 @@ def _planned(name: str, target: str, host: str, auth: str, environment: str) -> 
 
     workspace = project.find_workspace()
     chosen = settings.load(workspace, name, environment, {})
-    where, service = reconcile.of(chosen, target, host, auth)
+    where, service = reconcile.connect(chosen, target, host, auth)
     found = service.actual()
     if not (workspace.settings_folder(name).parent / definition.FILE).is_file() and not found:
         raise UsageError(f"{name} has no {definition.FILE}, and the service no schedule of it")

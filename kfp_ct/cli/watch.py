@@ -36,7 +36,7 @@ def watch(
         return
     if dry_run:
         if pubsub:
-            raise errors.UsageError("--dry-run takes no messages: those taken would be gone\nmend: leave out --pubsub")
+            raise errors.UsageError("--dry-run takes no messages: those taken would be gone\nfix: leave out --pubsub")
         _say(console, watching.look(watched, datetime.datetime.now(datetime.UTC)))
         return
     turn: Callable[[Any, Console], Any] = watching.step

@@ -62,7 +62,7 @@ def parse(settings: Mapping[str, Any]) -> Access:
         raise ConfigurationError(
             f"the settings of BigQuery are {fields!r}\n"
             f"expected: {', '.join(sorted(known))}: texts, a number of bytes, and an object of texts\n"
-            "mend: correct options.bigquery in the settings file"
+            "fix: correct options.bigquery in the settings file"
         )
     return Access(**{**fields, "max_bytes_billed": int(limit)})
 
@@ -181,7 +181,7 @@ def _demand_affordable(name: str, estimate: int, access: Access) -> None:
         raise ConfigurationError(
             f"{name} would read {_bytes(estimate)}, allowed are {_bytes(access.max_bytes_billed)}\n"
             "expected: to stay below max_bytes_billed; nothing was run\n"
-            "mend: read fewer columns or partitions, or raise options.bigquery.max_bytes_billed"
+            "fix: read fewer columns or partitions, or raise options.bigquery.max_bytes_billed"
         )
 
 
@@ -215,7 +215,7 @@ def _read_client() -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Turns BigQuery's refusals into messages that say what mends them."""
+    """Turns BigQuery's refusals into messages that say what fixes them."""
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError
 
@@ -225,13 +225,13 @@ def _explained(name: str) -> Iterator[None]:
         raise ConfigurationError(
             f"{name} may not be read from BigQuery: {first_line(error)}\n"
             "expected: the roles BigQuery Data Viewer on the data, BigQuery Job User and BigQuery Read Session User\n"
-            "mend: grant them to the service account that runs this, or run gcloud auth application-default login"
+            "fix: grant them to the service account that runs this, or run gcloud auth application-default login"
         ) from error
     except exceptions.NotFound as error:
         raise DataError(
             f"{name}: BigQuery does not find something: {first_line(error)}\n"
             "expected: project.dataset.table in the location of options.bigquery\n"
-            "mend: correct the name or the location"
+            "fix: correct the name or the location"
         ) from error
     except exceptions.GoogleAPICallError as error:
         raise _refused(name, error) from error
@@ -240,7 +240,7 @@ def _explained(name: str) -> Iterator[None]:
             raise
         raise ConfigurationError(
             "it is not known which project BigQuery's jobs run in\nexpected: the credentials' project, or a setting\n"
-            "mend: set options.bigquery.project in the settings file"
+            "fix: set options.bigquery.project in the settings file"
         ) from error
 
 
@@ -249,15 +249,15 @@ def _refused(name: str, error: Any) -> ConfigurationError | DataError:
     if "bytes billed" in message:
         return ConfigurationError(
             f"{name} reads more than is allowed: {message}\nexpected: to stay below max_bytes_billed\n"
-            "mend: read fewer columns or partitions, or raise options.bigquery.max_bytes_billed"
+            "fix: read fewer columns or partitions, or raise options.bigquery.max_bytes_billed"
         )
     if error.code == 400:
         return ConfigurationError(
             f"{name} is not a valid query for BigQuery: {message}\n"
             "expected: GoogleSQL; @window_start and @window_end are TIMESTAMPs, DATETIME(@window_start) converts one\n"
-            "mend: correct the query"
+            "fix: correct the query"
         )
-    return DataError(f"{name}: BigQuery failed: {message}\nexpected: an answer\nmend: run again")
+    return DataError(f"{name}: BigQuery failed: {message}\nexpected: an answer\nfix: run again")
 
 
 def first_line(error: BaseException) -> str:

@@ -88,7 +88,7 @@ def read_text(uri: str, what: str) -> str:
     """
     found = [each for each in find(uri) if each.uri == uri]
     if not found:
-        raise ConfigurationError(f"no {what} at {uri}\nexpected: an object in Cloud Storage\nmend: correct the URI")
+        raise ConfigurationError(f"no {what} at {uri}\nexpected: an object in Cloud Storage\nfix: correct the URI")
     with _explained(uri):
         return str(_blob(found[0]).download_as_bytes().decode())
 
@@ -102,7 +102,7 @@ def _list(uri: str, bucket: str, prefix: str) -> list[Object]:
             return [Object(bucket, each.name, each.generation, each.md5_hash or each.crc32c) for each in blobs]
     except NotFound as error:
         raise DataError(
-            f"there is no bucket for {uri}\nexpected: gs://bucket/path\nmend: correct the bucket's name"
+            f"there is no bucket for {uri}\nexpected: gs://bucket/path\nfix: correct the bucket's name"
         ) from error
 
 
@@ -116,7 +116,7 @@ def _download(item: Object, target: Path) -> Path:
     except NotFound as error:
         raise DataError(
             f"{item.uri} was overwritten or removed while it was read\nexpected: files that stay as they are\n"
-            "mend: run again, and write new data under new names"
+            "fix: run again, and write new data under new names"
         ) from error
     return target
 
@@ -139,7 +139,7 @@ def _client() -> Any:
 
 @contextlib.contextmanager
 def _explained(uri: str) -> Iterator[None]:
-    """Turns refusals of Cloud Storage into messages that say what mends them."""
+    """Turns refusals of Cloud Storage into messages that say what fixes them."""
     from google.api_core.exceptions import Forbidden, Unauthorized
     from google.auth.exceptions import GoogleAuthError
 
@@ -149,7 +149,7 @@ def _explained(uri: str) -> Iterator[None]:
         raise ConfigurationError(
             f"{uri} may not be read: {str(error).splitlines()[0]}\n"
             "expected: credentials with the role Storage Object Viewer on the bucket\n"
-            "mend: grant the role to the service account that runs this, or run gcloud auth application-default login"
+            "fix: grant the role to the service account that runs this, or run gcloud auth application-default login"
         ) from error
 
 
@@ -171,7 +171,7 @@ def _matches(pattern: str, name: str) -> bool:
 def _parts(uri: str) -> tuple[str, str]:
     bucket, _, name = uri[len(SCHEME) :].partition("/")
     if not bucket or _MAGIC.search(bucket):
-        raise ConfigurationError(f"{uri} names no bucket\nexpected: gs://bucket/path\nmend: correct the URI")
+        raise ConfigurationError(f"{uri} names no bucket\nexpected: gs://bucket/path\nfix: correct the URI")
     return bucket, name
 
 

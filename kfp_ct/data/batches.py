@@ -119,7 +119,7 @@ def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
     if index < 0:
         raise DataError(
             f"the examples have no column {name}\nexpected: one of {batch.schema.names}\n"
-            "mend: select it in the query, or take it out of the schema and the model's inputs"
+            "fix: select it in the query, or take it out of the schema and the model's inputs"
         )
     return batch.column(index)
 
@@ -132,7 +132,7 @@ def _to_array(column: pa.Array, name: str, dtype: tf.DType) -> np.ndarray:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError) as error:
         raise DataError(
             f"column {name} is {column.type}, the schema or the model says {dtype.name}\nexpected: one type in both\n"
-            "mend: cast it in the query, or correct the schema"
+            "fix: cast it in the query, or correct the schema"
         ) from error
     return column.fill_null(MISSING[dtype]).to_numpy(zero_copy_only=False)
 

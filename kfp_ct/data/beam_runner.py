@@ -31,12 +31,12 @@ def pipeline(arguments: list[str]) -> beam.Pipeline:
 
 
 @contextlib.contextmanager
-def failures_said(doing: str, advice: str) -> Iterator[None]:
+def report_beam_failure(doing: str, advice: str) -> Iterator[None]:
     """Says in one line why a pipeline failed.
 
     Args:
         doing: What the pipeline does, as in "scores".
-        advice: The lines after the first: what was expected, and what mends it.
+        advice: The lines after the first: what was expected, and what fixes it.
 
     Raises:
         ComponentError: It failed.

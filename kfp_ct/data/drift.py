@@ -104,16 +104,16 @@ def _check(feature: schema_pb2.Feature, kind: str, comparator: schema_pb2.Featur
     named = [field.name for field, _ in comparator.ListFields()]
     fitting = _fitting(feature)
     place = f"{kind} of the feature {feature.name!r} in the schema"
-    mend = f"mend: `{kind} {{ {fitting[0]} {{ threshold: 0.1 }} }}`"
+    fix = f"fix: `{kind} {{ {fitting[0]} {{ threshold: 0.1 }} }}`"
     if len(named) != 1 or named[0] not in fitting:
         kind_of = schema_pb2.FeatureType.Name(feature.type)
         raise ConfigurationError(
             f"the {place} does not fit its type {kind_of}: {' and '.join(named) or 'it names no measure'}\n"
-            f"expected: {' or '.join(fitting)}, and no other\n{mend}"
+            f"expected: {' or '.join(fitting)}, and no other\n{fix}"
         )
     threshold = getattr(comparator, named[0]).threshold
     if not 0 <= threshold <= 1:  # NaN is neither
-        raise ConfigurationError(f"the {place} has the threshold {threshold}\nexpected: from 0 to 1\n{mend}")
+        raise ConfigurationError(f"the {place} has the threshold {threshold}\nexpected: from 0 to 1\n{fix}")
 
 
 def _fitting(feature: schema_pb2.Feature) -> tuple[str, ...]:
@@ -187,7 +187,7 @@ def _check_statistics(name: str, measure: str, feature: Any) -> None:
         found, fits = ("numbers", JENSEN_SHANNON) if _is_numeric(feature) else ("strings", L_INFINITY)
         raise ConfigurationError(
             f"the statistics describe the feature {name!r} as {found}, which {measure} does not compare\n"
-            f"expected: {fits}\nmend: name {fits} in the schema, or cast the column in the query"
+            f"expected: {fits}\nfix: name {fits} in the schema, or cast the column in the query"
         )
 
 

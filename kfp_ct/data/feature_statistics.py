@@ -57,7 +57,7 @@ def to_lists(batch: Any) -> Any:
         if not _is_supported(field.type):
             raise DataError(
                 f"column {field.name!r} has the type {field.type}\nexpected: integers, floats or strings\n"
-                "mend: cast it in the query, for example to VARCHAR or BIGINT"
+                "fix: cast it in the query, for example to VARCHAR or BIGINT"
             )
     return table_util.CanonicalizeRecordBatch(batch)
 

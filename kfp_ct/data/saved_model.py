@@ -19,7 +19,7 @@ class Role:
 
     title: str
     task: str = "score the rows"
-    mend_signature: str = "name one of them"
+    fix_signature: str = "name one of them"
 
 
 class SavedModel:
@@ -96,6 +96,6 @@ def _load(path: str, signature: str, role: Role) -> tuple[Any, Any]:
     if signature not in loaded.signatures:
         raise ConfigurationError(
             f"{role.title} has no signature {signature}\nexpected: one of {sorted(loaded.signatures)}\n"
-            f"mend: save the model with a signature {signature}, or {role.mend_signature}"
+            f"fix: save the model with a signature {signature}, or {role.fix_signature}"
         )
     return loaded, loaded.signatures[signature]

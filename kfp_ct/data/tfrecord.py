@@ -29,7 +29,7 @@ def read(file: str | Path, rows: int) -> Iterator[list[bytes]]:
     except tf.errors.OpError as error:
         raise DataError(
             f"{file} cannot be read as TFRecord: {error.message}\nexpected: a whole TFRecord file, plain or gzipped\n"
-            "mend: write the file again"
+            "fix: write the file again"
         ) from error
 
 
@@ -72,7 +72,7 @@ def decode(decoder: Any, records: list[bytes], file: str | Path) -> pa.RecordBat
     except RuntimeError as error:
         raise DataError(
             f"{file} holds other records than tf.Examples of one type a feature: {error}\n"
-            "expected: tf.Example, a feature's values all int64, all float or all bytes\nmend: write the file again"
+            "expected: tf.Example, a feature's values all int64, all float or all bytes\nfix: write the file again"
         ) from error
 
 
@@ -99,7 +99,7 @@ def texts(values: pa.Array, name: str) -> pa.Array:
         return values.cast(pa.large_string())
     except pa.ArrowInvalid as error:
         raise DataError(
-            f"feature {name} holds bytes that are no text\nexpected: UTF-8\nmend: leave the feature out, or encode it"
+            f"feature {name} holds bytes that are no text\nexpected: UTF-8\nfix: leave the feature out, or encode it"
         ) from error
 
 
@@ -144,7 +144,7 @@ def _encodable(array: pa.Array, name: str) -> pa.Array:
     if array.flatten().null_count:
         raise DataError(
             f"column {name} has lists with missing values, which tf.Example cannot hold\nexpected: lists of values\n"
-            f"mend: list_filter({name}, lambda x: x IS NOT NULL) in the query, or write Parquet"
+            f"fix: list_filter({name}, lambda x: x IS NOT NULL) in the query, or write Parquet"
         )
     values = array.flatten()
     return relisted(array, values.cast(pa.binary()) if pa.types.is_string(values.type) else values, pa.LargeListArray)

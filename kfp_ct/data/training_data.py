@@ -61,7 +61,7 @@ class Reader:
         files = _expand(file_pattern)
         rows = count_rows(files)
         if not rows:
-            raise DataError(f"no rows to train on in {files}\nexpected: at least one row\nmend: widen the window")
+            raise DataError(f"no rows to train on in {files}\nexpected: at least one row\nfix: widen the window")
         self.datasets.append((files, options, schema))
         if options.label_key in self._specs:
             _demand_two_classes(files, options.label_key)
@@ -136,7 +136,7 @@ def _demand_two_classes(files: Sequence[str], label: str) -> None:
             return
     raise DataError(
         f"the label {label} has one value only in the train split: {seen}\nexpected: at least two classes\n"
-        "mend: widen the window, or correct how the query computes the label"
+        "fix: widen the window, or correct how the query computes the label"
     )
 
 

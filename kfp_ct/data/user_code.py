@@ -55,7 +55,7 @@ def read_text(reference: str, what: str) -> str:
     if not path.is_file():
         raise ConfigurationError(
             f"no {what} at {reference}\nexpected: a file, its path relative to {Path.cwd()}\n"
-            "mend: correct the path in the settings file"
+            "fix: correct the path in the settings file"
         )
     return path.read_text()
 
@@ -78,16 +78,16 @@ def _not_found(reference: str, missing: str) -> str:
     if missing and (reference == missing or reference.startswith(f"{missing}.")):
         return (
             f"there is no module {reference}\nexpected: an import path such as pipelines.flights.model, or a .py file\n"
-            "mend: correct it in the settings file"
+            "fix: correct it in the settings file"
         )
     if missing.split(".")[0] == "tfx":
         return (
             f"module {reference} imports tfx, which is not installed in this component environment\n"
             "expected: glibc 2.38 or newer (Debian 13, Ubuntu 24.04), macOS on arm64, or the components image\n"
-            "mend: run it in the image, or import what you need from tensorflow_transform instead"
+            "fix: run it in the image, or import what you need from tensorflow_transform instead"
         )
     return (
         f"module {reference} imports {missing}, which is not installed in the component environment\n"
         "expected: packages of the component set only\n"
-        "mend: add it to requirements/components-*.in and run `make lock setup`, or do without it"
+        "fix: add it to requirements/components-*.in and run `make lock setup`, or do without it"
     )

@@ -26,7 +26,7 @@ def open_target(chosen: settings.Settings, name: str, host: str, auth: str) -> t
     auth = auth or section.get("auth", "")
     if not host and auth != "in-cluster":
         where = f"pipelines/{chosen.project}/settings/{chosen.environment}.yaml"
-        raise UsageError(f"where is Kubeflow Pipelines?\nmend: give --host, or kfp: {{host: …}} in {where}")
+        raise UsageError(f"where is Kubeflow Pipelines?\nfix: give --host, or kfp: {{host: …}} in {where}")
     namespace = section.get("namespace", "")
     client = kfp_api.connect(host, auth, namespace)
     service = kfp_target.KfpTarget(

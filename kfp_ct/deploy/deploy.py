@@ -74,7 +74,7 @@ def deploy(target: Target, wanted: Version, experiment: str, say: Callable[[str]
     return done
 
 
-def foresee(target: Target, wanted: Version) -> list[str]:
+def preview(target: Target, wanted: Version) -> list[str]:
     """Says what `deploy` would do, and does nothing."""
     found = target.pipeline(wanted.pipeline)
     if found is None:

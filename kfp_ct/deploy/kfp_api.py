@@ -60,7 +60,7 @@ def speaking(host: str) -> Iterator[None]:
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise TargetError(
             f"nothing answers at {host or 'the service of this cluster'} ({type(error).__name__})\n"
-            "expected: a Kubeflow Pipelines API\nmend: start one with `ct up`, or give --host"
+            "expected: a Kubeflow Pipelines API\nfix: start one with `ct up`, or give --host"
         ) from error
 
 
@@ -88,5 +88,5 @@ def _from(variable: str, auth: str) -> str:
 
 def _hint(status: int | None) -> str:
     if status in (401, 403):
-        return "\nexpected: credentials it accepts\nmend: set $CT_TOKEN, or give --auth"
+        return "\nexpected: credentials it accepts\nfix: set $CT_TOKEN, or give --auth"
     return ""

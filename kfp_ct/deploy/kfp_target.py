@@ -40,7 +40,7 @@ class KfpTarget:
                 page_size=2, filter=kfp_api.equals("display_name", name), namespace=self.namespace or None
             ).pipelines
         if found and len(found) > 1:
-            raise TargetError(f"{self.host}: {len(found)} pipelines have the name {name}\nmend: delete all but one")
+            raise TargetError(f"{self.host}: {len(found)} pipelines have the name {name}\nfix: delete all but one")
         return found[0].pipeline_id if found else None
 
     def version(self, pipeline_id: str, name: str) -> Any:

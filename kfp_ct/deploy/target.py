@@ -65,5 +65,5 @@ def section(settings: Settings, target: str) -> dict[str, Any]:
     if problems:
         where = f"pipelines/{settings.project}/settings/{settings.environment}.yaml"
         details = "\n".join(problems)
-        raise UsageError(f"{where} does not say where {target} is\n{details}\nmend: edit the section {target} there")
+        raise UsageError(f"{where} does not say where {target} is\n{details}\nfix: edit the section {target} there")
     return dict(values)

@@ -129,7 +129,7 @@ def prepare(
     """
     if file:
         if not file.is_file():
-            raise UsageError(f"there is no file {file}\nmend: make it with `ct compile`")
+            raise UsageError(f"there is no file {file}\nfix: make it with `ct compile`")
         compiled = package.load_package(file)
         settings.validate(chosen, compiled, workspace)
     else:
@@ -142,7 +142,7 @@ def prepare(
     elif unbound:
         raise UsageError(
             f"no service can pull the image {min(unbound)}: it is not bound\n"
-            "expected: images by reference\nmend: give --lock images.lock (`ct images build`) or --image NAME=REFERENCE"
+            "expected: images by reference\nfix: give --lock images.lock (`ct images build`) or --image NAME=REFERENCE"
         )
     compiled = always_reading(compiled)
     check.check(compiled)
@@ -180,7 +180,7 @@ def refuse_other(wanted: Version, found: Any) -> None:
     raise UsageError(
         f"{wanted.pipeline} has a version {wanted.name} of other content{of}\n"
         f"expected: one commit is one package; this one has the settings {wanted.chosen.environment}\n"
-        "mend: deploy another commit, or delete that version"
+        "fix: deploy another commit, or delete that version"
     )
 
 

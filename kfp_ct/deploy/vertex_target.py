@@ -190,7 +190,7 @@ def speaking(section: Mapping[str, Any]) -> Iterator[None]:
         yield
     except GoogleAuthError as error:
         raise TargetError(
-            f"no credentials for Google Cloud: {error}\nmend: gcloud auth application-default login"
+            f"no credentials for Google Cloud: {error}\nfix: gcloud auth application-default login"
         ) from error
     except (GoogleAPIError, RequestException, OSError) as error:
         where = f"{section['project']} in {section['location']}, {section['bucket']}"

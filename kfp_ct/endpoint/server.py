@@ -136,9 +136,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         if not self.started:
-            raise UsageError(
-                f"{self.config.host}:{self.config.port} cannot be listened on\nmend: choose another --port"
-            )
+            raise UsageError(f"{self.config.host}:{self.config.port} cannot be listened on\nfix: choose another --port")
         port = self.servers[0].sockets[0].getsockname()[1]
         url = f"http://{self.config.host}:{port}"
         layouts.write_text(self._address, json.dumps({"url": url, "process": os.getpid()}))
@@ -156,7 +154,7 @@ def _only_one(lock: Path) -> Iterator[None]:
             where = json.loads(address.read_text())["url"] if address.exists() else "it is starting"
             raise UsageError(
                 f"an endpoint serves {lock.parent.parent} already: {where}\n"
-                "mend: use it, or end it, or choose another --home"
+                "fix: use it, or end it, or choose another --home"
             ) from error
         yield
     finally:

@@ -50,11 +50,11 @@ class Containers:
         except docker.errors.ImageNotFound as error:
             raise UsageError(
                 f"there is no image {reference} on this machine\n"
-                f"mend: docker build --target components --tag {reference} ."
+                f"fix: docker build --target components --tag {reference} ."
             ) from error
         except docker.errors.DockerException as error:
             raise UsageError(
-                f"no Docker engine answers: {error}\nmend: start it, or run without --containers"
+                f"no Docker engine answers: {error}\nfix: start it, or run without --containers"
             ) from error
         repository = reference.partition("@")[0].rpartition(":")[0] or reference
         self.version = found.id.removeprefix("sha256:")[:16]

@@ -70,7 +70,7 @@ def prepare(workspace: project.Workspace, request: Request) -> Prepared:
     """
     chosen = _dated(settings.load(workspace, request.project, request.environment, request.overrides))
     if not request.container_image and not component_python().exists():
-        raise UsageError(f"there is no component environment at {component_python()}\nmend: run `make setup`")
+        raise UsageError(f"there is no component environment at {component_python()}\nfix: run `make setup`")
     compiled = compile_project(workspace, chosen)
     containers = _containers(workspace, request, chosen.parameters)
     # The image's name stands for its content in cache keys; without one that is the sources and the locked environment.
@@ -200,7 +200,7 @@ def _check_skipped(prepared: Prepared) -> None:
     failed = any(task.state == State.FAILED for task in prepared.run.tasks)
     if skipped and not failed:
         raise RunFailedError(
-            f"the model passed its gates but {', '.join(skipped)} did not run\nmend: see logs/kfp.log of the run"
+            f"the model passed its gates but {', '.join(skipped)} did not run\nfix: see logs/kfp.log of the run"
         )
 
 
@@ -210,5 +210,5 @@ def _make_writable(folder: Path) -> None:
     except OSError as error:
         raise UsageError(
             f"{folder} cannot be written: {error.strerror}\nexpected: a folder this user may write\n"
-            "mend: set CT_HOME (or pass --home) to one"
+            "fix: set CT_HOME (or pass --home) to one"
         ) from error

@@ -73,7 +73,7 @@ def _component_python() -> Path:
     if not python.is_file():
         raise CtError(
             f"the component environment is missing: no {python}\n"
-            "expected: TensorFlow and the service's packages there\nmend: run `make setup`"
+            "expected: TensorFlow and the service's packages there\nfix: run `make setup`"
         )
     return python
 
@@ -82,7 +82,7 @@ def _check_deployed(root: Path) -> None:
     if not any(root.glob("[!.]*/[0-9]*/saved_model.pb")):
         raise UsageError(
             f"nothing is deployed at {root} yet\nexpected: a model that passed every gate, published by a run\n"
-            "mend: run `ct run <pipeline>` first (for the shipped example `make run`)"
+            "fix: run `ct run <pipeline>` first (for the shipped example `make run`)"
         )
 
 

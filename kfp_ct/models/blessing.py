@@ -87,7 +87,7 @@ def demand(root: str | Path, model_path: str, stages: Sequence[str] = STAGES) ->
     if blessing.model_fingerprint != layouts.tree_fingerprint(model_path, leave_out=layouts.REGISTERED):
         raise ModelNotBlessedError(
             f"the blessing is about another model than the one at {model_path}\n"
-            "expected: the model and the blessing of one run\nmend: run the pipeline again"
+            "expected: the model and the blessing of one run\nfix: run the pipeline again"
         )
     return blessing
 
@@ -107,7 +107,7 @@ def demand_yes(root: str | Path, stages: Sequence[str] = STAGES) -> Blessing:
     if missing := [stage for stage in stages if stage not in blessing.stages]:
         raise ModelNotBlessedError(
             f"the blessing lacks the stage {', '.join(missing)}\n"
-            f"expected: a verdict of {' and '.join(stages)}\nmend: pass on the blessing output of {missing[-1]}"
+            f"expected: a verdict of {' and '.join(stages)}\nfix: pass on the blessing output of {missing[-1]}"
         )
     return blessing
 

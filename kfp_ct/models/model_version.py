@@ -60,7 +60,7 @@ def check_model_name(name: str) -> str:
         raise ConfigurationError(
             f"{name!r} cannot be a model name\n"
             "expected: letters, digits, '.', '_' and '-', a letter or digit first, at most 128\n"
-            "mend: correct model_name in the settings file"
+            "fix: correct model_name in the settings file"
         )
     return name
 
@@ -74,7 +74,7 @@ def check_uri(uri: str) -> str:
     if not uri.startswith(SCHEMES) or uri in SCHEMES:
         raise ConfigurationError(
             f"the registry URI {uri!r} cannot be used\nexpected: sqlite:///path/to/registry.db or http(s)://server\n"
-            "mend: correct registry_uri in the settings file"
+            "fix: correct registry_uri in the settings file"
         )
     return uri
 

@@ -43,11 +43,11 @@ def locate(version: model_version.ModelVersion, registry_uri: str, model_name: s
     raise DataError(
         f"the files of the champion {model_name} v{version.number} are gone: {folder}\n"
         "expected: the folder that register wrote; no other model can stand in for it\n"
-        f"mend: restore the folder, or delete version {version.number} of {model_name} in MLflow"
+        f"fix: restore the folder, or delete version {version.number} of {model_name} in MLflow"
     )
 
 
-def hand_on(located: Located, uri: str, path: str) -> str:
+def materialize(located: Located, uri: str, path: str) -> str:
     """Returns the URI of a model's folder: where it is, or the task's own output, which is then filled.
 
     Args:

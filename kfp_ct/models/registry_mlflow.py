@@ -115,7 +115,7 @@ def reaching(uri: str) -> Iterator[None]:
         first = str(error).splitlines()[0]
         raise ConfigurationError(
             f"the registry {uri} did not do what was asked: {first}\nexpected: an MLflow 3 registry that answers\n"
-            "mend: see that the server is up and registry_uri is right, then run again"
+            "fix: see that the server is up and registry_uri is right, then run again"
         ) from error
 
 

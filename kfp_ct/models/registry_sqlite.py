@@ -106,5 +106,5 @@ def _connected(database: Path) -> Iterator[sqlite3.Connection]:
     except sqlite3.DatabaseError as error:
         raise ConfigurationError(
             f"the registry {database} cannot be read: {error}\nexpected: a database that MLflow made\n"
-            "mend: restore it from a copy, or name another file in registry_uri"
+            "fix: restore it from a copy, or name another file in registry_uri"
         ) from error

@@ -76,7 +76,7 @@ def check(release: Release, serving_root: str, keep_versions: int) -> Path:
     if not serving_root or "://" in serving_root:
         raise ConfigurationError(
             f"the serving folder {serving_root!r} cannot be published to\nexpected: a folder on this machine\n"
-            "mend: correct serving_root in the settings file"
+            "fix: correct serving_root in the settings file"
         )
     if not any((_saved_model(release) / name).is_file() for name in SAVED_MODEL):
         raise ConfigurationError(
@@ -97,7 +97,7 @@ def _publish(release: Release, folder: Path) -> str:
         raise ConfigurationError(
             f"{folder} holds another model than the one registered as v{release.version}\n"
             "expected: a serving folder that belongs to one registry, and versions that never change\n"
-            f"mend: move {folder} away, or name another serving_root"
+            f"fix: move {folder} away, or name another serving_root"
         )
     return fingerprint
 

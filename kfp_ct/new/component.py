@@ -59,7 +59,7 @@ def _check_name(workspace: project.Workspace, name: str, places: list[Path]) -> 
         )
     if taken := [path for path in places if path.exists()]:
         raise UsageError(
-            f"the name {name!r} is taken: there is {taken[0].relative_to(workspace.root)}\nmend: choose another name"
+            f"the name {name!r} is taken: there is {taken[0].relative_to(workspace.root)}\nfix: choose another name"
         )
 
 
@@ -77,12 +77,12 @@ def _with_row(readme: Path, name: str) -> str:
     text = readme.read_text()
     table = _LAST_ROW.search(text)
     if table is None:
-        raise UsageError(f"{readme} has no table of components\nmend: add one, a row a component")
+        raise UsageError(f"{readme} has no table of components\nfix: add one, a row a component")
     return text[: table.end()] + Template(_ROW).substitute(name=name) + "\n" + text[table.end() :]
 
 
 def _with_rule(pyproject: Path, name: str) -> str:
     text = pyproject.read_text()
     if not _RULE.search(text):
-        raise UsageError(f"{pyproject} has no rule 'components never import each other'\nmend: restore it")
+        raise UsageError(f"{pyproject} has no rule 'components never import each other'\nfix: restore it")
     return _RULE.sub(lambda match: f'{match[1]}\n    "kfp_ct.components.{name}",{match[2]}', text, count=1)

@@ -58,9 +58,9 @@ def make(workspace: project.Workspace, request: Request) -> Made:
     test = workspace.root / "tests" / "components" / request.name / f"test_{request.name}.py"
     _check_name(workspace, request.name, folder, test)
     if request.task not in ("", *TASKS):
-        raise UsageError(f"there is no task {request.task!r}\nexpected: {', '.join(TASKS)}\nmend: correct --task")
+        raise UsageError(f"there is no task {request.task!r}\nexpected: {', '.join(TASKS)}\nfix: correct --task")
     if request.data is not None and not request.data.is_file():
-        raise UsageError(f"there is no file {request.data}\nexpected: a CSV file\nmend: correct --data")
+        raise UsageError(f"there is no file {request.data}\nexpected: a CSV file\nfix: correct --data")
     with tempfile.TemporaryDirectory(dir=workspace.root / "pipelines", prefix=".new-") as scratch:
         draft = Path(scratch) / request.name
         (draft / "settings").mkdir(parents=True)
@@ -88,7 +88,7 @@ def _check_name(workspace: project.Workspace, name: str, folder: Path, test: Pat
     taken = [path for path in (folder, folder.with_suffix(".py"), test) if path.exists()]
     if taken:
         raise UsageError(
-            f"the name {name!r} is taken: there is {taken[0].relative_to(workspace.root)}\nmend: choose another name"
+            f"the name {name!r} is taken: there is {taken[0].relative_to(workspace.root)}\nfix: choose another name"
         )
 
 
@@ -96,7 +96,7 @@ def _profile(workspace: project.Workspace, asked: Request, output: Path) -> dict
     """Looks at the data in the component environment, with the reader that `ingest` has."""
     python = component_python()
     if not python.exists():
-        raise UsageError(f"there is no component environment at {python}\nmend: run `make setup`")
+        raise UsageError(f"there is no component environment at {python}\nfix: run `make setup`")
     assert asked.data is not None  # noqa: S101 - for mypy: a sample stands in for none
     about = [str(asked.data.absolute()), asked.label, asked.time, asked.task, str(output)]
     command = [str(python), "-W", "ignore", "-m", "kfp_ct.new.profiling", *about]

@@ -29,7 +29,7 @@ def read_whole_lock(path: Path) -> dict[str, Any]:
         lock = yaml.safe_load(path.read_text())
         images = lock["images"]
     except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
-        raise UsageError(f"{path} is no image lock: {error}\nmend: make it with `ct images build`") from error
+        raise UsageError(f"{path} is no image lock: {error}\nfix: make it with `ct images build`") from error
     if not images or not all("@sha256:" in str(reference) for reference in images.values()):
-        raise UsageError(f"{path} holds no images by digest\nmend: make it with `ct images build`")
+        raise UsageError(f"{path} holds no images by digest\nfix: make it with `ct images build`")
     return dict(lock)

@@ -139,7 +139,7 @@ def load_package(path: Path) -> Package:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PackageError(f"{path} is not YAML: {error}") from error
     if len(documents) != 1 or not isinstance(documents[0], dict) or "root" not in documents[0]:
-        raise PackageError(f"{path} is no compiled pipeline\nmend: make it with `ct compile`")
+        raise PackageError(f"{path} is no compiled pipeline\nfix: make it with `ct compile`")
     return documents[0]
 
 

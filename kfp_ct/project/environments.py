@@ -25,7 +25,7 @@ COMPILERS = ("c++", "g++", "clang++")
 
 
 class SetupError(Exception):
-    """A set-up step failed; the message says which and how to mend it."""
+    """A set-up step failed; the message says which and how to fix it."""
 
 
 def component_set(libc: tuple[str, str] | None = None) -> tuple[str, str]:
@@ -131,7 +131,7 @@ def missing_python(version: str) -> str:
     """Explains that uv found no Python of these versions, and could fetch none."""
     return (
         f"  expected: Python {version} on this machine, or a network from which uv can fetch one\n"
-        "  mend: install it, then run `make setup` again; it resumes"
+        "  fix: install it, then run `make setup` again; it resumes"
     )
 
 
@@ -151,7 +151,7 @@ def missing_to_compile(python: Path, path: str) -> str:
         return ""
     return (
         f"  expected: {' and '.join(missing)}, since pyfarmhash, which TFDV needs, comes as source only\n"
-        "  mend: `apt-get install g++ python3-dev` or its like, then run `make setup` again; it resumes"
+        "  fix: `apt-get install g++ python3-dev` or its like, then run `make setup` again; it resumes"
     )
 
 
@@ -166,7 +166,7 @@ def _run(command: list[str], what: str, why: Callable[[], str] = lambda: "") -> 
     if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode != 0:
         explained = why() or (
             "  expected: it ends with exit code 0 (PyPI reachable, about 5 GB of free disk)\n"
-            "  mend: see the message above, then run `make setup` again; it resumes"
+            "  fix: see the message above, then run `make setup` again; it resumes"
         )
         raise SetupError(f"set-up failed at: {what}\n  command: {' '.join(command)}\n{explained}")
 

@@ -102,8 +102,8 @@ def validate(settings: Settings, compiled: package.Package, workspace: Workspace
     if problems:
         where = f"pipelines/{settings.project}/settings/{settings.environment}.yaml"
         details = "\n".join(f"- {problem}" for problem in problems)
-        mend = f"mend: edit {where} or pass --set NAME=VALUE"
-        raise UsageError(f"these settings do not fit the pipeline {settings.pipeline}\n{details}\n{mend}")
+        fix = f"fix: edit {where} or pass --set NAME=VALUE"
+        raise UsageError(f"these settings do not fit the pipeline {settings.pipeline}\n{details}\n{fix}")
 
 
 def _read(folder: Path, name: str, seen: list[str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from kfp_ct.runs.events import State
 if TYPE_CHECKING:
     from kfp_ct.runs.record import Task
 
-_LABELS = ("expected", "mend", "found")
+_LABELS = ("expected", "fix", "found")
 
 
 def subtitle(content: Content) -> str:
@@ -69,7 +69,7 @@ def steps(content: Content) -> list[Html]:
 
 
 def _reason_lines(lines: tuple[str, ...]) -> Html:
-    """A failed step's message: its points as a list, what was expected and what mends it on lines of their own."""
+    """A failed step's message: its points as a list, what was expected and what fixes it on lines of their own."""
     if not any(_is_said(line) for line in lines):
         return Html(f"<pre>{escape(chr(10).join(lines))}</pre>")  # not for a person: the last words of a crash
     points = [line.removeprefix("- ") for line in lines if line.startswith("- ")]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kfp_ct.serving.request_log import RequestLog
 
 _MEGABYTE = 1 << 20
-# Exit codes: 2 is the user's to mend, as everywhere in this project.
+# Exit codes: 2 is the user's to fix, as everywhere in this project.
 USER_ERROR = 2
 
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(
             f"error: cannot listen on {options.host}:{options.port}: {error.strerror or error}\n"
             "  expected: a free port and an address of this machine\n"
-            "  mend: stop what uses it, or choose another with --port",
+            "  fix: stop what uses it, or choose another with --port",
             file=sys.stderr,
         )
         return USER_ERROR

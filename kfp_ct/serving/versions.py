@@ -55,7 +55,7 @@ class Model(Protocol):
         """Makes the first request as fast as the others."""
 
 
-# What changes when a version that could not be loaded is mended: its files' names, inodes, sizes and times.
+# What changes when a version that could not be loaded is fixed: its files' names, inodes, sizes and times.
 Stamp = tuple[tuple[str, int, int, int], ...]
 
 

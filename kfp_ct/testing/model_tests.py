@@ -148,7 +148,7 @@ class ModelTests:
             left <= project.overfit_loss * constant,
             f"32 rows are not learnt: a loss of {left:.4f} where a constant answer has {constant:.4f}\n"
             f"expected: {project.overfit_loss:.0%} of it at most\n"
-            "mend: look at the label, the learning rate, the features",
+            "fix: look at the label, the learning rate, the features",
         )
 
     def test_training_converges(self) -> None:

@@ -13,7 +13,7 @@ RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
+class ManualRequest:
     """A person, or a message, asks for a run."""
 
     id: str
@@ -65,7 +65,7 @@ class Period:
 class Observations:
     """Everything that is seen; each part may be empty."""
 
-    wishes: tuple[Wish, ...] = ()
+    wishes: tuple[ManualRequest, ...] = ()
     spans: tuple[Span, ...] = ()
     periods: tuple[Period, ...] = ()
     ticks: tuple[Tick, ...] = ()
@@ -109,14 +109,14 @@ class Decision:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Want:
+class _Fire:
     trigger: str
     reason: str
     keys: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Wait:
+class _Hold:
     reason: str
     until: datetime.datetime | None = None
 
@@ -134,11 +134,11 @@ def decide(policy: Policy, observations: Observations, history: Sequence[Firing]
         now: The time, with a time zone.
     """
     answered = {key for firing in history for key in firing.keys}
-    wants: list[_Want] = []
-    waits: list[_Wait] = []
+    wants: list[_Fire] = []
+    waits: list[_Hold] = []
     for trigger in policy.triggers:
         found = _ask(trigger, policy, observations, history, now, answered)
-        (wants if isinstance(found, _Want) else waits).append(found)  # type: ignore[arg-type]
+        (wants if isinstance(found, _Fire) else waits).append(found)  # type: ignore[arg-type]
     looks = [wait.until for wait in waits if wait.until]
     if not wants:
         holds = tuple(wait.reason for wait in waits)
@@ -157,7 +157,7 @@ def decide(policy: Policy, observations: Observations, history: Sequence[Firing]
 def _ask(
     trigger: Trigger, policy: Policy, seen: Observations, history: Sequence[Firing], now: datetime.datetime,
     answered: set[str],
-) -> _Want | _Wait:  # fmt: skip
+) -> _Fire | _Hold:  # fmt: skip
     if trigger.kind == policies.ON_DEMAND:
         return _on_demand(trigger, seen.wishes, answered)
     if trigger.kind == policies.SCHEDULE:
@@ -169,17 +169,17 @@ def _ask(
     return _monitored(trigger, seen.periods, answered)
 
 
-def _on_demand(trigger: Trigger, wishes: Sequence[Wish], answered: set[str]) -> _Want | _Wait:
+def _on_demand(trigger: Trigger, wishes: Sequence[ManualRequest], answered: set[str]) -> _Fire | _Hold:
     fresh = [wish for wish in wishes if f"wish:{wish.id}" not in answered]
     if not fresh:
-        return _Wait(f"{trigger.name}: nobody asks")
+        return _Hold(f"{trigger.name}: nobody asks")
     people = ", ".join(sorted({wish.by for wish in fresh if wish.by})) or "a person"
     causes = "; ".join(dict.fromkeys(wish.cause for wish in fresh if wish.cause))
     told = f"{people} asked for a run" + (f": {causes}" if causes else "")
-    return _Want(trigger.name, told, tuple(f"wish:{wish.id}" for wish in fresh))
+    return _Fire(trigger.name, told, tuple(f"wish:{wish.id}" for wish in fresh))
 
 
-def _schedule(trigger: Trigger, policy: Policy, history: Sequence[Firing], now: datetime.datetime) -> _Want | _Wait:
+def _schedule(trigger: Trigger, policy: Policy, history: Sequence[Firing], now: datetime.datetime) -> _Fire | _Hold:
     """The last time the clock passed a firing is answered once; times missed before it are not caught up."""
     local = now.astimezone(policy.time_zone)
     upcoming = next(CronSim(trigger.cron, local))
@@ -190,33 +190,33 @@ def _schedule(trigger: Trigger, policy: Policy, history: Sequence[Firing], now: 
     # Before its first firing there is nothing to be late for, but the minute itself counts.
     due = last is not None and key not in keys and (bool(begun) or local - last < datetime.timedelta(minutes=1))
     if not due:
-        return _Wait(f"{trigger.name}: next at {upcoming:%Y-%m-%d %H:%M %Z}", upcoming.astimezone(datetime.UTC))
-    return _Want(trigger.name, f"the schedule {trigger.cron} was due at {last:%Y-%m-%d %H:%M %Z}", (key,))
+        return _Hold(f"{trigger.name}: next at {upcoming:%Y-%m-%d %H:%M %Z}", upcoming.astimezone(datetime.UTC))
+    return _Fire(trigger.name, f"the schedule {trigger.cron} was due at {last:%Y-%m-%d %H:%M %Z}", (key,))
 
 
-def _job(trigger: Trigger, ticks: Sequence[Tick], answered: set[str]) -> _Want | _Wait:
+def _job(trigger: Trigger, ticks: Sequence[Tick], answered: set[str]) -> _Fire | _Hold:
     """All firings that nothing has answered yet are answered by one run."""
     fresh = [tick for tick in ticks if tick.job == trigger.job and f"tick:{tick.id}" not in answered]
     if not fresh:
-        return _Wait(f"{trigger.name}: the job {trigger.job} has not fired")
+        return _Hold(f"{trigger.name}: the job {trigger.job} has not fired")
     last = max(tick.at for tick in fresh)
-    return _Want(
+    return _Fire(
         trigger.name, f"the job {trigger.job} fired at {last:%Y-%m-%d %H:%M %Z}", tuple(f"tick:{t.id}" for t in fresh)
     )
 
 
-def _new_data(trigger: Trigger, spans: Sequence[Span], answered: set[str], now: datetime.datetime) -> _Want | _Wait:
+def _new_data(trigger: Trigger, spans: Sequence[Span], answered: set[str], now: datetime.datetime) -> _Fire | _Hold:
     fresh = [span for span in spans if f"span:{span.id}" not in answered]
     if fresh and trigger.marker:
         unfit, fresh = len(fresh), [span for span in fresh if trigger.marker in span.markers]
         if not fresh:
-            return _Wait(f"{trigger.name}: {unfit} new files have no {trigger.marker} beside them")
+            return _Hold(f"{trigger.name}: {unfit} new files have no {trigger.marker} beside them")
     if not fresh:
-        return _Wait(f"{trigger.name}: no new data")
+        return _Hold(f"{trigger.name}: no new data")
     newest, oldest = max(span.arrived for span in fresh), min(span.arrived for span in fresh)
     settled = newest + datetime.timedelta(seconds=trigger.settle)
     if now < settled:
-        return _Wait(f"{trigger.name}: {len(fresh)} new files are still arriving", settled)
+        return _Hold(f"{trigger.name}: {len(fresh)} new files are still arriving", settled)
     rows = [span.rows for span in fresh if span.rows is not None]
     known = f"{sum(rows):,} rows" if len(rows) == len(fresh) else "rows not counted"
     told = f"{len(fresh)} new {'file' if len(fresh) == 1 else 'files'}, {known}"
@@ -226,24 +226,24 @@ def _new_data(trigger: Trigger, spans: Sequence[Span], answered: set[str], now: 
     patience = oldest + datetime.timedelta(seconds=trigger.max_wait) if trigger.max_wait else None
     if not enough and not (patience and now >= patience):
         wanted = f"{trigger.min_files} files" + (f" and {trigger.min_rows:,} rows" if trigger.min_rows else "")
-        return _Wait(f"{trigger.name}: {told}; waits for {wanted}", patience)
+        return _Hold(f"{trigger.name}: {told}; waits for {wanted}", patience)
     late = "" if enough else ", and they have waited long enough"
-    return _Want(trigger.name, f"{told}{late}", tuple(f"span:{span.id}" for span in fresh))
+    return _Fire(trigger.name, f"{told}{late}", tuple(f"span:{span.id}" for span in fresh))
 
 
-def _monitored(trigger: Trigger, periods: Sequence[Period], answered: set[str]) -> _Want | _Wait:
+def _monitored(trigger: Trigger, periods: Sequence[Period], answered: set[str]) -> _Fire | _Hold:
     """The newest periods in a row must all say so."""
     latest = sorted(periods, key=lambda period: period.end)[-trigger.periods :]
     if len(latest) < trigger.periods:
-        return _Wait(f"{trigger.name}: {len(latest)} of {trigger.periods} monitored periods are there")
+        return _Hold(f"{trigger.name}: {len(latest)} of {trigger.periods} monitored periods are there")
     judge = _performance if trigger.kind == policies.PERFORMANCE else _distribution
     found = [judge(trigger, period) for period in latest]
     if not all(found):
-        return _Wait(f"{trigger.name}: the newest {_periods(trigger.periods)} gives no reason")
+        return _Hold(f"{trigger.name}: the newest {_periods(trigger.periods)} gives no reason")
     key = f"{trigger.kind}:{latest[-1].id}"
     if key in answered:
-        return _Wait(f"{trigger.name}: the newest period was answered by a run")
-    return _Want(trigger.name, found[-1], (key,))
+        return _Hold(f"{trigger.name}: the newest period was answered by a run")
+    return _Fire(trigger.name, found[-1], (key,))
 
 
 def _performance(trigger: Trigger, period: Period) -> str:
@@ -274,9 +274,9 @@ def _periods(count: int) -> str:
     return "period" if count == 1 else f"{count} periods"
 
 
-def _held_back(policy: Policy, history: Sequence[Firing], now: datetime.datetime, by_person: bool) -> list[_Wait]:
+def _held_back(policy: Policy, history: Sequence[Firing], now: datetime.datetime, by_person: bool) -> list[_Hold]:
     if running := next((firing for firing in history if firing.state == RUNNING), None):
-        return [_Wait(f"the run {running.run or 'begun before'} is going on")]
+        return [_Hold(f"the run {running.run or 'begun before'} is going on")]
     if by_person:
         return []
     local = now.astimezone(policy.time_zone)
@@ -285,16 +285,16 @@ def _held_back(policy: Policy, history: Sequence[Firing], now: datetime.datetime
     if own:
         free = max(firing.at for firing in own) + datetime.timedelta(seconds=policy.cooldown)
         if now < free:
-            held.append(_Wait(f"cooling down until {free.astimezone(policy.time_zone):%Y-%m-%d %H:%M}", free))
+            held.append(_Hold(f"cooling down until {free.astimezone(policy.time_zone):%Y-%m-%d %H:%M}", free))
     today = [firing for firing in own if firing.at.astimezone(policy.time_zone).date() == local.date()]
     if len(today) >= policy.daily_budget:
         midnight = datetime.datetime.combine(
             local.date() + datetime.timedelta(days=1), datetime.time(), policy.time_zone
         )
-        held.append(_Wait(f"runs today: {len(today)}, the budget of the day", midnight.astimezone(datetime.UTC)))
+        held.append(_Hold(f"runs today: {len(today)}, the budget of the day", midnight.astimezone(datetime.UTC)))
     for start, end in policy.quiet_hours:
         if until := _quiet_until(local, start, end):
-            held.append(_Wait(f"quiet hours until {until:%H:%M}", until.astimezone(datetime.UTC)))
+            held.append(_Hold(f"quiet hours until {until:%H:%M}", until.astimezone(datetime.UTC)))
     return held
 
 

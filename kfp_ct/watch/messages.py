@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kfp_ct.watch import observe
-from kfp_ct.watch.decide import Period, Span, Tick, Wish
+from kfp_ct.watch.decide import ManualRequest, Period, Span, Tick
 
 FINALIZED = "OBJECT_FINALIZE"
 _CLOUD_STORAGE_EVENT = "google.cloud.storage.object.v1.finalized"
 _PUBSUB_EVENT = "google.cloud.pubsub.topic.v1.messagePublished"
-Seen = Wish | Span | Tick | Period
+Seen = ManualRequest | Span | Tick | Period
 _EXPECTED = 'expected: {"cause": "…"}, {"job": "…"}, {"period": {…}} or a notification of Cloud Storage'
 
 
@@ -90,7 +90,7 @@ def observed(message: Message) -> Seen:
         if isinstance(data, dict) and data.get("job"):
             return Tick(message.id, str(data["job"]), _time(message.at))
         if isinstance(data, dict) and data.get("cause"):
-            return Wish(message.id, str(data.get("by") or message.via), str(data["cause"]))
+            return ManualRequest(message.id, str(data.get("by") or message.via), str(data["cause"]))
         if isinstance(data, dict) and isinstance(data.get("period"), dict):
             return observe.period(data["period"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -98,7 +98,7 @@ def _message(message: Any) -> Message:
 
 @contextlib.contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Turns refusals of Pub/Sub into messages that say what mends them."""
+    """Turns refusals of Pub/Sub into messages that say what fixes them."""
     from google.api_core.exceptions import DeadlineExceeded, GoogleAPICallError, NotFound, PermissionDenied
     from google.auth.exceptions import GoogleAuthError
 
@@ -107,12 +107,12 @@ def _explained(name: str) -> Iterator[None]:
     except DeadlineExceeded:
         raise
     except NotFound as error:
-        raise UsageError(f"there is no {name}\nmend: gcloud pubsub subscriptions create … --topic …") from error
+        raise UsageError(f"there is no {name}\nfix: gcloud pubsub subscriptions create … --topic …") from error
     except (PermissionDenied, GoogleAuthError) as error:
         raise UsageError(
             f"{name} may not be read: {str(error).splitlines()[0]}\n"
             "expected: credentials with the role Pub/Sub Subscriber\n"
-            "mend: grant the role to the service account that runs this, or run gcloud auth application-default login"
+            "fix: grant the role to the service account that runs this, or run gcloud auth application-default login"
         ) from error
     except GoogleAPICallError as error:
         raise CtError(f"Pub/Sub does not answer for {name}: {str(error).splitlines()[0]}") from error

@@ -9,7 +9,7 @@ from kfp_ct.base.errors import CtError
 from kfp_ct.cloud import cloud_storage
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.watch import history, inbox, messages, observe, policy, watch
-from kfp_ct.watch.decide import Period, Span, Tick, Wish
+from kfp_ct.watch.decide import ManualRequest, Period, Span, Tick
 from kfp_ct.watch.inbox import Answer
 from kfp_ct.watch.messages import Message, MessageError
 from kfp_ct.watch.watch import Begun, Watch
@@ -138,7 +138,7 @@ def _refusal(watched: Watch, message: Message) -> str:
         return str(error)
     triggers = watched.policy.triggers
     kinds = {trigger.kind for trigger in triggers}
-    if isinstance(seen, Wish) and policy.ON_DEMAND not in kinds:
+    if isinstance(seen, ManualRequest) and policy.ON_DEMAND not in kinds:
         return f"{watched.project} has no trigger of the kind {policy.ON_DEMAND}"
     if isinstance(seen, Tick) and seen.job not in {trigger.job for trigger in triggers}:
         return f"{watched.project} has no trigger of the kind {policy.SCHEDULE} with job: {seen.job}"

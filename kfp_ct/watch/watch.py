@@ -19,7 +19,7 @@ from kfp_ct.project import settings
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs.record import user
 from kfp_ct.watch import decide, history, inbox, observe, policy
-from kfp_ct.watch.decide import Decision, Observations, Period, Span, Tick, Wish
+from kfp_ct.watch.decide import Decision, ManualRequest, Observations, Period, Span, Tick
 from kfp_ct.watch.policy import Policy
 
 
@@ -123,7 +123,7 @@ def wish(watch: Watch) -> None:
     if not any(trigger.kind == policy.ON_DEMAND for trigger in watch.policy.triggers):
         raise UsageError(
             f"{watch.project} has no trigger of the kind {policy.ON_DEMAND}\n"
-            f"mend: add one to its {policy.FILE}, or use ct run"
+            f"fix: add one to its {policy.FILE}, or use ct run"
         )
     layouts.write_text(watch.wishes / f"{secrets.token_hex(6)}.txt", user())
 
@@ -198,8 +198,8 @@ def _seen(watch: Watch) -> Observations:
         spans = {**{each.id: each for each in told if isinstance(each, Span)}, **spans}
     return Observations(
         wishes=(
-            *(Wish(path.stem, path.read_text()) for path in asked),
-            *(each for each in told if isinstance(each, Wish)),
+            *(ManualRequest(path.stem, path.read_text()) for path in asked),
+            *(each for each in told if isinstance(each, ManualRequest)),
         ),
         spans=tuple(spans.values()),
         periods=(*observe.periods(_history_file(watch)), *(each for each in told if isinstance(each, Period))),

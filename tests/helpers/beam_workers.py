@@ -1,5 +1,6 @@
 """Beam's workers in two processes of this machine, for tests: they are sent everything, as a cluster's are."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,8 @@ TWO = ["--runner=DirectRunner", "--direct_running_mode=multi_processing", "--dir
 @pytest.fixture(autouse=True)
 def leave_nothing_behind(monkeypatch, tmp_path_factory):
     """Workers find the test's modules, and whatever Beam puts into the temporary folder is gone afterwards."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    folders = (Path(__file__).parent, Path(__file__).parents[1] / "components" / "data")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
     temporary = tmp_path_factory.mktemp("temporary")
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.setenv("TMPDIR", str(temporary))

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from kfp_ct.champions.locations import Place, open_place
+from kfp_ct.champions.locations import Location, open_location
 from kfp_ct.components.deploy import work as deploying
 from kfp_ct.components.register import work as registering
 from kfp_ct.models import serving_folder
@@ -14,8 +14,8 @@ from release_artifacts import make_run
 LINEAGE = {"run": "r", "user": "ada", "cause": "new data"}
 
 
-def place_in(home: Path) -> Place:
-    return open_place(Workspace(ROOT, home))
+def place_in(home: Path) -> Location:
+    return open_location(Workspace(ROOT, home))
 
 
 def release(home: Path, content: str, saved_model: Path | None = None) -> str:
@@ -29,7 +29,7 @@ def release(home: Path, content: str, saved_model: Path | None = None) -> str:
     return version
 
 
-def now(place: Place) -> tuple[str, str]:
+def now(place: Location) -> tuple[str, str]:
     """Returns the champion and the served version."""
     champion = place.reader.champion("flights")
     return champion.number if champion else "", serving_folder.served(place.serving_root, "flights")

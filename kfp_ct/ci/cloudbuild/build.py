@@ -109,7 +109,7 @@ def _execute(run: _Run, console: Console) -> Record:
     use_containers = bool(available) if run.request.containers is None else run.request.containers
     if use_containers and not available:
         raise UsageError(
-            "no container engine answers\nexpected: Docker or Podman\nmend: start it, or give --no-containers"
+            "no container engine answers\nexpected: Docker or Podman\nfix: start it, or give --no-containers"
         )
     record.where = "containers" if use_containers else "this machine"
     record.status = Status.WORKING
@@ -219,7 +219,7 @@ def _secrets(build: Build, selected: set[str]) -> dict[str, str]:
     if missing := sorted(wanted - set(os.environ)):
         raise UsageError(
             f"the secret {missing[0]} has no value on this machine\nexpected: an environment variable of its name\n"
-            f"mend: {missing[0]}=… ct build …"
+            f"fix: {missing[0]}=… ct build …"
         )
     return {name: os.environ[name] for name in sorted(wanted)}
 

@@ -116,7 +116,7 @@ def _unmatched(document: Document, given: Mapping[str, str]) -> list[Problem]:
         for key in expansion.keys(text):
             if substitutions.USER_KEY.fullmatch(key) and key not in declared and key not in given:
                 line = document.line_using(key, *where)
-                findings.error(line, f"${key} is neither declared nor given\nmend: declare it under substitutions")
+                findings.error(line, f"${key} is neither declared nor given\nfix: declare it under substitutions")
     return findings.all
 
 

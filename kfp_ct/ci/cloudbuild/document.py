@@ -147,7 +147,7 @@ class _Reader:
         """Whether a name is one; `{{ template }}` without quotes is a mapping that is named by a mapping."""
         if isinstance(key, yaml.ScalarNode):
             return True
-        what = f"{dotted(path)} has {_KINDS[key.id]} for a name\nmend: put text with brackets or braces in quotes"
+        what = f"{dotted(path)} has {_KINDS[key.id]} for a name\nfix: put text with brackets or braces in quotes"
         self.findings.error(key.start_mark.line + 1, what)
         return False
 
@@ -177,7 +177,7 @@ class _Reader:
             return (
                 node.value
                 if node.tag == _STRING
-                else self._wrong(node, path, f'a string\nmend: write "{node.value}" in quotes')
+                else self._wrong(node, path, f'a string\nfix: write "{node.value}" in quotes')
             )
         if re.fullmatch(r"-?\d{1,18}", node.value):
             return int(node.value)
@@ -187,7 +187,7 @@ class _Reader:
         if isinstance(node, yaml.ScalarNode) and node.tag == _STRING and _DURATION.fullmatch(node.value):
             return str(node.value)
         total = _seconds(node.value) if isinstance(node, yaml.ScalarNode) else 0.0
-        expected = f"seconds with an s\nmend: write {total:g}s" if total else "seconds with an s, such as 1200s"
+        expected = f"seconds with an s\nfix: write {total:g}s" if total else "seconds with an s, such as 1200s"
         return self._wrong(node, path, expected)
 
     def _wrong(self, node: Any, path: Path, expected: str) -> Any:
@@ -195,7 +195,7 @@ class _Reader:
         if node.tag.startswith("!"):
             found, expected = f"of the type {node.tag}", "a value without a tag"
         elif isinstance(node, yaml.MappingNode) and any(not isinstance(key, yaml.ScalarNode) for key, _ in node.value):
-            expected += "\nmend: put text with braces in quotes"
+            expected += "\nfix: put text with braces in quotes"
         self.findings.error(node.start_mark.line + 1, f"{dotted(path)} is {found}\nexpected: {expected}")
         return None
 

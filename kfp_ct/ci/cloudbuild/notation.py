@@ -51,7 +51,7 @@ def _tabs(text: str, findings: Findings) -> None:
             pass
     except yaml.scanner.ScannerError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        findings.warning(line, "a tab stands between words\nmend: write spaces, gcloud takes nothing else", by="gcloud")
+        findings.warning(line, "a tab stands between words\nfix: write spaces, gcloud takes nothing else", by="gcloud")
 
 
 def _no_yaml(error: Any, text: str) -> tuple[int, str]:

@@ -273,7 +273,7 @@ def _no_image(text: str) -> str:
     if "@$" in text or IMAGE.fullmatch(stood := _stand_in(text)):
         return ""
     capital = IMAGE.fullmatch(stood.lower())
-    return "is no image reference" + ("\nmend: a repository has no capital letters" if capital else "")
+    return "is no image reference" + ("\nfix: a repository has no capital letters" if capital else "")
 
 
 def _stand_in(text: str) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from kfp_ct.base.interrupts import held_back
+from kfp_ct.base.interrupts import defer_signals
 from kfp_ct.ci.cloudbuild.config import Build, Step
 from kfp_ct.ci.cloudbuild.runners import Command
 from kfp_ct.ci.cloudbuild.states import Listener, Status, StepState
@@ -77,7 +77,7 @@ class Scheduler:
             self._not_run(state, command)
             return
         # Whoever interrupts a build between a step's start and its entry here would leave its processes behind.
-        with held_back():
+        with defer_signals():
             state.status = Status.WORKING
             log = self._logs / state.log
             self._listener.started(state)

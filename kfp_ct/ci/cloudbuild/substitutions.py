@@ -43,7 +43,7 @@ def check(document: Document, findings: Findings) -> None:
                 unknown.append((line, key, path))
             else:
                 what = f"{dotted(path)} uses ${{{key}…}}, which a trigger takes for a substitution and refuses"
-                findings.warning(line, f"{what}\nmend: write $${{{key}…}} if the shell is to see it", by="a trigger")
+                findings.warning(line, f"{what}\nfix: write $${{{key}…}} if the shell is to see it", by="a trigger")
     for key, value in declared.items():
         line = document.line("substitutions", key)
         used |= {each for each in expansion.keys(value) if each != key}
@@ -119,7 +119,7 @@ def _unknown(line: int, key: str, path: Path, unused: list[str], findings: Findi
             line,
             f"{dotted(path)} uses ${key}, which Cloud Build does not have\n"
             f"expected: {meant}\n"
-            f"mend: write $${key} if the shell is to see it",
+            f"fix: write $${key} if the shell is to see it",
         )
     elif close := [each for each in unused if _misspelt(key, each)]:
         findings.error(line, f"{dotted(path)} uses ${key}, which is not declared\nexpected: did you mean ${close[0]}?")

@@ -37,10 +37,10 @@ def install(workspace: Workspace, remote: str, options: Mapping[str, Any]) -> Pa
     """
     path = workspace.home / "git" / f"{workspace.root.name}.git"
     if not (workspace.root / ".git").exists():
-        raise UsageError(f"{workspace.root} is no git repository\nmend: git init")
+        raise UsageError(f"{workspace.root} is no git repository\nfix: git init")
     existing = git(workspace.root, "config", "--get", f"remote.{remote}.url")
     if existing and existing != str(path):
-        raise UsageError(f"the remote {remote} is {existing}\nmend: choose another name with --remote")
+        raise UsageError(f"the remote {remote} is {existing}\nfix: choose another name with --remote")
     if not (path / "HEAD").is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["git", "init", "--quiet", "--bare", str(path)], check=True)

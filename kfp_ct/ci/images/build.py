@@ -119,7 +119,7 @@ def _client() -> Any:
         client = docker.from_env(timeout=3600)
         client.ping()
     except docker.errors.DockerException as error:
-        raise UsageError(f"no Docker engine answers: {error}\nmend: start it") from error
+        raise UsageError(f"no Docker engine answers: {error}\nfix: start it") from error
     return client
 
 

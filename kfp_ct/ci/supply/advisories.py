@@ -34,7 +34,7 @@ class UnscannedError(CtError):
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """An advisory for an installed package; `fixed` is the nearest version that mends it, empty if there is none."""
+    """An advisory for an installed package; `fixed` is the nearest version that fixes it, empty if there is none."""
 
     package: Installed
     ids: tuple[str, ...]
@@ -101,7 +101,7 @@ class Folder:
         if missing := sorted(ecosystems - set(newest)):
             raise UnscannedError(
                 f"{self.path} has no advisory for {', '.join(missing)}: nothing was examined\n"
-                f"mend: put OSV's files for {missing[0]} there, such as its all.zip"
+                f"fix: put OSV's files for {missing[0]} there, such as its all.zip"
             )
         oldest = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=self.max_age_days)).isoformat()
         for ecosystem in sorted(ecosystems):
@@ -158,7 +158,7 @@ class Service:
         except (requests.RequestException, ValueError) as error:
             raise UnscannedError(
                 f"{self.url} does not say what is known of the packages: {error}\n"
-                "mend: reach it, or give --advisories a folder of OSV's files"
+                "fix: reach it, or give --advisories a folder of OSV's files"
             ) from error
 
 

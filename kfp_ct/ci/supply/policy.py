@@ -33,7 +33,7 @@ class Policy:
     """From which severity on a match fails the build.
 
     Attributes:
-        fixable: Where a version mends it; `never` for none.
+        fixable: Where a version fixes it; `never` for none.
         unfixable: Where none does.
         unknown: What an advisory without a severity counts as.
         max_age_days: How old the newest advisory of a folder may be; 0 for any age.
@@ -83,13 +83,13 @@ def judge(policy: Policy, match: Match, today: datetime.date) -> Verdict:
     severity = policy.unknown if match.severity == UNKNOWN else match.severity
     least = policy.fixable if match.fixed else policy.unfixable
     if NEVER in (severity, least) or SEVERITIES.index(severity) < SEVERITIES.index(least):
-        return Verdict(False, "below what fails" if match.fixed else "nothing mends it yet")
+        return Verdict(False, "below what fails" if match.fixed else "nothing fixes it yet")
     covering = [each for each in policy.exemptions if each.covers(match)]
     if valid := [each for each in covering if each.expires >= today]:
         return Verdict(False, f"accepted until {valid[0].expires}: {valid[0].reason}")
-    mended = f"mended in {match.fixed}" if match.fixed else "nothing mends it yet"
+    fixed = f"fixed in {match.fixed}" if match.fixed else "nothing fixes it yet"
     expired = f"; its exception expired on {covering[0].expires}" if covering else ""
-    return Verdict(True, f"{mended}{expired}")
+    return Verdict(True, f"{fixed}{expired}")
 
 
 def unused(policy: Policy, found: Iterable[Match]) -> list[str]:

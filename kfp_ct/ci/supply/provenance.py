@@ -102,7 +102,7 @@ def _inputs(root: Path) -> list[dict[str, Any]]:
 
 def _base(base: Mapping[str, str]) -> dict[str, Any]:
     if not base.get("digest"):
-        raise UsageError("the image lock does not say which base image was used\nmend: ct images build")
+        raise UsageError("the image lock does not say which base image was used\nfix: ct images build")
     return {"name": "base image", "uri": f"docker://{base['reference']}", "digest": _digest(base["digest"])}
 
 

@@ -46,7 +46,7 @@ def look_into(reference: str) -> tuple[dict[str, Any], str]:
     try:
         client = docker.from_env(timeout=600)
     except docker.errors.DockerException as error:
-        raise UsageError(f"no Docker engine answers: {error}\nmend: start it") from error
+        raise UsageError(f"no Docker engine answers: {error}\nfix: start it") from error
     try:
         said = _said_by(client, reference, ["python3", "-c", inspect.getsource(inventory)])
         return json.loads(said), str(client.images.get(reference).attrs["Created"])
@@ -115,10 +115,10 @@ def read(path: Path) -> tuple[str, list[Installed]]:
             for component in tree.get("components", [])
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SbomError(f"{path} is no bill of materials: {error!r}\nmend: ct images sbom") from error
+        raise SbomError(f"{path} is no bill of materials: {error!r}\nfix: ct images sbom") from error
     found = {Installed(each[ECOSYSTEM], each[NAME], each[VERSION]) for each in properties if ECOSYSTEM in each}
     if not found:
-        raise SbomError(f"{path} has no component that can be examined\nmend: ct images sbom")
+        raise SbomError(f"{path} has no component that can be examined\nfix: ct images sbom")
     return reference, sorted(found, key=dataclasses.astuple)
 
 
@@ -130,7 +130,7 @@ def files(folder: Path) -> list[Path]:
     """
     found = sorted(folder.glob(f"*{SUFFIX}"))
     if not found:
-        raise UsageError(f"there is no bill of materials in {folder}\nmend: ct images sbom --output {folder}")
+        raise UsageError(f"there is no bill of materials in {folder}\nfix: ct images sbom --output {folder}")
     return found
 
 

@@ -89,7 +89,7 @@ def _schedule(item: dict[str, Any], path: Path) -> Schedule:
     if item.get("catch_up") and item.get("window"):
         raise UsageError(
             f"{where}: catch_up and window exclude each other: a window is worked out when a run begins, so all that "
-            "were missed would read the same one\nmend: leave out one of them"
+            "were missed would read the same one\nfix: leave out one of them"
         )
     cron.zone(item.get("time_zone", "UTC"), f"{where}: time_zone")
     expression = cron.six_fields(item["cron"], f"{where}: cron") if "cron" in item else ""

@@ -134,6 +134,6 @@ def expression(cron: str, zone: str, server_zone: str, prefixed: bool) -> tuple[
     raise UsageError(
         f"time_zone {zone}: Kubeflow Pipelines reads every expression in its own zone, {server_zone}\n"
         f"expected: time_zone: {server_zone}\n"
-        "mend: write the hours of that zone, or say in the settings which one its CRON_SCHEDULE_TIMEZONE is: "
+        "fix: write the hours of that zone, or say in the settings which one its CRON_SCHEDULE_TIMEZONE is: "
         f"kfp: {{time_zone: {zone}}}"
     )

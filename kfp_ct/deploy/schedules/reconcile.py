@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from kfp_ct.deploy import connect
+from kfp_ct.deploy import connect as connecting
 from kfp_ct.deploy import target as targets
 from kfp_ct.deploy.schedules import apply, definition, plan, wanted
 from kfp_ct.deploy.schedules.kfp_schedules import KfpSchedules
 from kfp_ct.deploy.schedules.vertex_schedules import VertexSchedules
-from kfp_ct.deploy.schedules.wanted import Place
+from kfp_ct.deploy.schedules.wanted import ScheduleTarget
 from kfp_ct.project import settings
 from kfp_ct.project.workspace import Workspace
 
@@ -16,23 +16,23 @@ from kfp_ct.project.workspace import Workspace
 _SETTLE = {targets.LOCAL: 3.0, targets.KFP: 45.0}
 
 
-def of(chosen: settings.Settings, kind: str, host: str, auth: str) -> tuple[Place, Any]:
+def connect(chosen: settings.Settings, kind: str, host: str, auth: str) -> tuple[ScheduleTarget, Any]:
     """Connects to a service; returns it as a place, and its schedules."""
-    service, experiment = connect.open_target(chosen, kind, host, auth)
-    return around(service, chosen, kind, experiment)
+    service, experiment = connecting.open_target(chosen, kind, host, auth)
+    return schedules_for(service, chosen, kind, experiment)
 
 
-def around(service: Any, chosen: settings.Settings, kind: str, experiment: str) -> tuple[Place, Any]:
+def schedules_for(service: Any, chosen: settings.Settings, kind: str, experiment: str) -> tuple[ScheduleTarget, Any]:
     """Returns a service as a place, and its schedules."""
     if kind == targets.VERTEX:
-        return Place(service, kind, chosen.environment), VertexSchedules(service, chosen.project)
+        return ScheduleTarget(service, kind, chosen.environment), VertexSchedules(service, chosen.project)
     zone = targets.section(chosen, kind).get("time_zone", "UTC")
     schedules = KfpSchedules(service, chosen.project, experiment, _SETTLE[kind])
-    return Place(service, kind, chosen.environment, zone), schedules
+    return ScheduleTarget(service, kind, chosen.environment, zone), schedules
 
 
 def reconcile(
-    workspace: Workspace, where: Place, schedules: Any, chosen: settings.Settings, version: str,
+    workspace: Workspace, where: ScheduleTarget, schedules: Any, chosen: settings.Settings, version: str,
     say: Callable[[str], None],
 ) -> list[dict[str, str]]:  # fmt: skip
     """Brings the schedules of a pipeline that was just deployed to what schedules.yaml says; returns what was done."""
@@ -41,7 +41,9 @@ def reconcile(
     return [{"action": each.kind, "schedule": each.name, "why": each.why} for each in actions]
 
 
-def foresee(workspace: Workspace, where: Place, schedules: Any, chosen: settings.Settings, version: str) -> list[str]:
+def preview(
+    workspace: Workspace, where: ScheduleTarget, schedules: Any, chosen: settings.Settings, version: str
+) -> list[str]:
     """Says what `reconcile` would do; of a version that is not there yet, which schedules it is about."""
     pipeline = where.service.pipeline(chosen.pipeline_name)
     if pipeline and where.service.version(pipeline, version):
@@ -53,7 +55,7 @@ def foresee(workspace: Workspace, where: Place, schedules: Any, chosen: settings
 
 
 def _planned(
-    workspace: Workspace, where: Place, schedules: Any, chosen: settings.Settings, version: str
+    workspace: Workspace, where: ScheduleTarget, schedules: Any, chosen: settings.Settings, version: str
 ) -> list[plan.Action]:
     wants = wanted.desired(workspace, chosen.project, where, (chosen.pipeline, version))
     return plan.plan(wants, [each for each in schedules.actual() if each.pipeline == chosen.pipeline_name])

@@ -17,7 +17,7 @@ from kfp_ct.project.workspace import Workspace
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class ScheduleTarget:
     """Where schedules are wanted: a service, its kind, the settings deployed there, the zone it reads cron in."""
 
     service: Any
@@ -26,7 +26,9 @@ class Place:
     zone: str = "UTC"
 
 
-def desired(workspace: Workspace, project: str, place: Place, deployed: tuple[str, str] = ("", "")) -> list[Desired]:
+def desired(
+    workspace: Workspace, project: str, place: ScheduleTarget, deployed: tuple[str, str] = ("", "")
+) -> list[Desired]:
     """Returns a project's schedules as the service should have them.
 
     Args:
@@ -46,24 +48,24 @@ def desired(workspace: Workspace, project: str, place: Place, deployed: tuple[st
     ]
 
 
-def _desired(workspace: Workspace, project: str, place: Place, schedule: Schedule, deployed: str) -> Desired:
+def _desired(workspace: Workspace, project: str, place: ScheduleTarget, schedule: Schedule, deployed: str) -> Desired:
     chosen = settings.load(workspace, project, schedule.settings or place.environment, schedule.overrides)
     where = f"schedule {schedule.name}"
     if chosen.pipeline.rpartition(".")[2] != schedule.pipeline:
         raise UsageError(
             f"{where}: it is of the pipeline {schedule.pipeline}, the settings {chosen.environment} are of "
-            f"{chosen.pipeline}\nmend: name its settings in {definition.FILE}"
+            f"{chosen.pipeline}\nfix: name its settings in {definition.FILE}"
         )
     pipeline_id = place.service.pipeline(chosen.pipeline_name)
     if not pipeline_id:
         raise UsageError(
             f"{where}: the pipeline {chosen.pipeline_name} is not deployed\n"
-            f"mend: ct deploy {project} --settings {chosen.environment} --target {place.kind}"
+            f"fix: ct deploy {project} --settings {chosen.environment} --target {place.kind}"
         )
     name = deployed if deployed and schedule.version == definition.LATEST else schedule.version
     found = _version(place.service, pipeline_id, name)
     if found is None:
-        raise UsageError(f"{where}: {chosen.pipeline_name} has no version {name}\nmend: deploy it, or name another")
+        raise UsageError(f"{where}: {chosen.pipeline_name} has no version {name}\nfix: deploy it, or name another")
     compiled = package.of_spec(found.pipeline_spec)
     settings.validate(chosen, compiled, workspace)
     written, zone = schedule.cron, "UTC"

@@ -55,7 +55,7 @@ def delete_experiment(ctx: Ctx, experiment_id: str) -> dict[str, Any]:
 def archive_experiment(ctx: Ctx, experiment_id: str) -> dict[str, Any]:
     """Archives an experiment with its runs."""
     with ctx.database.writing() as connection:
-        store_experiments.store(connection, experiment_id, archived=True)
+        store_experiments.set_archived(connection, experiment_id, archived=True)
     return {}
 
 
@@ -63,7 +63,7 @@ def archive_experiment(ctx: Ctx, experiment_id: str) -> dict[str, Any]:
 def unarchive_experiment(ctx: Ctx, experiment_id: str) -> dict[str, Any]:
     """Restores an experiment."""
     with ctx.database.writing() as connection:
-        store_experiments.store(connection, experiment_id, archived=False)
+        store_experiments.set_archived(connection, experiment_id, archived=False)
     return {}
 
 
@@ -108,7 +108,7 @@ def delete_run(ctx: Ctx, run_id: str) -> dict[str, Any]:
 def archive_run(ctx: Ctx, run_id: str) -> dict[str, Any]:
     """Archives a run."""
     with ctx.database.writing() as connection:
-        store_runs.store(connection, run_id, archived=True)
+        store_runs.set_archived(connection, run_id, archived=True)
     return {}
 
 
@@ -116,7 +116,7 @@ def archive_run(ctx: Ctx, run_id: str) -> dict[str, Any]:
 def unarchive_run(ctx: Ctx, run_id: str) -> dict[str, Any]:
     """Restores a run."""
     with ctx.database.writing() as connection:
-        store_runs.store(connection, run_id, archived=False)
+        store_runs.set_archived(connection, run_id, archived=False)
     return {}
 
 

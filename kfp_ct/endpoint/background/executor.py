@@ -99,14 +99,14 @@ class Executor:
             return True
         account = folders.account(folder)
         made = account is not None and account.attempt >= run["attempt"]
-        if not made and child is None and not self._patience_is_over(run["id"]):
+        if not made and child is None and not self._startup_timed_out(run["id"]):
             return True  # a process of the endpoint before this one may be about to take hold of it
         self._lost.pop(run["id"], None)
         self._asked.pop(run["id"], None)
         self._close(run, account if made else None, folder, started=child is not None)
         return False
 
-    def _patience_is_over(self, run_id: str) -> bool:
+    def _startup_timed_out(self, run_id: str) -> bool:
         return time.monotonic() - self._lost.setdefault(run_id, time.monotonic()) > _STARTING
 
     def _close(self, run: Mapping[str, Any], account: record.Run | None, folder: Path, started: bool) -> None:
@@ -124,7 +124,7 @@ class Executor:
             elif account is not None:
                 store_runs.change(connection, current, store_runs.FAILED, said or _why(account), **ended)
             elif said or started:
-                why = said or _last_words(folder / "worker.log")
+                why = said or _log_tail(folder / "worker.log")
                 store_runs.change(connection, current, store_runs.FAILED, why, **ended)
             else:
                 store_runs.change(connection, current, store_runs.PENDING, started_at="")
@@ -143,7 +143,7 @@ def _why(account: record.Run) -> str:
     return "\n".join(failed) if account.state == record.FAILED and failed else INTERRUPTED
 
 
-def _last_words(log: Path) -> str:
+def _log_tail(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     return "\n".join(["the run's process ended before it began", *lines[-5:]])
 

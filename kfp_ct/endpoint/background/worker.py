@@ -69,7 +69,7 @@ def _attempt(workspace: project.Workspace, folder: Path, attempt: int) -> int:
 def _prepared(workspace: project.Workspace, folder: Path, attempt: int) -> run.Prepared:
     order = folders.order(folder)
     if not component_python().exists():
-        raise UsageError(f"there is no component environment at {component_python()}\nmend: run `make setup`")
+        raise UsageError(f"there is no component environment at {component_python()}\nfix: run `make setup`")
     compiled = packages.runnable(folders.submitted(folder))
     version = project.code_version(workspace)
     image = run.LOCAL_IMAGE.format(version=version)

@@ -35,7 +35,7 @@ class Database:
             elif revision != tables.REVISION:
                 raise UsageError(
                     f"{path} has tables of revision {revision}\nexpected: {tables.REVISION}\n"
-                    "mend: use the version of ct that wrote it, or another --home"
+                    "fix: use the version of ct that wrote it, or another --home"
                 )
 
     @contextmanager

@@ -53,7 +53,7 @@ def chosen(connection: Connection, experiment_id: str) -> str:
     return str(found or create(connection, DEFAULT, "Runs for which none was named")["id"])
 
 
-def store(connection: Connection, experiment_id: str, archived: bool) -> None:
+def set_archived(connection: Connection, experiment_id: str, archived: bool) -> None:
     """Archives or restores an experiment; archiving takes its runs along and disables its schedules."""
     get(connection, experiment_id)
     state = "ARCHIVED" if archived else "AVAILABLE"

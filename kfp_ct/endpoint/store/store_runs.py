@@ -154,7 +154,7 @@ def retry(connection: Connection, run_id: str) -> None:
     change(connection, run, PENDING, finished_at="", started_at="", attempt=run["attempt"] + 1)
 
 
-def store(connection: Connection, run_id: str, archived: bool) -> None:
+def set_archived(connection: Connection, run_id: str, archived: bool) -> None:
     """Archives or restores a run."""
     get(connection, run_id)
     state = "ARCHIVED" if archived else "AVAILABLE"

@@ -37,15 +37,15 @@ def models(ctx: Ctx) -> HTMLResponse:
     if not (ctx.workspace.home / "registry" / "mlflow.db").exists():
         return shell.draw(page, shell.empty("No models yet. A run that passes every gate registers one."))
     try:
-        with locations.said_to_the_user():
-            where = locations.open_place(ctx.workspace, "", None)
+        with locations.component_errors_as_cli_errors():
+            where = locations.open_location(ctx.workspace, "", None)
             parts = [_model(where, name) for name in where.reader.models()]
     except CtError as error:
         parts = [note("bad", str(error))]
     return shell.draw(page, *(parts or [shell.empty("No models yet.")]))
 
 
-def _model(where: locations.Place, name: str) -> Html:
+def _model(where: locations.Location, name: str) -> Html:
     versions, moved = listing.versions(where, name), listing.history(where, name)
     parts = [table(_HEADERS, [_row(each) for each in versions], f"versions of {name}")]
     if begun := promotion.unfinished(where, name):
@@ -107,7 +107,7 @@ def act(
     """Promotes a version or rolls back; what was not blessed is refused, as everywhere."""
     person = promotion.Person(user(), reason.strip() or "by hand in the UI")
     try:
-        where = locations.open_place(ctx.workspace, "", None)
+        where = locations.open_location(ctx.workspace, "", None)
         if action == "promote":
             promotion.promote(where, name, version, person)
         elif action == "rollback":

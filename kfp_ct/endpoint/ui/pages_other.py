@@ -61,7 +61,7 @@ def experiments(ctx: Ctx, page_token: str = "", archived: str = "") -> HTMLRespo
 def act(ctx: Ctx, experiment_id: str, action: str) -> RedirectResponse:
     """Archives or restores an experiment."""
     with ctx.database.writing() as connection:
-        store_experiments.store(connection, experiment_id, archived=action == "archive")
+        store_experiments.set_archived(connection, experiment_id, archived=action == "archive")
     return RedirectResponse("/experiments", 303)
 
 

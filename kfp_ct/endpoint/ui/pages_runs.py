@@ -289,7 +289,7 @@ def act(ctx: Ctx, run_id: str, action: str) -> RedirectResponse:
         elif action == "retry":
             store_runs.retry(connection, run_id)
         elif action in ("archive", "unarchive"):
-            store_runs.store(connection, run_id, archived=action == "archive")
+            store_runs.set_archived(connection, run_id, archived=action == "archive")
         elif action == "delete":
             store_runs.delete(connection, ctx.workspace, run_id)
         else:

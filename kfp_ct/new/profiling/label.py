@@ -101,7 +101,7 @@ def find(connection: duckdb.DuckDBPyConnection, asked: str, facts: Mapping[str, 
         DataError: Its values make no such task, or too few rows of a class.
     """
     if task not in ("", *TASKS):
-        raise ConfigurationError(f"there is no task {task!r}\nexpected: {', '.join(TASKS)}\nmend: correct --task")
+        raise ConfigurationError(f"there is no task {task!r}\nexpected: {', '.join(TASKS)}\nfix: correct --task")
     name = asked or next((name for name in facts if name.lower() in _USUAL and facts[name].distinct > 1), "")
     if name not in facts:
         raise _unknown(name, facts)
@@ -139,13 +139,13 @@ def _binary(name: str, why: str, counts: dict[str, int]) -> Label:
         raise DataError(
             f"the label {name} has {'more than two' if len(counts) > 2 else len(counts)} "
             f"value{'' if len(counts) == 1 else 's'}: {shown}\n"
-            "expected: two, for a binary task\nmend: say --task multiclass or regression, or name another column with "
+            "expected: two, for a binary task\nfix: say --task multiclass or regression, or name another column with "
             "--label"
         )
     if min(counts.values()) < FEWEST:
         raise DataError(
             f"the label {name} has too few rows of one value: {_shown(counts)}\n"
-            f"expected: {FEWEST} of each at least\nmend: add rows"
+            f"expected: {FEWEST} of each at least\nfix: add rows"
         )
     positive = next((value for value in counts if value.strip().lower() in _POSITIVE), sorted(counts)[-1])
     negative = next(value for value in counts if value != positive)
@@ -156,13 +156,13 @@ def _multiclass(name: str, why: str, counts: dict[str, int], distinct: int) -> L
     if len(counts) > _MOST_CLASSES:
         raise DataError(
             f"the label {name} has {distinct:,} different values\nexpected: {_MOST_CLASSES} classes at most\n"
-            "mend: say --task regression if they are numbers, group them, or name another column with --label"
+            "fix: say --task regression if they are numbers, group them, or name another column with --label"
         )
     kept = {value: count for value, count in counts.items() if count >= FEWEST}
     if len(kept) < 2:
         raise DataError(
             f"the label {name} has too few rows of its values: {_shown(counts)}\n"
-            f"expected: {FEWEST} of each of two classes at least\nmend: add rows, or name another column with --label"
+            f"expected: {FEWEST} of each of two classes at least\nfix: add rows, or name another column with --label"
         )
     return Label(name, MULTICLASS, why, kept, tuple(value for value in counts if value not in kept))
 
@@ -173,14 +173,14 @@ def _check_number(facts: Facts) -> None:
     if not facts.numeric:
         raise DataError(
             f"the label {facts.name} is no number: it is read as {facts.type}\nexpected: numbers, for a regression\n"
-            "mend: say --task multiclass, or name another column with --label"
+            "fix: say --task multiclass, or name another column with --label"
         )
 
 
 def _constant(facts: Facts) -> DataError:
     return DataError(
         f"the label {facts.name} has {facts.distinct} value{'' if facts.distinct == 1 else 's'}: nothing to learn\n"
-        "expected: two at least\nmend: name another column with --label, or add rows"
+        "expected: two at least\nfix: name another column with --label, or add rows"
     )
 
 
@@ -191,7 +191,7 @@ def _shown(counts: Mapping[str, int]) -> str:
 def _unknown(name: str, facts: Mapping[str, Facts]) -> ConfigurationError:
     if name:
         return ConfigurationError(
-            f"there is no column {name!r} in the data\nexpected: one of {', '.join(facts)}\nmend: correct --label"
+            f"there is no column {name!r} in the data\nexpected: one of {', '.join(facts)}\nfix: correct --label"
         )
     two: Sequence[str] = [column for column, found in facts.items() if found.distinct == 2]
     return ConfigurationError(

@@ -90,7 +90,7 @@ def _marks(data: str) -> list[str]:
     """Returns the usual marks of a missing value that stand somewhere in the file."""
     path = Path(data)
     if not path.is_file():
-        raise ConfigurationError(f"there is no file {data}\nexpected: a CSV file\nmend: correct --data")
+        raise ConfigurationError(f"there is no file {data}\nexpected: a CSV file\nfix: correct --data")
     if path.suffix in (".gz", ".zip"):
         return ["NA"]
     known, seen = set(MARKS), set()
@@ -135,12 +135,12 @@ def _time(asked: str, judged: Sequence[Column]) -> Column | None:
     if column is None:
         raise ConfigurationError(
             f"there is no column {asked!r} in the data\nexpected: one of {', '.join(c.facts.name for c in judged)}\n"
-            "mend: correct --time"
+            "fix: correct --time"
         )
     if not column.facts.type.startswith(("DATE", "TIMESTAMP")):
         raise DataError(
             f"the column {asked} is no point in time: it is read as {column.facts.type}\n"
-            "expected: ISO 8601 dates or instants\nmend: name another column with --time, or convert it"
+            "expected: ISO 8601 dates or instants\nfix: name another column with --time, or convert it"
         )
     return column
 

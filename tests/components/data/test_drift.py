@@ -104,7 +104,7 @@ def test_a_comparator_that_tfdv_would_not_apply_is_refused(feature, said):
         drift.check_comparators(parse(f'feature {{ name: "x" {feature} }}'))
     assert "the feature 'x'" in str(raised.value)
     assert said in str(raised.value)
-    assert "mend: " in str(raised.value)
+    assert "fix: " in str(raised.value)
 
 
 @pytest.mark.parametrize("defaults", [{"linfty": 0.1}, {L_INFINITY: -1}, {JENSEN_SHANNON: math.nan}])

@@ -57,7 +57,7 @@ def test_files_with_other_columns_are_refused_by_name(place):
 def test_a_source_that_is_not_there_is_named(place, uri, error, words):
     message = assert_refused(place, error, words, source=uri)
     assert "source t" in message
-    assert "mend:" in message
+    assert "fix:" in message
 
 
 @pytest.mark.parametrize(

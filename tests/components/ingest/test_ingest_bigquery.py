@@ -126,7 +126,7 @@ def test_memory_holds_a_piece_of_each_stream(warehouse, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("source", [{"bigquery": "acme.air.gone"}, {"bigquery": "acme.nowhere.flights"}])
 def test_a_table_that_is_not_there_is_named(warehouse, tmp_path, source):
-    words = (source["bigquery"], "does not find", "mend: ")
+    words = (source["bigquery"], "does not find", "fix: ")
     assert_refused(DataError, *words, root=tmp_path, source=source, options=OPTIONS)
 
 

@@ -84,7 +84,7 @@ def test_bad_rows_name_the_object(put, tmp_path):
     ],
 )
 def test_what_is_not_there_is_named(bucket, tmp_path, uri, error, words):
-    assert "mend: " in assert_refused(error, words, root=tmp_path, source=uri)
+    assert "fix: " in assert_refused(error, words, root=tmp_path, source=uri)
 
 
 @pytest.mark.parametrize("pattern", ["in", "in/", "in/*.csv", "in/**", "in/a.csv", "", "i"])

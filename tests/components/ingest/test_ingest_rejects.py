@@ -38,7 +38,7 @@ def test_sixty_per_cent_of_wrong_types_stop_the_run(place):
         place, DataError, "600 of 1,000 rows cannot be read (60.0%, allowed are 2.0%)", "column x", "d.csv line 2",
         '"oops0"', "quarantine.jsonl", "max_bad_fraction", source=source,
     )  # fmt: skip
-    assert message.splitlines()[-1].startswith("mend: ")
+    assert message.splitlines()[-1].startswith("fix: ")
     assert len(place.quarantine()) == 600
 
 

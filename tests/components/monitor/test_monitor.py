@@ -167,7 +167,7 @@ def test_an_absolute_bound_counts_too(model, tmp_path):
     assert kinds(monitor(tmp_path, model, labels=labels, min_quality=0.999)["reasons"]) == ["quality"]
 
 
-def test_what_retraining_does_not_mend_is_an_alarm(model, tmp_path):
+def test_what_retraining_does_not_fix_is_an_alarm(model, tmp_path):
     served = small_examples.table(1_000, seed=5)
     log(tmp_path / "log", answered(served), dropped=3, lost=7, errors={"400": 4, "503": 1})
     (tmp_path / "log/small/1/20130601T010000.000000-1.parquet").write_bytes(b"half")

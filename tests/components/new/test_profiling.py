@@ -48,7 +48,7 @@ def test_the_query_gives_ingest_what_the_schema_says(found, awkward, tmp_path):
     ingest.ingest(request, tmp_path / "examples")
     schema = text_format.Parse(found["schema"], schema_pb2.Schema())
     kinds = {"int": schema_pb2.INT, "float": schema_pb2.FLOAT, "string": schema_pb2.BYTES}
-    manifest = ingest.artifacts.read_manifest(tmp_path / "examples")
+    manifest = ingest.layouts.read_manifest(tmp_path / "examples")
     assert {f.name: f.type for f in schema.feature} == {n: kinds[kind] for n, kind in manifest.columns.items()}
     assert sum(split.rows for split in manifest.splits) == 1_500
     assert [f.name for f in schema.feature if f.not_in_environment] == ["customer_id", "churned"]
@@ -105,7 +105,7 @@ def test_rows_without_a_name_are_split_by_their_content(tmp_path):
     request = ingest.Request({"data": {"uri": str(path), "format": "csv"}}, str(tmp_path / "examples.sql"),
                              found["split"])  # fmt: skip
     ingest.ingest(request, tmp_path / "examples")
-    assert all(split.rows for split in ingest.artifacts.read_manifest(tmp_path / "examples").splits)
+    assert all(split.rows for split in ingest.layouts.read_manifest(tmp_path / "examples").splits)
 
 
 def test_classes_of_few_rows_are_left_out_and_said(tmp_path):

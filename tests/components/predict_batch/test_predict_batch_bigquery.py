@@ -56,7 +56,7 @@ def assert_refused(error, *words: str, run) -> None:
     assert all(word in str(caught.value) for word in words), str(caught.value)
     assert len(lines) == 3
     assert lines[1].startswith("expected: ")
-    assert lines[2].startswith("mend: ")
+    assert lines[2].startswith("fix: ")
 
 
 def test_every_shard_is_loaded_by_a_job_of_its_own(warehouse, examples, model, tmp_path, capsys):
@@ -199,7 +199,7 @@ def test_a_failure_of_bigquery_is_no_users_mistake_and_the_next_run_goes_on(
     warehouse, examples, model, tmp_path, reason
 ):
     warehouse.loads.failure = {"reason": reason, "message": f"Quota exceeded or so: {reason}"}
-    words = (f"BigQuery failed: Quota exceeded or so: {reason}", "mend: run again")
+    words = (f"BigQuery failed: Quota exceeded or so: {reason}", "fix: run again")
     assert_refused(DataError, *words, run=lambda: predict(examples, model, tmp_path))
 
     warehouse.loads.failure = {}

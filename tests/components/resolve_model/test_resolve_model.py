@@ -47,8 +47,8 @@ def test_finds_the_champion_or_a_version_and_hands_on_its_own_folder(registered,
 @pytest.mark.parametrize(
     ("name", "version", "message"),
     [
-        ("flights", "3", r"has no version 3 of flights\n.*\nmend: correct version"),
-        ("taxi", "champion", r"has no champion of taxi\n.*\nmend: run the training pipeline first"),
+        ("flights", "3", r"has no version 3 of flights\n.*\nfix: correct version"),
+        ("taxi", "champion", r"has no champion of taxi\n.*\nfix: run the training pipeline first"),
         ("flights", "newest", "version is 'newest'\nexpected: 'champion' or the number"),
         ("flights", "", "version is ''"),
         ("../flights", "champion", "cannot be a model name"),
@@ -70,14 +70,14 @@ def test_a_model_in_a_bucket_is_handed_on_by_its_uri():
 
     located = registered_model.locate(version, "http://mlflow", "flights")
 
-    assert registered_model.hand_on(located, "gs://task/model", "/gcs/task/model") == "gs://bucket/run/model"
+    assert registered_model.materialize(located, "gs://task/model", "/gcs/task/model") == "gs://bucket/run/model"
 
 
 def test_a_model_behind_a_server_is_downloaded_into_the_tasks_own_output(registered, tmp_path):
     version = registry.open_reader(registered).champion("flights")
     located = registered_model.Located("", (registered, version.source))
 
-    uri = registered_model.hand_on(located, "gs://task/model", str(tmp_path / "model"))
+    uri = registered_model.materialize(located, "gs://task/model", str(tmp_path / "model"))
 
     assert uri == "gs://task/model"
     assert (tmp_path / "model" / layouts.SERVING_MODEL / "saved_model.pb").read_text() == "graph two"

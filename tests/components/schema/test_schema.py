@@ -89,7 +89,7 @@ def test_the_shipped_flights_schema_is_accepted(tmp_path):
 def test_a_schema_that_cannot_be_used_says_why_and_where(tmp_path, text, said):
     with pytest.raises(ConfigurationError, match=said) as raised:
         work.write_schema("nowhere", str(tmp_path / "out"), written(tmp_path, text))
-    assert "mend: " in str(raised.value)
+    assert "fix: " in str(raised.value)
     assert not (tmp_path / "out").exists()
 
 

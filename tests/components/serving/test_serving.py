@@ -269,7 +269,7 @@ def test_says_that_the_port_is_taken_before_anything_slow(tmp_path):
 
     assert done.returncode == 2
     assert "Address already in use" in done.stderr
-    assert "mend:" in done.stderr
+    assert "fix:" in done.stderr
 
 
 def test_it_stops_when_the_process_that_started_it_is_gone(tmp_path):

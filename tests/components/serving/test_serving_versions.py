@@ -1,4 +1,4 @@
-"""Which version answers while folders come, go, break and are mended."""
+"""Which version answers while folders come, go, break and are fixed."""
 
 import shutil
 
@@ -103,14 +103,14 @@ def test_a_broken_version_is_reported_and_the_old_one_answers(root, versions):
     assert versions.waiting() == []
 
 
-def test_a_broken_version_is_tried_again_once_it_is_mended(root, versions):
+def test_a_broken_version_is_tried_again_once_it_is_fixed(root, versions):
     publish(root, 1, "broken")
     versions.poll()
     assert versions.waiting() == ["flights"]
-    (root / "flights" / "1" / "saved_model.pb").write_text("mended")
+    (root / "flights" / "1" / "saved_model.pb").write_text("fixed")
     versions.poll()
 
-    assert answers(versions) == "mended"
+    assert answers(versions) == "fixed"
 
 
 def test_a_broken_version_at_the_start_leaves_the_one_before(root, versions):

@@ -238,10 +238,10 @@ def test_a_dataset_without_splits_is_refused(tmp_path):
         work.write_statistics(examples, str(tmp_path / "out"), str(tmp_path / "v.html"), [])
 
 
-def test_a_column_of_another_type_names_the_column_and_the_mend(tmp_path):
+def test_a_column_of_another_type_names_the_column_and_the_fix(tmp_path):
     table = pa.table({"at": pa.array([0, 1], pa.timestamp("us"))})
     examples = write_examples(tmp_path / "data", {"train": table})
-    with pytest.raises(DataError, match=r"(?s)column 'at' has the type timestamp\[us\].*mend: cast it"):
+    with pytest.raises(DataError, match=r"(?s)column 'at' has the type timestamp\[us\].*fix: cast it"):
         work.write_statistics(examples, str(tmp_path / "out"), str(tmp_path / "v.html"), [])
 
 

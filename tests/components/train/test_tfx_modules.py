@@ -121,10 +121,10 @@ def test_a_module_that_imports_tfx_is_told_where_tfx_runs(tmp_path, function):
     with pytest.raises(ConfigurationError) as refused:
         user_code.load_function(module, function)
 
-    what, expected, mend = str(refused.value).splitlines()
+    what, expected, fix = str(refused.value).splitlines()
     assert what == f"module {module} imports tfx, which is not installed in this component environment"
     assert expected.startswith("expected: glibc 2.38 or newer")
-    assert mend.startswith("mend: run it in the image")
+    assert fix.startswith("fix: run it in the image")
 
 
 def test_a_module_that_imports_what_is_not_installed_is_told_how_to_add_it(tmp_path):
@@ -133,7 +133,7 @@ def test_a_module_that_imports_what_is_not_installed_is_told_how_to_add_it(tmp_p
     with pytest.raises(ConfigurationError) as refused:
         user_code.load_module(module)
 
-    what, expected, mend = str(refused.value).splitlines()
+    what, expected, fix = str(refused.value).splitlines()
     assert what == f"module {module} imports no_such_library, which is not installed in the component environment"
     assert expected.startswith("expected:")
-    assert "requirements/components-" in mend
+    assert "requirements/components-" in fix

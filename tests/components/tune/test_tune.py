@@ -133,7 +133,7 @@ def test_no_completed_trial_fails_and_three_in_a_row_are_enough(bench, parallel)
     lines = str(raised.value).splitlines()
     assert lines[0] in ("no trial of 3 was completed", "no trial of 4 was completed")
     assert "no model" in lines[1]
-    assert lines[-1].startswith("mend: correct tuner_fn of")
+    assert lines[-1].startswith("fix: correct tuner_fn of")
 
 
 def start(bench, folder, parallel):

@@ -149,14 +149,14 @@ def test_an_anomaly_in_any_split_stops_the_run(gate, changed, expected, split):
     assert what.split("'")[0] in gate.page.read_text()
 
 
-def test_the_message_says_how_many_an_example_and_the_mend(gate):
+def test_the_message_says_how_many_an_example_and_the_fix(gate):
     message, _ = gate.refuse({"train": table(carrier=pa.array([*CARRIERS, *["ZZ"] * 10]))})
     assert message.splitlines() == [
         "the data does not fit the schema: 1 anomaly in 1 feature: carrier",
         "- carrier (train): a value not in the schema's domain of 2; 10 rows (10 %); such as 'ZZ'",
         "expected: what flights/schema.pbtxt says",
-        "mend: correct the source or the query if the data is wrong; change the schema if the world has changed",
-        "mend: a new value that is real: add it to the feature's string_domain",
+        "fix: correct the source or the query if the data is wrong; change the schema if the world has changed",
+        "fix: a new value that is real: add it to the feature's string_domain",
     ]
 
 

@@ -149,7 +149,7 @@ def test_a_column_tagged_as_personal_data_stops_the_run(tmp_path, tag):
     lines = str(raised.value).splitlines()
     assert lines[0] == "the data holds personal data: email"
     assert lines[1] == "- email (train): personal data: tagged so in the schema; 400 rows (100 %)"
-    assert lines[-1].startswith("mend: personal data: take the column out of the query")
+    assert lines[-1].startswith("fix: personal data: take the column out of the query")
     assert "email" in (tmp_path / "view.html").read_text()
     difference = (tmp_path / "anomalies" / "Split-train" / "SchemaDiff.pb").read_bytes()
     assert "email" in anomalies_pb2.Anomalies.FromString(difference).anomaly_info

@@ -176,7 +176,7 @@ def test_rows_without_null_are_what_the_model_is_fed(good):
 def test_without_an_engine_one_is_told_so(judge, good, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
-        ConfigurationError, match=r"neither docker nor podman is installed\nexpected: .*\nmend: start it"
+        ConfigurationError, match=r"neither docker nor podman is installed\nexpected: .*\nfix: start it"
     ):
         judge(good, f"docker:{IMAGE}")
     docker = tmp_path / "docker"

@@ -63,12 +63,12 @@ def test_deploying_again_changes_nothing(service, proxy, tmp_path):
     assert proxy.writes() == []
     assert (second.created_pipeline, second.created_version) == (False, False)
     assert second.version_id == first.version_id
-    assert deploy.foresee(service, wanted) == [f"nothing: again {COMMIT} is there already, unchanged"]
+    assert deploy.preview(service, wanted) == [f"nothing: again {COMMIT} is there already, unchanged"]
 
 
 def test_the_next_commit_is_a_further_version(service, tmp_path):
     first = put(service, of(doubling, tmp_path, "further"))
-    assert deploy.foresee(service, of(doubling, tmp_path, "further", OTHER)) == [
+    assert deploy.preview(service, of(doubling, tmp_path, "further", OTHER)) == [
         f"upload the version {OTHER} of further"
     ]
     second = put(service, of(doubling, tmp_path, "further", OTHER))

@@ -12,7 +12,7 @@ from kfp_ct.base.errors import RunFailedError, TargetError, UsageError
 from kfp_ct.deploy import deploy, version
 from kfp_ct.deploy.schedules import apply, plan, wanted
 from kfp_ct.deploy.schedules.vertex_schedules import VertexSchedules, expression
-from kfp_ct.deploy.schedules.wanted import Place
+from kfp_ct.deploy.schedules.wanted import ScheduleTarget
 from kfp_ct.deploy.vertex_target import VertexTarget, label
 from kfp_ct.package import package
 from kfp_ct.project import settings, workspace
@@ -118,7 +118,7 @@ class Small:
     def apply(self, **fields):
         entry = {"name": "often", "pipeline": "doubling", **fields}
         (self.folder / "schedules.yaml").write_text(yaml.safe_dump({"schedules": [entry] if fields else []}))
-        wants = wanted.desired(self.workspace, "small", Place(self.service, "vertex", "prod"))
+        wants = wanted.desired(self.workspace, "small", ScheduleTarget(self.service, "vertex", "prod"))
         actions = plan.plan(wants, self.schedules.actual())
         apply.apply(self.schedules, actions, lambda line: None)
         return [each.kind for each in actions]

@@ -43,7 +43,7 @@ def consume(data: dsl.Input[dsl.Dataset], how: str) -> str:
         from kfp_ct.base.errors import DataError, reported
 
         with reported():
-            raise DataError("the text is too short\nexpected: more\nmend: write more")
+            raise DataError("the text is too short\nexpected: more\nfix: write more")
     if how == "defect":
         raise ValueError(text)
     if how == "signal":
@@ -129,7 +129,7 @@ def test_a_false_condition_skips_its_branch(run):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        pytest.param("user error", "the text is too short\nexpected: more\nmend: write more", id="user-error"),
+        pytest.param("user error", "the text is too short\nexpected: more\nfix: write more", id="user-error"),
         pytest.param("defect", "ValueError: hello", id="defect"),
         pytest.param("signal", "killed by signal 9", id="signal"),
     ],

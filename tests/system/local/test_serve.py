@@ -116,7 +116,7 @@ def test_leaves_no_service_behind(how, root):
 def test_says_that_nothing_is_deployed(tmp_path):
     with pytest.raises(CtError, match="nothing is deployed") as error:
         serve(tmp_path)
-    assert "mend:" in str(error.value)
+    assert "fix:" in str(error.value)
 
 
 def test_says_that_the_component_environment_is_missing(root, tmp_path, monkeypatch):

@@ -68,7 +68,7 @@ def refused(done, task, *words):
 
 def test_a_missing_file(home):
     done = run(home, "--set", "sources.flights.uri=/nowhere/flights.csv")
-    refused(done, "ingest", "/nowhere/flights.csv", "mend:")
+    refused(done, "ingest", "/nowhere/flights.csv", "fix:")
 
 
 def test_a_missing_column(home, source):
@@ -88,7 +88,7 @@ def test_a_few_values_of_the_wrong_type_are_quarantined_and_counted(home, source
 
 
 def test_many_values_of_the_wrong_type(home, source):
-    refused(run(home, *source(broken(0.6))), "ingest", "distance", "far", "mend:")
+    refused(run(home, *source(broken(0.6))), "ingest", "distance", "far", "fix:")
 
 
 def test_an_empty_window(home, source):
@@ -100,7 +100,7 @@ def test_an_all_null_column(home, source):
     def empty(_, row):
         row["sched_arr_time"] = "NA"
 
-    refused(run(home, *source(empty)), "validate-data", "sched_arr_time", "mend:")
+    refused(run(home, *source(empty)), "validate-data", "sched_arr_time", "fix:")
 
 
 def test_an_unseen_category(home, source):
@@ -108,7 +108,7 @@ def test_an_unseen_category(home, source):
         if number % 50 == 0:
             row["carrier"] = "Q9"
 
-    refused(run(home, *source(rename)), "validate-data", "carrier", "Q9", "mend:")
+    refused(run(home, *source(rename)), "validate-data", "carrier", "Q9", "fix:")
 
 
 def test_a_label_of_one_class(home, source):
@@ -116,7 +116,7 @@ def test_a_label_of_one_class(home, source):
         if row["arr_delay"] != "NA":
             row["arr_delay"] = "-3"
 
-    refused(run(home, *source(punctual)), "validate-data", "late", "mend:")
+    refused(run(home, *source(punctual)), "validate-data", "late", "fix:")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_label_of_one_class(home, source):
         pytest.param(("--set", "sources=3"), "3 is not of type 'object'", id="wrong-type"),
         pytest.param(("--set", "nonsense"), "expected: --set NAME=VALUE", id="no-assignment"),
         pytest.param(("--settings", "moon"), "there are no settings", id="unknown-environment"),
-        pytest.param(("--home", "/proc/nowhere"), "mend: set CT_HOME (or pass --home)", id="not-writable"),
+        pytest.param(("--home", "/proc/nowhere"), "fix: set CT_HOME (or pass --home)", id="not-writable"),
     ],
 )
 def test_what_cannot_start_starts_nothing(tmp_path, arguments, said):

@@ -61,7 +61,7 @@ def test_without_a_champion_it_says_what_to_do_first(tmp_path):
     done = run(tmp_path, *BATCH)
     assert done.code == 4
     assert "has no champion of flights" in done.err
-    assert "mend: run the training pipeline first" in done.err
+    assert "fix: run the training pipeline first" in done.err
 
 
 def test_every_departure_of_june_is_scored_as_the_model_itself_does(june):

@@ -11,7 +11,7 @@ import pytest
 
 from kfp_ct.base.errors import ModelNotBlessedError
 from kfp_ct.champions import listing, promotion
-from kfp_ct.champions.locations import open_place
+from kfp_ct.champions.locations import open_location
 from kfp_ct.champions.promotion import Person
 from kfp_ct.components.deploy import work as deploying
 from kfp_ct.components.register import work as registering
@@ -61,7 +61,7 @@ def healthy(url):
 
 
 def test_alias_and_service_move_together_by_the_blessing_the_server_keeps(server, tmp_path):
-    place = open_place(Workspace(ROOT, tmp_path / "home"), server, tmp_path / "serving")
+    place = open_location(Workspace(ROOT, tmp_path / "home"), server, tmp_path / "serving")
     for content in ("one", "two"):
         run = make_run(tmp_path / content, content)
         version = registering.register(run.candidate(f"key {content}"), server, "flights").version

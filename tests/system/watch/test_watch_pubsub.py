@@ -179,7 +179,7 @@ def test_the_command_takes_messages_and_says_what_became_of_them(topic, tmp_path
 
 @emulated
 def test_a_subscription_that_is_not_there_is_named(emulator, tmp_path):
-    with pytest.raises(UsageError, match="there is no projects/test/subscriptions/none\nmend: gcloud pubsub"):
+    with pytest.raises(UsageError, match="there is no projects/test/subscriptions/none\nfix: gcloud pubsub"):
         Subscription("projects/test/subscriptions/none", 3).turn(watched(tmp_path), QUIET)
 
 

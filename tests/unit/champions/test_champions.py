@@ -229,7 +229,7 @@ def test_a_champion_that_is_not_served_is_told(home):
 
     said = ct(home, "models")
 
-    assert (said.code, said.err) == (0, "flights: the champion is not what is served; mend: ct promote flights 3\n")
+    assert (said.code, said.err) == (0, "flights: the champion is not what is served; fix: ct promote flights 3\n")
 
 
 def test_an_empty_registry_has_no_models(tmp_path):

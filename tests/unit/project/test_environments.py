@@ -27,7 +27,7 @@ def test_a_missing_compiler_is_named_with_the_packages_to_install(tmp_path):
 
     assert "expected: a C++ compiler" in message
     assert "pyfarmhash" in message
-    assert "mend: `apt-get install g++ python3-dev`" in message
+    assert "fix: `apt-get install g++ python3-dev`" in message
 
 
 def test_missing_headers_are_named(tmp_path):

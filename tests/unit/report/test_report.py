@@ -119,13 +119,13 @@ def test_a_first_model_has_no_champion_column(laboratory):
     assert not_drawn(drawn) == []
 
 
-def test_a_failed_run_says_where_why_and_how_to_mend(laboratory):
-    error = "the data does not fit the schema\n- carrier: a new value\nexpected: what the schema says\nmend: edit it"
+def test_a_failed_run_says_where_why_and_how_to_fix(laboratory):
+    error = "the data does not fit the schema\n- carrier: a new value\nexpected: what the schema says\nfix: edit it"
     drawn, account = laboratory.written(laboratory.stopped("validate-data", error))
     text = Reader(drawn).text
     assert "Failed in validate-data: the data does not fit the schema" in text
     assert "carrier: a new value" in text
-    assert re.search(r"mend:\s*edit it", text)
+    assert re.search(r"fix:\s*edit it", text)
     assert "Nothing was deployed" in text
     assert account["decision"]["step"] == "validate-data"
     assert account["decision"]["outcome"] == "failed"
@@ -172,7 +172,7 @@ def test_a_run_interrupted_between_steps_names_the_next_one(laboratory):
 
 
 def test_a_failed_deployment_says_that_the_model_is_only_registered(laboratory):
-    run = laboratory.stopped("deploy", "the serving folder cannot be written\nmend: free the disk")
+    run = laboratory.stopped("deploy", "the serving folder cannot be written\nfix: free the disk")
     run.task("register").parameters = {"version": "2"}
     drawn, account = laboratory.written(run)
     assert "Version 2 is registered but was not deployed." in Reader(drawn).text
@@ -181,7 +181,7 @@ def test_a_failed_deployment_says_that_the_model_is_only_registered(laboratory):
 
 @pytest.mark.parametrize("at", list(UPSTREAM))
 def test_a_run_that_stopped_anywhere_has_a_whole_report(laboratory, at):
-    drawn, _ = laboratory.written(laboratory.stopped(at, "no disk\nmend: free some"))
+    drawn, _ = laboratory.written(laboratory.stopped(at, "no disk\nfix: free some"))
     assert f"Failed in {at}: no disk" in Reader(drawn).text
     assert not_drawn(drawn) == []
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kfp_ct.watch import decide as module
-from kfp_ct.watch.decide import Firing, Observations, Period, Span, Wish, decide
+from kfp_ct.watch.decide import Firing, ManualRequest, Observations, Period, Span, decide
 from kfp_ct.watch.policy import Policy, Trigger
 
 NOW = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.UTC)
@@ -83,7 +83,7 @@ def test_too_little_data_waits_but_not_for_ever(trigger, seen, fires):
 
 
 def test_a_wish_is_answered_once_and_by_name():
-    seen = Observations(wishes=(Wish("1", "ada"),))
+    seen = Observations(wishes=(ManualRequest("1", "ada"),))
     decision = decide(policy(ASK), seen, [], NOW)
     assert (decision.fire, decision.reasons) == (True, ("ada asked for a run",))
     assert not decide(policy(ASK), seen, [after(decision)], NOW).fire
@@ -180,7 +180,7 @@ def test_what_holds_a_run_back_is_said_and_a_person_is_held_by_a_run_only(fields
     held = decide(policy(DATA, **fields), data("a"), history, NOW)
     assert (held.fire, held.holds) == (False, (hold,))
     assert held.triggers == ("data",)
-    asked = dataclasses.replace(data("a"), wishes=(Wish("1"),))
+    asked = dataclasses.replace(data("a"), wishes=(ManualRequest("1"),))
     running = any(firing.state == module.RUNNING for firing in history)
     assert decide(policy(ASK, DATA, **fields), asked, history, NOW).fire is not running
 
@@ -192,7 +192,7 @@ def test_what_is_over_holds_nothing_back():
 
 
 def test_everything_wanted_at_a_time_is_one_run():
-    seen = dataclasses.replace(data("a"), wishes=(Wish("1"),), periods=(period(),))
+    seen = dataclasses.replace(data("a"), wishes=(ManualRequest("1"),), periods=(period(),))
     worse = Trigger("worse", "performance", max_loss=0.03)
     decision = decide(policy(ASK, DATA, worse), seen, [], NOW)
     assert decision.triggers == ("ask", "data", "worse")
@@ -215,7 +215,7 @@ def test_in_any_life_nothing_is_answered_twice_and_the_bounds_are_kept(moments, 
         for name in names:
             spans.setdefault(name, Span(name, moment, 1))
         if asked:
-            wishes.append(Wish(str(number)))
+            wishes.append(ManualRequest(str(number)))
         seen = Observations(tuple(wishes), tuple(spans.values()))
         decision = decide(rules, seen, history, moment)
         assert decision == decide(rules, seen, list(reversed(history)), moment), "the order of history is nothing"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kfp_ct.base.errors import UsageError
 from kfp_ct.watch import decide, history, inbox, journal, messages, policy, receive, watch
-from kfp_ct.watch.decide import Period, Span, Tick, Wish
+from kfp_ct.watch.decide import ManualRequest, Period, Span, Tick
 from kfp_ct.watch.messages import MessageError
 from watched_projects import ALL_KINDS, make, notification, watched
 
@@ -52,8 +52,8 @@ OBJECT = Span("gs://data/f.csv:m", WRITTEN)
     ("body", "headers", "number", "seen"),
     [
         (b'{"cause": "June is back", "by": "ada"}', {"Idempotency-Key": "k"}, "http/k",
-         Wish("http/k", "ada", "June is back")),
-        (pushed({"cause": "look"}), {}, "pubsub/7", Wish("pubsub/7", "Pub/Sub", "look")),
+         ManualRequest("http/k", "ada", "June is back")),
+        (pushed({"cause": "look"}), {}, "pubsub/7", ManualRequest("pubsub/7", "Pub/Sub", "look")),
         (pushed({"job": "nightly"}), {}, "pubsub/7",
          Tick("pubsub/7", "nightly", datetime.datetime(2026, 11, 25, 10, tzinfo=datetime.UTC))),
         (pushed(*notification("f.csv")), {}, "pubsub/7", OBJECT),
@@ -61,7 +61,7 @@ OBJECT = Span("gs://data/f.csv:m", WRITTEN)
         (*storage_event(), "event///storage.googleapis.com/projects/_/buckets/data/1", OBJECT),
         (*structured(*storage_event()), "event///storage.googleapis.com/projects/_/buckets/data/1", OBJECT),
         (pushed({"cause": "x"}), {"ce-id": "7", "ce-type": "google.cloud.pubsub.topic.v1.messagePublished"},
-         "pubsub/7", Wish("pubsub/7", "Pub/Sub", "x")),
+         "pubsub/7", ManualRequest("pubsub/7", "Pub/Sub", "x")),
         (b"", SCHEDULER, "scheduler/nightly@2026-11-25T03:00:00-05:00",
          Tick("scheduler/nightly@2026-11-25T03:00:00-05:00", "nightly",
               datetime.datetime(2026, 11, 25, 8, tzinfo=datetime.UTC))),

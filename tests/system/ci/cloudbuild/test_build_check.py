@@ -92,7 +92,7 @@ def test_what_cloud_build_takes_is_taken(text):
         (
             STEP + "substitutions:\n  _PORT: 8080\n",
             4,
-            "_PORT is '8080'\nexpected: a string\nmend: write \"8080\" in quotes",
+            "_PORT is '8080'\nexpected: a string\nfix: write \"8080\" in quotes",
         ),
         (
             STEP + "substitutions: {PORT: '1'}\n",
@@ -118,7 +118,7 @@ def test_what_cloud_build_takes_is_taken(text):
         (STEP + "options: {machineType: e2-highcpu-8}\n", 3, "expected: one of UNSPECIFIED, N1_HIGHCPU_8"),
         (STEP + "options: {substitution_opton: ALLOW_LOOSE}\n", 3, "did you mean substitutionOption?"),
         (STEP + "artifacts: {objects: {location: /tmp, paths: [a]}}\n", 3, "expected: gs://"),
-        (STEP + "images: [Repo/App]\n", 3, "is no image reference\nmend: a repository has no capital letters"),
+        (STEP + "images: [Repo/App]\n", 3, "is no image reference\nfix: a repository has no capital letters"),
         (STEP + "images: ['gcr.io/$PROJECT_ID/myApp:$TAG_NAME']\n", 3, "is no image reference"),
         ("steps:\n- name: 'gcr.io/$PROJECT_ID/app::latest'\n", 2, "is no image reference"),
         ("cat > cloudbuild.yaml <<'EOF'\nsteps:\n- name: debian\nEOF\n", 2, "this is not YAML"),

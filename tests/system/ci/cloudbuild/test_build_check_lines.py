@@ -77,7 +77,7 @@ def test_the_whole_is_good():
         ),
         ("    env: TOKEN\n", "    env: TOKEN\n---\n", 33, "a second document begins here"),
         ("app\n", "app\x07\n", 27, "control characters are not allowed"),
-        ("name: python:3.12", "name: {{ image }}", 3, "mend: put text with braces in quotes"),
+        ("name: python:3.12", "name: {{ image }}", 3, "fix: put text with braces in quotes"),
         ("_NAME: app", "{{ name }}: app", 27, "has a mapping for a name"),
         # Values as YAML 1.1 reads them, as gcloud does.
         ("entrypoint: pip", "entrypoint: y", 4, 'write "y" in quotes'),
@@ -102,9 +102,9 @@ def test_the_whole_is_good():
         ("timeout: 1200s", "secrets: [{secretEnv: {A: CiQA}}]", 39, "expected: kmsKeyName and secretEnv"),
         ("timeout: 1200s", "secrets: [{kmsKeyName: k, secretEnv: {A: CiQAe}}]", 39, "expected: a ciphertext in base64"),
         # Times, and fields that are one level off.
-        ("timeout: 1200s", "timeout: 1200", 39, "mend: write 1200s"),
-        ("timeout: 1200s", "timeout: 1h30m", 39, "mend: write 5400s"),
-        ("timeout: 1200s", "timeout: 20 minutes", 39, "mend: write 1200s"),
+        ("timeout: 1200s", "timeout: 1200", 39, "fix: write 1200s"),
+        ("timeout: 1200s", "timeout: 1h30m", 39, "fix: write 5400s"),
+        ("timeout: 1200s", "timeout: 20 minutes", 39, "fix: write 1200s"),
         ("timeout: 1200s", "timeout: soon", 39, "such as 1200s"),
         ("timeout: 1200s", "machineType: E2_MEDIUM", 39, "machineType is a field in options"),
         ("timeout: 1200s", "env: [A=b]", 39, "env is a field in steps or in options"),

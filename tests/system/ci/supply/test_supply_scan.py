@@ -120,20 +120,20 @@ def rules(path, **more):
 @pytest.mark.parametrize(
     ("severity", "fixed", "exceptions", "fails", "why"),
     [
-        ("high", "2", [], True, "mended in 2"),
+        ("high", "2", [], True, "fixed in 2"),
         ("medium", "2", [], False, "below what fails"),
-        ("unknown", "2", [], True, "mended in 2"),
-        ("high", "", [], False, "nothing mends it yet"),
-        ("critical", "", [], True, "nothing mends it yet"),
+        ("unknown", "2", [], True, "fixed in 2"),
+        ("high", "", [], False, "nothing fixes it yet"),
+        ("critical", "", [], True, "nothing fixes it yet"),
         ("high", "2", [EXCEPTION], False, "accepted until 2026-11-25: not reached"),
         ("high", "2", [{**EXCEPTION, "package": "jinja2"}], False, "accepted until 2026-11-25: not reached"),
-        ("high", "2", [{**EXCEPTION, "package": "other"}], True, "mended in 2"),
+        ("high", "2", [{**EXCEPTION, "package": "other"}], True, "fixed in 2"),
         (
             "high",
             "2",
             [{**EXCEPTION, "expires": datetime.date(2026, 11, 24)}],
             True,
-            "mended in 2; its exception expired on 2026-11-24",
+            "fixed in 2; its exception expired on 2026-11-24",
         ),
     ],
 )
@@ -159,7 +159,7 @@ def test_a_policy_that_is_not_whole_is_refused(tmp_path, more, message):
         rules(tmp_path, **more)
 
 
-def test_this_projects_policy_fails_what_a_version_mends():
+def test_this_projects_policy_fails_what_a_version_fixes():
     assert policy.load(ROOT / "infra/scan-policy.yaml").fixable == "critical"
 
 
@@ -201,7 +201,7 @@ def test_a_vulnerable_package_fails_the_scan_and_an_exception_accepts_it_until_i
     place.know(critical(JINJA, "3.1.6"))
     refused = place.scan()
     assert refused.code == 4
-    assert "FAILS: jinja2 3.1.2: CVE-2026-1, critical (mended in 3.1.6)" in refused.err
+    assert "FAILS: jinja2 3.1.2: CVE-2026-1, critical (fixed in 3.1.6)" in refused.err
     account = json.loads(place.account.read_text())
     assert account["passed"] is False
     assert account["images"]["app"]["examined"] == {"PyPI": 1}

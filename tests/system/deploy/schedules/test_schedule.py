@@ -14,7 +14,7 @@ from kfp_ct.base.errors import TargetError, UsageError
 from kfp_ct.deploy import deploy, kfp_api, kfp_target, version
 from kfp_ct.deploy.schedules import apply, plan, wanted
 from kfp_ct.deploy.schedules.kfp_schedules import KfpSchedules
-from kfp_ct.deploy.schedules.wanted import Place
+from kfp_ct.deploy.schedules.wanted import ScheduleTarget
 from kfp_ct.package import package
 from kfp_ct.project import settings, workspace
 from local_endpoint import compiled, doubling, until
@@ -44,7 +44,7 @@ class Small:
         )
         self.service = kfp_target.KfpTarget(kfp_api.connect(proxy.url), proxy.url)
         self.schedules = KfpSchedules(self.service, name, f"{name}-doubling", settle=2.0)
-        self.place = Place(self.service, "local", "local")
+        self.place = ScheduleTarget(self.service, "local", "local")
 
     def write(self, **fields):
         entry = {"name": "often", "pipeline": "doubling", **fields}

@@ -52,6 +52,8 @@ def component_python(environ: dict[str, str] | None = None) -> Path:
 def prepare(dev: bool) -> list[str]:
     """Brings both environments and the example data up to date; returns what was done."""
     done = []
+    if link_components():
+        done.append("kfp_ct/components")
     author_locks = ["author.txt"] + (["author-dev.txt"] if dev else [])
     component_lock, version = component_set()
     component_locks = [component_lock] + (["components-dev.txt"] if dev else [])
@@ -68,6 +70,15 @@ def prepare(dev: bool) -> list[str]:
         _install_data()
         done.append("example data")
     return done
+
+
+def link_components() -> bool:
+    """Makes the link kfp_ct/components -> ../components where an archive of the sources came without it."""
+    link = ROOT / "kfp_ct" / "components"
+    if link.exists() or not (ROOT / "components").is_dir():
+        return False
+    link.symlink_to(Path("..", "components"), target_is_directory=True)
+    return True
 
 
 def _locks_digest(locks: Sequence[str]) -> str:

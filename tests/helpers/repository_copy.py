@@ -9,7 +9,7 @@ from pathlib import Path
 from kfp_ct.project.environments import ROOT, component_python
 
 IGNORED = shutil.ignore_patterns("__pycache__")
-COPIED = ("components", "kfp_ct", "pipelines", "tests", "requirements", "docs")
+COPIED = ("components", "kfp_ct", "pipelines", "tests", "requirements", "docs", "infra")
 
 
 def make(folder: Path) -> Path:

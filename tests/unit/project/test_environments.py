@@ -51,3 +51,13 @@ def test_uv_is_pinned_once_in_its_own_lock_as_in_the_authors():
     own, authors = ((environments.ROOT / "requirements" / name).read_text() for name in ("uv.txt", "author.txt"))
     assert own.startswith("uv==")
     assert own in authors
+
+
+def test_an_archive_without_the_link_gets_it_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(environments, "ROOT", tmp_path)
+    (tmp_path / "kfp_ct").mkdir()
+    assert not environments.link_components(), "an installed library has its components"
+    (tmp_path / "components").mkdir()
+    assert environments.link_components()
+    assert (tmp_path / "kfp_ct/components").readlink() == Path("../components")
+    assert not environments.link_components()

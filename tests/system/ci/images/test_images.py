@@ -9,6 +9,7 @@ import docker
 import pytest
 
 import container_engine
+import repository_copy
 import whole_build
 from ct_command import ct
 from kfp_ct.base.errors import UsageError
@@ -91,6 +92,26 @@ def test_an_engine_is_given_no_more_stages_than_an_image_needs(project):
 def test_this_projects_own_images():
     assert sorted(inputs.targets(ROOT)) == ["author", "components", "serving"]
     assert len({inputs.content_hash(ROOT, name, "x") for name in inputs.targets(ROOT)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("edited", "rebuilt"),
+    [
+        pytest.param("kfp_ct/endpoint/ui/ui.css", ["author"], id="the endpoint's UI"),
+        pytest.param("kfp_ct/cli/main.py", ["author"], id="the command"),
+        pytest.param("kfp_ct/serving/app.py", ["author", "components", "serving"], id="the service"),
+        pytest.param("components/train/work.py", ["author", "components"], id="a component"),
+        pytest.param("kfp_ct/data/layouts.py", ["author", "components"], id="what components share"),
+        pytest.param("README.md", ["author"], id="the README"),
+    ],
+)
+def test_an_edit_rebuilds_the_images_that_hold_it(tmp_path, edited, rebuilt):
+    copy = repository_copy.make(tmp_path / "repository")
+    names = inputs.targets(copy)
+    before = {name: inputs.content_hash(copy, name, "base") for name in names}
+    with (copy / edited).open("a") as file:
+        file.write("\n")
+    assert [name for name in names if inputs.content_hash(copy, name, "base") != before[name]] == rebuilt
 
 
 @pytest.mark.parametrize("text", ["app", "library/app:1", "https://host.example/app", ""])

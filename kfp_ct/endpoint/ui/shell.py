@@ -42,7 +42,7 @@ class Page:
 
 def draw(page: Page, *parts: Html, status: int = 200) -> HTMLResponse:
     """Returns a whole page."""
-    text = template(HERE / "shell.html").render(
+    text = template(HERE / "templates" / "shell.html").render(
         title=page.title,
         active=page.active,
         places=PLACES,

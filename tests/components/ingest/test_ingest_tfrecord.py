@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import tensorflow as tf
-from test_train import MODULE
 
 import small_examples
 from ingesting import assert_refused, ids, ingest, rows, table
@@ -21,6 +20,7 @@ from kfp_ct.components.train import work as train
 from kfp_ct.components.transform import work as transform
 from kfp_ct.data import batches, layouts, reading
 from kfp_ct.data.shuffling import Blocks, count_rows
+from training_modules import MODULE
 
 TFRECORD = {"format": "tfrecord"}
 FORMATS = ("parquet", "tfrecord")

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from test_validate_infra import COLUMNS, FEW, save
 
 import small_examples
 from kfp_ct.base.errors import ConfigurationError
@@ -22,6 +21,7 @@ from kfp_ct.data import layouts
 from kfp_ct.data.saved_model import Role, SavedModel
 from kfp_ct.models import blessing
 from prediction_server import Server
+from served_answers import COLUMNS, FEW, save
 
 IMAGE = "kfp-ct-serving:dev"
 

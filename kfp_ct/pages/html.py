@@ -9,13 +9,16 @@ Plain strings are escaped wherever they are put in; only `Html` goes in as it is
 import dataclasses
 import html
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from kfp_ct.pages.style import STYLE
+from markupsafe import Markup
 
-MISSING = "–"
+from kfp_ct.pages.formats import MISSING as MISSING
+from kfp_ct.pages.formats import number as number
+from kfp_ct.pages.formats import percent as percent
+from kfp_ct.pages.markup import render
+
 Kind = Literal["ok", "warn", "bad", "info"]
 _SIGN = {"ok": "✓", "warn": "!", "bad": "✕", "info": "i"}
 _SIGN_NAME = {"ok": "passed", "warn": "warning", "bad": "problem", "info": "note"}
@@ -26,11 +29,15 @@ class Html(str):
 
     __slots__ = ()
 
+    def __html__(self) -> str:
+        """Tells templates so."""
+        return self
+
 
 def escape(value: Any) -> Html:
     """Returns a value as markup: `Html` as it is, numbers readable, everything else escaped."""
-    if isinstance(value, Html):
-        return value
+    if isinstance(value, Html | Markup):
+        return Html(value)
     if isinstance(value, str):
         return Html(html.escape(value))
     return Html(html.escape(number(value)))
@@ -39,39 +46,6 @@ def escape(value: Any) -> Html:
 def join(parts: Sequence[Any], separator: str = "") -> Html:
     """Joins parts into one piece of markup; plain strings among them are escaped."""
     return Html(separator.join(escape(part) for part in parts))
-
-
-def number(value: Any) -> str:
-    """Formats a value for reading: `336,776`, `0.7491`, `1.2e-05`, `yes`; NaN, infinity and None as a dash."""
-    if value is None:
-        return MISSING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return _float(value)
-    return str(value)
-
-
-def _float(value: float) -> str:
-    if not math.isfinite(value):
-        return MISSING
-    if value == 0 or 1e-4 <= abs(value) < 1000:
-        return f"{value + 0.0:.4g}"
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
-
-
-def percent(fraction: float | None) -> str:
-    """Formats a fraction as a percentage that never rounds something to nothing: `76 %`, `0.4 %`, `< 0.1 %`."""
-    if fraction is None or not math.isfinite(fraction):
-        return MISSING
-    share = 100 * fraction
-    if 0 < share < 0.1:
-        return "< 0.1 %"
-    if 99.9 < share < 100:
-        return "> 99.9 %"
-    return f"{share:.1f} %" if share % 1 and (share < 10 or share > 99) else f"{share:.0f} %"
 
 
 def page(title: str, *sections: Any, subtitle: str = "") -> str:
@@ -83,12 +57,12 @@ def page(title: str, *sections: Any, subtitle: str = "") -> str:
         subtitle: One line below the heading.
     """
     below = f'<p class="subtitle">{escape(subtitle)}</p>' if subtitle else ""
-    body = "\n".join(part if isinstance(part, Html) else paragraph(part) for part in sections)
+    body = "\n".join(part if isinstance(part, Html | Markup) else paragraph(part) for part in sections)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<title>{escape(title)}</title>\n<style>{render('styles/page.css')}</style>\n</head>\n"
         f"<body>\n<main>\n<header><h1>{escape(title)}</h1>{below}</header>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
@@ -224,7 +198,7 @@ def _is_numeric(cells: Sequence[Any]) -> bool:
         (isinstance(cell, int | float) and not isinstance(cell, bool))
         or (
             isinstance(cell, str)
-            and not isinstance(cell, Html)
+            and not isinstance(cell, Html | Markup)
             and cell.lstrip("<>+-− ")[:1].isdigit()
             and len(cell) < 12
         )
@@ -233,4 +207,4 @@ def _is_numeric(cells: Sequence[Any]) -> bool:
 
 
 def _flow(parts: Sequence[Any]) -> str:
-    return "\n".join(part if isinstance(part, Html) else paragraph(part) for part in parts)
+    return "\n".join(part if isinstance(part, Html | Markup) else paragraph(part) for part in parts)

@@ -1,14 +1,16 @@
 """The run's DAG as an SVG: left to right where there is room, top to bottom on a phone."""
 
 import dataclasses
-import html
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kfp_ct.pages.html import Html
-from kfp_ct.pages.svg import Point, px, svg
-from kfp_ct.report import states, words
+from markupsafe import Markup
+
+from kfp_ct.pages import formats
+from kfp_ct.pages.markup import render
+from kfp_ct.pages.svg import Point
+from kfp_ct.report import states
 from kfp_ct.report.layout import Edge, Layout, Place, arrange
 
 if TYPE_CHECKING:
@@ -46,15 +48,69 @@ class _Grid:
         return self.at(self.starts[place.layer], place.lane * self.pitch), size
 
 
-def draw(tasks: Sequence["Task"]) -> Html:
-    """Draws the tasks with their states and times; a style sheet shows the drawing that fits the page's width."""
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """A task as drawn: its corner, its size and what is written in it."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    look: states.Look
+    name: str
+    time: str
+    about: str  # shown on hovering
+    href: str  # empty if it leads nowhere
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrow:
+    """A dependency as drawn: the paths of its line and of its tip."""
+
+    path: str
+    tip: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawing:
+    """The graph in one direction."""
+
+    width: int
+    height: int
+    label: str
+    arrows: Sequence[Arrow]
+    nodes: Sequence[Node]
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """The graph from left to right and from top to bottom."""
+
+    wide: Drawing
+    narrow: Drawing
+    scrolled: bool  # too wide to be shrunk to a page
+    linked: bool  # some task leads somewhere
+
+
+def draw(tasks: Sequence["Task"], links: Mapping[str, str] | None = None) -> Markup:
+    """Draws the tasks with their states and times; a style sheet shows the drawing that fits the page's width.
+
+    Args:
+        tasks: The tasks of a run.
+        links: Name of a task to the address that it leads to.
+    """
+    graph = lay_out(tasks, links or {})
+    return render("report/dag.html", graph=graph) if graph else Markup()
+
+
+def lay_out(tasks: Sequence["Task"], links: Mapping[str, str]) -> Graph | None:
+    """Returns the graph of the tasks in pixels; None if there are none."""
     layout = arrange({task.name: task.upstream for task in tasks})
     if not layout.places:
-        return Html("")
+        return None
     across = _across_page(layout)
-    style = "wide scrolled" if across.starts[-1] + across.sizes[-1] > _WIDEST else "wide"
-    wide, narrow = (_drawing(tasks, layout, grid) for grid in (across, _down_page(layout)))
-    return Html(f'<div class="dag {style}">{wide}</div><div class="dag narrow">{narrow}</div>')
+    wide, narrow = (_drawing(tasks, layout, grid, links) for grid in (across, _down_page(layout)))
+    return Graph(wide, narrow, across.starts[-1] + across.sizes[-1] > _WIDEST, bool(links))
 
 
 def _across_page(layout: Layout) -> _Grid:
@@ -77,16 +133,19 @@ def _starts(sizes: Sequence[float]) -> list[float]:
     return list(itertools.accumulate((size + _GAP for size in sizes[:-1]), initial=1.0))
 
 
-def _drawing(tasks: Sequence["Task"], layout: Layout, grid: _Grid) -> Html:
-    edges = "".join(_edge(edge, layout, grid) for edge in layout.edges)
-    nodes = "".join(_node(task, grid.box(layout.places[task.name])) for task in tasks)
+def _drawing(tasks: Sequence["Task"], layout: Layout, grid: _Grid, links: Mapping[str, str]) -> Drawing:
     lanes = [place.lane for place in [*layout.places.values(), *(p for e in layout.edges for p in e.bends)]]
     width, height = grid.at(grid.starts[-1] + grid.sizes[-1] + 2, max(lanes) * grid.pitch + grid.thick + 2)
-    label = "steps of the run: " + "; ".join(f"{task.name} {_said(task)}" for task in tasks)
-    return svg(f'<g transform="translate(0 1)">{edges}{nodes}</g>', (round(width), round(height) + 1), label)
+    return Drawing(
+        round(width),
+        round(height) + 1,
+        "steps of the run: " + "; ".join(f"{task.name} {_state(task)}" for task in tasks),
+        [_arrow(edge, layout, grid) for edge in layout.edges],
+        [_node(task, grid.box(layout.places[task.name]), links.get(task.name, "")) for task in tasks],
+    )
 
 
-def _edge(edge: Edge, layout: Layout, grid: _Grid) -> str:
+def _arrow(edge: Edge, layout: Layout, grid: _Grid) -> Arrow:
     stops = [grid.gates(place) for place in (layout.places[edge.source], *edge.bends, layout.places[edge.target])]
     path = f"M{_pair(stops[0][1])}"
     for (_, leave), (enter, through) in itertools.pairwise(stops):
@@ -97,9 +156,7 @@ def _edge(edge: Edge, layout: Layout, grid: _Grid) -> str:
     wings = (
         ((x - side, y - back), (x + side, y - back)) if grid.turned else ((x - back, y - side), (x - back, y + side))
     )
-    return (
-        f'<path class="edge" d="{path}"/><path class="tip" d="M{_pair(wings[0])}L{_pair((x, y))}L{_pair(wings[1])}Z"/>'
-    )
+    return Arrow(path, f"M{_pair(wings[0])}L{_pair((x, y))}L{_pair(wings[1])}Z")
 
 
 def _bow(start: Point, end: Point, turned: bool) -> str:
@@ -108,27 +165,20 @@ def _bow(start: Point, end: Point, turned: bool) -> str:
     return f"C{_pair(half[0])} {_pair(half[1])} {_pair(end)}"
 
 
-def _node(task: "Task", box: tuple[Point, Point]) -> str:
+def _node(task: "Task", box: tuple[Point, Point], href: str) -> Node:
     (x, y), (width, height) = box
-    look = states.look(task.state)
-    about = f"{task.name}: {_said(task)}" + (f"\n{task.finding}" if task.finding else "")
-    return (
-        f'<g class="node {look.style}" transform="translate({px(x)} {px(y)})"><title>{html.escape(about)}</title>'
-        f'<rect width="{px(width)}" height="{px(height)}" rx="7"/>'
-        f'<text class="name" x="11" y="19">{html.escape(task.name)}</text>'
-        f'<path class="sign" transform="translate(15.5 32)" d="{look.sign}"/>'
-        f'<text x="25" y="36">{html.escape(_time(task))}</text></g>'
-    )
+    about = f"{task.name}: {_state(task)}" + (f"\n{task.finding}" if task.finding else "")
+    return Node(x, y, width, height, states.look(task.state), task.name, _time(task), about, href)
 
 
 def _time(task: "Task") -> str:
-    return words.seconds(task.seconds) if states.ran(task.state) else states.look(task.state).word
+    return formats.duration(task.seconds) if states.ran(task.state) else states.look(task.state).word
 
 
-def _said(task: "Task") -> str:
+def _state(task: "Task") -> str:
     word = states.look(task.state).word
-    return f"{word}, {words.seconds(task.seconds)}" if states.ran(task.state) else word
+    return f"{word}, {formats.duration(task.seconds)}" if states.ran(task.state) else word
 
 
 def _pair(point: Point) -> str:
-    return f"{px(point[0])} {px(point[1])}"
+    return f"{formats.px(point[0])} {formats.px(point[1])}"

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_ct.pages.html import Html, badge, bullets, escape, facts, join, muted, note, paragraph, table
 from kfp_ct.pages.svg import px, svg
-from kfp_ct.report import dag as drawing
 from kfp_ct.report import states, words
 from kfp_ct.report.content import Content
 from kfp_ct.report.decision import Decision, champion_version
@@ -44,11 +43,6 @@ def figures(content: Content) -> list[Html]:
     """The key figures, as far as the run got."""
     found = {**_metric(content), **_rows(content), **_window(content), **_duration(content), **_served(content)}
     return [facts(found)] if found else []
-
-
-def dag(content: Content) -> Html:
-    """The DAG with the state and time of every task."""
-    return drawing.draw(content.run.tasks)
 
 
 def steps(content: Content) -> list[Html]:

@@ -3,11 +3,20 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import markupsafe
-
 from kfp_ct.pages.html import Html, join, note, section
-from kfp_ct.pages.style import STYLE
-from kfp_ct.report import curves, data, models, monitoring, overview, predictions, provenance, serving_checks, training
+from kfp_ct.pages.markup import render
+from kfp_ct.report import (
+    curves,
+    dag,
+    data,
+    models,
+    monitoring,
+    overview,
+    predictions,
+    provenance,
+    serving_checks,
+    training,
+)
 from kfp_ct.report.content import Content
 from kfp_ct.report.decision import Decision
 from kfp_ct.report.parts import markup, template
@@ -40,12 +49,12 @@ def draw(content: Content, decision: Decision) -> str:
     return template(HERE / "page.html").render(
         title=f"{content.run.project}: {decision.headline}",
         heading=content.run.project,
-        style=markupsafe.Markup(STYLE),  # noqa: S704 - our own style sheet
-        own_style=markupsafe.Markup((HERE / "report.css").read_text()),  # noqa: S704
+        style=render("styles/page.css"),
+        own_style=render("styles/report.css"),
         subtitle=overview.subtitle(content),
         decision=markup(overview.verdict(content, decision)),
         figures=markup(join(_drawn(overview.figures, content))),
-        dag=markup(overview.dag(content)),
+        dag=dag.draw(content.run.tasks),
         sections=sections,
     )
 

@@ -167,7 +167,7 @@ def version(ctx: Ctx, pipeline_id: str, version_id: str) -> HTMLResponse:
         [each.name, each.kind, muted("required") if each.required else shell.shown(each.default), each.help or None]
         for each in describe.inputs(compiled)
     ]
-    parts = [facts(figures), dag.draw(tasks)]
+    parts = [facts(figures), Html(dag.draw(tasks))]
     parts += [section("Inputs", table(["input", "type", "default", "what it is"], inputs))] if inputs else []
     if said:
         parts.append(

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from kfp_ct.endpoint.store import faults, store_runs
 from kfp_ct.endpoint.store.faults import Fault
 from kfp_ct.pages.html import Html, Kind, badge, code, escape, join, muted, note
-from kfp_ct.pages.style import STYLE
+from kfp_ct.pages.markup import render
 from kfp_ct.report.parts import markup, template
 
 HERE = Path(__file__).parent
@@ -63,8 +63,7 @@ def refused(fault: Fault) -> HTMLResponse:
 
 def style() -> str:
     """Returns the style sheet: that of reports, their drawings', and the UI's own."""
-    report = HERE.parent.parent / "report" / "report.css"
-    return STYLE + report.read_text() + (HERE / "ui.css").read_text()
+    return "\n".join([*(render(f"styles/{name}.css") for name in ("page", "report")), (HERE / "ui.css").read_text()])
 
 
 def link(href: str, text: Any) -> Html:

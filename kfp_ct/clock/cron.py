@@ -38,6 +38,22 @@ def six_fields(expression: str, where: str = "cron") -> str:
     return text
 
 
+def demand_fields(expression: str) -> str:
+    """Returns an expression of six fields that Go's parser (robfig/cron v1) takes.
+
+    Raises:
+        CronSimError: It has another number of fields, or says something that only other parsers know.
+    """
+    fields = expression.split()
+    if len(fields) != 6:
+        raise CronSimError(f"it has {len(fields)} fields")
+    if strange := [field for field in fields if not _FIELD.fullmatch(field)]:
+        raise CronSimError(f"{strange[0]} cannot be read by every service")
+    if _SUNDAY.search(fields[5]):
+        raise CronSimError("Sunday is 0")
+    return expression
+
+
 def zone(name: str, where: str = "time_zone") -> zoneinfo.ZoneInfo:
     """Returns a time zone.
 

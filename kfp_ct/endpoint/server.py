@@ -3,8 +3,10 @@
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import secrets
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from kfp_ct.base.errors import UsageError
@@ -39,6 +42,7 @@ from kfp_ct.endpoint.ui import (
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs.endpoint_state import DATABASE, FOLDER
 
+_log = logging.getLogger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 LOCK, ADDRESS = "lock", "address.json"
 
@@ -55,6 +59,9 @@ def application(context: Context) -> FastAPI:
     app.add_exception_handler(Fault, _refused)
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(HTTPException, _unrouted)
+    app.add_exception_handler(RecursionError, _too_deep)
+    app.add_exception_handler(OperationalError, _unavailable)
+    app.add_exception_handler(Exception, _broken)
     return app
 
 
@@ -69,6 +76,20 @@ def _misread(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
     said = [f"{'.'.join(map(str, each['loc'][1:])) or 'the request'}: {each['msg']}" for each in error.errors()]
     return _refused(request, faults.invalid("; ".join(said)))
+
+
+def _too_deep(request: Request, error: Exception) -> Response:
+    return _refused(request, faults.invalid("the request nests too deeply"))
+
+
+def _unavailable(request: Request, error: Exception) -> Response:
+    """The database is locked by another program, its disk is full, or its file is gone."""
+    _log.error("the database failed: %s", error)
+    return _refused(request, Fault(faults.UNAVAILABLE, f"the endpoint's database does not take it: {error.args[0]}"))
+
+
+def _broken(request: Request, error: Exception) -> Response:
+    return _refused(request, Fault(faults.INTERNAL, f"{type(error).__name__}: the endpoint's log has the traceback"))
 
 
 def _unrouted(request: Request, error: Exception) -> Response:
@@ -94,15 +115,15 @@ def serve(workspace: Workspace, host: str, port: int, parallel: int, names: list
         UsageError: Another endpoint serves this state, or the address cannot be had.
     """
     folder = workspace.home / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with _only_one(folder / LOCK):
+    with _private(folder, workspace.runs), _only_one(folder / LOCK):
         token = token or ("" if _is_loopback(host) else _kept_token(folder / "token"))
         database = Database(folder / DATABASE)
         mlflow = MlflowUi(workspace.home / "registry" / "mlflow.db", folder / "mlflow.log")
         context = Context(workspace, database, mlflow, token)
         guarded = Guard(application(context), [*LOOPBACK, host, *names], token)
         config = uvicorn.Config(guarded, host=host, port=port, log_level="warning", access_log=False, lifespan="off")
-        server = _Server(config, folder / ADDRESS)
+        listening = _listen(config)
+        server = _Server(config, folder / ADDRESS, is_open=not token)
         stop = threading.Event()
         processes = executor.Executor(workspace, database, parallel)
         threads = [
@@ -113,7 +134,7 @@ def serve(workspace: Workspace, host: str, port: int, parallel: int, names: list
         try:
             for thread in threads:
                 thread.start()
-            server.run()
+            server.run([listening])
         finally:
             stop.set()
             context.wake.set()
@@ -129,18 +150,61 @@ def serve(workspace: Workspace, host: str, port: int, parallel: int, names: list
 class _Server(uvicorn.Server):
     """Says where it listens once it does."""
 
-    def __init__(self, config: uvicorn.Config, address: Path) -> None:
+    def __init__(self, config: uvicorn.Config, address: Path, is_open: bool) -> None:
         super().__init__(config)
         self._address = address
+        self._open = is_open
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
-        if not self.started:
-            raise UsageError(f"{self.config.host}:{self.config.port} cannot be listened on\nfix: choose another --port")
         port = self.servers[0].sockets[0].getsockname()[1]
         url = f"http://{self.config.host}:{port}"
         layouts.write_text(self._address, json.dumps({"url": url, "process": os.getpid()}))
         print(f"Kubeflow Pipelines API and UI: {url}\n  kfp.Client(host={url!r}); end with Ctrl-C", flush=True)
+        if self._open:
+            print("  any user of this machine may call it; --token demands one", flush=True)
+
+
+def _listen(config: uvicorn.Config) -> socket.socket:
+    """Binds the address.
+
+    Raises:
+        UsageError: It is in use, or is no address of this machine.
+    """
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((config.host, config.port))
+    except OSError as error:
+        listening.close()
+        raise UsageError(
+            f"{config.host}:{config.port} cannot be listened on: {error.strerror}\nfix: choose another --port or --host"
+        ) from error
+    return listening
+
+
+@contextlib.contextmanager
+def _private(*state: Path) -> Iterator[None]:
+    """Keeps what the endpoint and its runs write from other users of this machine: it has parameters and a token.
+
+    Raises:
+        UsageError: A folder cannot be made.
+    """
+    before = os.umask(0o077)
+    try:
+        for folder in state:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o700)
+            except OSError as error:
+                raise UsageError(
+                    f"{folder} cannot be used: {error.strerror}\nexpected: a folder that this user owns\n"
+                    "fix: choose another --home"
+                ) from error
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from kfp.dsl import base_component
 
 from kfp_ct.base.errors import PackageError, UsageError
 from kfp_ct.data import layouts
+from kfp_ct.package import yaml_documents
 
 Package = dict[str, Any]  # the pipeline document of a package, as parsed YAML
 
@@ -135,9 +136,9 @@ def load_package(path: Path) -> Package:
         PackageError: The file is not a package.
     """
     try:
-        documents = list(yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PackageError(f"{path} is not YAML: {error}") from error
+        documents = yaml_documents.parse(path.read_text())
+    except ValueError as error:
+        raise PackageError(f"{path} cannot be read: {error}") from error
     if len(documents) != 1 or not isinstance(documents[0], dict) or "root" not in documents[0]:
         raise PackageError(f"{path} is no compiled pipeline\nfix: make it with `ct compile`")
     return documents[0]

@@ -119,11 +119,7 @@ class Recorder:
 
     def finish(self, state: str) -> None:
         """Closes the record; what never ran is marked as skipped."""
-        for task in self.run.tasks:
-            if task.state == State.PENDING:
-                task.state = State.SKIPPED
-            elif task.state == State.RUNNING:
-                task.state, task.error = State.FAILED, task.error or "interrupted"
+        _end_tasks(self.run)
         self.run.state, self.run.ended = state, now()
         started = datetime.datetime.fromisoformat(self.run.started)
         self.run.seconds = round((datetime.datetime.fromisoformat(self.run.ended) - started).total_seconds(), 3)
@@ -134,6 +130,15 @@ class Recorder:
         if task is None:
             raise KeyError(f"task {name} is not in the package")
         return task
+
+
+def _end_tasks(run: Run) -> None:
+    """Gives every task an end: nothing goes on once the run's process is gone."""
+    for task in run.tasks:
+        if task.state == State.PENDING:
+            task.state = State.SKIPPED
+        elif task.state == State.RUNNING:
+            task.state, task.error = State.FAILED, task.error or "interrupted"
 
 
 def now() -> str:
@@ -197,6 +202,7 @@ def load(path: Path) -> Run:
     run = Run(**{**fields, "tasks": [Task(**task) for task in fields["tasks"]]})
     if run.state == RUNNING and not alive(run.process):
         run.state = INTERRUPTED
+        _end_tasks(run)
     return run
 
 

@@ -9,6 +9,7 @@ from kfp_ct.base.errors import UsageError
 from kfp_ct.deploy import kfp_api, version
 from kfp_ct.deploy.kfp_target import KfpTarget
 from kfp_ct.deploy.schedules.plan import Actual, Desired
+from kfp_ct.package.backend_limits import LONGEST_DESCRIPTION
 
 _PAGE = 100
 
@@ -39,13 +40,20 @@ class KfpSchedules:
         """Makes a recurring run that fires after `start`."""
         account = {
             "schedule": wanted.name, "project": wanted.project, "pipeline": wanted.pipeline, "version": wanted.version,
-            "hash": wanted.hash, "made": datetime.datetime.now(datetime.UTC).isoformat(), "zone": wanted.zone,
+            "hash": wanted.hash, "zone": wanted.zone,
+            "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }  # fmt: skip
-        title = f"Schedule {wanted.name} of {wanted.project}: managed by schedules.yaml, changes made here are undone"
+        description = version.written(account)
+        if len(description) > LONGEST_DESCRIPTION:
+            raise UsageError(
+                f"schedule {wanted.name}: what KFP has to keep of it takes {len(description)} characters\n"
+                f"expected: at most {LONGEST_DESCRIPTION}, as its database has\n"
+                "fix: shorten the names of the schedule or the project"
+            )
         experiment = self.target.experiment(self.experiment)
         with kfp_api.speaking(self.target.host):
             made = self.target.client.create_recurring_run(
-                experiment, f"{wanted.pipeline}-{wanted.name}", description=f"{title}\n{version.written(account)}",
+                experiment, f"{wanted.pipeline}-{wanted.name}", description=description,
                 start_time=f"{start.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}", cron_expression=wanted.cron or None,
                 interval_second=wanted.interval or None, max_concurrency=wanted.max_concurrency,
                 no_catchup=not wanted.catch_up, params=wanted.arguments, pipeline_id=wanted.pipeline_id,

@@ -12,6 +12,8 @@ from kfp_ct.endpoint.store import faults, packages
 from kfp_ct.endpoint.store.faults import Fault
 
 COOKIE = "ct_token"
+# Where callers, and `ct up`, find the token.
+TOKEN_VARIABLE = "CT_TOKEN"  # noqa: S105 - its name
 # A package, and what a form adds to it.
 LARGEST_BODY = packages.LARGEST + (1 << 20)
 _SAFE = ("GET", "HEAD", "OPTIONS")

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kfp_ct.endpoint.api.guard import TOKEN_VARIABLE
 from kfp_ct.endpoint.background.worker import FAILURE
 from kfp_ct.endpoint.store import folders, store_runs
 from kfp_ct.endpoint.store.database import Database, now
@@ -80,7 +81,7 @@ class Executor:
             # A session of its own: what ends the endpoint does not end its runs.
             self._children[run["id"]] = subprocess.Popen(
                 command, cwd=self._workspace.root, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                start_new_session=True, env=_environment(),
             )  # fmt: skip
 
     def _goes_on(self, run: Mapping[str, Any]) -> bool:
@@ -136,6 +137,11 @@ class Executor:
             self._asked.setdefault(run_id, time.monotonic())
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process, signal.SIGKILL if over else signal.SIGTERM)
+
+
+def _environment() -> dict[str, str]:
+    """Returns the environment of a run: the endpoint's, without what opens the endpoint."""
+    return {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
 
 
 def _why(account: record.Run) -> str:

@@ -5,6 +5,7 @@ first firing is after the start, a catch-up fires every time that was missed, wi
 """
 
 import datetime
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ _NAMED = {
     "@yearly": "0 0 0 1 1 *", "@annually": "0 0 0 1 1 *", "@monthly": "0 0 0 1 * *", "@weekly": "0 0 0 * * 0",
     "@daily": "0 0 0 * * *", "@midnight": "0 0 0 * * *", "@hourly": "0 0 * * * *",
 }  # fmt: skip
+_LONGEST = 10 * 366 * 86400
+_GO_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
+_GO_UNITS = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 # Go writes a time's form as a certain moment; the parts of it that parameters are likely to name.
 _GO_FORM = (("2006", "%Y"), ("01", "%m"), ("02", "%d"), ("15", "%H"), ("04", "%M"), ("05", "%S"), ("MST", "%Z"))
 
@@ -35,10 +39,10 @@ def check(trigger: Mapping[str, Any]) -> None:
     start, end = _time(schedule, "start_time"), _time(schedule, "end_time")
     if start and end and end <= start:
         raise invalid(f"trigger: end_time {schedule['end_time']} is not after start_time {schedule['start_time']}")
-    if "cron_schedule" in kinds:
+    if "cron_schedule" in kinds and _period(trigger) is None:
         _cron(schedule.get("cron") or "", datetime.datetime.now(datetime.UTC))
     else:
-        _interval(schedule)
+        _period(trigger)
 
 
 def upcoming(
@@ -50,10 +54,10 @@ def upcoming(
     base = last or start or created
     if start and base < start:
         base = start
-    if trigger.get("cron_schedule"):
+    seconds = _period(trigger)
+    found: datetime.datetime | None = base + datetime.timedelta(seconds=seconds or 0)
+    if seconds is None:
         found = next(_cron(schedule["cron"], base), None)
-    else:
-        found = base + datetime.timedelta(seconds=_interval(schedule))
     if found is None or (end and found > end):
         return None
     return found.astimezone(datetime.UTC)
@@ -80,10 +84,9 @@ def due(
         return None
     if catch_up:
         return found
-    periodic = trigger.get("periodic_schedule")
-    if periodic:
-        seconds = _interval(periodic)
-        end = _time(periodic, "end_time")
+    seconds = _period(trigger)
+    if seconds is not None:
+        end = _time(trigger.get("cron_schedule") or trigger["periodic_schedule"], "end_time")
         reach = min(now, end) if end else now
         return found + datetime.timedelta(seconds=int((reach - found).total_seconds() // seconds) * seconds)
     return _latest(trigger, found, created, now)
@@ -105,7 +108,7 @@ def _interval(schedule: Mapping[str, Any]) -> int:
         seconds = int(schedule.get("interval_second") or 0)
     except (TypeError, ValueError):
         seconds = 0
-    if not 1 <= seconds <= 10 * 366 * 86400:
+    if not 1 <= seconds <= _LONGEST:
         raise invalid(
             f"trigger: interval_second is {schedule.get('interval_second')!r}: expected 1 or more, in seconds"
         )
@@ -113,10 +116,14 @@ def _interval(schedule: Mapping[str, Any]) -> int:
 
 
 def _cron(expression: str, base: datetime.datetime, reverse: bool = False) -> CronSim:
-    """Reads a cron expression of six fields, seconds first, in the zone that a TZ= before it names, else UTC."""
+    """Yields the firings of a cron expression as KFP reads it: by robfig/cron v1.
+
+    Six fields, seconds first; of five the weekday is the one left out, so `5 0 * * *` fires every hour at :00:05.
+    A `TZ=` before them names a zone, else it is UTC. `@daily` and its like are names of expressions.
+    """
     zone: datetime.tzinfo = datetime.UTC
     fields = expression.split()
-    if fields and fields[0].startswith(("TZ=", "CRON_TZ=")):
+    if fields and fields[0].startswith("TZ="):
         try:
             zone = cron.zone(fields[0].partition("=")[2], f"cron {expression!r}")
         except UsageError as error:
@@ -124,13 +131,35 @@ def _cron(expression: str, base: datetime.datetime, reverse: bool = False) -> Cr
         fields = fields[1:]
     text = _NAMED.get(" ".join(fields), " ".join(fields))
     if len(text.split()) == 5:
-        text = f"0 {text}"
+        text = f"{text} *"
     try:
-        return cron.simulated(text, base.astimezone(zone), reverse)
+        return cron.simulated(cron.demand_fields(text), base.astimezone(zone), reverse)
     except CronSimError as error:
         raise invalid(
             f"cron {expression!r}: {error}: expected six fields, seconds first, such as 0 30 4 * * * for half past four"
         ) from error
+
+
+def _every(expression: str) -> int | None:
+    """Returns the seconds between two firings of `@every 1h30m`; None of another expression."""
+    name, _, duration = expression.strip().partition(" ")
+    if name != "@every":
+        return None
+    parts = _GO_DURATION.findall(duration.strip())
+    if not parts or "".join(f"{number}{unit}" for number, unit in parts) != duration.strip():
+        raise invalid(f"cron {expression!r}: expected a duration such as @every 1h30m")
+    # Whole seconds, one at least, as robfig's ConstantDelaySchedule has it.
+    seconds = max(1, int(sum(float(number) * _GO_UNITS[unit] for number, unit in parts)))
+    if seconds > _LONGEST:
+        raise invalid(f"cron {expression!r}: expected at most ten years")
+    return seconds
+
+
+def _period(trigger: Mapping[str, Any]) -> int | None:
+    """Returns the seconds between two firings of what fires at an interval; None of a cron expression."""
+    if trigger.get("cron_schedule"):
+        return _every(trigger["cron_schedule"].get("cron") or "")
+    return _interval(trigger["periodic_schedule"])
 
 
 def _time(schedule: Mapping[str, Any], name: str) -> datetime.datetime | None:

@@ -41,20 +41,28 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A consistent view."""
-        with self._engine.connect() as connection:
+        with self._transaction("BEGIN") as connection:
             yield connection
+            connection.rollback()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is the only one to write; rolled back if its body raises."""
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+            connection.commit()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
         with self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
+                connection.exec_driver_sql(begin)
                 yield connection
             except BaseException:
-                connection.rollback()
+                # A cursor that is still open would keep the file's snapshot, and the pool would hand it to the next
+                # request: closing the connection ends its transaction whatever the body left open.
+                connection.invalidate()
                 raise
-            connection.commit()
 
     def close(self) -> None:
         """Closes the file."""
@@ -64,7 +72,7 @@ class Database:
 def _engine(path: Path) -> Engine:
     # How many requests wait for a connection is bounded by the server's threads.
     engine = sqlalchemy.create_engine(
-        f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False}, pool_size=8, max_overflow=56
+        f"sqlite:///{path}", connect_args={"timeout": 10, "check_same_thread": False}, pool_size=8, max_overflow=56
     )
 
     @event.listens_for(engine, "connect")

@@ -5,8 +5,14 @@ Source: google/rpc/code.proto and its mapping to HTTP.
 
 from typing import Any
 
-INVALID, NOT_FOUND, EXISTS, PRECONDITION, UNAUTHENTICATED, DENIED = 3, 5, 6, 9, 16, 7
-_STATUS = {INVALID: 400, NOT_FOUND: 404, EXISTS: 409, PRECONDITION: 400, UNAUTHENTICATED: 401, DENIED: 403}
+from kfp_ct.package.backend_limits import LONGEST_DESCRIPTION
+
+INVALID, NOT_FOUND, EXISTS, DENIED, PRECONDITION, UNAUTHENTICATED = 3, 5, 6, 7, 9, 16
+INTERNAL, UNAVAILABLE = 13, 14
+_STATUS = {
+    INVALID: 400, NOT_FOUND: 404, EXISTS: 409, DENIED: 403, PRECONDITION: 400, UNAUTHENTICATED: 401, INTERNAL: 500,
+    UNAVAILABLE: 503,
+}  # fmt: skip
 
 
 class Fault(Exception):
@@ -47,6 +53,19 @@ def check_name(kind: str, name: str, longest: int = 128) -> str:
     if not name.strip() or len(name) > longest or not name.isprintable():
         raise invalid(f"{name[:40]!r} is no {kind} name: expected 1 to {longest} printable characters")
     return name
+
+
+def check_description(kind: str, text: str) -> str:
+    """Returns a description that KFP's default database, MySQL, has room for.
+
+    Raises:
+        Fault: It is longer.
+    """
+    if len(text) > LONGEST_DESCRIPTION:
+        raise invalid(
+            f"the description of this {kind} has {len(text)} characters: KFP's database takes {LONGEST_DESCRIPTION}"
+        )
+    return text
 
 
 def not_found(kind: str, which: str) -> Fault:

@@ -1,12 +1,13 @@
 """Lists in the way of KFP's API: a filter, an order, pages.
 
-Source: kubeflow/pipelines, backend/api/v2beta1/filter.proto; page tokens are opaque, and hold on to where a page
-ended, so that what is created meanwhile shifts nothing.
+Source: kubeflow/pipelines, backend/api/v2beta1/filter.proto and backend/src/apiserver/{filter,list}; page tokens are
+opaque, and hold on to where a page ended, so that what is created meanwhile shifts nothing.
 """
 
 import base64
 import binascii
 import dataclasses
+import datetime
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,13 +16,15 @@ import sqlalchemy
 from sqlalchemy import Column, Table
 from sqlalchemy.engine import Connection
 
-from kfp_ct.endpoint.store.faults import invalid
+from kfp_ct.endpoint.store import clock
+from kfp_ct.endpoint.store.faults import Fault, invalid
 
 DEFAULT_SIZE, LARGEST_SIZE = 20, 200
 _OPERATIONS = {
     1: "EQUALS", 2: "NOT_EQUALS", 3: "GREATER_THAN", 5: "GREATER_THAN_EQUALS", 6: "LESS_THAN", 7: "LESS_THAN_EQUALS",
     8: "IN", 9: "IS_SUBSTRING",
 }  # fmt: skip
+_LARGEST = (1 << 63) - 1  # what a column of SQLite, as of KFP's databases, holds
 _VALUES = ("string_value", "timestamp_value", "int_value", "long_value")
 _LISTS = ("string_values", "int_values", "long_values")
 
@@ -72,11 +75,13 @@ def page(connection: Connection, listed: Listed, asked: Asked, *conditions: Any)
     """
     size = _size(asked.page_size)
     start = _read_token(asked)
+    _check_shapes(asked)
     wanted = [*conditions, *_predicates(listed, start.get("filter", asked.filter))]
     sort_by = start.get("sort_by", asked.sort_by)
     order, descending = _order(listed, sort_by)
     key = listed.table.c.id
-    total = connection.execute(sqlalchemy.select(sqlalchemy.func.count()).select_from(listed.table).where(*wanted))
+    counted = sqlalchemy.select(sqlalchemy.func.count()).select_from(listed.table).where(*wanted)
+    total = connection.execute(counted).scalar_one()
     query = sqlalchemy.select(*listed.fetched).where(*wanted)
     if start:
         at = sqlalchemy.tuple_(sqlalchemy.literal(start["value"]), sqlalchemy.literal(start["id"]))
@@ -86,7 +91,7 @@ def page(connection: Connection, listed: Listed, asked: Asked, *conditions: Any)
     rows = [dict(row) for row in connection.execute(query.limit(size + 1)).mappings()]
     following = rows[size - 1] if len(rows) > size else None
     token = _token(asked, sort_by, following[order.name], following["id"]) if following else ""
-    return Page(rows[:size], total.scalar_one(), token)
+    return Page(rows[:size], total, token)
 
 
 def _size(asked: int) -> int:
@@ -96,7 +101,8 @@ def _size(asked: int) -> int:
 
 
 def _order(listed: Listed, sort_by: str) -> tuple[Column, bool]:
-    name, _, direction = (sort_by.strip() or "created_at").partition(" ")
+    # KFP's backend reads it without regard to case.
+    name, _, direction = (sort_by.strip().lower() or "created_at").partition(" ")
     if direction.strip().lower() not in ("", "asc", "desc"):
         raise invalid(f"sort_by is {sort_by!r}: expected a field, and desc or asc after it")
     return listed.column(name), direction.strip().lower() == "desc"
@@ -113,15 +119,40 @@ def _read_token(asked: Asked) -> dict[str, Any]:
     try:
         content = json.loads(base64.urlsafe_b64decode(asked.page_token.encode()))
         right = {name: content[name] for name in ("sort_by", "filter", "value", "id")}
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise invalid("page_token is none that this endpoint gave") from error
-    texts = (right["sort_by"], right["filter"], right["id"])
-    if not all(isinstance(each, str) for each in texts) or not isinstance(right["value"], str | int | None):
-        raise invalid("page_token is none that this endpoint gave")
+    except (binascii.Error, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _not_ours() from error
+    # Every column that can be sorted by holds text.
+    if not all(_is_text(each) for each in right.values() if each is not None):
+        raise _not_ours()
+    if any(right[name] is None for name in ("sort_by", "filter", "id")):
+        raise _not_ours()
     for name, given in (("sort_by", asked.sort_by), ("filter", asked.filter)):
         if given and given != right[name]:
             raise invalid(f"page_token belongs to a list with another {name}")
     return right
+
+
+def _not_ours() -> Fault:
+    return invalid("page_token is not one that this endpoint gave: list again without it")
+
+
+def _check_shapes(asked: Asked) -> None:
+    for name in ("page_token", "sort_by", "filter"):
+        if not _is_text(getattr(asked, name)):
+            raise invalid(f"{name} holds characters that are not valid UTF-8")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and _encodable(value)
+
+
+def _encodable(text: str) -> bool:
+    """Whether a text can be stored: JSON's escapes can name halves of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _predicates(listed: Listed, text: str) -> list[Any]:
@@ -129,8 +160,8 @@ def _predicates(listed: Listed, text: str) -> list[Any]:
         return []
     try:
         document = json.loads(text)
-    except ValueError as error:
-        raise invalid(f"filter is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"filter is not valid JSON: {error}") from error
     predicates = document.get("predicates", []) if isinstance(document, dict) else None
     if not isinstance(predicates, list) or not all(isinstance(each, dict) for each in predicates):
         raise invalid('filter: expected {"predicates": [{"operation": …, "key": …, "string_value": …}]}')
@@ -141,40 +172,75 @@ def _predicate(listed: Listed, predicate: Mapping[str, Any]) -> Any:
     operation = predicate.get("operation", predicate.get("op"))
     if isinstance(operation, int):
         operation = _OPERATIONS.get(operation)
-    column = listed.column(str(predicate.get("key", "")))
-    if not isinstance(operation, str):
+    if operation not in _OPERATIONS.values():
         raise invalid(f"filter: operation is {operation!r}: expected one of {', '.join(_OPERATIONS.values())}")
+    column = listed.column(str(predicate.get("key", "")))
+    time = column.name.endswith("_at")
+    read = _moment if time else _stored
+    # Times are compared by the second, as KFP keeps them.
+    compared: Any = sqlalchemy.func.substr(column, 1, len("2026-01-31T04:30:00")) if time else column
     if operation == "IN":
-        return column.in_(_many(predicate))
+        return compared.in_([read(value) for value in _many(predicate)])
     value = _one(predicate)
     if operation == "IS_SUBSTRING":
-        return column.contains(str(value), autoescape=True)
-    made = {
+        if time or not isinstance(value, str):
+            raise invalid("filter: IS_SUBSTRING compares texts: expected a string_value, and a key that is no time")
+        return column.contains(_stored(value), autoescape=True)
+    return _compare(str(operation), compared, read(value))
+
+
+def _compare(operation: str, column: Any, value: str) -> Any:
+    return {
         "EQUALS": column == value,
         "NOT_EQUALS": column != value,
         "GREATER_THAN": column > value,
         "GREATER_THAN_EQUALS": column >= value,
         "LESS_THAN": column < value,
         "LESS_THAN_EQUALS": column <= value,
-    }.get(operation)
-    if made is None:
-        raise invalid(f"filter: {operation!r} is no operation: expected one of {', '.join(_OPERATIONS.values())}")
-    return made
+    }[operation]
+
+
+def _stored(value: str | int) -> str:
+    """Returns a value as a column of text can be compared with."""
+    if isinstance(value, bool) or (isinstance(value, int) and abs(value) > _LARGEST) or not _encodable(str(value)):
+        raise invalid(f"filter: {str(value)[:40]!a} is not a value of 64 bits or a valid text")
+    return str(value)
+
+
+def _moment(value: str | int) -> str:
+    """Reads an instant: RFC 3339, or whole seconds since 1970; returns it as the tables have it, to the second."""
+    try:
+        if isinstance(value, str):
+            when = clock.read_time(value, "filter: the time")
+        else:
+            when = datetime.datetime.fromtimestamp(value, datetime.UTC)
+        return when.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except (ValueError, OverflowError, OSError) as error:
+        raise invalid(
+            f"filter: {str(value)[:40]!a} is not a time: expected such as 2026-01-31T04:30:00Z, or seconds since 1970"
+        ) from error
 
 
 def _one(predicate: Mapping[str, Any]) -> str | int:
-    given = [predicate[name] for name in _VALUES if name in predicate]
+    given = [_number(name, predicate[name]) for name in _VALUES if name in predicate]
     if len(given) != 1 or not isinstance(given[0], str | int):
         raise invalid(f"filter: a predicate has one of {', '.join(_VALUES)}")
     return given[0]
 
 
 def _many(predicate: Mapping[str, Any]) -> list[Any]:
-    given = [predicate[name] for name in _LISTS if name in predicate]
-    values = given[0].get("values") if len(given) == 1 and isinstance(given[0], dict) else None
+    given = [(name, predicate[name]) for name in _LISTS if name in predicate]
+    values = given[0][1].get("values") if len(given) == 1 and isinstance(given[0][1], dict) else None
     if not isinstance(values, list) or not all(isinstance(each, str | int) for each in values):
         raise invalid(f"filter: IN has one of {', '.join(_LISTS)}, with its values")
-    return values
+    return [_number(given[0][0], each) for each in values]
+
+
+def _number(name: str, value: Any) -> Any:
+    """Reads a number that came as a text, as protobuf's JSON writes those of 64 bits."""
+    if name.startswith(("int", "long")) and isinstance(value, str) and value.lstrip("-").isdecimal():
+        return int(value) if len(value) < 25 else _LARGEST + 1
+    return value
 
 
 def _snake(name: str) -> str:

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jsonschema
-import yaml
 
 from kfp_ct.base.errors import PackageError
 from kfp_ct.endpoint.store.faults import invalid
-from kfp_ct.package import check, package
+from kfp_ct.package import check, package, yaml_documents
 
 # KFP's own bound (kubeflow/pipelines, backend/src/apiserver/common/const.go).
 LARGEST = 32 << 20
@@ -32,9 +31,9 @@ def read(content: bytes, name: str) -> package.Package:
         raise invalid(f"{name} has more than {LARGEST >> 20} MiB")
     try:
         text = _unpacked(content, name).decode()
-        documents = [each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each is not None]
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid(f"{name} is not YAML: {error}") from error
+        documents = yaml_documents.parse(text)
+    except ValueError as error:
+        raise invalid(f"{name} cannot be read: {error}") from error
     return checked(_pipeline(documents, name))
 
 

@@ -7,7 +7,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from kfp_ct.endpoint.store.database import new_id, now, row_of
-from kfp_ct.endpoint.store.faults import check_name, exists, precondition
+from kfp_ct.endpoint.store.faults import check_description, check_name, exists, precondition
 from kfp_ct.endpoint.store.listing import Listed
 from kfp_ct.endpoint.store.tables import experiments, recurring_runs, runs
 
@@ -23,6 +23,7 @@ DEFAULT = "Default"
 def create(connection: Connection, name: str, description: str) -> Mapping[str, Any]:
     """Creates an experiment; returns its row."""
     check_name("experiment", name)
+    check_description("experiment", description)
     if connection.execute(sqlalchemy.select(experiments.c.id).where(experiments.c.name == name)).first():
         raise exists("experiment", name)
     row = {

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from kfp_ct.endpoint.store import clock, folders, packages, store_experiments, store_pipelines
 from kfp_ct.endpoint.store.database import moment, now, row_of
-from kfp_ct.endpoint.store.faults import check_name, invalid, precondition
+from kfp_ct.endpoint.store.faults import check_description, check_name, invalid, precondition
 from kfp_ct.endpoint.store.listing import Listed
 from kfp_ct.endpoint.store.tables import experiments, runs
 from kfp_ct.package import package
@@ -60,6 +60,7 @@ def create(connection: Connection, workspace: Workspace, wanted: Wanted) -> Mapp
         Fault: There is no such version or experiment, or the parameters do not fit.
     """
     check_name("run", wanted.name, LONGEST_NAME)
+    check_description("run", wanted.description)
     compiled, version = package_of(connection, wanted)
     experiment = store_experiments.chosen(connection, wanted.experiment_id)
     run_id, created = record.new_id(), datetime.datetime.now(datetime.UTC)

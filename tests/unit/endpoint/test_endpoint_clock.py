@@ -31,7 +31,13 @@ NOON = at("01-01T12:00:00")
         (cron("0 30 4 * * *"), None, at("01-02T04:30:00")),
         (cron("0 0 9 ? * MON-FRI"), at("01-02T09:00:00"), at("01-05T09:00:00")),
         (cron("*/20 * * * * *"), at("01-01T12:00:05"), at("01-01T12:00:20")),
-        (cron("30 4 * * *"), None, at("01-02T04:30:00")),  # five fields: seconds are 0
+        (cron("5 0 * * *"), None, at("01-01T12:00:05")),  # five fields: the weekday is left out
+        (cron("30 4 9 * *"), at("01-02T09:04:30"), at("01-03T09:04:30")),
+        (cron("0 0 4 */2 * 1"), at("01-05T04:00:00"), at("01-19T04:00:00")),  # odd days that are Mondays
+        (cron("@every 1h"), None, at("01-01T13:00:00")),
+        (cron("@every 1h30m10s"), at("01-01T13:00:00"), at("01-01T14:30:10")),
+        (cron("@every 5ms"), None, at("01-01T12:00:01")),
+        (cron("@every 1h", end_time="2026-01-01T12:30:00Z"), None, None),
         (cron("@daily"), None, at("01-02T00:00:00")),
         (cron("TZ=America/New_York 0 0 9 * * *"), None, at("01-01T14:00:00")),
         (cron("0 0 * * * *", start_time="2026-03-01T00:30:00Z"), None, at("03-01T01:00:00")),
@@ -49,7 +55,7 @@ def test_when_it_fires_next(trigger, last, expected):
 
 def test_a_catch_up_takes_every_missed_firing_in_turn_and_none_takes_the_latest():
     now, last = at("01-01T12:03:30"), NOON
-    for trigger in (every(60), cron("0 * * * * *")):
+    for trigger in (every(60), cron("0 * * * * *"), cron("@every 1m")):
         fired = []
         while when := clock.due(trigger, fired[-1] if fired else last, NOON, now, catch_up=True):
             fired.append(when)
@@ -87,6 +93,14 @@ def test_no_firing_is_doubled_none_is_early_and_a_catch_up_misses_none(seconds, 
         (cron("every day"), "six fields"),
         (cron("61 0 0 * * *"), "second"),
         (cron("TZ=Mars/Olympus 0 0 0 * * *"), "no time zone"),
+        (cron("0 0 0 * * 7"), "Sunday is 0"),
+        (cron("0 0 0 L * *"), "read by every service"),
+        (cron("0 0 0 * *  * 2026"), "7 fields"),
+        (cron("CRON_TZ=UTC 0 0 0 * * *"), "7 fields"),
+        (cron("@every"), "duration such as"),
+        (cron("@every day"), "duration such as"),
+        (cron("@every -1h"), "duration such as"),
+        (cron("@every 999999h"), "at most ten years"),
         (every(0), "1 or more"),
         (every(60, start_time="yesterday"), "start_time"),
         (every(60, start_time="2026-01-01T00:00:00"), "time zone"),

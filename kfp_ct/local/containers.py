@@ -67,11 +67,12 @@ class Containers:
         ]
         self._container: Any = None
 
-    def run(self, command: list[str], say: Callable[[str], None]) -> int:
+    def run(self, command: list[str], variables: Mapping[str, str], say: Callable[[str], None]) -> int:
         """Runs one task to its end; returns its exit code, never 0 for one that was not seen to end.
 
         Args:
             command: The whole command.
+            variables: Environment variables of the task.
             say: Receives the lines it writes.
         """
         try:
@@ -83,6 +84,7 @@ class Containers:
                 # What it writes belongs to the user who runs it.
                 user=f"{os.getuid()}:{os.getgid()}",
                 network_mode="host",
+                environment=dict(variables),
                 init=True,
             )
             for line in _lines(self._container.logs(stream=True, follow=True)):

@@ -11,13 +11,15 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kfp import components, dsl, local
-from kfp.local import docker_task_handler, status, subprocess_task_handler, task_dispatcher
+from google.protobuf import json_format
+from kfp import dsl, local
+from kfp.local import docker_task_handler, pipeline_orchestrator, status, subprocess_task_handler, task_dispatcher
 from kfp.local.orchestrator import task_executor
+from kfp.pipeline_spec import pipeline_spec_pb2
 
 from kfp_ct.base import task_log as protocol
 from kfp_ct.local.containers import Containers
@@ -58,18 +60,25 @@ class Engine:
             pipeline_root=str(self._workspace.artifacts),
             # kfp deletes this folder after every run: it must be nothing else's, no other run's either.
             workspace_root=str(self._workspace.home / "kfp-workspace" / str(os.getpid())),
-            raise_on_error=False,
+            raise_on_error=True,
             enable_caching=self._use_cache,
             cache_root=str(self._workspace.cache),
         )
-        pipeline = components.load_component_from_text(package.dump(compiled))
+        # Not loaded as a component, as kfp.local's own front door does: a pipeline that has the name of one of its
+        # components would run as that component alone, past the hooks.
+        spec = json_format.ParseDict(compiled, pipeline_spec_pb2.PipelineSpec())
+        succeeded = False
         with self._hooks(), log.open("a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
             try:
-                pipeline(**arguments)
+                pipeline_orchestrator.run_local_pipeline(spec, arguments)
+                succeeded = True
+            except RuntimeError as error:
+                # kfp says so that a task failed; anything else of that type is a failure all the same.
+                print(error)
             except BaseException:
                 self._kill_child()
                 raise
-        return not self._output.failed
+        return succeeded and not self._output.failed
 
     @contextlib.contextmanager
     def _hooks(self) -> Iterator[None]:
@@ -82,13 +91,13 @@ class Engine:
             """Runs a task in the component environment instead of this one."""
 
             def run(self) -> status.Status:
-                return engine._run_task(self.full_command)
+                return engine._run_task(self.full_command, self.env_vars)
 
         class ContainerTaskHandler(container_handler):  # type: ignore[valid-type, misc]
             """Runs a task in a container whose end is seen."""
 
             def run(self) -> status.Status:
-                return engine._run_container(self.full_command)
+                return engine._run_container(self.full_command, self.env_vars)
 
         def execute_observed(**call: Any) -> Any:
             return engine._observe(execute, call)
@@ -145,7 +154,7 @@ class Engine:
             error="" if succeeded else self._output.reason(),
         )
 
-    def _run_task(self, command: list[str]) -> status.Status:
+    def _run_task(self, command: list[str], variables: Mapping[str, str]) -> status.Status:
         servers = self._tasks
         assert isinstance(servers, TaskServers)  # noqa: S101 - set by run, which installs the handler
         if self._cacheable:
@@ -160,7 +169,7 @@ class Engine:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env={**os.environ, **servers.environment},
+            env={**os.environ, **servers.environment, **variables},
             start_new_session=True,
         )
         assert self._child.stdout is not None  # noqa: S101
@@ -170,9 +179,9 @@ class Engine:
         self._child = None
         return status.Status.SUCCESS if self._output.exit_code == 0 else status.Status.FAILURE
 
-    def _run_container(self, command: list[str]) -> status.Status:
+    def _run_container(self, command: list[str], variables: Mapping[str, str]) -> status.Status:
         assert isinstance(self._tasks, Containers)  # noqa: S101 - set by run, which installs the handler
-        self._output.exit_code = self._tasks.run(command, self._say)
+        self._output.exit_code = self._tasks.run(command, variables, self._say)
         return status.Status.SUCCESS if self._output.exit_code == 0 else status.Status.FAILURE
 
     def _say(self, line: str) -> None:

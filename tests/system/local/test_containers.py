@@ -37,7 +37,7 @@ def containers(host, tmp_path, monkeypatch):
 
 def run(containers, script):
     said = []
-    return containers.run(["sh", "-c", script], said.append), said
+    return containers.run(["sh", "-c", script], {"GREETING": "hello"}, said.append), said
 
 
 def test_a_task_reads_the_sources_writes_the_state_and_says_what_it_says(containers, tmp_path):
@@ -46,6 +46,10 @@ def test_a_task_reads_the_sources_writes_the_state_and_says_what_it_says(contain
     assert (tmp_path / "home/out").read_text() == "made\n"
     assert (tmp_path / "home/out").stat().st_uid == os.getuid()
     assert run(containers, "touch /app/data/more")[0] != 0
+
+
+def test_a_task_has_the_environment_variables_it_was_given(containers):
+    assert run(containers, 'echo "$GREETING"') == (0, ["hello"])
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,53 @@ def test_tasks_leave_no_temporary_files_behind(compiled, tmp_path):
     assert not Path(folder).exists()
 
 
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def boom(marker: str) -> int:
+    raise ValueError("boom: this component always fails")
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def leave(marker: str) -> str:
+    import os
+    import pathlib
+
+    pathlib.Path(marker).touch()
+    return os.environ.get("GREETING", "not set")
+
+
+@dsl.pipeline(name="boom")
+def named_like_its_component(marker: str):
+    leave(marker=marker)
+    boom(marker=marker)
+
+
+@dsl.pipeline(name="greeting")
+def with_a_variable(marker: str):
+    leave(marker=marker).set_env_variable("GREETING", "hello 'you' $HOME")
+
+
+def carried_out(pipeline, tmp_path, **arguments):
+    compiler.Compiler().compile(pipeline, str(tmp_path / "package.yaml"))
+    ears, compiled = Ears(), package.load_package(tmp_path / "package.yaml")
+    workspace = Workspace(ROOT, tmp_path)
+    with TaskServers(component_python(), ROOT, tmp_path / "log") as servers:
+        return Engine(workspace, [ears], False).run(compiled, arguments, servers, tmp_path / "kfp.log"), ears.outcomes
+
+
+def test_a_pipeline_named_like_one_of_its_components_runs_whole_and_fails_where_that_fails(tmp_path):
+    succeeded, outcomes = carried_out(named_like_its_component, tmp_path, marker=str(tmp_path / "ran"))
+    assert not succeeded
+    assert (tmp_path / "ran").exists()
+    assert {name: each.state for name, each in outcomes.items()} == {"leave": State.SUCCEEDED, "boom": State.FAILED}
+    assert "boom: this component always fails" in outcomes["boom"].error
+
+
+def test_a_task_has_the_environment_variables_it_was_given(tmp_path):
+    succeeded, outcomes = carried_out(with_a_variable, tmp_path, marker=str(tmp_path / "ran"))
+    assert succeeded
+    assert outcomes["leave"].parameters["Output"] == "hello 'you' $HOME"
+
+
 KILLED_RUN = """
 import sys, pathlib
 from kfp_ct.package import package

@@ -6,7 +6,9 @@ from kfp_ct.components.monitor.component import monitor
 from kfp_ct.components.resolve_model.component import resolve_model
 
 
-@dsl.pipeline(name="monitoring", description="Served traffic against training data and promises: retrain or not.")
+@dsl.pipeline(
+    name="monitoring", description="Compares served traffic with training data and decides whether to retrain."
+)
 def monitoring(
     model_name: str,
     registry_uri: str,

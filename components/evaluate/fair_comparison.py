@@ -61,16 +61,16 @@ def check(gates: Gates, examples_path: str, champion_path: str, title: str) -> t
         title: What messages call the champion.
     """
     found = _find(layouts.read_manifest(examples_path), champion_path)
-    account = {"status": found.status, "why": found.why}
+    report = {"status": found.status, "why": found.why}
     if found.status == FAIR:
-        return Check("fair_comparison", True, f"{title} was not trained on the eval rows: {found.why}"), account
+        return Check("fair_comparison", True, f"{title} was not trained on the eval rows: {found.why}"), report
     if found.status == UNKNOWN:
         said = f"whether {title} was trained on eval rows is not known: {found.why}"
-        return Check("fair_comparison", True, said), account
+        return Check("fair_comparison", True, said), report
     said = f"the comparison is unfair: {title} may have been trained on eval rows, {found.why}"
     if gates.if_champion_saw_rows == "warn":
-        return Check("fair_comparison", True, f"warning: {said}; let through by gates.if_champion_saw_rows"), account
-    return Check("fair_comparison", False, said), account
+        return Check("fair_comparison", True, f"warning: {said}; let through by gates.if_champion_saw_rows"), report
+    return Check("fair_comparison", False, said), report
 
 
 def _find(ours: Manifest, champion_path: str) -> Finding:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kfp_ct.components.evaluate import estimates, slices, words
+from kfp_ct.components.evaluate import display, estimates, slices
 from kfp_ct.components.evaluate.estimates import Interval
 from kfp_ct.components.evaluate.gate_settings import BINARY, MULTICLASS, Gates
 from kfp_ct.components.evaluate.samples import Array, Floats, Sample, Scored, class_name, constant
@@ -57,15 +57,15 @@ def beats_prior(gates: Gates, scored: Scored, predictions: Floats, prior: Array)
     ours, theirs = (estimates.value(gates.metric, sample, it) for it in (predictions, trivial))
     passed = gain.low > gates.min_baseline_gain
     reason = (
-        f"{words.title(gates.metric)} {words.number(ours)} against {words.number(theirs)} of always predicting "
+        f"{display.title(gates.metric)} {display.number(ours)} against {display.number(theirs)} of always predicting "
         f"{_trivial(scored, prior)} ({_said(gain, gates)}, needed more than {gates.min_baseline_gain:g})"
     )
-    account = {"prior": _plain(prior), "predicts": _trivial(scored, prior), "metric": gates.metric,
+    report = {"prior": _plain(prior), "predicts": _trivial(scored, prior), "metric": gates.metric,
                "challenger": ours, "value": theirs, "gain": gain.value, "low": gain.low, "high": gain.high,
                "method": gain.method}  # fmt: skip
     if sample.task in (BINARY, MULTICLASS):
-        account["log_loss"] = estimates.value("log_loss", sample, trivial)
-    return Check("baseline", passed, reason), account
+        report["log_loss"] = estimates.value("log_loss", sample, trivial)
+    return Check("baseline", passed, reason), report
 
 
 def beats_champion(gates: Gates, contest: Contest) -> tuple[Check, dict[str, Any]]:
@@ -81,15 +81,15 @@ def beats_champion(gates: Gates, contest: Contest) -> tuple[Check, dict[str, Any
     passed = verdict == "better" or accepted
     sign = "=" if ours == theirs else ">" if ours > theirs else "<"
     reason = (
-        f"{words.title(gates.metric)} {words.number(ours)} {sign} {contest.title}'s {words.number(theirs)} on the same "
-        f"{len(contest.challenger):,} rows ({_said(gain, gates)}{_needed(gates, verdict, accepted)})"
+        f"{display.title(gates.metric)} {display.number(ours)} {sign} {contest.title}'s {display.number(theirs)} "
+        f"on the same {len(contest.challenger):,} rows ({_said(gain, gates)}{_needed(gates, verdict, accepted)})"
     )
     if verdict != "better":
-        reason = f"{words.VERDICTS[verdict]}: {reason}"
-    account = {"metric": gates.metric, "challenger": ours, "champion": theirs, "gain": gain.value, "low": gain.low,
+        reason = f"{display.VERDICTS[verdict]}: {reason}"
+    report = {"metric": gates.metric, "challenger": ours, "champion": theirs, "gain": gain.value, "low": gain.low,
                "high": gain.high, "confidence": gates.confidence, "method": gain.method, "verdict": verdict,
                "accepted": passed}  # fmt: skip
-    return Check("champion", passed, reason), account
+    return Check("champion", passed, reason), report
 
 
 def _needed(gates: Gates, verdict: str, accepted: bool) -> str:
@@ -112,18 +112,18 @@ def holds_on_slices(gates: Gates, contest: Contest, columns: pa.Table) -> tuple[
         both = " and both classes" if contest.sample.task == BINARY else ""
         return Check("slices", False, f"there is no slice {where}{both}: nothing could be judged"), []
     judged.sort(key=lambda item: item["gain"])
-    metric, most = words.title(gates.metric), f"at most {gates.max_slice_loss:g} is allowed"
+    metric, most = display.title(gates.metric), f"at most {gates.max_slice_loss:g} is allowed"
     lost = [item for item in judged if not item["gain"] >= -gates.max_slice_loss]
     if lost:
         named = [
-            f"{item['slice']} {words.number(item['challenger'])} against {words.number(item['champion'])} "
-            f"({item['rows']:,} rows, {words.change(item['gain'])})"
+            f"{item['slice']} {display.number(item['challenger'])} against {display.number(item['champion'])} "
+            f"({item['rows']:,} rows, {display.change(item['gain'])})"
             for item in lost
         ]
         return Check(
-            "slices", False, f"{metric} falls behind {contest.title}'s on {words.listed(named)}; {most}"
+            "slices", False, f"{metric} falls behind {contest.title}'s on {display.listed(named)}; {most}"
         ), judged
-    worst = f"{judged[0]['slice']} {words.change(judged[0]['gain'])}"
+    worst = f"{judged[0]['slice']} {display.change(judged[0]['gain'])}"
     reason = f"{metric} holds against {contest.title} on all {len(judged)} slices {where} (least gain: {worst}; {most})"
     return Check("slices", True, reason.replace("at most", "a loss of at most")), judged
 
@@ -141,7 +141,7 @@ def _trivial(scored: Scored, prior: Array) -> str:
     if scored.sample.task == MULTICLASS:
         most = int(prior.argmax())
         return f"the train split's class shares, most often {class_name(scored.classes, most)} {prior[most]:.3f}"
-    return f"the train split's mean {words.number(float(prior[0]))}"
+    return f"the train split's mean {display.number(float(prior[0]))}"
 
 
 def _plain(prior: Array) -> float | list[float]:
@@ -150,4 +150,4 @@ def _plain(prior: Array) -> float | list[float]:
 
 def _said(gain: Interval, gates: Gates) -> str:
     name = "gain" if gates.metric in estimates.LESS_IS_BETTER else "difference"
-    return f"{name} {words.change(gain.value)}, {words.interval(gain, gates.confidence)}"
+    return f"{name} {display.change(gain.value)}, {display.interval(gain, gates.confidence)}"

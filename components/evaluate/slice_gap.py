@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from kfp_ct.components.evaluate import estimates, slices, words
+from kfp_ct.components.evaluate import display, estimates, slices
 from kfp_ct.components.evaluate.gate_settings import Gates
 from kfp_ct.components.evaluate.samples import Floats, Sample
 from kfp_ct.models.blessing import Check
@@ -13,7 +13,7 @@ from kfp_ct.models.blessing import Check
 def checks(
     gates: Gates, sample: Sample, predictions: Floats, columns: pa.Table
 ) -> tuple[list[Check], list[dict[str, Any]]]:
-    """Returns a check for each of the gates' slicing columns, and an account of the gaps.
+    """Returns a check for each of the gates' slicing columns, and a report of the gaps.
 
     Args:
         gates: Their metric, `slices`, `min_slice_rows` and `max_slice_gap`.
@@ -21,7 +21,7 @@ def checks(
         predictions: The challenger's.
         columns: The slicing columns.
     """
-    found, account = [], []
+    found, report = [], []
     for column in gates.slices:
         judged = sorted(
             (estimates.value(gates.metric, sample.on(rows), predictions[rows]), slices.name(key), len(rows))
@@ -30,8 +30,8 @@ def checks(
         )
         check, entry = _check(gates, column, judged)
         found.append(check)
-        account.append(entry)
-    return found, account
+        report.append(entry)
+    return found, report
 
 
 def _check(gates: Gates, column: str, judged: list[tuple[float, str, int]]) -> tuple[Check, dict[str, Any]]:
@@ -49,8 +49,8 @@ def _check(gates: Gates, column: str, judged: list[tuple[float, str, int]]) -> t
                              for end, (value, name, rows) in (("low", low), ("high", high))}  # fmt: skip
     passed = gap <= gates.max_slice_gap
     reason = (
-        f"{words.title(gates.metric)} differs by {words.number(gap)} between the {len(judged)} values of {column} with "
-        f"at least {gates.min_slice_rows:,} rows: {low[1]} {words.number(low[0])}, {high[1]} {words.number(high[0])}; "
-        f"at most {gates.max_slice_gap:g} is allowed"
+        f"{display.title(gates.metric)} differs by {display.number(gap)} between the {len(judged)} values of {column} "
+        f"with at least {gates.min_slice_rows:,} rows: {low[1]} {display.number(low[0])}, "
+        f"{high[1]} {display.number(high[0])}; at most {gates.max_slice_gap:g} is allowed"
     )
     return Check("slice_gap", passed, reason), entry

@@ -1,4 +1,4 @@
-"""The machine-readable account of an evaluation, and what is logged of it."""
+"""The machine-readable report of an evaluation, and what is logged of it."""
 
 import dataclasses
 import math
@@ -8,7 +8,7 @@ from typing import Any
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
-from kfp_ct.components.evaluate import curves, slices, words
+from kfp_ct.components.evaluate import curves, display, slices
 from kfp_ct.components.evaluate.config import CHALLENGER, CHAMPION
 from kfp_ct.components.evaluate.gate_settings import BINARY
 from kfp_ct.components.evaluate.results import Evaluation
@@ -20,10 +20,10 @@ ROLES = {"challenger": CHALLENGER, "champion": CHAMPION}
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """A verdict with its account (the content of summary.json)."""
+    """A verdict with its report (the content of summary.json)."""
 
     blessed: bool
-    account: dict[str, Any]
+    report: dict[str, Any]
 
     def log_to(self, metrics: Any, curves: Any) -> None:
         """Logs to KFP's artifacts; only finite numbers, since KFP cannot serialise others.
@@ -36,27 +36,27 @@ class Result:
         prefixes = {"challenger": "", "champion": "champion_"}
         numbers = {
             f"{prefixes[role]}{name}": value
-            for role, values in self.account["metrics"].items()
+            for role, values in self.report["metrics"].items()
             for name, value in values.items()
             if value is not None
         }
         for name, value in numbers.items():
             metrics.log_metric(name, value)
-        drawn = self.account["curves"].get("challenger", {})
+        drawn = self.report["curves"].get("challenger", {})
         if matrix := drawn.get("classes", {}).get("matrix"):
             curves.log_confusion_matrix(drawn["classes"]["names"], matrix)
         if "roc" in drawn:
             roc, counts = drawn["roc"], drawn["confusion"]
             curves.log_roc_curve(roc["fpr"], roc["tpr"], roc["thresholds"])
             matrix = [[counts["tn"], counts["fp"]], [counts["fn"], counts["tp"]]]
-            curves.log_confusion_matrix(self.account["classes"] or ["negative", "positive"], matrix)
+            curves.log_confusion_matrix(self.report["classes"] or ["negative", "positive"], matrix)
         # kfp.local's cache takes an artifact without a file for a miss.
         layouts.write_json(Path(metrics.path), numbers)
         layouts.write_json(Path(curves.path), drawn)
 
 
 def empty(scores: Scores) -> dict[str, Any]:
-    """Returns the account of predictions that cannot be measured."""
+    """Returns the report of predictions that cannot be measured."""
     scored = scores.primary
     binary = scored.sample.task == BINARY
     return {
@@ -90,7 +90,7 @@ def sizes(scores: Scores, evaluation: Evaluation, config: config_pb2.EvalConfig)
 
 
 def describe(scores: Scores, evaluation: Evaluation, rows: dict[slices.SliceKey, int]) -> dict[str, Any]:
-    """Returns the account of TFMA's metrics and of each model's curves; the gates add theirs."""
+    """Returns the report of TFMA's metrics and of each model's curves; the gates add theirs."""
     scored = scores.primary
     output = scored.output.name
     tables = [
@@ -113,26 +113,24 @@ def describe(scores: Scores, evaluation: Evaluation, rows: dict[slices.SliceKey,
     }
 
 
-def finding(account: dict[str, Any]) -> str:
-    """Says the verdict in one line with its numbers."""
-    if not account["blessed"]:
-        refusals = [check["reason"] for check in account["checks"] if not check["passed"]]
+def line(report: dict[str, Any]) -> str:
+    """Returns the verdict and its numbers in one line, for the log."""
+    if not report["blessed"]:
+        refusals = [check["reason"] for check in report["checks"] if not check["passed"]]
         more = f", and {len(refusals) - 1} more" if len(refusals) > 1 else ""
         return f"refused: {refusals[0].split(' (')[0]}{more}"  # the numbers in brackets stand in the report
-    metric, compared = words.title(account["gates"]["metric"]), account["comparison"]
+    metric, compared = display.title(report["gates"]["metric"]), report["comparison"]
     if compared is None:
-        ours = account["baseline"]
-        return (
-            f"blessed: {metric} {words.number(ours['challenger'])}, no champion, trivial {words.number(ours['value'])}"
-        )
-    version = account["compared_with"]
+        ours, trivial = (display.number(report["baseline"][name]) for name in ("challenger", "value"))
+        return f"blessed: {metric} {ours}, no champion, trivial {trivial}"
+    version = report["compared_with"]
     champion = "champion" if version == "champion" else f"champion v{version}"
     accepted = "" if compared["verdict"] == "better" else "not significantly better is accepted, "
     return (
-        f"blessed: {accepted}{metric} {words.number(compared['challenger'])}, "
-        f"{champion} {words.number(compared['champion'])} "
-        f"({words.change(compared['gain'])}, {100 * compared['confidence']:g} % {words.change(compared['low'])} "
-        f"to {words.change(compared['high'])})"
+        f"blessed: {accepted}{metric} {display.number(compared['challenger'])}, "
+        f"{champion} {display.number(compared['champion'])} "
+        f"({display.change(compared['gain'])}, {100 * compared['confidence']:g} % {display.change(compared['low'])} "
+        f"to {display.change(compared['high'])})"
     )
 
 
@@ -149,4 +147,4 @@ def _of_role(role: str, metrics: dict[metric_types.MetricKey, Any], output: str)
     """One model's metrics by name; a single model goes by the empty name in TFMA's keys."""
     names = {"challenger": ("", CHALLENGER), "champion": (CHAMPION,)}[role]
     of = {key: value for key, value in metrics.items() if key.model_name in names and not key.is_diff}
-    return {words.metric(key, output): value for key, value in of.items()}
+    return {display.metric(key, output): value for key, value in of.items()}

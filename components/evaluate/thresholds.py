@@ -8,7 +8,7 @@ from tensorflow_model_analysis.metrics import metric_specs, metric_types
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.slicer import slicer_lib
 
-from kfp_ct.components.evaluate import array_metrics, slices, words
+from kfp_ct.components.evaluate import array_metrics, display, slices
 from kfp_ct.components.evaluate.config import CHAMPION
 from kfp_ct.components.evaluate.gate_settings import Gates
 from kfp_ct.components.evaluate.results import CrossKey, Evaluation
@@ -45,17 +45,17 @@ class _Judge:
         matching = [item for item in self._candidates(threshold) if threshold.applies(item[0])]
         small = [key for key, _ in matching if self.small(key)] if self.gates.if_slice_small != "judge" else []
         judged = [item for item in matching if item[0] not in small]
-        metric = ("change of " if threshold.key.is_diff else "") + words.title(words.metric(threshold.key))
+        metric = ("change of " if threshold.key.is_diff else "") + display.title(display.metric(threshold.key))
         demanded = _demanded(threshold.bound)
         if not matching:
             return Check("threshold", False, f"{metric} {demanded} could not be judged: its slice has no rows"), 0
         few = f"fewer than {self.gates.min_slice_rows:,} rows"
         if small and self.gates.if_slice_small == "refuse":
-            named = words.listed([f"{_name(key)} has {few}" for key in small])
+            named = display.listed([f"{_name(key)} has {few}" for key in small])
             return Check("threshold", False, f"{metric} {demanded} could not be judged everywhere: {named}"), len(
                 judged
             )
-        left_out = f"; not judged: {words.listed([_name(key) for key in small])}, {few}" if small else ""
+        left_out = f"; not judged: {display.listed([_name(key) for key in small])}, {few}" if small else ""
         if not judged:
             return Check("threshold", True, f"{metric} {demanded}{left_out}"), 0
         passed, reason = self._verdict(threshold, metric, judged)
@@ -70,7 +70,7 @@ class _Judge:
         failed = [key for key in values if (key, threshold.key, bound) in self.failures]
         if failed:
             named = [f"{metric} {values[key]} on {_name(key)}" for key in failed]
-            return False, f"{words.listed(named)}; demanded is {demanded}"
+            return False, f"{display.listed(named)}; demanded is {demanded}"
         if len(values) == 1:
             key, value = next(iter(values.items()))
             return True, f"{metric} {value} {demanded} on {_name(key)}"
@@ -163,7 +163,7 @@ def _name(key: Any) -> str:
 
 
 def _value(value: float | None) -> str:
-    return "is missing" if value is None else words.number(value)
+    return "is missing" if value is None else display.number(value)
 
 
 def _demanded(bound: Any) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kfp_ct.components.evaluate import view_curves, words
+from kfp_ct.components.evaluate import display, view_curves
 from kfp_ct.pages import charts, html
 
 _COUNT = "example_count"
@@ -61,7 +61,7 @@ def _verdict(account: dict[str, Any]) -> html.Html:
     reasons = html.table(["gate", "verdict", "reason"], rows)
     if account["blessed"]:
         return html.note("ok", f"The model is blessed: it passed all {len(rows)} checks.", reasons)
-    if words.only_not_significant(account):
+    if display.only_not_significant(account):
         champion = _roles(account)["champion"]
         said = f"The model is not significantly better than {champion}: the champion stays. All other checks passed."
         return html.note("warn", said, reasons)
@@ -71,7 +71,10 @@ def _verdict(account: dict[str, Any]) -> html.Html:
 def _metrics(account: dict[str, Any], roles: dict[str, str]) -> html.Html:
     values, ends = account["metrics"], account["intervals"]
     rows = [
-        [words.title(name), *(_with_interval(values[role].get(name), ends.get(role, {}).get(name)) for role in roles)]
+        [
+            display.title(name),
+            *(_with_interval(values[role].get(name), ends.get(role, {}).get(name)) for role in roles),
+        ]
         for name in values["challenger"]
     ]
     said = "with TFMA's confidence intervals" if ends else ""
@@ -88,7 +91,7 @@ def _said_of_gain(account: dict[str, Any]) -> html.Html:
     compared = account["comparison"]
     kinds = {"better": "ok", "not_significant": "warn", "worse": "bad"}
     verdict = compared["verdict"]
-    badge = html.badge(kinds[verdict], words.VERDICTS[verdict])  # type: ignore[arg-type]
+    badge = html.badge(kinds[verdict], display.VERDICTS[verdict])  # type: ignore[arg-type]
     return html.paragraph(badge, f" on all rows. Intervals: {compared['method']}.")
 
 
@@ -100,7 +103,7 @@ def _gains(account: dict[str, Any]) -> html.Html:
         for name, item in named
         if None not in (item["low"], item["gain"], item["high"])  # too few rows to know a variance
     ]
-    label = f"gain in {words.title(compared['metric'])}, {100 * compared['confidence']:g} % intervals, same rows"
+    label = f"gain in {display.title(compared['metric'])}, {100 * compared['confidence']:g} % intervals, same rows"
     return charts.intervals(drawn, label)
 
 
@@ -109,13 +112,13 @@ def _gaps(account: dict[str, Any]) -> html.Html:
         [gap["column"], gap["slices"], *(_end(gap.get(end)) for end in ("low", "high")), gap["gap"], gap["allowed"]]
         for gap in account["slice_gaps"]
     ]
-    metric = words.title(account["gates"]["metric"])
+    metric = display.title(account["gates"]["metric"])
     headers = ["column", "slices judged", f"least {metric}", f"greatest {metric}", "gap", "allowed"]
     return html.table(headers, rows)
 
 
 def _end(of: dict[str, Any] | None) -> str:
-    return f"{of['slice']}: {words.number(of['value'])} ({of['rows']:,} rows)" if of else html.MISSING
+    return f"{of['slice']}: {display.number(of['value'])} ({of['rows']:,} rows)" if of else html.MISSING
 
 
 def _slices(account: dict[str, Any], roles: dict[str, str]) -> html.Html:
@@ -129,5 +132,7 @@ def _slices(account: dict[str, Any], roles: dict[str, str]) -> html.Html:
         + [item["challenger"].get(name) for name in names if name != primary]
         for item in account["slices"]
     ]
-    others = [words.title(name) for name in names if name != primary]
-    return html.table(["slice", "rows", *(f"{words.title(primary)}, {said}" for said in roles.values()), *others], rows)
+    others = [display.title(name) for name in names if name != primary]
+    return html.table(
+        ["slice", "rows", *(f"{display.title(primary)}, {said}" for said in roles.values()), *others], rows
+    )

@@ -119,9 +119,9 @@ def evaluate(request: Request, outputs: Outputs) -> Result:
     evaluation = results.read(outputs.evaluation_path)
     sizes = summary.sizes(scores, evaluation, config)
     checks += thresholds.checks(evaluation, config, sizes, trial.gates)
-    account = summary.describe(scores, evaluation, sizes)
-    checks += _judge(trial, scores, readings[0], account)
-    return _conclude(trial, outputs, account, checks)
+    report = summary.describe(scores, evaluation, sizes)
+    checks += _judge(trial, scores, readings[0], report)
+    return _conclude(trial, outputs, report, checks)
 
 
 def _workers(request: Request, outputs: Outputs) -> contextlib.AbstractContextManager[beam_path.Workers | None]:
@@ -191,43 +191,43 @@ def _of_output(name: str) -> str:
     return f"'s output {name}" if name else ""
 
 
-def _judge(trial: _Trial, scores: Scores, reading: Reading, account: dict[str, Any]) -> list[Check]:
-    """Returns the checks of our own gates and puts their numbers into the account."""
+def _judge(trial: _Trial, scores: Scores, reading: Reading, report: dict[str, Any]) -> list[Check]:
+    """Returns the checks of our own gates and puts their numbers into the report."""
     scored, settled, request = scores.primary, trial.gates, trial.request
     challenger = scored.predictions[CHALLENGER]
     prior = scoring.prior(request.examples_path, reading)
-    check, account["baseline"] = gates.beats_prior(settled, scored, challenger, prior)
+    check, report["baseline"] = gates.beats_prior(settled, scored, challenger, prior)
     checks = [check]
     if trial.has_champion:
         contest = gates.Contest(scored.sample, challenger, scored.predictions[CHAMPION], trial.champion_title)
-        check, account["fair_comparison"] = fair_comparison.check(
+        check, report["fair_comparison"] = fair_comparison.check(
             settled, request.examples_path, request.champion_path, trial.champion_title
         )
         checks.append(check)
-        check, account["comparison"] = gates.beats_champion(settled, contest)
+        check, report["comparison"] = gates.beats_champion(settled, contest)
         checks.append(check)
         if settled.slices:
-            check, account["slice_comparison"] = gates.holds_on_slices(settled, contest, scores.columns)
+            check, report["slice_comparison"] = gates.holds_on_slices(settled, contest, scores.columns)
             checks.append(check)
     if math.isfinite(settled.max_slice_gap):
-        found, account["slice_gaps"] = slice_gap.checks(settled, scored.sample, challenger, scores.columns)
+        found, report["slice_gaps"] = slice_gap.checks(settled, scored.sample, challenger, scores.columns)
         checks += found
     return checks
 
 
-def _conclude(trial: _Trial, outputs: Outputs, account: dict[str, Any], checks: list[Check]) -> Result:
+def _conclude(trial: _Trial, outputs: Outputs, report: dict[str, Any], checks: list[Check]) -> Result:
     request = trial.request
     compared_with = (request.champion_version or "champion") if trial.has_champion else ""
     verdict = blessing.decide(request.model_path, checks, compared_with)
-    account |= {
+    report |= {
         "blessed": verdict.blessed,
         "compared_with": compared_with,
         "gates": dataclasses.asdict(trial.gates),
         "checks": [dataclasses.asdict(check) for check in verdict.checks],
     }
-    account = summary.clean(account)
-    layouts.write_json(f"{outputs.evaluation_path}/{layouts.SUMMARY}", account)
-    layouts.write_text(outputs.view_path, view.page(account))
+    report = summary.clean(report)
+    layouts.write_json(f"{outputs.evaluation_path}/{layouts.SUMMARY}", report)
+    layouts.write_text(outputs.view_path, view.page(report))
     blessing.write(outputs.blessing_path, verdict)
-    task_log.finding(summary.finding(account))
-    return Result(verdict.blessed, account)
+    task_log.summary(summary.line(report))
+    return Result(verdict.blessed, report)

@@ -240,7 +240,7 @@ def _finish(
     layouts.write_manifest(root, manifest)
     _say_checked(leak_check)
     parts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
-    task_log.finding(f"{sum(rows.values()):,} rows: {parts}; {manifest.rejected_rows:,} rejected")
+    task_log.summary(f"{sum(rows.values()):,} rows: {parts}; {manifest.rejected_rows:,} rejected")
     return metadata
 
 

@@ -1,4 +1,4 @@
-"""The champion and what is known of it: its training data, and what was promised when it was blessed."""
+"""The champion and what is known of it: its training data, and the evaluation it was blessed by."""
 
 import dataclasses
 from pathlib import Path

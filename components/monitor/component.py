@@ -8,7 +8,7 @@ from kfp_ct.base import image
 @dsl.component(base_image=image.COMPONENTS, install_kfp_package=False)
 def monitor(
     model: dsl.Input[dsl.Model],
-    account: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.Artifact],
     view: dsl.Output[dsl.HTML],
     model_name: str,
     request_log: str,
@@ -22,7 +22,7 @@ def monitor(
 
     Args:
         model: The registered model that is champion.
-        account: summary.json: the decision with its reasons, distances per feature, quality, staleness, latency.
+        report: summary.json: the decision with its reasons, distances per feature, quality, staleness, latency.
         view: The same as a page, with the history's time series.
         model_name: Registered model.
         request_log: Folder that the prediction service logs to (`--request-log`).
@@ -43,6 +43,6 @@ def monitor(
         request = work.Request(
             model.path, model.metadata, model_name, request_log, (window_start, window_end), labels, history, rules
         )  # fmt: skip
-        result = work.monitor(request, work.Outputs(account.path, view.path))
-        account.metadata.update({"state": result["state"], "rows": result["traffic"]["rows"]})
+        result = work.monitor(request, work.Outputs(report.path, view.path))
+        report.metadata.update({"state": result["state"], "rows": result["traffic"]["rows"]})
         return result["retrain"]

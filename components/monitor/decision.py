@@ -22,13 +22,13 @@ class Finding:
     text: str
 
 
-def decide(account: dict[str, Any], rules: Rules) -> dict[str, Any]:
+def decide(report: dict[str, Any], rules: Rules) -> dict[str, Any]:
     """Returns `state`, `retrain`, `reasons` (for retraining) and `alarms` (for people)."""
-    found = [*_distances(account, rules), *_quality(account), *_staleness(account)]
+    found = [*_distances(report, rules), *_quality(report), *_staleness(report)]
     reasons = [finding for finding in found if finding.kind in rules.retrain_on]
     alarms = [finding for finding in found if finding.kind not in rules.retrain_on]
-    nothing = _nothing(account, rules)
-    alarms = nothing + alarms + _operations(account, rules)
+    nothing = _nothing(report, rules)
+    alarms = nothing + alarms + _operations(report, rules)
     state = nothing[0].kind if nothing else RETRAIN if reasons else ATTENTION if alarms else OK
     said = {name: [dataclasses.asdict(finding) for finding in each] for name, each in
             (("reasons", reasons), ("alarms", alarms))}  # fmt: skip
@@ -57,34 +57,34 @@ def _days(since: str, now: datetime.datetime) -> float | None:
     return (now - (start if start.tzinfo else start.replace(tzinfo=datetime.UTC))) / datetime.timedelta(days=1)
 
 
-def finding(account: dict[str, Any]) -> str:
-    """Says the decision in one line with its numbers."""
-    name = f"{account['model']} v{account['version']}"
-    rows = f"{account['traffic']['rows']:,} rows"
-    said = [each["text"] for each in (*account["reasons"], *account["alarms"])]
+def summary_line(report: dict[str, Any]) -> str:
+    """Returns the decision and its numbers in one line, for the log."""
+    name = f"{report['model']} v{report['version']}"
+    rows = f"{report['traffic']['rows']:,} rows"
+    said = [each["text"] for each in (*report["reasons"], *report["alarms"])]
     verdict = {
         RETRAIN: "retrain", OK: "no reason to retrain", ATTENTION: "no reason to retrain, but look",
         NO_TRAFFIC: "nothing examined", TOO_FEW_ROWS: "too little to judge",
-    }[account["state"]]  # fmt: skip
+    }[report["state"]]  # fmt: skip
     more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
     return f"{verdict}: {name}, {rows}" + (f"; {said[0]}{more}" if said else "")
 
 
-def _nothing(account: dict[str, Any], rules: Rules) -> list[Finding]:
-    rows = account["traffic"]["rows"]
+def _nothing(report: dict[str, Any], rules: Rules) -> list[Finding]:
+    rows = report["traffic"]["rows"]
     others = ", ".join(
-        f"v{version} {counted['rows']:,}" for version, counted in account["versions"].items() if counted["rows"]
+        f"v{version} {counted['rows']:,}" for version, counted in report["versions"].items() if counted["rows"]
     )
     if not rows:
         elsewhere = f"; other versions: {others}" if others else ""
-        return [Finding(NO_TRAFFIC, f"no row of v{account['version']} was logged in the period{elsewhere}")]
-    if rows < rules.min_rows and account["quality"].get("value") is None:
+        return [Finding(NO_TRAFFIC, f"no row of v{report['version']} was logged in the period{elsewhere}")]
+    if rows < rules.min_rows and report["quality"].get("value") is None:
         return [Finding(TOO_FEW_ROWS, f"{rows:,} rows were logged, distributions of fewer than {rules.min_rows:,} say "
                                       "nothing")]  # fmt: skip
     return []
 
 
-def _distances(account: dict[str, Any], rules: Rules) -> list[Finding]:
+def _distances(report: dict[str, Any], rules: Rules) -> list[Finding]:
     titles = {
         kinds.SKEW: "moved from what the model was trained on",
         kinds.DRIFT: "moved since the period before",
@@ -92,12 +92,12 @@ def _distances(account: dict[str, Any], rules: Rules) -> list[Finding]:
     }
     found = []
     for kind, title in titles.items():
-        moved = [item for item in account[kind] if item["exceeded"]]
+        moved = [item for item in report[kind] if item["exceeded"]]
         names = list(dict.fromkeys(item["feature"] for item in moved))
         if names and len(names) >= (1 if kind == kinds.PREDICTIONS else rules.min_drifted):
             listed = ", ".join(_moved(item) for item in moved[:_SHOWN])
             more = f" and {len(moved) - _SHOWN} more" if len(moved) > _SHOWN else ""
-            of_features = f"{len(names)} of {_features(account[kind])} features"
+            of_features = f"{len(names)} of {_features(report[kind])} features"
             what = "predictions" if kind == kinds.PREDICTIONS else of_features
             found.append(Finding(kind, f"{what} {title}: {listed}{more}"))
     return found
@@ -112,25 +112,25 @@ def _moved(item: dict[str, Any]) -> str:
     return f"{item['feature']}{missing} {item['value']:.3f} (at most {item['limit']:.3f})"
 
 
-def _quality(account: dict[str, Any]) -> list[Finding]:
-    quality = account["quality"]
+def _quality(report: dict[str, Any]) -> list[Finding]:
+    quality = report["quality"]
     if not quality["lost"]:
         return []
-    promised = f", {quality['promised']:.3f} was promised" if quality["promised"] is not None else ""
+    baseline = f", the baseline is {quality['baseline']:.3f}" if quality["baseline"] is not None else ""
     live = f"{quality['metric']} is {quality['value']:.3f} ({quality['low']:.3f} to {quality['high']:.3f})"
-    return [Finding(kinds.QUALITY, f"{live} on {quality['labelled']:,} labelled rows{promised}")]
+    return [Finding(kinds.QUALITY, f"{live} on {quality['labelled']:,} labelled rows{baseline}")]
 
 
-def _staleness(account: dict[str, Any]) -> list[Finding]:
-    age, most = account["staleness"]["age_days"], account["staleness"]["max_age_days"]
+def _staleness(report: dict[str, Any]) -> list[Finding]:
+    age, most = report["staleness"]["age_days"], report["staleness"]["max_age_days"]
     if not most or age is None or age <= most:
         return []
     text = f"the model's data ends {age:.0f} days before the period's end, {most:g} are allowed"
     return [Finding(kinds.STALENESS, text)]
 
 
-def _operations(account: dict[str, Any], rules: Rules) -> list[Finding]:
-    traffic, quality = account["traffic"], account["quality"]
+def _operations(report: dict[str, Any], rules: Rules) -> list[Finding]:
+    traffic, quality = report["traffic"], report["quality"]
     found = []
     if rules.max_p99_ms and traffic["p99_ms"] is not None and traffic["p99_ms"] > rules.max_p99_ms:
         found.append(Finding("latency", f"p99 is {traffic['p99_ms']:.1f} ms, at most {rules.max_p99_ms:g} are allowed"))
@@ -140,11 +140,11 @@ def _operations(account: dict[str, Any], rules: Rules) -> list[Finding]:
     if lost > rules.max_dropped * traffic["sampled"]:
         found.append(Finding("log", f"{traffic['dropped']:,} sampled requests and {traffic['lost']:,} rows are not in "
                                     "the log"))  # fmt: skip
-    if account["unreadable"]:
-        found.append(Finding("log", f"{len(account['unreadable'])} files of the log cannot be read"))
-    if account["labels"]["given"] and account["labels"]["coverage"] is not None:
-        if account["labels"]["coverage"] < rules.min_coverage:
+    if report["unreadable"]:
+        found.append(Finding("log", f"{len(report['unreadable'])} files of the log cannot be read"))
+    if report["labels"]["given"] and report["labels"]["coverage"] is not None:
+        if report["labels"]["coverage"] < rules.min_coverage:
             found.append(Finding("labels", f"{quality['labelled']:,} of {traffic['examined']:,} rows have a label"))
-        if account["labels"]["conflicting"]:
-            found.append(Finding("labels", f"{account['labels']['conflicting']:,} rows have labels that differ"))
+        if report["labels"]["conflicting"]:
+            found.append(Finding("labels", f"{report['labels']['conflicting']:,} rows have labels that differ"))
     return found

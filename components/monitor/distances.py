@@ -48,7 +48,7 @@ class Compared:
         """Whether it does."""
         return self.value > self.limit
 
-    def account(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Returns it as JSON."""
         return {**dataclasses.asdict(self), "limit": self.limit, "exceeded": self.exceeded}
 

@@ -11,19 +11,19 @@ from kfp_ct.data import layouts
 _KEY = ("model", "version", "start", "end")
 
 
-def line(account: dict[str, Any]) -> dict[str, Any]:
-    """Returns the line of an account."""
-    quality, traffic = account["quality"], account["traffic"]
-    exceeded = {kind: [item["feature"] for item in account[kind] if item["exceeded"]] for kind in ("skew", "drift")}
+def line(report: dict[str, Any]) -> dict[str, Any]:
+    """Returns the line of a report."""
+    quality, traffic = report["quality"], report["traffic"]
+    exceeded = {kind: [item["feature"] for item in report[kind] if item["exceeded"]] for kind in ("skew", "drift")}
     return {
-        "model": account["model"], "version": account["version"], **account["window"],
-        "state": account["state"], "retrain": account["retrain"],
-        "reasons": [reason["kind"] for reason in account["reasons"]],
-        "alarms": [alarm["kind"] for alarm in account["alarms"]],
+        "model": report["model"], "version": report["version"], **report["window"],
+        "state": report["state"], "retrain": report["retrain"],
+        "reasons": [reason["kind"] for reason in report["reasons"]],
+        "alarms": [alarm["kind"] for alarm in report["alarms"]],
         "rows": traffic["rows"], "requests": traffic["requests"], "p50_ms": traffic["p50_ms"],
         "p99_ms": traffic["p99_ms"], "skewed": exceeded["skew"], "drifted": exceeded["drift"],
         "metric": quality["metric"], "labelled": quality["labelled"], "value": quality.get("value"),
-        "low": quality.get("low"), "high": quality.get("high"), "promised": quality["promised"],
+        "low": quality.get("low"), "high": quality.get("high"), "baseline": quality["baseline"],
     }  # fmt: skip
 
 

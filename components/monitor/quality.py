@@ -1,4 +1,4 @@
-"""Live quality against what was promised when the model was blessed."""
+"""Live quality against the baseline metric: the one that the evaluation measured when the model was blessed."""
 
 import dataclasses
 import math
@@ -17,8 +17,8 @@ _USUAL = ("probability", "probabilities", "prediction", "predictions", "output_0
 
 
 @dataclasses.dataclass(frozen=True)
-class Promise:
-    """What the evaluation said of the model: task, metric, its value and standard error (0 where unknown)."""
+class BaselineMetric:
+    """What the evaluation measured of the model: task, metric, its value and standard error (0 where unknown)."""
 
     task: str
     metric: str
@@ -29,105 +29,105 @@ class Promise:
     label: str
 
 
-def promise(evaluation: dict[str, Any]) -> Promise:
-    """Reads what was promised from evaluate's account."""
-    baseline = evaluation.get("baseline") or {}
+def baseline_metric(evaluation: dict[str, Any]) -> BaselineMetric:
+    """Reads the baseline metric from the evaluation's summary.json."""
+    constant = evaluation.get("baseline") or {}
     gates = evaluation.get("gates") or {}
-    metric = str(gates.get("metric") or baseline.get("metric") or "auc")
-    value = baseline.get("challenger")
+    metric = str(gates.get("metric") or constant.get("metric") or "auc")
+    value = constant.get("challenger")
     if value is None:
         value = evaluation.get("metrics", {}).get("challenger", {}).get(metric)
-    low, high, error = baseline.get("low"), baseline.get("high"), 0.0
+    low, high, error = constant.get("low"), constant.get("high"), 0.0
     if isinstance(low, int | float) and isinstance(high, int | float) and math.isfinite(high - low):
         # Its gain over a constant has, for an AUC, the metric's own error; for means, one close to it.
         error = (high - low) / 2 / _z(float(gates.get("confidence") or 0.95))
-    return Promise(
+    return BaselineMetric(
         str(evaluation.get("task") or metrics.BINARY), metric, value, error, str(evaluation.get("output") or ""),
         tuple(map(str, evaluation.get("classes") or ())), str(evaluation.get("label") or "label"),
     )  # fmt: skip
 
 
-def judge(promised: Promise, labelled: pa.Table, rules: Rules) -> dict[str, Any]:
+def judge(baseline: BaselineMetric, labelled: pa.Table, rules: Rules) -> dict[str, Any]:
     """Measures the labelled rows.
 
     Returns:
-        `metric`, `labelled`, and where they could be measured `value`, `low`, `high`, `promised`, `loss`, `loss_low`,
+        `metric`, `labelled`, and where they could be measured `value`, `low`, `high`, `baseline`, `loss`, `loss_low`,
         `loss_high` (positive is worse), and `lost`: whether the loss, beyond doubt at the rules' confidence, is
         larger than allowed or the absolute bound is broken; `unjudged` says why nothing was judged.
 
     Raises:
         DataError: A label is not of the task.
     """
-    account: dict[str, Any] = {
-        "task": promised.task, "metric": promised.metric, "labelled": len(labelled), "promised": promised.value,
-        "promised_error": promised.error, "lost": False, "unjudged": "",
+    report: dict[str, Any] = {
+        "task": baseline.task, "metric": baseline.metric, "labelled": len(labelled), "baseline": baseline.value,
+        "baseline_error": baseline.error, "lost": False, "unjudged": "",
     }  # fmt: skip
-    if promised.metric not in metrics.METRICS.get(promised.task, ()):
-        return account | {"unjudged": f"{promised.metric} of a {promised.task} model is not measured on live rows"}
+    if baseline.metric not in metrics.METRICS.get(baseline.task, ()):
+        return report | {"unjudged": f"{baseline.metric} of a {baseline.task} model is not measured on live rows"}
     if len(labelled) < rules.min_labelled:
-        return account | {"unjudged": f"{len(labelled):,} labelled rows, {rules.min_labelled:,} are needed"}
-    predictions = _predictions(labelled, promised)
+        return report | {"unjudged": f"{len(labelled):,} labelled rows, {rules.min_labelled:,} are needed"}
+    predictions = _predictions(labelled, baseline)
     if predictions is None:
-        return account | {"unjudged": "the log has no output that could be the prediction"}
-    labels = _labels(labelled, promised)
+        return report | {"unjudged": "the log has no output that could be the prediction"}
+    labels = _labels(labelled, baseline)
     finite = np.isfinite(predictions.reshape(len(labels), -1)).all(axis=1)
-    found = metrics.estimate(promised.task, promised.metric, labels[finite], predictions[finite])
+    found = metrics.estimate(baseline.task, baseline.metric, labels[finite], predictions[finite])
     if not (math.isfinite(found.value) and math.isfinite(found.error)):
-        return account | {"unjudged": f"{promised.metric} is not defined on these labels"}
+        return report | {"unjudged": f"{baseline.metric} is not defined on these labels"}
     reach = _z(rules.confidence) * found.error
-    account |= {"value": found.value, "low": found.value - reach, "high": found.value + reach}
-    return account | _loss(promised, found, rules)
+    report |= {"value": found.value, "low": found.value - reach, "high": found.value + reach}
+    return report | _loss(baseline, found, rules)
 
 
-def _loss(promised: Promise, found: metrics.Estimate, rules: Rules) -> dict[str, Any]:
-    sign = -1.0 if promised.metric in metrics.LESS_IS_BETTER else 1.0
+def _loss(baseline: BaselineMetric, found: metrics.Estimate, rules: Rules) -> dict[str, Any]:
+    sign = -1.0 if baseline.metric in metrics.LESS_IS_BETTER else 1.0
     reach = _z(rules.confidence) * found.error
     bound = rules.min_quality
     broken = bound is not None and sign * (found.value - bound) + reach < 0
-    if promised.value is None:
+    if baseline.value is None:
         return {"lost": broken, "below_bound": broken}
-    loss = sign * (promised.value - found.value)
-    reach = _z(rules.confidence) * math.hypot(found.error, promised.error)
+    loss = sign * (baseline.value - found.value)
+    reach = _z(rules.confidence) * math.hypot(found.error, baseline.error)
     ends = {"loss": loss, "loss_low": loss - reach, "loss_high": loss + reach, "below_bound": broken}
     return {**ends, "lost": broken or loss - reach > rules.max_loss}
 
 
-def _predictions(rows: pa.Table, promised: Promise) -> Array | None:
+def _predictions(rows: pa.Table, baseline: BaselineMetric) -> Array | None:
     outputs = request_log.columns(rows, "outputs")
     names = outputs.column_names
-    usual = [name for name in (promised.output, *_USUAL) if name in names]
+    usual = [name for name in (baseline.output, *_USUAL) if name in names]
     chosen = names[0] if len(names) == 1 else usual[0] if usual else None
     if chosen is None:
         return None
     column = outputs[chosen].combine_chunks()
     nested = request_log.is_vector(column.type)
-    if nested != (promised.task == metrics.MULTICLASS):
+    if nested != (baseline.task == metrics.MULTICLASS):
         return None
     if not nested:
         return np.asarray(outputs[chosen].to_numpy(), np.float64)
     return np.array(outputs[chosen].to_pylist(), np.float64)
 
 
-def _labels(rows: pa.Table, promised: Promise) -> Array:
+def _labels(rows: pa.Table, baseline: BaselineMetric) -> Array:
     values = rows["label"].to_pylist()
-    if promised.classes and isinstance(values[0], str):
-        numbers = {name: number for number, name in enumerate(promised.classes)}
+    if baseline.classes and isinstance(values[0], str):
+        numbers = {name: number for number, name in enumerate(baseline.classes)}
         values = [numbers.get(value, -1) for value in values]
     try:
         labels = np.array(values, np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"a label is no number: {error}\nexpected: labels as {promised.label} was in training"
+            f"a label is no number: {error}\nexpected: labels as {baseline.label} was in training"
         ) from error
     good = np.isfinite(labels)
-    if promised.task == metrics.BINARY:
+    if baseline.task == metrics.BINARY:
         good &= np.isin(labels, (0, 1))
-    elif promised.task == metrics.MULTICLASS:
+    elif baseline.task == metrics.MULTICLASS:
         good &= (labels >= 0) & (labels % 1 == 0)
     if not good.all():
         strange = rows["label"].to_pylist()[int(np.flatnonzero(~good)[0])]
         raise DataError(
-            f"the label {strange!r} is none of a {promised.task} model\nexpected: {promised.label} as in training"
+            f"the label {strange!r} is none of a {baseline.task} model\nexpected: {baseline.label} as in training"
         )
     return labels
 

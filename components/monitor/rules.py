@@ -29,7 +29,7 @@ class Rules:
         max_rows: At most so many rows of a period are read, evenly over its files.
         min_labelled: Quality on fewer labelled rows is not judged.
         confidence: Of the intervals of quality.
-        max_loss: Allowed loss of the primary metric against what was promised.
+        max_loss: Allowed loss of the primary metric against the baseline metric, which the evaluation measured.
         min_quality: Absolute bound of the primary metric (an upper one where less is better); None for none.
         min_coverage: Alarm if labels are given and fewer of the rows have one.
         max_age_days: Allowed age of the data the model was trained on; 0 for any.

@@ -72,7 +72,7 @@ def figures(account: dict[str, Any]) -> dict[str, Any]:
         if account["skew"]
         else None,
         measured["metric"]: measured.get("value"),
-        "promised": measured["promised"],
+        "baseline": measured["baseline"],
         "labelled": html.percent(account["labels"]["coverage"]),
         "p99 latency, ms": served["p99_ms"],
         "age of data, days": None if stale["age_days"] is None else round(stale["age_days"]),
@@ -98,16 +98,16 @@ def distances(account: dict[str, Any], kind: str) -> list[Html]:
 
 
 def quality(account: dict[str, Any]) -> list[Html]:
-    """The live metric with its interval beside what was promised."""
+    """The live metric with its interval beside the baseline metric."""
     measured, known = account["quality"], account["labels"]
     labelled = f"{measured['labelled']:,} of {account['traffic']['examined']:,} rows have a label."
     if not known["given"]:
         return [html.note("info", "No labels are given: quality is not measured.")]
     if measured["unjudged"]:
         return [html.note("info", f"Not judged: {measured['unjudged']}.")]
-    row = [measured["metric"], measured["value"], measured["low"], measured["high"], measured["promised"],
+    row = [measured["metric"], measured["value"], measured["low"], measured["high"], measured["baseline"],
            measured.get("loss"), measured.get("loss_low"), account["rules"]["max_loss"]]  # fmt: skip
-    headers = ["metric", "live", "low", "high", "promised", "loss", "loss at least", "allowed loss"]
+    headers = ["metric", "live", "low", "high", "baseline", "loss", "loss at least", "allowed loss"]
     return [html.paragraph(labelled), html.table(headers, [row])]
 
 
@@ -132,7 +132,7 @@ def development(past: Sequence[dict[str, Any]]) -> list[Html]:
     numbered = list(enumerate(past, start=1))
     drawn = [_lines(title, numbered, series) for title, series in _SERIES.items()]
     if any(line.get("value") is not None for line in past):
-        drawn.insert(0, _lines(str(past[-1]["metric"]), numbered, {"live": "value", "promised": "promised"}))
+        drawn.insert(0, _lines(str(past[-1]["metric"]), numbered, {"live": "value", "baseline": "baseline"}))
     headers = ["period", "version", "from", "to", "rows", "metric", "state", "reasons"]
     return [html.columns(*drawn), html.table(headers, [_period(n, line) for n, line in numbered])]
 

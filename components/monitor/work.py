@@ -1,4 +1,4 @@
-"""Compares a period of the champion's traffic with its training data, the period before and what was promised."""
+"""Compares a period of the champion's traffic with its training data, the period before and the baseline metric."""
 
 import dataclasses
 import datetime
@@ -41,7 +41,7 @@ class Request:
 class Outputs:
     """Folder of summary.json, and the page."""
 
-    account_path: str
+    report_path: str
     view_path: str
 
 
@@ -49,7 +49,7 @@ def monitor(request: Request, outputs: Outputs, now: datetime.datetime | None = 
     """Writes summary.json and the page, and adds a line to the history.
 
     Returns:
-        The account: the content of summary.json.
+        The report: the content of summary.json.
 
     Raises:
         ComponentError: A setting does not fit, or the champion, the log or the labels cannot be read.
@@ -58,20 +58,20 @@ def monitor(request: Request, outputs: Outputs, now: datetime.datetime | None = 
     rules = rule_settings.read(request.rules)
     period = _period(request.window, now or datetime.datetime.now(datetime.UTC))
     champion = champions.read(request.model_path, request.model_metadata)
-    account = _examine(request, rules, period, champion)
-    account |= decision.decide(account, rules)
-    past = history.put(request.history, history.line(account)) if request.history else [history.line(account)]
-    layouts.write_json(Path(outputs.account_path) / layouts.SUMMARY, account)
-    layouts.write_text(outputs.view_path, view.draw(account, past))
-    task_log.finding(decision.finding(account))
-    if account["state"] == decision.NO_TRAFFIC and rules.no_traffic == rule_settings.FAIL:
+    report = _examine(request, rules, period, champion)
+    report |= decision.decide(report, rules)
+    past = history.put(request.history, history.line(report)) if request.history else [history.line(report)]
+    layouts.write_json(Path(outputs.report_path) / layouts.SUMMARY, report)
+    layouts.write_text(outputs.view_path, view.draw(report, past))
+    task_log.summary(decision.summary_line(report))
+    if report["state"] == decision.NO_TRAFFIC and rules.no_traffic == rule_settings.FAIL:
         raise DataError(
-            f"nothing examined: {account['alarms'][0]['text']}\n"
+            f"nothing examined: {report['alarms'][0]['text']}\n"
             f"expected: requests to {request.model_name} v{champion.version} from {period.start.isoformat()} to "
             f"{period.end.isoformat()} in {request.log_root}\n"
             "fix: see that the service runs with --request-log; rules.no_traffic: report only says so"
         )
-    return account
+    return report
 
 
 def _examine(request: Request, rules: Rules, period: Period, champion: Champion) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _examine(request: Request, rules: Rules, period: Period, champion: Champion)
         "versions": {version: _counts(each) for version, each in found.items()},
         "unreadable": traffic.unreadable,
         **_compare(champion, traffic, before, rules),
-        "quality": quality.judge(quality.promise(champion.evaluation), joined.rows, rules),
+        "quality": quality.judge(quality.baseline_metric(champion.evaluation), joined.rows, rules),
         "labels": {
             "given": bool(request.labels),
             "read": joined.labels,
@@ -113,15 +113,15 @@ def _compare(champion: Champion, traffic: Traffic, before: Traffic, rules: Rules
         return empty
     served = request_log.columns(traffic.rows, "inputs")
     skew = distances.compare(champion.schema, served, champion.statistics, "skew", rules)
-    account = empty | {"skew": [item.account() for item in skew]}
+    report = empty | {"skew": [item.to_json() for item in skew]}
     if len(before.rows) < rules.min_rows:
-        return account
+        return report
     drift = distances.compare(champion.schema, served, request_log.columns(before.rows, "inputs"), "drift", rules)
     outputs = [request_log.columns(each.rows, "outputs") for each in (traffic, before)]
     predictions = distances.compare_predictions(outputs[0], outputs[1], rules)
-    return account | {
-        "drift": [item.account() for item in drift],
-        "predictions": [item.account() for item in predictions],
+    return report | {
+        "drift": [item.to_json() for item in drift],
+        "predictions": [item.to_json() for item in predictions],
     }
 
 

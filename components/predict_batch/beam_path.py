@@ -23,7 +23,7 @@ class Score(beam.DoFn):
         self._model = shards.load_model(self._job)
 
     def process(self, shard: Shard) -> Iterator[Any]:
-        """Writes a shard's predictions and yields nothing: its account is beside its file."""
+        """Writes a shard's predictions and yields nothing: its record is beside its file."""
         assert self._model is not None  # noqa: S101 - Beam calls setup first
         shards.score(self._job, shard, self._model)
         yield from ()

@@ -60,9 +60,9 @@ def finished(job: Job, shard: Shard) -> Tally | None:
     """Returns what a shard's file holds if it is whole and of this prediction, else None."""
     path = Path(job.folder) / shard.file
     try:
-        account = layouts.read_json(_account(job, shard))
-        whole = path.stat().st_size == account["bytes"] and account["identity"] == job.identity
-        return Tally(**account["tally"]) if whole and account["tally"]["rows"] == shard.rows else None
+        record = layouts.read_json(_record(job, shard))
+        whole = path.stat().st_size == record["bytes"] and record["identity"] == job.identity
+        return Tally(**record["tally"]) if whole and record["tally"]["rows"] == shard.rows else None
     except (OSError, ValueError, LookupError, TypeError):  # absent, or not written by this version
         return None
 
@@ -93,12 +93,12 @@ def score(job: Job, shard: Shard, model: SavedModel, batch_rows: int = layouts.B
         if writer is not None:
             writer.close()
         partial.unlink(missing_ok=True)
-    account = {"identity": job.identity, "bytes": size, "tally": dataclasses.asdict(tally)}
-    layouts.write_json(_account(job, shard), account)
+    record = {"identity": job.identity, "bytes": size, "tally": dataclasses.asdict(tally)}
+    layouts.write_json(_record(job, shard), record)
     return tally
 
 
-def _account(job: Job, shard: Shard) -> Path:
+def _record(job: Job, shard: Shard) -> Path:
     return Path(job.folder) / ACCOUNTS / f"{shard.file}.json"
 
 

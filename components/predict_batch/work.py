@@ -205,7 +205,7 @@ def _finish(job: shards.Job, planned: Sequence[plan.Shard], tally: Tally, reques
     of = f" by v{job.model_version}" if job.model_version else ""
     means = "".join(f"; {name} {v['mean']:.3g} on average" for name, v in values.items() if v["mean"] is not None)
     files_said = f"{len(planned)} file{'' if len(planned) == 1 else 's'}" + f" and {job.table}" * bool(job.table)
-    task_log.finding(f"{tally.rows:,} rows scored{of} in {files_said}{means}; {tally.nonfinite:,} not finite")
+    task_log.summary(f"{tally.rows:,} rows scored{of} in {files_said}{means}; {tally.nonfinite:,} not finite")
     return metadata
 
 

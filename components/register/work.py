@@ -43,7 +43,7 @@ def register(candidate: Candidate, registry_uri: str, model_name: str) -> Regist
 
         registered = publish.publish(describe(candidate, verdict, model_name), registry_uri)
     before = f"champion before: v{registered.previous_champion}" if registered.previous_champion else "the first one"
-    task_log.finding(f"{model_name} v{registered.version} is champion; {before}")
+    task_log.summary(f"{model_name} v{registered.version} is champion; {before}")
     return registered
 
 

@@ -65,9 +65,9 @@ def resolve(registry_uri: str, model_name: str, training_key: str) -> Found:
     version = _to_beat(reader, model_name, training_key)
     nothing = _nothing_uri(registry_uri)
     if version is None:
-        task_log.finding(f"no champion of {model_name} to compare with")
+        task_log.summary(f"no champion of {model_name} to compare with")
         return Found(nothing, "", nothing)
-    task_log.finding(f"compare with {model_name} v{version.number}")
+    task_log.summary(f"compare with {model_name} v{version.number}")
     located = registered_model.locate(version, registry_uri, model_name)
     return Found(located.uri, version.number, nothing, located.download)
 

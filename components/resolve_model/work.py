@@ -47,7 +47,7 @@ def resolve(registry_uri: str, model_name: str, version: str) -> Found:
             " or correct registry_uri and model_name"
         )
     located = registered_model.locate(found, registry_uri, model_name)
-    task_log.finding(f"{model_name} v{found.number}{', the champion' if by_alias else ''}")
+    task_log.summary(f"{model_name} v{found.number}{', the champion' if by_alias else ''}")
     registered = datetime.datetime.fromtimestamp(found.created / 1000, datetime.UTC).isoformat()
     return Found(found.number, located, registered)
 

@@ -37,11 +37,11 @@ def write_schema(statistics_path: str, output_path: str, schema_file: str) -> di
         schema = inference.infer(statistics_path)
         text = text_format.MessageToString(schema)
     layouts.write_text(Path(output_path) / layouts.SCHEMA, text)
-    account = summary.of(schema, schema_file)
-    layouts.write_json(Path(output_path) / layouts.SUMMARY, account)
+    report = summary.of(schema, schema_file)
+    layouts.write_json(Path(output_path) / layouts.SUMMARY, report)
     origin = f"from {schema_file}" if schema_file else "inferred from the train split"
-    task_log.finding(f"{len(account['features'])} features, {account['domains']} closed domains, {origin}")
-    return {"features": len(account["features"]), "curated": bool(schema_file)}
+    task_log.summary(f"{len(report['features'])} features, {report['domains']} closed domains, {origin}")
+    return {"features": len(report["features"]), "curated": bool(schema_file)}
 
 
 def parse(text: str, origin: str) -> schema_pb2.Schema:

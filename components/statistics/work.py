@@ -37,10 +37,10 @@ def write_statistics(
         beam_path.write_statistics(files, outputs, beam_pipeline_args)
     else:
         _write_in_memory(files, outputs)
-    account = {"splits": [summary.read_split(name, path) for name, path in outputs.items()]}
-    layouts.write_json(Path(output_path) / layouts.SUMMARY, account)
-    layouts.write_text(view_path, view.draw(account))
-    return _report(account)
+    report = {"splits": [summary.read_split(name, path) for name, path in outputs.items()]}
+    layouts.write_json(Path(output_path) / layouts.SUMMARY, report)
+    layouts.write_text(view_path, view.draw(report))
+    return _report(report)
 
 
 def _write_in_memory(files: dict[str, list[str]], outputs: dict[str, Path]) -> None:
@@ -66,10 +66,10 @@ def _window(manifest: layouts.Manifest) -> str:
     return " to ".join(manifest.window.get(end) or "open" for end in ("start", "end"))
 
 
-def _report(account: dict[str, Any]) -> dict[str, Any]:
-    splits = account["splits"]
+def _report(report: dict[str, Any]) -> dict[str, Any]:
+    splits = report["splits"]
     features = {feature["name"] for split in splits for feature in split["features"]}
     worst = max((f for s in splits for f in s["features"]), key=lambda feature: feature["missing"], default=None)
     missing = f"; most missing: {worst['name']} {percent(worst['missing'])}" if worst and worst["missing"] else ""
-    task_log.finding(f"{len(features)} features over {len(splits)} splits{missing}")
+    task_log.summary(f"{len(features)} features over {len(splits)} splits{missing}")
     return {"rows": {split["name"]: split["num_examples"] for split in splits}, "features": len(features)}

@@ -206,5 +206,5 @@ def _summarise(rows: int, history: History, run_path: str) -> dict[str, Any]:
     said = ""
     if best is not None:
         said = f", best after epoch {best + 1}: " + ", ".join(f"{k} {v:.4f}" for k, v in history.epochs[best].items())
-    task_log.finding(f"trained on {rows:,} rows, {len(history.epochs)} epochs, {history.steps:,} steps{said}")
+    task_log.summary(f"trained on {rows:,} rows, {len(history.epochs)} epochs, {history.steps:,} steps{said}")
     return {key: summary[key] for key in ("rows", "epochs", "steps")}

@@ -134,5 +134,5 @@ def _summarise(output_path: str, rows: int, columns: list[str]) -> dict[str, Any
         for name, spec in sorted(output.transformed_feature_spec().items())
     }
     layouts.write_json(Path(output_path) / layouts.SUMMARY, {"rows": rows, "columns": columns, "features": features})
-    task_log.finding(f"{len(features)} features from {len(columns)} columns, analysed over {rows:,} rows")
+    task_log.summary(f"{len(features)} features from {len(columns)} columns, analysed over {rows:,} rows")
     return {"rows": rows, "columns": len(columns), "features": len(features)}

@@ -71,7 +71,7 @@ class Search:
             names = [f"worker-{number}" for number in range(1, self.tuning.parallel + 1)]
             with ThreadPoolExecutor(self.tuning.parallel) as pool:
                 list(pool.map(self._work_apart, names))
-        return self._account()
+        return self._report()
 
     def _resumed(self) -> tuple[Any, dict[str, Any]]:
         """Makes the tuner; an earlier run's state that was cut off in the middle of a write is given up."""
@@ -159,7 +159,7 @@ class Search:
         else:
             task_log.progress(f"{ended} failed: {trial.message}")
 
-    def _account(self) -> dict[str, Any]:
+    def _report(self) -> dict[str, Any]:
         tried = sorted(self.oracle.trials.values(), key=lambda trial: trial.trial_id)
         completed = [trial for trial in tried if trial.status == kt_trial.TrialStatus.COMPLETED]
         if not completed:

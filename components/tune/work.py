@@ -28,7 +28,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """Folder of the account and the HTML file to write."""
+    """Folder of the report and the HTML file to write."""
 
     trials_path: str
     view_path: str
@@ -39,7 +39,7 @@ def tune(request: Request, outputs: Outputs) -> dict[str, Any]:
 
     Args:
         request: Artifacts, module and settings.
-        outputs: Where the account of the trials goes.
+        outputs: Where the report of the trials goes.
 
     Raises:
         ConfigurationError: The module or a setting does not fit.
@@ -48,7 +48,7 @@ def tune(request: Request, outputs: Outputs) -> dict[str, Any]:
     """
     if not request.tuning:
         _write({"trials": [], "hyperparameters": request.hyperparameters}, outputs)
-        task_log.finding("no search: the hyperparameters are those of the settings")
+        task_log.summary("no search: the hyperparameters are those of the settings")
         return request.hyperparameters
     from kfp_ct.data.fn_args import whole_numbers
 
@@ -59,7 +59,7 @@ def tune(request: Request, outputs: Outputs) -> dict[str, Any]:
     overruled = sorted(name for name in found["values"] if name in given)
     summary = found | {"tuning": dataclasses.asdict(tuning), "hyperparameters": chosen, "overruled": overruled}
     _write(summary, outputs)
-    task_log.finding(_finding(summary))
+    task_log.summary(_summary_line(summary))
     return chosen
 
 
@@ -108,7 +108,7 @@ def _write(summary: dict[str, Any], outputs: Outputs) -> None:
     layouts.write_text(outputs.view_path, view.draw(summary))
 
 
-def _finding(summary: dict[str, Any]) -> str:
+def _summary_line(summary: dict[str, Any]) -> str:
     tried = summary["trials"]
     failed = sum(trial["score"] is None for trial in tried)
     best = next(trial for trial in tried if trial["id"] == summary["best"])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kfp_ct.components.validate_data import account
+from kfp_ct.components.validate_data import anomaly_report
 from kfp_ct.data.drift import JENSEN_SHANNON, L_INFINITY
 from kfp_ct.pages import html
 
@@ -39,7 +39,7 @@ def _anomalies(anomalies: list[dict[str, Any]]) -> html.Html:
 
 def _row(anomaly: dict[str, Any]) -> list[Any]:
     count = anomaly["how_many"]
-    said = html.MISSING if count is None else account.rows(count, anomaly["fraction"])
+    said = html.MISSING if count is None else anomaly_report.rows(count, anomaly["fraction"])
     example = html.code(anomaly["example"]) if anomaly["example"] else None
     return [anomaly["feature"] or "all", anomaly["split"], anomaly["what"], html.escape(said), example]
 

@@ -14,7 +14,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import AnomaliesFoundError, ConfigurationError, DataError
-from kfp_ct.components.validate_data import account, movement, own_checks, privacy, view
+from kfp_ct.components.validate_data import anomaly_report, comparison, own_checks, privacy, view
 from kfp_ct.components.validate_data.anomaly import Anomaly, from_tfdv, with_own, without_echoes
 from kfp_ct.data import drift, layouts
 
@@ -74,7 +74,7 @@ def validate(inputs: Inputs, outputs: Outputs, rules: Rules) -> Result:
 
     Args:
         inputs: Statistics, schema and champion.
-        outputs: Where the account of the anomalies goes.
+        outputs: Where the report of the anomalies goes.
         rules: What is demanded beyond the schema.
 
     Returns:
@@ -91,18 +91,19 @@ def validate(inputs: Inputs, outputs: Outputs, rules: Rules) -> Result:
     privacy.check_deny_list(rules.deny)
     splits = _read_statistics(inputs.statistics_path)
     found = _find(splits, schema, rules, outputs)
-    champion = movement.Champion(inputs.champion_path, inputs.champion_version)
+    champion = comparison.Champion(inputs.champion_path, inputs.champion_version)
     # Data that does not fit the schema says nothing by its distances.
-    drifted = movement.drift_from(champion, splits, schema) if not found else movement.NOT_REACHED
-    skewed = movement.skew_between(splits, schema) if not found else []
-    summary = account.of(splits, schema, found) | account.moved(drifted, skewed)
+    drifted = comparison.drift_from(champion, splits, schema) if not found else comparison.NOT_REACHED
+    skewed = comparison.skew_between(splits, schema) if not found else []
+    summary = anomaly_report.content(splits, schema, found) | anomaly_report.drift_and_skew(drifted, skewed)
     layouts.write_json(Path(outputs.anomalies_path) / layouts.SUMMARY, summary)
     layouts.write_text(outputs.view_path, view.draw(summary))
     if found:
-        task_log.finding(account.headline(found))
-        raise AnomaliesFoundError(account.message(found, _schema_name(inputs.schema_path)))
+        task_log.summary(anomaly_report.headline(found))
+        raise AnomaliesFoundError(anomaly_report.message(found, _schema_name(inputs.schema_path)))
     features = len(schema.feature)
-    task_log.finding(f"no anomalies in {len(splits)} splits, {features} features; {movement.finding(drifted, skewed)}")
+    moved = comparison.summary_clause(drifted, skewed)
+    task_log.summary(f"no anomalies in {len(splits)} splits, {features} features; {moved}")
     return Result({"splits": list(splits), "features": features, "anomalies": 0}, drifted.exceeded)
 
 

@@ -42,7 +42,7 @@ def judge(settings: Infra, measured: dict[str, float]) -> list[Check]:
 
 
 def table(settings: Infra, measured: dict[str, float]) -> list[dict[str, Any]]:
-    """Returns every measurement with its budget, for the account and the page."""
+    """Returns every measurement with its budget, for the report and the page."""
     return [
         {
             "title": budget.title,

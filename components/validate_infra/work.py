@@ -34,10 +34,10 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """Where the final blessing, the account and the page go."""
+    """Where the final blessing, the report and the page go."""
 
     blessing_path: str
-    account_path: str
+    report_path: str
     view_path: str
 
 
@@ -167,7 +167,7 @@ def _conclude(
 ) -> Result:
     final = blessing.extended(evaluated, blessing.VALIDATE_INFRA, found.checks)
     measured = {name: round(value, 4) for name, value in found.measured.items()}
-    account = {
+    report = {
         "blessed": final.blessed,
         "compared_with": evaluated.compared_with,
         "rows": found.rows,
@@ -179,10 +179,10 @@ def _conclude(
         "latencies_ms": [round(value, 3) for value in found.latencies_ms],
         "example": _finite(found.example),
     }
-    layouts.write_json(f"{outputs.account_path}/{layouts.SUMMARY}", account)
-    layouts.write_text(outputs.view_path, view.page(account, found.mismatches[:_SHOWN_MISMATCHES]))
+    layouts.write_json(f"{outputs.report_path}/{layouts.SUMMARY}", report)
+    layouts.write_text(outputs.view_path, view.page(report, found.mismatches[:_SHOWN_MISMATCHES]))
     blessing.write(outputs.blessing_path, final)
-    task_log.finding(_finding(account))
+    task_log.summary(_summary_line(report))
     return Result(final.blessed, measured)
 
 
@@ -192,14 +192,14 @@ def _finite(example: dict[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _finding(account: dict[str, Any]) -> str:
-    refused = [check for check in account["checks"] if not check["passed"]]
+def _summary_line(report: dict[str, Any]) -> str:
+    refused = [check for check in report["checks"] if not check["passed"]]
     if refused:
         first = refused[0]["reason"].splitlines()[0]
-        return f"not fit to serve: {len(refused)} of {len(account['checks'])} checks said no; {first}"
-    measured = account["measured"]
+        return f"not fit to serve: {len(refused)} of {len(report['checks'])} checks said no; {first}"
+    measured = report["measured"]
     return (
-        f"fit to serve: {account['rows']:,} rows answered alike, p50 {measured['p50_ms']:.1f} ms, "
+        f"fit to serve: {report['rows']:,} rows answered alike, p50 {measured['p50_ms']:.1f} ms, "
         f"p99 {measured['p99_ms']:.1f} ms, {measured['rows_per_s']:,.0f} rows/s"
         f"{', {:,.0f} MB'.format(measured['memory_mb']) if 'memory_mb' in measured else ''}"
     )

@@ -2,14 +2,14 @@
 
 import sys
 
-FINDING = "finding: "
+SUMMARY = "summary: "
 PROGRESS = "progress: "
 ERROR = "error: "
 
 
-def finding(text: str) -> None:
-    """Says what a step found; the last one stands beside the step in the live view and the report."""
-    print(f"{FINDING}{text}", flush=True)
+def summary(text: str) -> None:
+    """Logs what a step found or did; the last one is shown beside the step in the live view and the report."""
+    print(f"{SUMMARY}{text}", flush=True)
 
 
 def progress(text: str) -> None:

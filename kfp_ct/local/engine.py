@@ -141,7 +141,7 @@ class Engine:
             state = State.FAILED
         else:
             state = State.SUCCEEDED if self._executed else State.CACHED
-        finding = _kept_finding(artifacts, self._output.finding)
+        summary = _cached_summary(artifacts, self._output.summary)
         return Outcome(
             state=state,
             seconds=seconds,
@@ -150,7 +150,7 @@ class Engine:
                 name: {"uri": value.uri, "type": value.schema_title, "metadata": value.metadata}
                 for name, value in artifacts.items()
             },
-            finding=finding,
+            summary=summary,
             error="" if succeeded else self._output.reason(),
         )
 
@@ -197,16 +197,16 @@ class Engine:
                 os.killpg(self._child.pid, signal.SIGKILL)
 
 
-def _kept_finding(artifacts: dict[str, dsl.Artifact], finding: str) -> str:
-    """Keeps a task's finding beside its artifacts, so that a cache hit has it too."""
+def _cached_summary(artifacts: dict[str, dsl.Artifact], summary: str) -> str:
+    """Keeps a task's summary beside its artifacts, so that a cache hit has it too."""
     folders = {Path(artifact.uri).parent for artifact in artifacts.values()}
     for folder in sorted(folders):
-        path = folder / "finding.txt"
-        if finding and folder.is_dir():
-            path.write_text(finding)
+        path = folder / "summary.txt"
+        if summary and folder.is_dir():
+            path.write_text(summary)
         elif path.is_file():
             return path.read_text()
-    return finding
+    return summary
 
 
 class TaskOutput:
@@ -218,15 +218,15 @@ class TaskOutput:
 
     def begin(self) -> None:
         """Forgets the task before."""
-        self.finding = ""
+        self.summary = ""
         self.exit_code = 0
         self._error: list[str] = []
         self._last: list[str] = []
 
     def add(self, line: str) -> None:
         """Takes one line."""
-        if line.startswith(protocol.FINDING):
-            self.finding = line.removeprefix(protocol.FINDING)
+        if line.startswith(protocol.SUMMARY):
+            self.summary = line.removeprefix(protocol.SUMMARY)
         if line.startswith(protocol.ERROR):
             self._error = [line.removeprefix(protocol.ERROR)]
         elif self._error and line.startswith("  "):

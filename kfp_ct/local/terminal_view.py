@@ -25,7 +25,7 @@ _LOOK = {
 
 
 class LiveView:
-    """Shows every step with its state, time and finding; on a terminal as a live table, else a line an event."""
+    """Shows every step with its state, time and summary; on a terminal as a live table, else a line an event."""
 
     def __init__(self, run: Run, console: Console) -> None:
         self._run = run
@@ -55,7 +55,7 @@ class LiveView:
 
     def line(self, task: str, text: str) -> None:
         """Shows how far a long step has come."""
-        if text.startswith((protocol.PROGRESS, protocol.FINDING)):
+        if text.startswith((protocol.PROGRESS, protocol.SUMMARY)):
             self._progress = text.partition(": ")[2]
 
     def ended(self, task: str, outcome: Outcome) -> None:
@@ -63,7 +63,7 @@ class LiveView:
         if not self._console.is_terminal:
             mark, _ = _LOOK[outcome.state]
             error = outcome.error.splitlines()[0] if outcome.error else ""
-            said = error or outcome.finding
+            said = error or outcome.summary
             self._console.print(
                 f"{mark} {task:<17} {outcome.seconds:6.1f} s  {_word(outcome.state)}{said}",
                 markup=False,
@@ -72,14 +72,14 @@ class LiveView:
 
     def _render(self) -> Table:
         table = Table(box=None, padding=(0, 1), show_header=False)
-        for column in ("mark", "step", "time", "finding"):
+        for column in ("mark", "step", "time", "summary"):
             table.add_column(column, justify="right" if column == "time" else "left", overflow="fold")
         for task in self._run.tasks:
             mark, style = _LOOK[State(task.state)]
             running = task.state == State.RUNNING
             seconds = time.monotonic() - self._since if running else task.seconds
             shown = f"{seconds:.1f} s" if task.state not in (State.PENDING, State.SKIPPED) else ""
-            said = self._progress if running else (task.error.partition("\n")[0] or task.finding)
+            said = self._progress if running else (task.error.partition("\n")[0] or task.summary)
             table.add_row(Text(mark, style), Text(task.name, style), shown, f"{_word(State(task.state))}{said}")
         return table
 
@@ -112,7 +112,7 @@ def _decision(run: Run, evaluation: dict[str, Any], infra: dict[str, Any] | None
     if failed:
         first, *rest = failed.error.splitlines() or ["stopped"]
         return Text("\n".join([f"FAILED in {failed.name}: {first}", *(f"  {line}" for line in rest)]), "bold red")
-    monitored = run.summary("monitor", "account")
+    monitored = run.summary("monitor", "report")
     if monitored:
         said = [found["text"] for found in (*monitored["reasons"], *monitored["alarms"])]
         headline = "RETRAIN" if monitored["retrain"] else f"NO REASON TO RETRAIN ({monitored['state']})"
@@ -120,7 +120,7 @@ def _decision(run: Run, evaluation: dict[str, Any], infra: dict[str, Any] | None
     if not evaluation:
         feeding = {name for task in run.tasks for name in task.upstream}
         return Text(
-            "\n".join(["done", *(f"  {t.finding}" for t in run.tasks if t.finding and t.name not in feeding)]), "bold"
+            "\n".join(["done", *(f"  {t.summary}" for t in run.tasks if t.summary and t.name not in feeding)]), "bold"
         )
     if evaluation["blessed"] and (infra or {}).get("blessed", True):
         register = run.task("register")

@@ -67,7 +67,7 @@ def gather(run: "Run", folder: Path) -> Content:
         infra=reader.read("validate_infra", "infra_validation"),
         deployment=reader.read("deploy", "deployment"),
         predictions=reader.read("predict_batch", "predictions"),
-        monitoring=reader.read("monitor", "account"),
+        monitoring=reader.read("monitor", "report"),
     )
 
 

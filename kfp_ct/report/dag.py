@@ -167,7 +167,7 @@ def _bow(start: Point, end: Point, turned: bool) -> str:
 
 def _node(task: "Task", box: tuple[Point, Point], href: str) -> Node:
     (x, y), (width, height) = box
-    about = f"{task.name}: {_state(task)}" + (f"\n{task.finding}" if task.finding else "")
+    about = f"{task.name}: {_state(task)}" + (f"\n{task.summary}" if task.summary else "")
     return Node(x, y, width, height, states.look(task.state), task.name, _time(task), about, href)
 
 

@@ -70,7 +70,7 @@ def _finished(content: Content) -> Decision:
     """A run that judged no model: what its last steps found is what it did."""
     feeding = {name for task in content.run.tasks for name in task.upstream}
     last = [task for task in content.run.tasks if task.name not in feeding and states.ran(task.state)]
-    said = [task.finding for task in last if task.finding]
+    said = [task.summary for task in last if task.summary]
     if not said:
         return Decision("finished", "The run finished")
     first, *rest = said

@@ -53,12 +53,12 @@ def steps(content: Content) -> list[Html]:
     begins = _offsets(content)
     span = max([run.seconds, *(begins[task.name] + task.seconds for task in run.tasks), 0.001])
     rows = [
-        [task.name, states.mark(task.state), _time(task), _bar(task, begins[task.name], span), _finding(task)]
+        [task.name, states.mark(task.state), _time(task), _bar(task, begins[task.name], span), _summary_line(task)]
         for task in run.tasks
     ]
     between = max(run.seconds - sum(task.seconds for task in run.tasks), 0.0)
     said = f"{words.seconds(run.seconds)} in all; {words.seconds(between)} of it before, between and after the steps."
-    drawn = table(["step", "result", "time", f"from the start to {words.seconds(span)}", "finding"], rows)
+    drawn = table(["step", "result", "time", f"from the start to {words.seconds(span)}", "summary"], rows)
     return [paragraph(said), Html(f'<div class="steps">{drawn}</div>')]
 
 
@@ -182,7 +182,7 @@ def _bar(task: "Task", begin: float, span: float, width: int = 240) -> Html:
     )
 
 
-def _finding(task: "Task") -> Any:
+def _summary_line(task: "Task") -> Any:
     if task.error:
         return task.error.partition("\n")[0]
-    return task.finding or muted("")
+    return task.summary or muted("")

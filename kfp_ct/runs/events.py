@@ -25,7 +25,7 @@ class Outcome:
         seconds: Wall time.
         parameters: Output parameters.
         artifacts: Output artifacts: name to {uri, type, metadata}.
-        finding: What it said it found.
+        summary: The last summary line of its log.
         error: Why it failed, for a person.
     """
 
@@ -33,7 +33,7 @@ class Outcome:
     seconds: float
     parameters: dict[str, Any]
     artifacts: dict[str, dict[str, Any]]
-    finding: str = ""
+    summary: str = ""
     error: str = ""
 
 

@@ -30,7 +30,7 @@ class Task:
     state: str = State.PENDING
     started: str = ""
     seconds: float = 0.0
-    finding: str = ""
+    summary: str = ""
     error: str = ""
     parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
     artifacts: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
@@ -113,7 +113,7 @@ class Recorder:
         """A task ended."""
         found = self._task(task)
         found.state, found.seconds = outcome.state, round(outcome.seconds, 3)
-        found.finding, found.error = outcome.finding, outcome.error
+        found.summary, found.error = outcome.summary, outcome.error
         found.parameters, found.artifacts = outcome.parameters, outcome.artifacts
         self.save()
 
@@ -199,11 +199,16 @@ def _ordered(found: list[Task]) -> list[Task]:
 def load(path: Path) -> Run:
     """Reads a record; a run whose process is gone is interrupted, whatever it last said."""
     fields = json.loads((path / RECORD).read_text())
-    run = Run(**{**fields, "tasks": [Task(**task) for task in fields["tasks"]]})
+    run = Run(**{**fields, "tasks": [_task(task) for task in fields["tasks"]]})
     if run.state == RUNNING and not alive(run.process):
         run.state = INTERRUPTED
         _end_tasks(run)
     return run
+
+
+def _task(fields: dict[str, Any]) -> Task:
+    # Older records call the summary "finding".
+    return Task(**{"summary" if name == "finding" else name: value for name, value in fields.items()})
 
 
 def load_all(workspace: Workspace) -> list[Run]:

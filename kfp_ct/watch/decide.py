@@ -47,7 +47,7 @@ class Span:
 class Period:
     """What the monitor component said of a period: the live metric with its interval, and features that moved.
 
-    `higher_is_better` is False for losses, whose `promised` is to be kept from above.
+    `baseline` is what the evaluation measured; `higher_is_better` is False for losses.
     """
 
     id: str
@@ -56,7 +56,7 @@ class Period:
     value: float | None = None
     low: float | None = None
     high: float | None = None
-    promised: float | None = None
+    baseline: float | None = None
     moved: tuple[str, ...] = ()
     higher_is_better: bool = True
 
@@ -256,10 +256,10 @@ def _performance(trigger: Trigger, period: Period) -> str:
     told = f"{period.metric} was {period.value:.4g} up to {period.end:%Y-%m-%d %H:%M}"
     if trigger.min_value is not None and sign * best < sign * trigger.min_value:
         return f"{told}, needed {trigger.min_value:g}"
-    if trigger.max_loss is None or period.promised is None:
+    if trigger.max_loss is None or period.baseline is None:
         return ""
-    if sign * (period.promised - best) > trigger.max_loss:
-        return f"{told}, promised {period.promised:.4g}, allowed to lose {trigger.max_loss:g}"
+    if sign * (period.baseline - best) > trigger.max_loss:
+        return f"{told}, baseline {period.baseline:.4g}, allowed to lose {trigger.max_loss:g}"
     return ""
 
 

@@ -79,7 +79,7 @@ def period(entry: Mapping[str, Any]) -> Period:
         value=entry.get("value"),
         low=entry.get("low"),
         high=entry.get("high"),
-        promised=entry.get("promised"),
+        baseline=entry.get("baseline", entry.get("promised")),  # as older histories call it
         moved=tuple(dict.fromkeys([*entry.get("skewed", []), *entry.get("drifted", [])])),
         higher_is_better=metric not in _LOSSES,
     )

@@ -188,7 +188,7 @@ def at_least(bound, slicing="slicing_specs {}"):
 
 @pytest.fixture
 def judge(tmp_path, examples, models):
-    """Returns a function that evaluates a model and returns the verdict, the account and the folder."""
+    """Returns a function that evaluates a model and returns the verdict, the report and the folder."""
     runs = itertools.count()
 
     def run(model="good", champion="", text=None, data=examples, schema="", beam=(), **gates):
@@ -202,8 +202,8 @@ def judge(tmp_path, examples, models):
         )  # fmt: skip
         outputs = work.Outputs(f"{root}/evaluation", f"{root}/blessing", f"{root}/view.html")
         result = work.evaluate(request, outputs)
-        account = json.loads((root / "evaluation" / "summary.json").read_text())
-        return Verdict(blessing.read(root / "blessing"), account, result, root)
+        report = json.loads((root / "evaluation" / "summary.json").read_text())
+        return Verdict(blessing.read(root / "blessing"), report, result, root)
 
     return run
 
@@ -211,7 +211,7 @@ def judge(tmp_path, examples, models):
 @dataclasses.dataclass
 class Verdict:
     blessing: blessing.Blessing
-    account: dict
+    report: dict
     result: work.Result
     root: Path
 

@@ -166,7 +166,7 @@ class Laboratory:
 
     def _task(self, name, waits, summaries):
         found = record.Task(
-            name, name.replace("-", "_"), waits, State.SUCCEEDED, STARTED, 5.0, finding=f"what {name} found"
+            name, name.replace("-", "_"), waits, State.SUCCEEDED, STARTED, 5.0, summary=f"what {name} found"
         )
         for (task, artifact, file), content in summaries.items():
             if task == name:
@@ -182,9 +182,9 @@ class Laboratory:
         run.task("register").parameters = {}
         for task in run.tasks:
             if task.name == at:
-                task.state, task.error, task.finding = State.FAILED, error, ""
+                task.state, task.error, task.summary = State.FAILED, error, ""
             elif task.name not in before:
-                task.state, task.seconds, task.started, task.finding = State.SKIPPED, 0.0, "", ""
+                task.state, task.seconds, task.started, task.summary = State.SKIPPED, 0.0, "", ""
         return run
 
 

@@ -87,9 +87,9 @@ def label(path, table, request="r", rows=100, values=None):
 
 
 def monitor(tmp_path, model, window=WINDOW, labels="", **rules):
-    """Runs the work on what lies in `tmp_path`; returns the account."""
+    """Runs the work on what lies in `tmp_path`; returns the report."""
     metadata = {"version": "1", "registered": "2013-06-01T00:00:00+00:00"}
     request = work.Request(
         model, metadata, "small", str(tmp_path / "log"), window, labels, str(tmp_path / "history.jsonl"), rules
     )
-    return work.monitor(request, work.Outputs(str(tmp_path / "account"), str(tmp_path / "view.html")))
+    return work.monitor(request, work.Outputs(str(tmp_path / "report"), str(tmp_path / "view.html")))

@@ -219,11 +219,11 @@ def _steps(run_id: str, account: record.Run) -> Html:
             shell.link(f"/runs/{run_id}/tasks/{task.name}", task.name),
             states.mark(task.state),
             words.seconds(task.seconds) if states.ran(task.state) and task.state != "RUNNING" else None,
-            task.error.partition("\n")[0] or task.finding or None,
+            task.error.partition("\n")[0] or task.summary or None,
         ]
         for task in account.tasks
     ]
-    return table(["step", "state", "time", "finding"], rows)
+    return table(["step", "state", "time", "summary"], rows)
 
 
 def parameters(values: Mapping[str, Any], given: Mapping[str, Any]) -> Html:

@@ -31,7 +31,7 @@ def one(ctx: Ctx, run_id: str, name: str) -> HTMLResponse:
         name,
         "Runs",
         trail,
-        task.finding,
+        task.summary,
         live=task.state in ("PENDING", "RUNNING") and row["state"] in store_runs.ACTIVE,
     )
     figures: dict[str, Any] = {"state": states.mark(task.state), "started": shell.when(task.started)}

@@ -18,7 +18,7 @@ def test_first_model_is_blessed_against_thresholds_and_the_trivial_baseline(judg
     assert_blessed(verdict)
     assert [check.gate for check in verdict.blessing.checks] == ["predictions", "threshold", "baseline"]
     assert verdict.blessing.compared_with == ""
-    assert "finding: blessed: AUC 0.7" in capsys.readouterr().out
+    assert "summary: blessed: AUC 0.7" in capsys.readouterr().out
 
 
 def test_shuffled_labels_are_refused_with_reasons(judge, capsys):
@@ -29,7 +29,7 @@ def test_shuffled_labels_are_refused_with_reasons(judge, capsys):
     assert "against 0.500 of always predicting" in verdict.check("baseline").reason
     assert "< champion v3's 0.7" in verdict.check("champion").reason
     assert "on the same 4,000 rows (difference −0.2" in verdict.check("champion").reason
-    assert "finding: refused: AUC 0." in capsys.readouterr().out
+    assert "summary: refused: AUC 0." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_overconfident_model_is_worse_than_the_prior_in_log_loss(judge):
     verdict = judge("confident", metric="log_loss")
 
     assert_refused(verdict, "baseline")
-    assert verdict.account["baseline"]["gain"] < 0
+    assert verdict.report["baseline"]["gain"] < 0
 
 
 def test_predictions_that_are_not_finite_are_refused(judge):
@@ -103,7 +103,7 @@ def test_better_challenger_is_blessed_with_an_interval(judge, capsys):
 
     assert_blessed(verdict)
     assert verdict.blessing.compared_with == "3"
-    compared = verdict.account["comparison"]
+    compared = verdict.report["comparison"]
     assert 0 < compared["low"] < compared["gain"] < compared["high"]
     assert compared["gain"] == pytest.approx(compared["challenger"] - compared["champion"])
     assert "champion v3 0.7" in capsys.readouterr().out
@@ -136,7 +136,7 @@ def test_challenger_that_gains_nothing_is_refused(judge, metric, model, champion
 def test_verdict_on_the_champion_is_one_of_three(judge, capsys, model, champion, settings, verdict, blessed):
     found = judge(model, champion, **settings)
 
-    assert found.account["comparison"]["verdict"] == verdict
+    assert found.report["comparison"]["verdict"] == verdict
     assert found.result.blessed is blessed
     reason, said = found.check("champion").reason, capsys.readouterr().out
     page = (found.root / "view.html").read_text()
@@ -148,7 +148,7 @@ def test_verdict_on_the_champion_is_one_of_three(judge, capsys, model, champion,
 
 
 def test_how_an_interval_was_found_is_said(judge):
-    methods = {metric: judge("good", "fair", metric=metric).account["comparison"]["method"]
+    methods = {metric: judge("good", "fair", metric=metric).report["comparison"]["method"]
                for metric in ("auc", "accuracy", "balanced_accuracy")}  # fmt: skip
 
     assert methods == {
@@ -175,7 +175,7 @@ def test_slices_with_few_rows_are_not_judged(judge):
     verdict = judge("good", champion="fair", slices=["origin", "carrier"])
 
     assert_blessed(verdict)
-    assert {item["slice"] for item in verdict.account["slice_comparison"]} == {
+    assert {item["slice"] for item in verdict.report["slice_comparison"]} == {
         "origin=EWR", "origin=JFK", "origin=LGA", "carrier=AA", "carrier=B6",
     }  # fmt: skip
 

@@ -51,9 +51,9 @@ def assert_same(memory, beam):
     assert [vars(check) for check in beam.blessing.checks] == [vars(check) for check in memory.blessing.checks]
     assert beam.result.blessed == memory.result.blessed
     for part in ("task", "rows", "curves", "comparison", "baseline", "slice_comparison", "slice_gaps", "classes"):
-        assert beam.account[part] == memory.account[part]
-    assert [(item["slice"], item["rows"]) for item in beam.account["slices"]] == [
-        (item["slice"], item["rows"]) for item in memory.account["slices"]
+        assert beam.report[part] == memory.report[part]
+    assert [(item["slice"], item["rows"]) for item in beam.report["slices"]] == [
+        (item["slice"], item["rows"]) for item in memory.report["slices"]
     ]
     assert [path.name for path in (beam.root / "evaluation").iterdir() if path.is_dir()] == []
 
@@ -117,7 +117,7 @@ def test_files_without_rows_are_passed_over(judge, tmp_path):
     data = write_examples(tmp_path / "examples", few, shards=4)
     memory, beam = (judge(text=config(), data=data, beam=arguments) for arguments in ([], HERE))
 
-    assert beam.account["rows"] == 3
+    assert beam.report["rows"] == 3
     assert_same(memory, beam)
 
 

@@ -20,11 +20,11 @@ def test_weighted_examples_are_judged_weighted(judge, few):
     verdict = judge("good", "fair", text, few, metric="log_loss", min_gain=-1)
 
     assert_blessed(verdict)
-    account = verdict.account
-    assert account["comparison"]["method"] == "normal, paired differences of rows, weighted"
-    weighted = account["metrics"]["challenger"]["binary_crossentropy"]
-    assert account["comparison"]["challenger"] == pytest.approx(weighted, abs=1e-6)
-    plain = judge("good", data=few, metric="log_loss").account["baseline"]["challenger"]
+    report = verdict.report
+    assert report["comparison"]["method"] == "normal, paired differences of rows, weighted"
+    weighted = report["metrics"]["challenger"]["binary_crossentropy"]
+    assert report["comparison"]["challenger"] == pytest.approx(weighted, abs=1e-6)
+    plain = judge("good", data=few, metric="log_loss").report["baseline"]["challenger"]
     assert weighted != pytest.approx(plain, abs=1e-4)
 
 
@@ -63,18 +63,18 @@ def test_every_output_is_measured_and_the_first_judged(judge, few):
     verdict = judge("both", text=BOTH % 4, data=few)
 
     assert_blessed(verdict)
-    account = verdict.account
-    assert account["task"] == "binary"
-    assert 0.6 < account["metrics"]["challenger"]["binary_accuracy"] < 0.9
-    assert 2 < account["metrics"]["challenger"]["minutes/mean_absolute_error"] < 3
+    report = verdict.report
+    assert report["task"] == "binary"
+    assert 0.6 < report["metrics"]["challenger"]["binary_accuracy"] < 0.9
+    assert 2 < report["metrics"]["challenger"]["minutes/mean_absolute_error"] < 3
     assert_refused(judge("both", "both", BOTH % 1, few, if_not_significant="accept"), "threshold")
 
 
 def test_gates_may_judge_another_output(judge, few):
-    account = judge("both", text=BOTH % 4, data=few, output="minutes", metric="mae").account
+    report = judge("both", text=BOTH % 4, data=few, output="minutes", metric="mae").report
 
-    assert account["task"] == "regression"
-    assert account["baseline"]["challenger"] == pytest.approx(account["metrics"]["challenger"]["mean_absolute_error"])
+    assert report["task"] == "regression"
+    assert report["baseline"]["challenger"] == pytest.approx(report["metrics"]["challenger"]["mean_absolute_error"])
     with pytest.raises(ConfigurationError, match=r"gates\.output is 'hours'"):
         judge("both", text=BOTH % 4, data=few, output="hours")
 
@@ -109,8 +109,8 @@ def test_intervals_that_the_config_asks_for_are_tfmas(judge, few):
     verdict = judge("good", text=text, data=few)
 
     assert_blessed(verdict)
-    low, high = verdict.account["intervals"]["challenger"]["auc"]
-    assert low < verdict.account["metrics"]["challenger"]["auc"] < high
+    low, high = verdict.report["intervals"]["challenger"]["auc"]
+    assert low < verdict.report["metrics"]["challenger"]["auc"] < high
     assert "confidence intervals" in (verdict.root / "view.html").read_text()
 
 
@@ -119,12 +119,12 @@ def test_slices_in_sql_are_tfmas(judge, few):
         slicing="slicing_specs {} slicing_specs { slice_keys_sql: 'SELECT STRUCT(origin) FROM example.origin' }"
     )
     try:
-        account = judge("good", text=text, data=few).account
+        report = judge("good", text=text, data=few).report
     except ConfigurationError as error:  # newer sets of the libraries come without SQL, and say so
         assert "SQL slicing is not supported" in str(error)  # noqa: PT017 - either is right, by the set
         return
 
-    assert sum(item["rows"] for item in account["slices"]) == 400
+    assert sum(item["rows"] for item in report["slices"]) == 400
 
 
 @pytest.mark.parametrize(

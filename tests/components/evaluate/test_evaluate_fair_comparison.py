@@ -107,7 +107,7 @@ def test_champion_that_saw_the_eval_rows_refuses_the_comparison(judge, trained, 
     assert "the comparison is unfair: champion v3 may have been trained on eval rows" in verdict.blessing.refusals[0]
     assert_blessed(warned)
     assert warned.check("fair_comparison").reason.startswith("warning: the comparison is unfair")
-    assert verdict.account["fair_comparison"]["status"] == SAW
+    assert verdict.report["fair_comparison"]["status"] == SAW
 
 
 @pytest.mark.parametrize("broken", ["", "{", '{"splits": []}'], ids=["none", "no JSON", "no manifest"])

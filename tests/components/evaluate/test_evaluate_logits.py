@@ -17,7 +17,7 @@ CLASSES = """
 
 
 def metrics(verdict):
-    return verdict.account["metrics"]["challenger"]
+    return verdict.report["metrics"]["challenger"]
 
 
 def test_logits_of_a_binary_model_are_judged_as_probabilities(judge):

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: TFMA's results, the account, curves, what is logged, the page."""
+"""What an evaluation leaves behind: TFMA's results, the report, curves, what is logged, the page."""
 
 import html
 import json
@@ -15,15 +15,15 @@ examples, judge, models = evaluations.FIXTURES
 
 
 def test_signature_over_serialized_examples_gives_the_same_metrics(judge):
-    raw, serialized = judge("good").account, judge("examples").account
+    raw, serialized = judge("good").report, judge("examples").report
 
     assert serialized["metrics"]["challenger"] == pytest.approx(raw["metrics"]["challenger"], abs=1e-6)
 
 
 def test_prediction_key_chooses_the_output(judge):
-    chosen = judge("heads", text=config(at_least(0.6), model="prediction_key: 'late'")).account
+    chosen = judge("heads", text=config(at_least(0.6), model="prediction_key: 'late'")).report
 
-    assert chosen["metrics"]["challenger"] == pytest.approx(judge("good").account["metrics"]["challenger"], abs=1e-6)
+    assert chosen["metrics"]["challenger"] == pytest.approx(judge("good").report["metrics"]["challenger"], abs=1e-6)
 
 
 def test_results_open_with_tfma(judge):
@@ -49,28 +49,28 @@ def test_metric_that_arrays_cannot_compute_takes_the_ordinary_path_and_says_so(j
 
     assert_blessed(verdict)
     assert "computed row by row on TFMA's ordinary path" in capsys.readouterr().out
-    metrics = verdict.account["metrics"]
+    metrics = verdict.report["metrics"]
     assert metrics["challenger"]["squared_pearson_correlation"] > metrics["champion"]["squared_pearson_correlation"] > 0
 
 
 def test_summary_holds_metrics_by_slice_for_both_models(judge):
-    account = judge("good", champion="fair", text=FLIGHTS_CONFIG.read_text(), slices=["origin"]).account
+    report = judge("good", champion="fair", text=FLIGHTS_CONFIG.read_text(), slices=["origin"]).report
 
-    assert account["rows"] == EVAL_ROWS
-    assert set(account["metrics"]) == {"challenger", "champion"}
-    assert set(account["metrics"]["challenger"]) == {
+    assert report["rows"] == EVAL_ROWS
+    assert set(report["metrics"]) == {"challenger", "champion"}
+    assert set(report["metrics"]["challenger"]) == {
         "example_count", "auc", "auc_precision_recall", "binary_accuracy", "binary_crossentropy", "calibration",
     }  # fmt: skip
-    by_origin = [item for item in account["slices"] if "origin" in item["columns"]]
+    by_origin = [item for item in report["slices"] if "origin" in item["columns"]]
     assert sum(item["rows"] for item in by_origin) == EVAL_ROWS
-    assert all(item["rows"] == item["challenger"]["example_count"] for item in account["slices"])
+    assert all(item["rows"] == item["challenger"]["example_count"] for item in report["slices"])
     # Two ways to the same numbers: TFMA's from its histogram, ours exactly.
-    assert account["metrics"]["challenger"]["auc"] == pytest.approx(account["comparison"]["challenger"], abs=1e-3)
-    assert account["metrics"]["champion"]["auc"] == pytest.approx(account["comparison"]["champion"], abs=1e-3)
+    assert report["metrics"]["challenger"]["auc"] == pytest.approx(report["comparison"]["challenger"], abs=1e-3)
+    assert report["metrics"]["champion"]["auc"] == pytest.approx(report["comparison"]["champion"], abs=1e-3)
 
 
 def test_curves_describe_the_predictions(judge):
-    curves = judge("good", champion="fair").account["curves"]["challenger"]
+    curves = judge("good", champion="fair").report["curves"]["challenger"]
 
     roc, confusion = curves["roc"], curves["confusion"]
     assert len(roc["fpr"]) == len(roc["tpr"]) == len(roc["thresholds"]) <= 200
@@ -90,8 +90,8 @@ def test_metrics_and_curves_are_logged_without_infinities(judge, tmp_path):
     verdict = judge("good", champion="fair", text=FLIGHTS_CONFIG.read_text())
     verdict.result.log_to(metrics, curves)
 
-    assert metrics.metadata["auc"] == verdict.account["metrics"]["challenger"]["auc"]
-    assert metrics.metadata["champion_auc"] == verdict.account["metrics"]["champion"]["auc"]
+    assert metrics.metadata["auc"] == verdict.report["metrics"]["challenger"]["auc"]
+    assert metrics.metadata["champion_auc"] == verdict.report["metrics"]["champion"]["auc"]
     assert len(curves.metadata["confidenceMetrics"]) <= 200
     json.dumps([metrics.metadata, curves.metadata], allow_nan=False)
     assert Path(metrics.path).stat().st_size > 0

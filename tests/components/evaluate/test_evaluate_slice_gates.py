@@ -18,15 +18,15 @@ def test_gap_between_slices_is_refused_and_named(judge):
     assert_refused(verdict, "slice_gap")
     assert "origin=JFK 0.500" in verdict.check("slice_gap").reason
     assert "at most 0.1 is allowed" in verdict.check("slice_gap").reason
-    assert verdict.account["slice_gaps"][0]["low"]["slice"] == "origin=JFK"
+    assert verdict.report["slice_gaps"][0]["low"]["slice"] == "origin=JFK"
 
 
 def test_every_slicing_column_has_its_own_gap(judge):
     verdict = judge("good", "fair", slices=["origin", "carrier"], max_slice_gap=0.1)
 
     assert_blessed(verdict)
-    assert [gap["column"] for gap in verdict.account["slice_gaps"]] == ["origin", "carrier"]
-    assert verdict.account["slice_gaps"][1]["slices"] == 2  # HA has too few rows
+    assert [gap["column"] for gap in verdict.report["slice_gaps"]] == ["origin", "carrier"]
+    assert verdict.report["slice_gaps"][1]["slices"] == 2  # HA has too few rows
 
 
 def test_gap_that_could_compare_nothing_refuses(judge):

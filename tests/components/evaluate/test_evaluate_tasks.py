@@ -42,8 +42,8 @@ def test_better_model_of_several_classes_is_blessed_and_a_worse_one_refused(judg
     if metric in ("log_loss",):
         assert_blessed(better)
     assert_refused(worse, "threshold", "baseline", "champion", "slices")
-    assert worse.account["comparison"]["verdict"] == "worse"
-    assert worse.account["task"] == "multiclass"
+    assert worse.report["comparison"]["verdict"] == "worse"
+    assert worse.report["task"] == "multiclass"
     assert "class shares, most often" in worse.check("baseline").reason
 
 
@@ -51,7 +51,7 @@ def test_first_model_of_several_classes_is_blessed_over_the_prior(judge):
     verdict = judge("classes", text=CLASSES % "kind")
 
     assert_blessed(verdict)
-    baseline = verdict.account["baseline"]
+    baseline = verdict.report["baseline"]
     assert baseline["metric"] == "accuracy"
     assert sum(baseline["prior"]) == pytest.approx(1)
 
@@ -62,7 +62,7 @@ def test_better_regression_is_blessed_and_a_worse_one_refused(judge, metric):
     worse = judge("wrong values", "values", VALUES, metric=metric, slices=["origin"])
 
     assert_blessed(better)
-    assert better.account["comparison"]["verdict"] == "better"
+    assert better.report["comparison"]["verdict"] == "better"
     assert_refused(worse, "threshold", "baseline", "champion", "slices")
     assert "of always predicting the train split's mean 9.9" in worse.check("baseline").reason
 
@@ -81,10 +81,10 @@ def test_classes_are_read_as_numbers_or_names(judge, label, settings):
 
     assert_blessed(verdict)
     named = KINDS if settings else ["0", "1", "2"]
-    drawn = verdict.account["curves"]["challenger"]["classes"]
+    drawn = verdict.report["curves"]["challenger"]["classes"]
     assert drawn["names"] == named
-    right = sum(row[n] for n, row in enumerate(drawn["matrix"])) / verdict.account["rows"]
-    assert right == pytest.approx(verdict.account["baseline"]["challenger"])
+    right = sum(row[n] for n, row in enumerate(drawn["matrix"])) / verdict.report["rows"]
+    assert right == pytest.approx(verdict.report["baseline"]["challenger"])
 
 
 def test_classes_are_read_from_a_vocabulary_file(judge, tmp_path):
@@ -107,8 +107,8 @@ def test_classes_are_read_from_a_vocabulary_file(judge, tmp_path):
 )  # fmt: skip
 def test_our_metrics_equal_tfmas(judge, model, text, names):
     for ours, theirs in names.items():
-        account = judge(model, text=text, metric=ours).account
-        assert account["baseline"]["challenger"] == pytest.approx(account["metrics"]["challenger"][theirs], abs=1e-6)
+        report = judge(model, text=text, metric=ours).report
+        assert report["baseline"]["challenger"] == pytest.approx(report["metrics"]["challenger"][theirs], abs=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:.*divide:RuntimeWarning:tensorflow_model_analysis")
@@ -122,8 +122,8 @@ def test_our_metrics_equal_tfmas(judge, model, text, names):
 )
 def test_arrays_and_the_ordinary_path_agree(judge, tmp_path, model, champion, text, other):
     data = write_examples(tmp_path / "few", rows(300))
-    fast = judge(model, champion, text, data).account
-    slow = judge(model, champion, text.replace("metrics {", other + " metrics {", 1), data).account
+    fast = judge(model, champion, text, data).report
+    slow = judge(model, champion, text.replace("metrics {", other + " metrics {", 1), data).report
 
     for role in ("challenger", "champion"):
         wanted = fast["metrics"][role]
@@ -147,7 +147,7 @@ def test_classes_may_be_binarised_and_averaged(judge, tmp_path):
             class_weights { key: 2 value: 1 } }
         }"""
     )
-    metrics = judge("classes", text=text, data=data, metric="macro_auc").account
+    metrics = judge("classes", text=text, data=data, metric="macro_auc").report
 
     found = metrics["metrics"]["challenger"]
     assert {"auc_class_0", "auc_class_2", "auc_macro_average"} <= set(found)
@@ -216,5 +216,5 @@ def test_page_and_logs_of_each_task(judge, tmp_path, model, champion, text, said
     page = (verdict.root / "view.html").read_text()
 
     assert all(text in page for text in said)
-    assert metrics.metadata["champion_example_count"] == verdict.account["rows"]
+    assert metrics.metadata["champion_example_count"] == verdict.report["rows"]
     assert ("confusionMatrix" in curves.metadata) is (model == "classes")

@@ -171,4 +171,4 @@ def test_the_last_words_are_a_short_finding(place, capsys):
     metadata = place.ingest(place.file("d.csv", csv_of(2_000)))
     train, evaluated = metadata["rows"]["train"], metadata["rows"]["eval"]
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == f"finding: 2,000 rows: train {train:,}, eval {evaluated:,}; 0 rejected"
+    assert last == f"summary: 2,000 rows: train {train:,}, eval {evaluated:,}; 0 rejected"

@@ -216,8 +216,8 @@ def test_of_many_leaked_keys_five_are_named(tmp_path, days):
 def test_a_key_of_two_columns_leaks_only_as_a_whole(tmp_path, days):
     sql = HALVES.format(key="id % 60")
     ingest(tmp_path, days, sql, {**BY_PART, "keys": ["key", "id"]})
-    account = json.loads((tmp_path / "out/summary.json").read_text())["leak_check"]
-    assert account == {"keys": ["key", "id"], "keys_examined": 100, "time": ""}
+    report = json.loads((tmp_path / "out/summary.json").read_text())["leak_check"]
+    assert report == {"keys": ["key", "id"], "keys_examined": 100, "time": ""}
 
 
 def test_a_leak_check_without_a_key_to_look_at_fails(tmp_path, days):

@@ -113,8 +113,8 @@ def test_the_error_of_a_root_is_that_of_resampling():
     assert found.error == pytest.approx(np.std(resampled), rel=0.2)
 
 
-def promised(task, metric, value=0.9, classes=()):
-    return quality.promise({
+def baseline(task, metric, value=0.9, classes=()):
+    return quality.baseline_metric({
         "task": task, "label": "y", "classes": list(classes), "gates": {"metric": metric, "confidence": 0.95},
         "baseline": {"challenger": value, "low": 0.38, "high": 0.42},
     })  # fmt: skip
@@ -131,19 +131,19 @@ RULES = Rules(min_labelled=2, max_loss=0.05)
 def test_a_multiclass_model_is_judged_by_the_names_of_its_classes():
     scores = pa.FixedSizeListArray.from_arrays(pa.array([0.8, 0.1, 0.1] * 100, pa.float32()), 3)
     rows = labelled({"scores": scores}, ["dog"] * 70 + ["cat"] * 30)
-    account = quality.judge(promised("multiclass", "accuracy", classes=("dog", "cat", "cow")), rows, RULES)
+    report = quality.judge(baseline("multiclass", "accuracy", classes=("dog", "cat", "cow")), rows, RULES)
 
-    assert account["value"] == 0.7
-    assert account["lost"]
+    assert report["value"] == 0.7
+    assert report["lost"]
 
 
 def test_a_regression_is_worse_where_its_error_is_larger():
     guesses = pa.array(np.random.default_rng(0).normal(0, 1.0, 2_000), pa.float32())
     rows = labelled({"prediction": guesses, "extra": guesses}, np.zeros(2_000))
 
-    assert quality.judge(promised("regression", "rmse", value=0.8), rows, RULES)["lost"]
-    assert not quality.judge(promised("regression", "rmse", value=1.0), rows, RULES)["lost"]
-    assert quality.judge(promised("regression", "rmse", value=1.0), rows, Rules(min_quality=0.5))["below_bound"]
+    assert quality.judge(baseline("regression", "rmse", value=0.8), rows, RULES)["lost"]
+    assert not quality.judge(baseline("regression", "rmse", value=1.0), rows, RULES)["lost"]
+    assert quality.judge(baseline("regression", "rmse", value=1.0), rows, Rules(min_quality=0.5))["below_bound"]
 
 
 @pytest.mark.parametrize(
@@ -156,10 +156,10 @@ def test_a_regression_is_worse_where_its_error_is_larger():
     ],
 )
 def test_what_cannot_be_judged_is_said(task, metric, outputs, truth, said):
-    account = quality.judge(promised(task, metric), labelled(outputs, truth), RULES)
+    report = quality.judge(baseline(task, metric), labelled(outputs, truth), RULES)
 
-    assert said in account["unjudged"]
-    assert account["lost"] is False
+    assert said in report["unjudged"]
+    assert report["lost"] is False
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_label_of_another_task_is_one_message(task, truth):
     output = pa.FixedSizeListArray.from_arrays(pa.array([0.5] * 4), 2) if task == "multiclass" else pa.array([0.1, 0.2])
     metric, classes = ("accuracy", ("cat", "dog")) if task == "multiclass" else ("auc", ())
     with pytest.raises(DataError, match="label"):
-        quality.judge(promised(task, metric, classes=classes), labelled({"p": output}, truth), RULES)
+        quality.judge(baseline(task, metric, classes=classes), labelled({"p": output}, truth), RULES)
 
 
 def test_a_promise_without_a_value_only_has_its_bound(tmp_path):
@@ -178,7 +178,7 @@ def test_a_promise_without_a_value_only_has_its_bound(tmp_path):
     log(tmp_path / "log", answered(served))
     truth = pa.table({"request_id": [f"r-{n // 100}" for n in range(600)], "row": [n % 100 for n in range(600)],
                       "label": served["label"]})  # fmt: skip
-    account = monitor(tmp_path, model, labels=written(tmp_path / "l.parquet", truth), min_quality=0.999)
+    report = monitor(tmp_path, model, labels=written(tmp_path / "l.parquet", truth), min_quality=0.999)
 
-    assert account["quality"]["promised"] is None
-    assert [reason["kind"] for reason in account["reasons"]] == ["quality"]
+    assert report["quality"]["baseline"] is None
+    assert [reason["kind"] for reason in report["reasons"]] == ["quality"]

@@ -141,8 +141,8 @@ def test_any_rows_pass_or_stop_with_an_account(tmp_path_factory, table, other, l
         return
     except AnomaliesFoundError as error:
         stopped = error
-    account = json.loads(Path(outputs.anomalies_path, "summary.json").read_text(), parse_constant=pytest.fail)
-    assert bool(account["anomalies"]) == (stopped is not None)
+    report = json.loads(Path(outputs.anomalies_path, "summary.json").read_text(), parse_constant=pytest.fail)
+    assert bool(report["anomalies"]) == (stopped is not None)
     assert Path(outputs.view_path).is_file()
     if set(table.column_names) != set(other.column_names):
         assert stopped is not None, "columns came or went unseen"

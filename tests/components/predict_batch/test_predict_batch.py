@@ -55,7 +55,7 @@ def test_every_row_is_scored_with_its_key_model_version_and_time(examples, model
     assert abs(datetime.datetime.now(datetime.UTC) - at) < datetime.timedelta(minutes=10)
     assert written.metadata["rows"] == 1_000
     assert written.metadata["files"] == 4
-    assert "finding: 1,000 rows scored by v7 in 4 files" in capsys.readouterr().out
+    assert "summary: 1,000 rows scored by v7 in 4 files" in capsys.readouterr().out
     summary = layouts.read_json(tmp_path / "out" / layouts.SUMMARY)
     assert sum(summary["outputs"]["score"]["histogram"]) == 1_000
     assert summary["outputs"]["score"]["mean"] == pytest.approx(np.mean(predicting.expected(rows)), rel=1e-5)

@@ -75,7 +75,7 @@ def test_every_shard_is_loaded_by_a_job_of_its_own(warehouse, examples, model, t
     assert written.metadata["table"] == TABLE
     said = capsys.readouterr().out
     assert f"1,000 rows loaded into {TABLE}\n" in said
-    assert f"finding: 1,000 rows scored by v7 in 4 files and {TABLE}" in said
+    assert f"summary: 1,000 rows scored by v7 in 4 files and {TABLE}" in said
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["same folder", "another machine"])

@@ -41,7 +41,7 @@ def test_finds_the_champion_or_a_version_and_hands_on_its_own_folder(registered,
 
     assert (found.version, graph(found)) == (version, content)
     said = capsys.readouterr().out
-    assert said == f"finding: flights v{version}{', the champion' if wanted == 'champion' else ''}\n"
+    assert said == f"summary: flights v{version}{', the champion' if wanted == 'champion' else ''}\n"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_a_curated_schema_is_copied_as_it_is(tmp_path, capsys):
     metadata = work.write_schema("nowhere", str(tmp_path / "out"), written(tmp_path, CURATED))
     assert (tmp_path / "out" / "schema.pbtxt").read_text() == CURATED
     assert metadata == {"features": 3, "curated": True}
-    assert "finding: 3 features, 1 closed domains, from " in capsys.readouterr().out
+    assert "summary: 3 features, 1 closed domains, from " in capsys.readouterr().out
 
 
 def test_the_summary_says_type_presence_domain_and_environments(tmp_path):

@@ -163,8 +163,8 @@ def test_the_page_shows_every_feature_and_both_splits(written):
 
 def test_the_finding_is_one_line_with_numbers(examples, tmp_path, capsys):
     work.write_statistics(examples, str(tmp_path), str(tmp_path / "v.html"), [])
-    found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("finding: ")]
-    assert found == ["finding: 6 features over 2 splits; most missing: wind_gust 76 %"]
+    found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("summary: ")]
+    assert found == ["summary: 6 features over 2 splits; most missing: wind_gust 76 %"]
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path):

@@ -57,7 +57,7 @@ def test_a_model_is_trained_and_its_history_kept(prepared, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "progress: epoch 3/3: " in said
     assert "rows/s" in said
-    assert said.splitlines()[-1].startswith("finding: trained on 2,000 rows, 3 epochs, 30 steps, best after epoch 3")
+    assert said.splitlines()[-1].startswith("summary: trained on 2,000 rows, 3 epochs, 30 steps, best after epoch 3")
 
 
 def test_a_model_carries_the_schema_and_the_manifest_it_was_trained_by(prepared, tmp_path):

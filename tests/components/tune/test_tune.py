@@ -51,7 +51,7 @@ def test_without_settings_the_hyperparameters_are_handed_on(bench, capsys):
     assert bench.tune({}, epochs=3.0, hidden=[8]) == {"epochs": 3.0, "hidden": [8]}
     assert bench.summary["trials"] == []
     assert "No search" in bench.page
-    assert "finding: no search" in capsys.readouterr().out
+    assert "summary: no search" in capsys.readouterr().out
 
 
 def test_handing_on_imports_nothing_heavy():
@@ -76,7 +76,7 @@ def test_the_best_trials_values_come_under_those_given(bench, capsys):
     assert {trial["worker"] for trial in summary["trials"]} == {"worker-1"}
     said = capsys.readouterr().out
     assert "progress: trial 3/3: val_accuracy" in said
-    assert f"finding: 3 trials, best val_accuracy {best['score']:.4f}" in said
+    assert f"summary: 3 trials, best val_accuracy {best['score']:.4f}" in said
     assert f"Trial {best['id']} is the best" in bench.page
     assert "own values were kept for rate" in bench.page
 

@@ -81,7 +81,7 @@ def test_data_that_fits_the_schema_passes(gate, capsys):
     metadata = gate.validate({"train": table(), "eval": table()})
     assert metadata == {"splits": ["train", "eval"], "features": 5, "anomalies": 0}
     assert (
-        "finding: no anomalies in 2 splits, 5 features; drift not measured: there is no champion yet"
+        "summary: no anomalies in 2 splits, 5 features; drift not measured: there is no champion yet"
         in capsys.readouterr().out
     )
     assert not gate.diff("train").anomaly_info
@@ -178,7 +178,7 @@ def test_the_account_is_written_before_the_gate_says_no(gate, capsys):
     gate.refuse({"train": table(carrier=None, tail=pa.array([1] * ROWS)), "eval": table()})
     summary = layouts.read_json(gate.anomalies / "summary.json")
     assert [(split["name"], split["anomalies"]) for split in summary["splits"]] == [("train", 2), ("eval", 0)]
-    assert "finding: 2 anomalies in 2 features: carrier, tail\n" in capsys.readouterr().out
+    assert "summary: 2 anomalies in 2 features: carrier, tail\n" in capsys.readouterr().out
 
 
 def test_a_distribution_that_moved_does_not_stop_the_run(gate):

@@ -35,14 +35,12 @@ def good(tmp_path_factory):
 class Verdict:
     def __init__(self, root, result):
         self.result = result
-        self.account = layouts.read_json(root / "account" / layouts.SUMMARY)
+        self.report = layouts.read_json(root / "report" / layouts.SUMMARY)
         self.blessing = blessing.read(root / "final")
         self.page = (root / "view.html").read_text()
 
     def reason(self, gate):
-        return next(
-            check["reason"] for check in self.account["checks"] if check["gate"] == gate and not check["passed"]
-        )
+        return next(check["reason"] for check in self.report["checks"] if check["gate"] == gate and not check["passed"])
 
 
 @pytest.fixture
@@ -53,7 +51,7 @@ def judge(tmp_path, examples):
             data, model, champion or str(tmp_path / "none"), "3" if champion else "", str(tmp_path / "evaluated"),
             {**FEW, **infra},
         )  # fmt: skip
-        outputs = work.Outputs(str(tmp_path / "final"), str(tmp_path / "account"), str(tmp_path / "view.html"))
+        outputs = work.Outputs(str(tmp_path / "final"), str(tmp_path / "report"), str(tmp_path / "view.html"))
         return Verdict(tmp_path, work.validate(request, outputs))
 
     return judged
@@ -66,11 +64,11 @@ def test_a_model_that_is_served_as_it_predicts_is_blessed(judge, good, capsys, t
     assert verdict.blessing.stages == ["evaluate", "validate_infra"]
     assert set(verdict.result.measured) == {"p50_ms", "p99_ms", "rows_per_s", "memory_mb", "load_s", "model_mb"}
     assert all(value > 0 for value in verdict.result.measured.values())
-    assert "24 answers equal" in next(c["reason"] for c in verdict.account["checks"] if c["gate"] == "answers")
-    assert set(verdict.account["example"]["request"]["instances"][0]) == set(COLUMNS)
-    assert "there is no champion" in str(verdict.account["checks"])
+    assert "24 answers equal" in next(c["reason"] for c in verdict.report["checks"] if c["gate"] == "answers")
+    assert set(verdict.report["example"]["request"]["instances"][0]) == set(COLUMNS)
+    assert "there is no champion" in str(verdict.report["checks"])
     assert "Fit to serve" in verdict.page
-    assert "finding: fit to serve: 12 rows" in capsys.readouterr().out
+    assert "summary: fit to serve: 12 rows" in capsys.readouterr().out
     assert blessing.demand(tmp_path / "final", good).blessed
 
 
@@ -106,8 +104,8 @@ def test_other_answers_than_the_models_own_are_a_no(judge, tmp_path, answer, sai
     verdict = judge(save(tmp_path / "model", answer=answer))
     assert not verdict.result.blessed
     assert "24 of 24 answers differ" in verdict.reason("answers")
-    assert said in verdict.account["mismatches"][0]
-    assert len(verdict.account["mismatches"]) == 24
+    assert said in verdict.report["mismatches"][0]
+    assert len(verdict.report["mismatches"]) == 24
     assert (tmp_path / "final" / "NOT_BLESSED").is_file()
 
 
@@ -156,7 +154,7 @@ def test_what_breaks_the_champions_clients_is_a_no(judge, good, tmp_path, inputs
 def test_a_new_input_is_fine_where_a_request_without_it_is_answered(judge, good, tmp_path):
     verdict = judge(save(tmp_path / "model", {**COLUMNS, "weight": tf.float32}), good)
     assert verdict.result.blessed
-    assert "without the new inputs weight is answered" in str(verdict.account["checks"])
+    assert "without the new inputs weight is answered" in str(verdict.report["checks"])
 
 
 def test_a_new_input_that_must_be_there_is_a_no(judge, good, tmp_path, examples):

@@ -49,50 +49,50 @@ def service(tmp_path_factory, good):
 
 @pytest.fixture
 def judge(tmp_path, examples):
-    """Judges a model by a service; returns the result and the account."""
+    """Judges a model by a service; returns the result and the report."""
 
     def judged(model, server, **infra):
         blessing.write(tmp_path / "evaluated", blessing.decide(model, [blessing.Check("auc", True, "good")]))
         settings = {**FEW, "server": server, **infra}
         request = work.Request(examples, model, str(tmp_path / "none"), "", str(tmp_path / "evaluated"), settings)
-        outputs = work.Outputs(str(tmp_path / "final"), str(tmp_path / "account"), str(tmp_path / "view.html"))
+        outputs = work.Outputs(str(tmp_path / "final"), str(tmp_path / "report"), str(tmp_path / "view.html"))
         result = work.validate(request, outputs)
-        return result, layouts.read_json(tmp_path / "account" / layouts.SUMMARY)
+        return result, layouts.read_json(tmp_path / "report" / layouts.SUMMARY)
 
     return judged
 
 
-def reasons(account):
-    return {check["gate"]: check["reason"] for check in account["checks"] if not check["passed"]}
+def reasons(report):
+    return {check["gate"]: check["reason"] for check in report["checks"] if not check["passed"]}
 
 
 def test_a_service_that_has_the_model_is_asked(judge, good, service):
-    result, account = judge(good, service)
+    result, report = judge(good, service)
     assert result.blessed
-    assert account["rows"] == FEW["rows"]
-    assert service in account["checks"][0]["reason"]
+    assert report["rows"] == FEW["rows"]
+    assert service in report["checks"][0]["reason"]
     assert {"load_s", "memory_mb"}.isdisjoint(result.measured)
 
 
 def test_what_cannot_be_measured_of_a_service_keeps_no_budget(judge, good, service):
-    result, account = judge(good, service, max_memory_mb=10_000, max_load_s=100)
+    result, report = judge(good, service, max_memory_mb=10_000, max_load_s=100)
     assert not result.blessed
-    assert reasons(account) == {
+    assert reasons(report) == {
         "max_memory_mb": "peak memory was not measured", "max_load_s": "start was not measured",
     }  # fmt: skip
 
 
 def test_a_service_with_another_model_of_the_same_signature_is_a_no(judge, service, tmp_path):
     other = save(tmp_path / "other", answer=lambda features: features["size"][:, None] * 0 + 7)
-    result, account = judge(other, service)
+    result, report = judge(other, service)
     assert not result.blessed
-    assert "answers differ from the model's own" in reasons(account)["answers"]
+    assert "answers differ from the model's own" in reasons(report)["answers"]
 
 
 def test_a_service_with_another_signature_is_a_no(judge, service, tmp_path):
-    result, account = judge(save(tmp_path / "other", {"size": COLUMNS["size"]}), service)
+    result, report = judge(save(tmp_path / "other", {"size": COLUMNS["size"]}), service)
     assert not result.blessed
-    assert "has loaded another model: its signature has" in reasons(account)["server"]
+    assert "has loaded another model: its signature has" in reasons(report)["server"]
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,15 @@ def test_a_service_with_another_signature_is_a_no(judge, service, tmp_path):
     ],
 )
 def test_a_service_without_the_model_is_a_no(judge, good, service, suffix, said):
-    result, account = judge(good, service + suffix)
+    result, report = judge(good, service + suffix)
     assert not result.blessed
-    assert said in reasons(account)["server"]
+    assert said in reasons(report)["server"]
 
 
 def test_nobody_at_the_address_is_a_no(judge, good):
-    result, account = judge(good, "http://127.0.0.1:9/v1/models/flights")
+    result, report = judge(good, "http://127.0.0.1:9/v1/models/flights")
     assert not result.blessed
-    assert "no answer" in reasons(account)["server"]
+    assert "no answer" in reasons(report)["server"]
 
 
 class StrictServing(BaseHTTPRequestHandler):
@@ -155,9 +155,9 @@ def test_a_service_that_refuses_null_is_sent_what_the_model_takes_for_missing(ju
     handler = type("Handler", (StrictServing,), {"upstream": service})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
-        result, account = judge(good, f"http://127.0.0.1:{proxy.server_port}/v1/models/flights")
+        result, report = judge(good, f"http://127.0.0.1:{proxy.server_port}/v1/models/flights")
         proxy.shutdown()
-    assert result.blessed, account["checks"]
+    assert result.blessed, report["checks"]
 
 
 def test_rows_without_null_are_what_the_model_is_fed(good):
@@ -210,17 +210,17 @@ def ending(engine):
 
 
 def test_a_container_of_the_serving_image_is_tried_and_removed(judge, good, engine):
-    result, account = judge(good, f"docker:{IMAGE}", max_load_s=300, max_memory_mb=4_000)
-    assert result.blessed, account["checks"]
+    result, report = judge(good, f"docker:{IMAGE}", max_load_s=300, max_memory_mb=4_000)
+    assert result.blessed, report["checks"]
     assert result.measured["memory_mb"] > 100
     assert result.measured["load_s"] > 0
     assert not ours(good)
 
 
 def test_a_container_that_ends_is_a_no_with_its_log(judge, good, ending):
-    result, account = judge(good, f"docker:{ending}")
+    result, report = judge(good, f"docker:{ending}")
     assert not result.blessed
-    said = reasons(account)["server"]
+    said = reasons(report)["server"]
     # Ended before or after the engine was asked for its port.
     assert said.startswith(("the container ended; its log ends:", "the container does not answer on port 8501"))
     assert "that was all" in said

@@ -230,7 +230,7 @@ def test_every_page_is_sane_for_screen_readers_and_in_the_dark(browser, endpoint
 
 def test_what_starts_runs_by_itself_is_shown_and_what_it_would_decide_now(page):
     page.goto("/triggers")
-    expect(page.get_by_role("row", name="worse than promised")).to_contain_text("max_loss 0.03")
+    expect(page.get_by_role("row", name="worse than baseline")).to_contain_text("max_loss 0.03")
     page.get_by_role("link", name="Look now").click()
     expect(page.get_by_role("note")).to_contain_text("It would")
 

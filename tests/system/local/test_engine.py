@@ -26,7 +26,7 @@ IMAGE = "test-python:local"
 def produce(text: str, out: dsl.Output[dsl.Dataset]) -> bool:
     import os
 
-    print(f"finding: {len(text)} letters in process {os.getpid()}")
+    print(f"summary: {len(text)} letters in process {os.getpid()}")
     with open(out.path, "w") as file:
         file.write(text)
     out.metadata["letters"] = len(text)
@@ -107,7 +107,7 @@ def test_outputs_metadata_and_findings_reach_the_listeners(run):
     assert made.state is State.SUCCEEDED
     assert made.parameters == {"Output": True}
     assert made.artifacts["out"]["metadata"] == {"letters": 5}
-    assert made.finding.startswith("5 letters")
+    assert made.summary.startswith("5 letters")
     assert Path(made.artifacts["out"]["uri"]).read_text() == "hello"
     assert ears.outcomes["consume"].parameters["Output"].startswith("hello")
 
@@ -115,7 +115,7 @@ def test_outputs_metadata_and_findings_reach_the_listeners(run):
 def test_unchanged_tasks_come_from_the_cache_with_their_finding(run):
     first, second = run(), run()
     assert [o.state for o in second.outcomes.values()] == [State.CACHED, State.CACHED]
-    assert second.outcomes["produce"].finding == first.outcomes["produce"].finding
+    assert second.outcomes["produce"].summary == first.outcomes["produce"].summary
     assert run(use_cache=False).outcomes["produce"].state is State.SUCCEEDED
     assert run(text="other").outcomes["produce"].state is State.SUCCEEDED
 

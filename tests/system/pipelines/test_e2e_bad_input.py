@@ -82,7 +82,7 @@ def test_a_few_values_of_the_wrong_type_are_quarantined_and_counted(home, source
     quarantine = (Path(examples["artifacts"]["examples"]["uri"]) / "quarantine.jsonl").read_text()
     assert "distance" in quarantine
     assert "far" in quarantine
-    assert str(len(quarantine.splitlines())) in examples["finding"]
+    assert str(len(quarantine.splitlines())) in examples["summary"]
     # The run was only wanted up to here: a label nobody has stops it.
     refused(done, "validate-data", "carrier_")
 

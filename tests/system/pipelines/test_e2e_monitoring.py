@@ -66,12 +66,12 @@ def trained_and_served(home: Path, rows: list, window_end: str):
     return monitored(home)
 
 
-def figures(name: str, account: dict) -> str:
-    quality, skew = account["quality"], account["skew"][0]
+def figures(name: str, report: dict) -> str:
+    quality, skew = report["quality"], report["skew"][0]
     return (
-        f"{name}: retrain {account['retrain']}; AUC {quality['value']:.3f} ({quality['low']:.3f} to "
-        f"{quality['high']:.3f}), promised {quality['promised']:.3f}; furthest {skew['feature']} {skew['value']:.3f} "
-        f"(limit {skew['limit']:.3f}); {[reason['text'] for reason in account['reasons']]}"
+        f"{name}: retrain {report['retrain']}; AUC {quality['value']:.3f} ({quality['low']:.3f} to "
+        f"{quality['high']:.3f}), baseline {quality['baseline']:.3f}; furthest {skew['feature']} {skew['value']:.3f} "
+        f"(limit {skew['limit']:.3f}); {[reason['text'] for reason in report['reasons']]}"
     )
 
 
@@ -79,13 +79,13 @@ def test_a_winters_model_serving_june_asks_for_retraining(june, tmp_path):
     done = trained_and_served(tmp_path, june, "2013-04-01")
 
     assert done.code == 0, done.err
-    account = done.summary("monitor", "account")
-    print(figures("trained on January and February, serving June", account))
-    assert account["retrain"] is done.task("monitor")["parameters"]["Output"] is True
-    assert account["traffic"]["rows"] == ROWS
-    assert account["labels"]["coverage"] == 1.0
-    assert "skew" in [reason["kind"] for reason in account["reasons"]]
-    assert {"temp", "dewp"} <= {item["feature"] for item in account["skew"] if item["exceeded"]}
+    report = done.summary("monitor", "report")
+    print(figures("trained on January and February, serving June", report))
+    assert report["retrain"] is done.task("monitor")["parameters"]["Output"] is True
+    assert report["traffic"]["rows"] == ROWS
+    assert report["labels"]["coverage"] == 1.0
+    assert "skew" in [reason["kind"] for reason in report["reasons"]]
+    assert {"temp", "dewp"} <= {item["feature"] for item in report["skew"] if item["exceeded"]}
     page = (tmp_path / "runs" / done.record["id"] / "report.html").read_text()
     assert "Monitoring" in page
     assert "could not be drawn" not in page
@@ -98,12 +98,12 @@ def test_a_fresh_model_serving_the_month_it_was_promised_for_asks_for_nothing(ju
     done = trained_and_served(tmp_path, june, "2013-07-01")
 
     assert done.code == 0, done.err
-    account = done.summary("monitor", "account")
-    print(figures("trained on January to May, promised for June, serving June", account))
-    assert account["retrain"] is False
-    assert account["quality"]["labelled"] == ROWS
+    report = done.summary("monitor", "report")
+    print(figures("trained on January to May, evaluated on June, serving June", report))
+    assert report["retrain"] is False
+    assert report["quality"]["labelled"] == ROWS
     # How long answers take says something of this machine only.
-    assert [alarm for alarm in account["alarms"] if alarm["kind"] != "latency"] == []
+    assert [alarm for alarm in report["alarms"] if alarm["kind"] != "latency"] == []
 
     future = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=3)
     silent = monitored(tmp_path, "--window-end", future.strftime("%Y-%m-%d"))

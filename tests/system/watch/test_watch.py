@@ -80,7 +80,7 @@ def test_files_are_spans_whose_id_changes_with_what_is_in_them(tmp_path):
 def test_what_monitoring_kept_is_read_line_by_line(tmp_path):
     entry = {
         "model": "flights", "version": "3", "start": "2013-06-01T00:00:00+00:00", "end": "2013-07-01T00:00:00+00:00",
-        "metric": "log_loss", "value": 0.6, "low": 0.59, "high": 0.61, "promised": 0.5, "skewed": ["temp"],
+        "metric": "log_loss", "value": 0.6, "low": 0.59, "high": 0.61, "baseline": 0.5, "skewed": ["temp"],
         "drifted": ["temp", "visib"],
     }  # fmt: skip
     path = tmp_path / "history.jsonl"

@@ -35,15 +35,15 @@ def laboratory(tmp_path):
 
 
 def test_a_blessed_run_says_what_is_served_and_why(laboratory):
-    drawn, account = laboratory.written(laboratory.run())
+    drawn, report = laboratory.written(laboratory.run())
     text = Reader(drawn).text
     assert "Blessed: version 2 is the champion and is served" in text
     assert "takes over from champion v1" in text
     for check in EVALUATION["checks"]:
         assert check["reason"] in text
-    assert account["decision"]["outcome"] == "blessed"
-    assert account["decision"]["version"] == "2"
-    assert account["checks"] == [*EVALUATION["checks"], *INFRA["checks"]]
+    assert report["decision"]["outcome"] == "blessed"
+    assert report["decision"]["version"] == "2"
+    assert report["checks"] == [*EVALUATION["checks"], *INFRA["checks"]]
 
 
 def test_every_part_of_a_finished_run_is_drawn_in_order(laboratory):
@@ -72,7 +72,7 @@ def test_every_part_of_a_finished_run_is_drawn_in_order(laboratory):
         pytest.param("0123456789abcdef-dirty", id="commit"),
         pytest.param("ct-python:2fe4", id="image"),
         pytest.param("on demand, by ann", id="cause and user"),
-        pytest.param("what transform found", id="finding"),
+        pytest.param("what transform found", id="summary"),
     ],
 )
 def test_the_page_shows_the_key_facts(laboratory, said):
@@ -81,14 +81,14 @@ def test_the_page_shows_the_key_facts(laboratory, said):
 
 
 def test_the_json_holds_the_same_numbers(laboratory):
-    _, account = laboratory.written(laboratory.run())
-    assert account["metrics"] == EVALUATION["metrics"]
-    assert account["comparison"]["low"] == 0.026
-    assert [entry["slice"] for entry in account["slices"]] == ["origin=EWR", "carrier=WN", "carrier=OO"]
-    assert account["data"] == MANIFEST
-    assert account["deployment"]["path"] == "/srv/serving/flights"
-    assert account["training"]["best_epoch"] == 2
-    assert {task["name"] for task in account["run"]["tasks"]} == set(UPSTREAM)
+    _, report = laboratory.written(laboratory.run())
+    assert report["metrics"] == EVALUATION["metrics"]
+    assert report["comparison"]["low"] == 0.026
+    assert [entry["slice"] for entry in report["slices"]] == ["origin=EWR", "carrier=WN", "carrier=OO"]
+    assert report["data"] == MANIFEST
+    assert report["deployment"]["path"] == "/srv/serving/flights"
+    assert report["training"]["best_epoch"] == 2
+    assert {task["name"] for task in report["run"]["tasks"]} == set(UPSTREAM)
 
 
 def test_a_refused_model_is_reported_with_the_reason_first_and_the_champion_kept(laboratory):
@@ -98,12 +98,12 @@ def test_a_refused_model_is_reported_with_the_reason_first_and_the_champion_kept
     for name in later:
         task = run.task(name)
         task.state, task.started, task.seconds, task.parameters = State.SKIPPED, "", 0.0, {}
-    drawn, account = laboratory.written(run)
+    drawn, report = laboratory.written(run)
     text = Reader(drawn).text
     assert "Not blessed: 1 of 2 gates said no" in text
     assert "Champion v1 stays." in text
     assert text.index(REFUSAL["reason"]) < text.index(EVALUATION["checks"][0]["reason"])
-    assert account["decision"]["outcome"] == "refused"
+    assert report["decision"]["outcome"] == "refused"
 
 
 def test_a_first_model_has_no_champion_column(laboratory):
@@ -121,14 +121,14 @@ def test_a_first_model_has_no_champion_column(laboratory):
 
 def test_a_failed_run_says_where_why_and_how_to_fix(laboratory):
     error = "the data does not fit the schema\n- carrier: a new value\nexpected: what the schema says\nfix: edit it"
-    drawn, account = laboratory.written(laboratory.stopped("validate-data", error))
+    drawn, report = laboratory.written(laboratory.stopped("validate-data", error))
     text = Reader(drawn).text
     assert "Failed in validate-data: the data does not fit the schema" in text
     assert "carrier: a new value" in text
     assert re.search(r"fix:\s*edit it", text)
     assert "Nothing was deployed" in text
-    assert account["decision"]["step"] == "validate-data"
-    assert account["decision"]["outcome"] == "failed"
+    assert report["decision"]["step"] == "validate-data"
+    assert report["decision"]["outcome"] == "failed"
 
 
 def test_a_crash_shows_its_last_words_as_they_were(laboratory):
@@ -142,17 +142,17 @@ def test_a_crash_shows_its_last_words_as_they_were(laboratory):
 def test_anomalies_that_stopped_the_run_are_found_though_the_task_has_no_outputs(laboratory):
     run = laboratory.stopped("validate-data", "the data does not fit the schema")
     laboratory.keep("validate-data", "anomalies", layouts.SUMMARY, ANOMALIES | {"anomalies": [ANOMALY]})
-    drawn, account = laboratory.written(run)
+    drawn, report = laboratory.written(run)
     assert "23,524 (18 %)" in Reader(drawn).text
-    assert account["anomalies"]["anomalies"] == [ANOMALY]
+    assert report["anomalies"]["anomalies"] == [ANOMALY]
 
 
 def test_anomalies_of_an_earlier_run_are_not_taken_for_this_ones(laboratory):
     run = laboratory.stopped("validate-data", "no statistics")
     root = laboratory.keep("validate-data", "anomalies", layouts.SUMMARY, ANOMALIES | {"anomalies": [ANOMALY]})
     os.utime(root, (0, 0))
-    _, account = laboratory.written(run)
-    assert account["anomalies"] == {}
+    _, report = laboratory.written(run)
+    assert report["anomalies"] == {}
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,9 @@ def test_anomalies_of_an_earlier_run_are_not_taken_for_this_ones(laboratory):
     [pytest.param("interrupted", "Interrupted in train", id="in a step")],
 )
 def test_an_interrupted_run_says_so(laboratory, error, said):
-    drawn, account = laboratory.written(laboratory.stopped("train", error, state=record.INTERRUPTED))
+    drawn, report = laboratory.written(laboratory.stopped("train", error, state=record.INTERRUPTED))
     assert said in Reader(drawn).text
-    assert account["decision"]["outcome"] == "interrupted"
+    assert report["decision"]["outcome"] == "interrupted"
 
 
 def test_a_run_interrupted_between_steps_names_the_next_one(laboratory):
@@ -174,9 +174,9 @@ def test_a_run_interrupted_between_steps_names_the_next_one(laboratory):
 def test_a_failed_deployment_says_that_the_model_is_only_registered(laboratory):
     run = laboratory.stopped("deploy", "the serving folder cannot be written\nfix: free the disk")
     run.task("register").parameters = {"version": "2"}
-    drawn, account = laboratory.written(run)
+    drawn, report = laboratory.written(run)
     assert "Version 2 is registered but was not deployed." in Reader(drawn).text
-    assert account["checks"] == [*EVALUATION["checks"], *INFRA["checks"]]
+    assert report["checks"] == [*EVALUATION["checks"], *INFRA["checks"]]
 
 
 @pytest.mark.parametrize("at", list(UPSTREAM))
@@ -194,8 +194,8 @@ def test_a_run_without_any_task_has_a_report(laboratory):
 def test_numbers_that_json_does_not_know_become_null(laboratory):
     run = laboratory.run()
     run.parameters["rate"] = float("nan")
-    _, account = laboratory.written(run)
-    assert account["run"]["parameters"]["rate"] is None
+    _, report = laboratory.written(run)
+    assert report["run"]["parameters"]["rate"] is None
 
 
 @pytest.mark.parametrize(
@@ -207,17 +207,17 @@ def test_numbers_that_json_does_not_know_become_null(laboratory):
     ],
 )
 def test_a_summary_of_another_shape_does_not_cost_the_report(laboratory, broken):
-    drawn, account = laboratory.written(laboratory.run(with_evaluation(broken)))
+    drawn, report = laboratory.written(laboratory.run(with_evaluation(broken)))
     assert "Blessed" in Reader(drawn).text
-    assert account["run"]["state"] == "SUCCEEDED"
+    assert report["run"]["state"] == "SUCCEEDED"
 
 
 def test_a_summary_that_is_not_json_is_as_absent(laboratory):
     run = laboratory.run()
     (laboratory.home / "artifacts/flights-training-1/train/model_run/summary.json").write_text("{")
-    drawn, account = laboratory.written(run)
+    drawn, report = laboratory.written(run)
     assert "Training" not in Reader(drawn).headings
-    assert account["training"] == {}
+    assert report["training"] == {}
 
 
 def test_the_page_stays_small(laboratory):

@@ -13,7 +13,7 @@ MOVED = {
 SKEW = {"kind": "skew", "text": "1 of 2 features moved"}
 
 
-def account(state, reasons=(), alarms=()):
+def report(state, reasons=(), alarms=()):
     counts = {"rows": 10, "requests": 2, "sampled": 2, "dropped": 0, "lost": 0, "errors": 1}
     return {
         "model": "flights", "version": "3", "state": state, "retrain": bool(reasons), "reasons": list(reasons),
@@ -22,7 +22,7 @@ def account(state, reasons=(), alarms=()):
         "traffic": {**counts, "examined": 10, "p50_ms": 1.0, "p99_ms": 2.0,
                     "latencies": [{"low": 1.0, "high": 2.0, "count": 10}]},
         "versions": {"3": counts},
-        "quality": {"metric": "auc", "labelled": 10, "promised": 0.7, "unjudged": "", "value": 0.6, "low": 0.5,
+        "quality": {"metric": "auc", "labelled": 10, "baseline": 0.7, "unjudged": "", "value": 0.6, "low": 0.5,
                     "high": 0.7, "loss": 0.1, "loss_low": 0.0},
         "labels": {"given": True, "coverage": 1.0, "conflicting": 0},
         "staleness": {"age_days": 3.2}, "rules": {"max_loss": 0.02},
@@ -35,7 +35,7 @@ def content(found):
 
 
 def test_the_section_has_the_decision_and_what_it_rests_on():
-    page = "".join(monitoring.draw(content(account("RETRAIN", [SKEW]))))
+    page = "".join(monitoring.draw(content(report("RETRAIN", [SKEW]))))
 
     assert "flights v3, 2013-06-01 00:00 to 2013-06-02 00:00 UTC" in page
     assert "Retrain." in page
@@ -51,11 +51,11 @@ def test_a_run_that_monitored_nothing_has_no_section():
 @pytest.mark.parametrize(
     ("found", "outcome", "headline"),
     [
-        (account("RETRAIN", [SKEW]), "refused", "Retrain: the model is not what its traffic needs"),
-        (account("OK"), "finished", "No reason to retrain"),
-        (account("ATTENTION", alarms=[SKEW]), "refused", "No reason to retrain, but somebody should look"),
-        (account("NO_TRAFFIC", alarms=[SKEW]), "refused", "Nothing examined"),
-        (account("TOO_FEW_ROWS", alarms=[SKEW]), "refused", "Nothing examined"),
+        (report("RETRAIN", [SKEW]), "refused", "Retrain: the model is not what its traffic needs"),
+        (report("OK"), "finished", "No reason to retrain"),
+        (report("ATTENTION", alarms=[SKEW]), "refused", "No reason to retrain, but somebody should look"),
+        (report("NO_TRAFFIC", alarms=[SKEW]), "refused", "Nothing examined"),
+        (report("TOO_FEW_ROWS", alarms=[SKEW]), "refused", "Nothing examined"),
     ],
     ids=lambda value: value["state"] if isinstance(value, dict) else "",
 )

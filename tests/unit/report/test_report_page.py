@@ -58,7 +58,7 @@ def test_links_to_artifacts_survive_a_move_of_the_whole_folder(laboratory):
 def test_hostile_names_are_text(laboratory):
     run = laboratory.stopped("train", f"{HOSTILE}\nfix: {HOSTILE}")
     run.project = run.user = run.cause = run.commit = run.parameters["model_name"] = HOSTILE
-    run.task("ingest").finding = HOSTILE
+    run.task("ingest").summary = HOSTILE
     run.tasks[1].name = HOSTILE
     run.task("train").upstream = [HOSTILE]
     drawn, _ = laboratory.written(run)

@@ -112,7 +112,7 @@ def test_a_schedule_that_never_fired_waits_for_its_time():
 
 
 def period(number=1, **fields):
-    base = {"metric": "auc", "value": 0.70, "low": 0.68, "high": 0.72, "promised": 0.76}
+    base = {"metric": "auc", "value": 0.70, "low": 0.68, "high": 0.72, "baseline": 0.76}
     return Period(f"p{number}", ago(days=5 - number), **{**base, **fields})
 
 
@@ -122,13 +122,13 @@ def period(number=1, **fields):
         ({"max_loss": 0.03}, {}, True),
         ({"max_loss": 0.05}, {}, False),
         ({"max_loss": 0.03}, {"high": 0.74}, False),  # the sample is too small to say
-        ({"max_loss": 0.03}, {"promised": None}, False),
+        ({"max_loss": 0.03}, {"baseline": None}, False),
         ({"max_loss": 0.03}, {"value": None, "low": None, "high": None}, False),
         ({"min_value": 0.73}, {}, True),
         ({"min_value": 0.71}, {}, False),
         (
             {"max_loss": 0.03},
-            {"metric": "rmse", "value": 9, "low": 8.5, "high": 9.5, "promised": 8, "higher_is_better": False},
+            {"metric": "rmse", "value": 9, "low": 8.5, "high": 9.5, "baseline": 8, "higher_is_better": False},
             True,
         ),
         (
@@ -148,7 +148,7 @@ def test_a_worse_metric_fires_only_if_its_whole_interval_is_worse(fields, seen, 
 def test_a_bad_period_is_answered_once_and_the_next_bad_one_again():
     worse = policy(Trigger("worse", "performance", max_loss=0.03))
     first = decide(worse, Observations(periods=(period(1),)), [], NOW)
-    assert first.reasons[0] == "auc was 0.7 up to 2026-11-21 12:00, promised 0.76, allowed to lose 0.03"
+    assert first.reasons[0] == "auc was 0.7 up to 2026-11-21 12:00, baseline 0.76, allowed to lose 0.03"
     assert not decide(worse, Observations(periods=(period(1),)), [after(first)], NOW).fire
     assert decide(worse, Observations(periods=(period(1), period(2))), [after(first)], NOW).fire
     assert not decide(worse, Observations(periods=(period(1), period(2, high=0.8))), [after(first)], NOW).fire

@@ -17,7 +17,7 @@ from kfp_ct.watch.messages import MessageError
 from watched_projects import ALL_KINDS, make, notification, watched
 
 PERIOD = {"model": "flights", "version": "3", "start": "2013-06-01T00:00:00Z", "end": "2013-07-01T00:00:00Z",
-          "metric": "auc", "value": 0.6, "low": 0.59, "high": 0.61, "promised": 0.7, "drifted": ["temp"]}  # fmt: skip
+          "metric": "auc", "value": 0.6, "low": 0.59, "high": 0.61, "baseline": 0.7, "drifted": ["temp"]}  # fmt: skip
 
 
 def pushed(data, attributes=None, number="7"):
@@ -132,7 +132,7 @@ def test_all_five_kinds_are_decided_by_message(tmp_path):
         (b"", SCHEDULER, "nightly: the job nightly fired at 2026-11-25 03:00 UTC-05:00"),
         (*storage_event(), "data: 1 new file, rows not counted"),
         (json.dumps({"period": PERIOD}).encode(), {},
-         "worse: auc was 0.6 up to 2013-07-01 00:00, promised 0.7, allowed to lose 0.03; "
+         "worse: auc was 0.6 up to 2013-07-01 00:00, baseline 0.7, allowed to lose 0.03; "
          "other: 1 features moved up to 2013-07-01 00:00: temp"),
     ]):  # fmt: skip
         start = Starter()

@@ -167,7 +167,7 @@ class Place:
     """A folder with bills of materials, advisories and a policy, and what `ct images scan` says of them."""
 
     def __init__(self, path):
-        self.path, self.account = path, path / "scan.json"
+        self.path, self.report = path, path / "scan.json"
         (path / "advisories").mkdir()
         (path / "sbom").mkdir()
         self.bom("app", [{"name": "Jinja2", "version": "3.1.2", "licence": "BSD"}])
@@ -189,7 +189,7 @@ class Place:
     def scan(self, *options):
         options = options or ("--advisories", str(self.path / "advisories"))
         files = ("--sboms", str(self.path / "sbom"), "--policy", str(self.path / "policy.yaml"))
-        return ct(self.path, "images", "scan", *files, *options, "--output", str(self.account))
+        return ct(self.path, "images", "scan", *files, *options, "--output", str(self.report))
 
 
 @pytest.fixture
@@ -202,9 +202,9 @@ def test_a_vulnerable_package_fails_the_scan_and_an_exception_accepts_it_until_i
     refused = place.scan()
     assert refused.code == 4
     assert "FAILS: jinja2 3.1.2: CVE-2026-1, critical (fixed in 3.1.6)" in refused.err
-    account = json.loads(place.account.read_text())
-    assert account["passed"] is False
-    assert account["images"]["app"]["examined"] == {"PyPI": 1}
+    report = json.loads(place.report.read_text())
+    assert report["passed"] is False
+    assert report["images"]["app"]["examined"] == {"PyPI": 1}
 
     place.rules(exceptions=[{**EXCEPTION, "expires": datetime.date(2999, 1, 1)}, {**EXCEPTION, "id": "CVE-2000-1"}])
     accepted = place.scan()
@@ -212,7 +212,7 @@ def test_a_vulnerable_package_fails_the_scan_and_an_exception_accepts_it_until_i
     assert "ok: jinja2 3.1.2: CVE-2026-1, critical (accepted until 2999-01-01: not reached)" in accepted.out
     assert "the exception for CVE-2000-1 is for nothing that was found" in accepted.out
     assert "(1 for PyPI)" in accepted.out
-    assert json.loads(place.account.read_text())["passed"] is True
+    assert json.loads(place.report.read_text())["passed"] is True
 
 
 def test_what_nobody_examined_is_not_green(place):
@@ -221,7 +221,7 @@ def test_what_nobody_examined_is_not_green(place):
     assert "has no advisory for PyPI: nothing was examined" in empty.err
     place.know(critical(XZ))
     assert place.scan().code == 6, "Debian's advisories say nothing of PyPI's packages"
-    assert not place.account.exists()
+    assert not place.report.exists()
     nobody = place.scan("--osv", "http://127.0.0.1:9")
     assert nobody.code == 6
     assert "give --advisories a folder" in nobody.err

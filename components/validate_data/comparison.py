@@ -45,7 +45,7 @@ class Comparison:
         """The features that are farther than they may be."""
         return [distance.feature for distance in self.distances if distance.exceeded]
 
-    def account(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Returns it as it stands in `summary.json`."""
         rows = [dataclasses.asdict(distance) | {"exceeded": distance.exceeded} for distance in self.distances]
         return {"of": self.of, "distances": rows, "not_compared": self.not_compared}
@@ -84,8 +84,8 @@ def skew_between(
     ]
 
 
-def finding(drifted: Comparison, skewed: Sequence[Comparison]) -> str:
-    """Returns what moved, in half a sentence."""
+def summary_clause(drifted: Comparison, skewed: Sequence[Comparison]) -> str:
+    """Returns what drifted and what is skewed, as a clause of the summary line."""
     said = [f"drift {drifted.of}"] if drifted.of.startswith("not measured") else [_line("drifted", drifted)]
     names = list(dict.fromkeys(name for comparison in skewed for name in comparison.exceeded))
     return "; ".join([*said, *([f"skewed between splits: {_listed(names)}"] if names else [])])

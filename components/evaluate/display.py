@@ -1,4 +1,4 @@
-"""How numbers, metrics and verdicts are said in reasons and findings."""
+"""Formats numbers, metric names and verdicts for display: in reasons, summary lines and pages."""
 
 from typing import Any
 
@@ -58,8 +58,8 @@ def listed(items: list[str], shown: int = 3) -> str:
     return "; ".join(items[:shown]) + more
 
 
-def only_not_significant(account: dict[str, Any]) -> bool:
+def only_not_significant(report: dict[str, Any]) -> bool:
     """Whether nothing speaks against a model but that it is not significantly better than the champion."""
-    compared = account["comparison"] or {}
-    refused = {check["gate"] for check in account["checks"] if not check["passed"]}
+    compared = report["comparison"] or {}
+    refused = {check["gate"] for check in report["checks"] if not check["passed"]}
     return refused == {"champion"} and compared.get("verdict") == "not_significant"

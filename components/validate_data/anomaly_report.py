@@ -6,11 +6,11 @@ from typing import Any
 
 from kfp_ct.components.validate_data import privacy
 from kfp_ct.components.validate_data.anomaly import Anomaly
-from kfp_ct.components.validate_data.movement import Comparison
+from kfp_ct.components.validate_data.comparison import Comparison
 from kfp_ct.pages.html import percent
 
 _MOST_LISTED = 20
-_MEND = {
+_FIXES = {
     "ENUM_TYPE_UNEXPECTED_STRING_VALUES": "a new value that is real: add it to the feature's string_domain",
     "SCHEMA_NEW_COLUMN": "a new column that is meant: add a feature to the schema; else take it out of the query",
     "SCHEMA_MISSING_COLUMN": "a column that is gone for good: take its feature out of the schema and of the model",
@@ -20,7 +20,7 @@ _MEND = {
 }
 
 
-def of(splits: Mapping[str, Any], schema: Any, found: Sequence[Anomaly]) -> dict[str, Any]:
+def content(splits: Mapping[str, Any], schema: Any, found: Sequence[Anomaly]) -> dict[str, Any]:
     """Returns the content of `summary.json`.
 
     Returns:
@@ -43,12 +43,12 @@ def of(splits: Mapping[str, Any], schema: Any, found: Sequence[Anomaly]) -> dict
     }
 
 
-def moved(drifted: Comparison, skewed: Sequence[Comparison]) -> dict[str, Any]:
+def drift_and_skew(drifted: Comparison, skewed: Sequence[Comparison]) -> dict[str, Any]:
     """Returns the part of `summary.json` on drift and skew: drifted_features, and the distances by feature."""
     return {
         "drifted_features": drifted.exceeded,
-        "drift": drifted.account(),
-        "skew": [comparison.account() for comparison in skewed],
+        "drift": drifted.to_json(),
+        "skew": [each.to_json() for each in skewed],
     }
 
 
@@ -76,7 +76,7 @@ def message(found: Sequence[Anomaly], schema_name: str) -> str:
             "fix: correct the source or the query if the data is wrong; change the schema if the world has changed"
         )
     kinds = dict.fromkeys(anomaly.kind for anomaly in found)
-    lines += [f"fix: {_MEND[kind]}" for kind in kinds if kind in _MEND]
+    lines += [f"fix: {_FIXES[kind]}" for kind in kinds if kind in _FIXES]
     return "\n".join(lines)
 
 

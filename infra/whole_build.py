@@ -29,9 +29,9 @@ from kfp_ct.ci.images import inputs
 from kfp_ct.ci.images.build import DEFAULT_BASE as BASE
 from kfp_ct.ci.images.build import PREFIX
 from kfp_ct.ci.supply.advisories import SERVICE as OSV
-from kfp_ct.project.environments import AUTHOR, ROOT
 
-CT = AUTHOR / "bin" / "ct"
+ROOT = Path(__file__).resolve().parents[1]
+CT = ROOT / ".venv" / "bin" / "ct"
 PYTHON = "python:3.12-trixie"  # in which cloudbuild.yaml has check, test and run
 TOOLS = "kfp-ct-tools:trixie"  # stands for it where it cannot be pulled
 NEEDS_GB = 30

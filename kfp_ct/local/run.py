@@ -21,7 +21,7 @@ from kfp_ct.local.terminal_view import LiveView
 from kfp_ct.package import check, package
 from kfp_ct.project import settings
 from kfp_ct.project import workspace as project
-from kfp_ct.project.environments import component_python, component_set
+from kfp_ct.project.environments import component_python, component_set, require_component_python
 from kfp_ct.report import report
 from kfp_ct.runs import record
 from kfp_ct.runs.events import State
@@ -69,8 +69,8 @@ def prepare(workspace: project.Workspace, request: Request) -> Prepared:
         CtError: The settings do not fit, the package is bad, or this machine is not set up.
     """
     chosen = _dated(settings.load(workspace, request.project, request.environment, request.overrides))
-    if not request.container_image and not component_python().exists():
-        raise UsageError(f"there is no component environment at {component_python()}\nfix: run `make setup`")
+    if not request.container_image:
+        require_component_python(workspace.root)
     compiled = compile_project(workspace, chosen)
     containers = _containers(workspace, request, chosen.parameters)
     # The image's name stands for its content in cache keys; without one that is the sources and the locked environment.
@@ -155,7 +155,7 @@ def _tasks(
 ) -> contextlib.AbstractContextManager[TaskServers | Containers]:
     if prepared.containers:
         return contextlib.nullcontext(prepared.containers)
-    return TaskServers(component_python(), workspace.root, folder / "logs" / "servers.log")
+    return TaskServers(component_python(workspace.root), workspace.root, folder / "logs" / "servers.log")
 
 
 def _new_run(

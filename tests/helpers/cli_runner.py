@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ct_command import Done
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 # What decides how wide and how coloured a terminal's text is: a test says so itself, or has no terminal.
 DISPLAY = ("COLUMNS", "LINES", "TERM", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")

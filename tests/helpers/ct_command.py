@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 COMMAND = [sys.executable, "-m", "kfp_ct.cli.main"]
 # Three real months, the third held out, two passes: small, and still a model worth serving.

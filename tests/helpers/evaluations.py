@@ -18,7 +18,7 @@ import tensorflow as tf
 from kfp_ct.components.evaluate import work
 from kfp_ct.data import layouts
 from kfp_ct.models import blessing
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 EVAL_ROWS = 4_000
 KINDS = ["early", "on time", "late"]

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from kfp import compiler, dsl
 
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NEEDS_CHROMIUM = pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine: apt-get install chromium")

@@ -7,7 +7,7 @@ import time
 
 import httpx
 
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 START_SECONDS = 60
 

@@ -7,9 +7,9 @@ from kfp_ct.champions.locations import Location, open_location
 from kfp_ct.components.deploy import work as deploying
 from kfp_ct.components.register import work as registering
 from kfp_ct.models import serving_folder
-from kfp_ct.project.environments import ROOT
 from kfp_ct.project.workspace import Workspace
 from release_artifacts import make_run
+from repository import ROOT
 
 LINEAGE = {"run": "r", "user": "ada", "cause": "new data"}
 

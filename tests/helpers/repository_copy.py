@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kfp_ct.project.environments import ROOT, component_python
+from kfp_ct.project.environments import component_python
+from repository import ROOT
 
 IGNORED = shutil.ignore_patterns("__pycache__")
 COPIED = ("components", "kfp_ct", "pipelines", "tests", "requirements", "docs", "infra")

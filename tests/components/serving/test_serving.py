@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from kfp_ct.base import atomic_files
-from kfp_ct.project.environments import ROOT
 from prediction_server import Server
+from repository import ROOT
 from saved_models import save
 
 ROW = {"carrier": "AA", "hour": 6, "distance": 1.5}

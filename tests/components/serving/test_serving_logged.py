@@ -12,7 +12,8 @@ import pytest
 
 from kfp_ct.serving.__main__ import main
 from kfp_ct.serving.request_files import METADATA
-from prediction_server import ROOT, Server
+from prediction_server import Server
+from repository import ROOT
 from saved_models import save
 
 ROW = {"carrier": "AA", "hour": 6, "distance": 1.5}

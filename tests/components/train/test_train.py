@@ -16,7 +16,7 @@ import small_examples
 from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
 from kfp_ct.components.train import work
 from kfp_ct.data import batches, layouts
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 from training_modules import MODULE, TFX_MODULE
 
 ROWS = 2_000

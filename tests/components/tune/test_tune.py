@@ -15,7 +15,7 @@ import small_examples
 from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
 from kfp_ct.components.tune import rows, settings, work
 from kfp_ct.data import layouts, reading, tfrecord
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 from tuning import request, write_module
 
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import container_engine
-from kfp_ct.project.environments import AUTHOR, ROOT
+from repository import AUTHOR, ROOT
 
 
 def whole_build(**environment):

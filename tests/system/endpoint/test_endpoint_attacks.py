@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import local_endpoint
-from kfp_ct.project.environments import ROOT
 from local_endpoint import compiled, doubling, ended, until, waiting
+from repository import ROOT
 
 HTTP = urllib3.PoolManager()
 RUNS = "/apis/v2beta1/runs"

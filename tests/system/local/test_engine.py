@@ -13,9 +13,10 @@ from kfp import compiler, dsl
 from kfp_ct.local.engine import Engine
 from kfp_ct.local.task_servers import TaskServers
 from kfp_ct.package import package
-from kfp_ct.project.environments import ROOT, component_python
+from kfp_ct.project.environments import component_python
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs.events import State
+from repository import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -208,11 +209,11 @@ def test_a_task_has_the_environment_variables_it_was_given(tmp_path):
 KILLED_RUN = """
 import sys, pathlib
 from kfp_ct.package import package
-from kfp_ct.project.environments import ROOT, component_python
+from kfp_ct.project.environments import component_python
 from kfp_ct.local.engine import Engine
 from kfp_ct.local.task_servers import TaskServers
 from kfp_ct.project.workspace import Workspace
-home = pathlib.Path(sys.argv[1])
+home, ROOT = pathlib.Path(sys.argv[1]), pathlib.Path.cwd()
 with TaskServers(component_python(), ROOT, home / "log") as servers:
     compiled = package.load_package(home / "p.yaml")
     Engine(Workspace(ROOT, home), [], True).run(compiled, {"how": "slow"}, servers, home / "kfp.log")

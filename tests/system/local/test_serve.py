@@ -15,7 +15,7 @@ import pytest
 from kfp_ct.base.errors import CtError
 from kfp_ct.local.serve import example_request, serve
 from kfp_ct.project import environments
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 SERVE = """
 import sys

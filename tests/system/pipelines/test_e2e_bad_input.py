@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ct_command import run
-from kfp_ct.project.environments import DATA
+from repository import DATA
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import pytest
 
 import container_engine
 from ct_command import SMALL, run
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 IMAGE = os.environ.get("CT_TEST_IMAGE", "kfp-ct-components:dev")
 # What tasks run: the image has to be of these very sources, or two programs would be compared.

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from ct_command import ct, run
-from kfp_ct.project.environments import ROOT, component_python
+from kfp_ct.project.environments import component_python
+from repository import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,11 @@ import pytest
 from ct_command import ct
 from kfp_ct.champions import promotion
 from kfp_ct.champions.promotion import Person
-from kfp_ct.project.environments import ROOT, component_python
+from kfp_ct.project.environments import component_python
 from killed import exit_code, in_child, kill_me_at
 from prediction_server import Server
 from registered_models import now, place_in, release
+from repository import ROOT
 
 pytestmark = [
     pytest.mark.slow,

@@ -16,9 +16,9 @@ from kfp_ct.champions.promotion import Person
 from kfp_ct.components.deploy import work as deploying
 from kfp_ct.components.register import work as registering
 from kfp_ct.models import champion_history, registry_mlflow, serving_folder
-from kfp_ct.project.environments import ROOT
 from kfp_ct.project.workspace import Workspace
 from release_artifacts import make_run
+from repository import ROOT
 
 pytestmark = [
     pytest.mark.slow,

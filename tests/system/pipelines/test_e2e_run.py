@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ct_command import COMMAND, SMALL, ct, run
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 pytestmark = pytest.mark.slow
 

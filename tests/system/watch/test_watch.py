@@ -12,9 +12,9 @@ from rich.console import Console
 
 from ct_command import SMALL, ct
 from kfp_ct.base.errors import UsageError
-from kfp_ct.project.environments import ROOT
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.watch import decide, history, observe, policy, watch
+from repository import ROOT
 
 WHOLE = """
 settings: local

@@ -9,7 +9,7 @@ import pytest
 
 from cli_runner import ct
 from kfp_ct.cli import main
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 
 def run_instead(monkeypatch, command):

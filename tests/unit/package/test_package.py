@@ -11,8 +11,8 @@ import yaml
 
 from kfp_ct.base.errors import PackageError, UsageError
 from kfp_ct.package import check, package
-from kfp_ct.project.environments import ROOT
 from kfp_ct.runs import record
+from repository import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

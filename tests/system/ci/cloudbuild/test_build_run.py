@@ -12,8 +12,8 @@ from rich.console import Console
 
 from ct_command import COMMAND, ct
 from kfp_ct.ci.cloudbuild import build as builder
-from kfp_ct.project.environments import ROOT
 from kfp_ct.project.workspace import Workspace
+from repository import ROOT
 
 HERE = "--no-containers"
 

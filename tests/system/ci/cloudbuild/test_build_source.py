@@ -7,7 +7,7 @@ import pytest
 from ct_command import ct
 from kfp_ct.base.errors import UsageError
 from kfp_ct.ci.cloudbuild import source
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 
 def write(root, *names):

@@ -9,7 +9,7 @@ from google.cloud import storage
 
 from ct_command import ct
 from kfp_ct.ci.cloudbuild import config, expansion, substitutions
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 CONFIG = ROOT / "cloudbuild.yaml"
 ORDER = [

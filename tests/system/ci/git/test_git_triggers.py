@@ -9,7 +9,7 @@ import pytest
 from ct_command import COMMAND, ct
 from kfp_ct.ci.cloudbuild.problems import InvalidBuildError
 from kfp_ct.ci.git.definition import parse
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 MAIN, BRANCH, TAG = "refs/heads/main", "refs/heads/feature/x", "refs/tags/v1.2.3"
 

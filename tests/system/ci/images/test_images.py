@@ -15,7 +15,7 @@ from ct_command import ct
 from kfp_ct.base.errors import UsageError
 from kfp_ct.ci.images import build, inputs, registry
 from kfp_ct.package import bind
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 DOCKERFILE = f"""
 ARG BASE={container_engine.IMAGE}

@@ -15,7 +15,7 @@ from kfp_ct.base.errors import UsageError
 from kfp_ct.ci.supply import advisories, policy, sbom
 from kfp_ct.ci.supply.advisories import Folder, Service
 from kfp_ct.ci.supply.sbom import Installed
-from kfp_ct.project.environments import ROOT
+from repository import ROOT
 
 TODAY = datetime.date(2026, 11, 25)
 JINJA = Installed("PyPI", "jinja2", "3.1.2")

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from kfp_ct.base.errors import ComponentError, CtError, UsageError
+from kfp_ct.base.errors import UsageError
 from kfp_ct.data import layouts
 from kfp_ct.models import model_version, registered_model, registry
 from kfp_ct.project.workspace import Workspace
@@ -31,15 +31,6 @@ def open_location(workspace: Workspace, registry_uri: str = "", serving_root: Pa
     """Returns the named registry and folder; by default those of local runs."""
     uri = registry_uri or f"{model_version.SQLITE}{workspace.home / 'registry' / 'mlflow.db'}"
     return Location(workspace, uri, (serving_root or workspace.serving).absolute())
-
-
-@contextlib.contextmanager
-def component_errors_as_cli_errors() -> Iterator[None]:
-    """Turns what the library refuses into an error of the command."""
-    try:
-        yield
-    except ComponentError as error:
-        raise CtError(str(error)) from error
 
 
 def versions(place: Location, name: str) -> list[model_version.ModelVersion]:

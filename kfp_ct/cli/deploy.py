@@ -1,47 +1,52 @@
-"""The command `ct deploy`."""
+"""`ct deploy`."""
 
-import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kfp_ct.project import settings
-from kfp_ct.project import workspace as project
+from kfp_ct.cli import options, output
+from kfp_ct.cli.exit_codes import exit_codes
 
-Name = Annotated[str, typer.Argument(help="Folder under pipelines/, such as flights.")]
-TargetName = Annotated[str, typer.Option("--target", help="local (`ct up`), kfp or vertex; none to deploy nothing.")]
-Host = Annotated[str, typer.Option(help="Address of the API [default: as the settings say; of `ct up`].")]
-Auth = Annotated[str, typer.Option(help="none, token ($CT_TOKEN), in-cluster, iap or dex ($CT_COOKIE).")]
-Environment = Annotated[str, typer.Option("--settings", help="Settings file of the project: local, dev, prod.")]
 NOWHERE = "none"  # for a build of which only the package is wanted
 
 
+@exit_codes(
+    {
+        0: "The version is deployed; with --wait, its run succeeded too.",
+        3: "The package is one that the KFP backend would refuse.",
+        4: "The run failed.",
+        7: "The service refused, failed or did not answer.",
+        124: "The run was still going at --timeout; it goes on.",
+    }
+)
 def deploy(
-    name: Name,
-    target: TargetName = "local",
-    host: Host = "",
-    auth: Auth = "",
-    environment: Environment = "local",
-    package: Annotated[Path | None, typer.Option(help="A package compiled before [default: compile it].")] = None,
-    images: Annotated[
-        list[str], typer.Option("--image", metavar="NAME=REFERENCE", help="Bind an image, as `ct compile` does.")
-    ] = [],  # noqa: B006
-    lock: Annotated[Path | None, typer.Option(help="Bind images as images.lock names them.")] = None,
-    commit: Annotated[str, typer.Option(help="Commit the sources are of [default: what git says].")] = "",
-    run: Annotated[bool, typer.Option("--run/--no-run", help="Start a run of it.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Start a run, and wait for its end.")] = False,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to wait at most.")] = None,
-    cause: Annotated[str, typer.Option(help="Why the run happens; kept with the model.")] = "on demand",
+    name: options.Project,
+    target: options.Target = "local",
+    host: options.Host = "",
+    auth: options.Auth = "",
+    environment: options.Environment = "local",
+    package: Annotated[
+        Path | None, typer.Option(help="A compiled package to deploy.", show_default="compiled now")
+    ] = None,
+    images: options.BoundImages = [],  # noqa: B006 - typer copies it
+    lock: Annotated[
+        Path | None, typer.Option(help="Bind images as this lock file names them.", show_default="none")
+    ] = None,
+    commit: options.Commit = "",
+    run: Annotated[bool, typer.Option("--run/--no-run", help="Start a run of the version.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Start a run and wait for its end.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Wait this long at most.", show_default="no limit")
+    ] = None,
+    cause: options.Cause = "on demand",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
+    as_json: options.Json = False,
 ) -> None:
-    """Deploy a project's pipeline as a version named by its commit; again, it does nothing.
+    """Deploy a pipeline as a version named by its commit.
 
-    Exit code 0 means it is there (and with --wait, that the run ended well); 2 that something does not fit, 3 that
-    the package is bad, 4 that the run failed, 7 that the service failed, 124 that the run was not waited for longer.
+    The project's schedules follow it. Deploying the same commit again changes nothing.
     """
     if target == NOWHERE:
         print("nothing is deployed: the target is none")
@@ -50,21 +55,21 @@ def deploy(
     from kfp_ct.deploy import version
     from kfp_ct.deploy.connect import bound_images, open_target
     from kfp_ct.deploy.schedules import reconcile
+    from kfp_ct.project import settings
+    from kfp_ct.project.workspace import find_workspace
 
-    workspace = project.find_workspace()
+    workspace = find_workspace()
     chosen = settings.load(workspace, name, environment, {})
     service, experiment = open_target(chosen, target, host, auth)
-    wanted = version.prepare(workspace, chosen, target, package, bound_images(images, lock, package), commit)
-
-    def say(line: str) -> None:
-        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
-
+    bound = bound_images(options.pairs(images, "--image"), lock, package)
+    wanted = version.prepare(workspace, chosen, target, package, bound, commit)
+    say = _say_on_stderr if as_json else _say
     where, schedules = reconcile.schedules_for(service, chosen, target, experiment)
     if dry_run:
-        previewed = deploying.preview(service, wanted) + reconcile.preview(
-            workspace, where, schedules, chosen, wanted.name
+        _show(
+            deploying.preview(service, wanted) + reconcile.preview(workspace, where, schedules, chosen, wanted.name),
+            as_json,
         )
-        print(json.dumps(previewed, indent=1) if as_json else "\n".join(previewed))
         return
     done = deploying.deploy(service, wanted, experiment, say)
     done.schedules = reconcile.reconcile(workspace, where, schedules, chosen, wanted.name, say)
@@ -74,4 +79,19 @@ def deploy(
             deploying.start(service, wanted, done, say, waiting, cause)
     finally:
         if as_json:
-            print(json.dumps(dataclasses.asdict(done), indent=1))
+            output.print_json(done)
+
+
+def _show(previewed: list[str], as_json: bool) -> None:
+    if as_json:
+        output.print_json(previewed)
+    else:
+        print("\n".join(previewed))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _say_on_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

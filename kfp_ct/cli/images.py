@@ -5,34 +5,39 @@ from typing import Annotated
 
 import typer
 
-from kfp_ct.base import errors
-from kfp_ct.cli import supply as supply_command
-from kfp_ct.project import workspace
-
-app = typer.Typer(help="Build the project's images, push them, lock their digests.", no_args_is_help=True)
-app.command()(supply_command.sbom)
-app.command()(supply_command.scan)
-app.command()(supply_command.provenance)
-Lock = Annotated[Path, typer.Option(help="The lock file: name to reference by digest.")]
+from kfp_ct.base.errors import PackageError, UsageError
+from kfp_ct.cli import options, supply_chain
+from kfp_ct.cli.exit_codes import exit_codes
+from kfp_ct.cli.groups import family
 
 
-@app.command()
+@exit_codes({4: "An image cannot be built or pushed, or the registry does not answer."})
 def build(
-    names: Annotated[list[str] | None, typer.Argument(help="Images to build [default: all].")] = None,
-    registry: Annotated[str, typer.Option(help="Such as europe-docker.pkg.dev/project/repository.")] = "localhost:5000",
-    commit: Annotated[str, typer.Option(help="Tag of the images [default: the commit].")] = "",
-    base: Annotated[str, typer.Option(help="Base image, by digest.")] = "debian:trixie-slim",
-    network: Annotated[str, typer.Option(help="Network of build steps: cloudbuild, host.")] = "",
-    lock: Lock = Path("images.lock"),
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="IMAGE", help="Images to build.", show_default="all")
+    ] = None,
+    registry: Annotated[
+        str, typer.Option(help="Registry, such as europe-docker.pkg.dev/project/repository.")
+    ] = "localhost:5000",
+    commit: Annotated[str, typer.Option(help="Tag of the images.", show_default="the commit that git has")] = "",
+    base: Annotated[str, typer.Option(help="Base image, by tag or digest.")] = "debian:trixie-slim",
+    network: Annotated[
+        str, typer.Option(help="Network of build steps, such as cloudbuild or host.", show_default="the engine's own")
+    ] = "",
+    lock: options.Lock = Path("images.lock"),
 ) -> None:
-    """Build what has changed, push it, tag it by content and by commit, and write images.lock."""
+    """Build and push the images whose content has changed.
+
+    Each is tagged by its content and by the commit; images.lock then names all of them by digest.
+    """
     from kfp_ct.ci.images import build as builder
     from kfp_ct.ci.images import inputs
+    from kfp_ct.project import workspace
 
     root = workspace.find_workspace().root
     commit = commit or workspace.commit(root)
     if not commit:
-        raise errors.UsageError("there is no commit to name the images by\nfix: give --commit")
+        raise UsageError("there is no commit to name the images by\nfix: give --commit")
     request = builder.Request(root, registry, commit, base, network)
     built = builder.build(request, names or inputs.targets(root), lambda text: print(text, flush=True))
     builder.write_lock(lock, built, builder.base_image(base))
@@ -40,12 +45,15 @@ def build(
     print(f"{lock}: {len(built)} images, {len(built) - reused} built, {reused} unchanged")
 
 
-@app.command()
+@exit_codes({3: "An image is missing from its registry.", 4: "A registry does not answer."})
 def check(
-    lock: Lock = Path("images.lock"),
-    package: Annotated[Path | None, typer.Option(help="Look for the images of this compiled package instead.")] = None,
+    lock: options.Lock = Path("images.lock"),
+    package: Annotated[
+        Path | None,
+        typer.Option(help="Look for the images of this compiled package instead.", show_default="those of the lock"),
+    ] = None,
 ) -> None:
-    """Demand that every image is in its registry."""
+    """Check that every image is in its registry."""
     from kfp_ct.ci.images import build as builder
     from kfp_ct.package import bind
     from kfp_ct.package import package as packages
@@ -56,5 +64,17 @@ def check(
     for reference in absent:
         print(f"absent: {reference}")
     if absent:
-        raise errors.PackageError(f"{len(absent)} of {len(references)} images are in no registry\nfix: ct images build")
+        raise PackageError(f"{len(absent)} of {len(references)} images are in no registry\nfix: ct images build")
     print(f"{len(references)} images looked for, all there")
+
+
+app = family(
+    "Build, push, lock and inspect the project's images.",
+    {
+        "build": build,
+        "check": check,
+        "sbom": supply_chain.sbom,
+        "scan": supply_chain.scan,
+        "provenance": supply_chain.provenance,
+    },
+)

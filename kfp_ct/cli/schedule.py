@@ -1,36 +1,42 @@
-"""The command `ct schedule`."""
+"""`ct schedule`: a project's schedules on a service."""
 
-import dataclasses
-import json
 import sys
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from kfp_ct.base.errors import CtError, UsageError
-from kfp_ct.cli.deploy import Auth, Environment, Host, Name, TargetName
-from kfp_ct.project import settings
-from kfp_ct.project import workspace as project
+from kfp_ct.cli import options, output
+from kfp_ct.cli.exit_codes import exit_codes
+from kfp_ct.cli.groups import family
 
-app = typer.Typer(help="Schedules of a project (schedules.yaml) on a service.", no_args_is_help=True)
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+UNREACHABLE = {7: "The service refused, failed or did not answer."}
 
 
-@app.command("plan")
-def plan_(
-    name: Name, target: TargetName = "local", host: Host = "", auth: Auth = "", environment: Environment = "local",
-    as_json: Json = False,
-) -> None:  # fmt: skip
-    """Say what `apply` would do."""
+@exit_codes(UNREACHABLE)
+def plan(
+    name: options.Project,
+    target: options.Target = "local",
+    host: options.Host = "",
+    auth: options.Auth = "",
+    environment: options.Environment = "local",
+    as_json: options.Json = False,
+) -> None:
+    """Show what `apply` would change."""
     _show(_planned(name, target, host, auth, environment)[1], as_json)
 
 
-@app.command("apply")
-def apply_(
-    name: Name, target: TargetName = "local", host: Host = "", auth: Auth = "", environment: Environment = "local",
-    as_json: Json = False,
-) -> None:  # fmt: skip
-    """Bring the service's schedules to what schedules.yaml says; interrupted, it goes on the next time."""
+@exit_codes(UNREACHABLE)
+def apply(
+    name: options.Project,
+    target: options.Target = "local",
+    host: options.Host = "",
+    auth: options.Auth = "",
+    environment: options.Environment = "local",
+    as_json: options.Json = False,
+) -> None:
+    """Bring the service's schedules to what schedules.yaml says.
+
+    Interrupted, it continues the next time.
+    """
     from kfp_ct.deploy.schedules import apply
 
     service, actions = _planned(name, target, host, auth, environment)
@@ -38,12 +44,16 @@ def apply_(
     _show(actions, as_json)
 
 
-@app.command("check")
-def check_(
-    name: Name, target: TargetName = "local", host: Host = "", auth: Auth = "", environment: Environment = "local",
-    as_json: Json = False,
-) -> None:  # fmt: skip
-    """Exit with 1 if the service has anything else than what schedules.yaml says."""
+@exit_codes({0: "They agree.", 1: "They differ.", **UNREACHABLE})
+def check(
+    name: options.Project,
+    target: options.Target = "local",
+    host: options.Host = "",
+    auth: options.Auth = "",
+    environment: options.Environment = "local",
+    as_json: options.Json = False,
+) -> None:
+    """Check that the service's schedules are those of schedules.yaml."""
     from kfp_ct.deploy.schedules import plan
 
     actions = _planned(name, target, host, auth, environment)[1]
@@ -52,18 +62,24 @@ def check_(
         raise CtError("the service's schedules are not those of schedules.yaml\nfix: ct schedule apply")
 
 
-@app.command("list")
-def list_(
-    name: Name, target: TargetName = "local", host: Host = "", auth: Auth = "", environment: Environment = "local",
-    as_json: Json = False,
-) -> None:  # fmt: skip
-    """List the schedules that the service has of this project."""
+@exit_codes(UNREACHABLE)
+def list_schedules(
+    name: options.Project,
+    target: options.Target = "local",
+    host: options.Host = "",
+    auth: options.Auth = "",
+    environment: options.Environment = "local",
+    as_json: options.Json = False,
+) -> None:
+    """List the service's schedules of this project."""
     from kfp_ct.deploy.schedules import reconcile
+    from kfp_ct.project import settings
+    from kfp_ct.project.workspace import find_workspace
 
-    chosen = settings.load(project.find_workspace(), name, environment, {})
+    chosen = settings.load(find_workspace(), name, environment, {})
     found = reconcile.connect(chosen, target, host, auth)[1].actual()
     if as_json:
-        print(json.dumps([dataclasses.asdict(each) for each in found], indent=1, default=str))
+        output.print_json(found)
         return
     for each in found:
         when = each.cron or f"every {each.interval} s"
@@ -74,8 +90,10 @@ def list_(
 
 def _planned(name: str, target: str, host: str, auth: str, environment: str) -> tuple[Any, list[Any]]:
     from kfp_ct.deploy.schedules import definition, plan, reconcile, wanted
+    from kfp_ct.project import settings
+    from kfp_ct.project.workspace import find_workspace
 
-    workspace = project.find_workspace()
+    workspace = find_workspace()
     chosen = settings.load(workspace, name, environment, {})
     where, service = reconcile.connect(chosen, target, host, auth)
     found = service.actual()
@@ -86,7 +104,13 @@ def _planned(name: str, target: str, host: str, auth: str, environment: str) -> 
 
 def _show(actions: list[Any], as_json: bool) -> None:
     if as_json:
-        print(json.dumps([{"action": a.kind, "schedule": a.name, "why": a.why} for a in actions], indent=1))
+        output.print_json([{"action": a.kind, "schedule": a.name, "why": a.why} for a in actions])
         return
     for action in actions:
         print(f"{action.kind:8} {action.name}: {action.why}")
+
+
+app = family(
+    "Plan, apply, check and list a project's schedules.",
+    {"plan": plan, "apply": apply, "check": check, "list": list_schedules},
+)

@@ -1,6 +1,7 @@
 """Connects to the service that pipelines are deployed to, as settings and options say."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +36,16 @@ def open_target(chosen: settings.Settings, name: str, host: str, auth: str) -> t
     return service, section.get("experiment", chosen.pipeline_name)
 
 
-def bound_images(texts: list[str], lock: Path | None, file: Path | None) -> dict[str, str]:
-    """Reads --image and --lock.
+def bound_images(images: Mapping[str, str], lock: Path | None, file: Path | None) -> dict[str, str]:
+    """Returns the images that a package is bound to: those of the lock file, and over them those named one by one.
 
     Raises:
-        UsageError: One is no NAME=REFERENCE, or a package is given whose images are bound.
+        UsageError: A lock is given with a package whose images are bound.
     """
-    bound: dict[str, str] = {}
-    if lock:
-        from kfp_ct.package.bind import read_lock
+    if not lock:
+        return dict(images)
+    from kfp_ct.package.bind import read_lock
 
-        if file:
-            raise UsageError("--lock and --package exclude each other: a compiled package has its images")
-        bound = {"components": read_lock(lock)["components"]}
-    for text in texts:
-        name, sign, reference = text.partition("=")
-        if not sign or not reference:
-            raise UsageError(f"--image {text!r}\nexpected: --image NAME=REFERENCE")
-        bound[name] = reference
-    return bound
+    if file:
+        raise UsageError("--lock and --package exclude each other: a compiled package has its images")
+    return {"components": read_lock(lock)["components"], **images}

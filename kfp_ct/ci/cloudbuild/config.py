@@ -67,6 +67,16 @@ def examine(text: str) -> tuple[Document, list[Problem]]:
     return document, findings.all
 
 
+def examine_file(path: Path) -> tuple[Document, list[Problem]]:
+    """Examines a file; that it cannot be read is a problem like others, so that other files are examined still."""
+    try:
+        return examine(read_text(path))
+    except InvalidBuildError as error:
+        cause = error.__cause__
+        why = cause.strerror if isinstance(cause, OSError) else cause
+        return Document({}, {}), [Problem(1, f"it cannot be read: {why}\nexpected: a cloudbuild.yaml")]
+
+
 def load(path: Path, given: Mapping[str, str], built_in: Mapping[str, str]) -> Build:
     """Reads, checks and completes a configuration for a run.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from kfp_ct.base.errors import ComponentError, CtError
+from kfp_ct.base.errors import CtError
 from kfp_ct.champions import listing, locations, promotion
 from kfp_ct.endpoint.api.context import Context, context
 from kfp_ct.endpoint.store.faults import not_found, precondition
@@ -37,9 +37,8 @@ def models(ctx: Ctx) -> HTMLResponse:
     if not (ctx.workspace.home / "registry" / "mlflow.db").exists():
         return shell.draw(page, shell.empty("No models yet. A run that passes every gate registers one."))
     try:
-        with locations.component_errors_as_cli_errors():
-            where = locations.open_location(ctx.workspace, "", None)
-            parts = [_model(where, name) for name in where.reader.models()]
+        where = locations.open_location(ctx.workspace, "", None)
+        parts = [_model(where, name) for name in where.reader.models()]
     except CtError as error:
         parts = [note("bad", str(error))]
     return shell.draw(page, *(parts or [shell.empty("No models yet.")]))
@@ -114,6 +113,6 @@ def act(
             promotion.rollback(where, name, person)
         else:
             raise not_found("action", action)
-    except (CtError, ComponentError) as error:
+    except CtError as error:
         raise precondition(str(error)) from error
     return RedirectResponse("/models", 303)

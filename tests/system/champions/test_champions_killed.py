@@ -145,7 +145,7 @@ def test_listing_the_models_finishes_and_says_so(place):
 
     said = ct(place.workspace.home, "models", "flights")
 
-    assert (said.code, said.err) == (0, "finished a promote that was cut off: flights v1\n")
+    assert (said.code, said.err) == (0, "finished an interrupted promote: flights v1\n")
     assert now(place) == ("1", "1")
 
 

@@ -1,0 +1,58 @@
+"""The table of commands: what `ct --help` lists, in the order of a user's day, without importing any of them."""
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A command.
+
+    Attributes:
+        name: What the user types after `ct`.
+        source: Its function, or the `typer.Typer` of its family: module:attribute, imported when it is needed.
+        summary: The first line of its help; a test holds it equal to the docstring's.
+    """
+
+    name: str
+    source: str
+    summary: str
+
+
+SECTIONS: Mapping[str, tuple[Entry, ...]] = {
+    "Project": (
+        Entry("new", "kfp_ct.cli.new:new", "Create a project from a CSV file."),
+        Entry("new-component", "kfp_ct.cli.new:new_component", "Create a component: interface, work, test, entries."),
+        Entry("setup", "kfp_ct.cli.setup:setup", "Prepare both environments and the example data."),
+    ),
+    "Run": (
+        Entry("run", "kfp_ct.cli.run:run", "Run a project's pipeline on this machine."),
+        Entry("runs", "kfp_ct.cli.runs:runs", "List the runs on this machine, newest first."),
+        Entry("up", "kfp_ct.cli.up:up", "Serve Kubeflow Pipelines' API and a UI on this machine."),
+    ),
+    "Build": (
+        Entry("compile", "kfp_ct.cli.compile:compile_project", "Compile a project's pipeline to a KFP package."),
+        Entry("check", "kfp_ct.cli.check:check", "Check a compiled package by the KFP backend's rules."),
+        Entry("build", "kfp_ct.cli.build:build", "Run a Cloud Build configuration on this machine."),
+        Entry("builds", "kfp_ct.cli.builds:builds", "List the builds on this machine, newest first."),
+        Entry("images", "kfp_ct.cli.images:app", "Build, push, lock and inspect the project's images."),
+        Entry("trigger", "kfp_ct.cli.trigger:app", "Start builds by a push to a git remote on this machine."),
+    ),
+    "Deliver": (
+        Entry("deploy", "kfp_ct.cli.deploy:deploy", "Deploy a pipeline as a version named by its commit."),
+        Entry("schedule", "kfp_ct.cli.schedule:app", "Plan, apply, check and list a project's schedules."),
+        Entry("upload", "kfp_ct.cli.upload:upload", "Upload files and folders to Cloud Storage."),
+    ),
+    "Serve": (
+        Entry("models", "kfp_ct.cli.models:models", "List the versions of registered models."),
+        Entry("promote", "kfp_ct.cli.promote:promote", "Make a blessed version the champion and serve it."),
+        Entry("rollback", "kfp_ct.cli.promote:rollback", "Return to the champion before the present one."),
+        Entry("serve", "kfp_ct.cli.serve:serve", "Serve deployed models over TF Serving's REST API."),
+    ),
+    "Watch": (
+        Entry("watch", "kfp_ct.cli.watch:watch", "Run a pipeline when its triggers ask for it."),
+        Entry("why", "kfp_ct.cli.why:why", "Explain why a run started."),
+    ),
+}
+
+ENTRIES: Mapping[str, Entry] = {entry.name: entry for entries in SECTIONS.values() for entry in entries}

@@ -1,0 +1,114 @@
+"""Arguments and options that commands share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kfp_ct.base.errors import UsageError
+from kfp_ct.cli import completion
+
+LOCAL_STATE = "$CT_HOME, else .ct in the repository"
+
+Project = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROJECT",
+        help="Project: a folder under pipelines/, such as flights.",
+        autocompletion=completion.projects,
+    ),
+]
+Environment = Annotated[
+    str,
+    typer.Option(
+        "--settings",
+        metavar="NAME",
+        help="Settings file of the project: local, dev or prod.",
+        autocompletion=completion.settings,
+    ),
+]
+Home = Annotated[Path | None, typer.Option("--home", help="Folder of all local state.", show_default=LOCAL_STATE)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+Cause = Annotated[str, typer.Option("--cause", help="Why it happens; recorded with the result.")]
+Commit = Annotated[str, typer.Option("--commit", help="Commit of the sources.", show_default="the commit that git has")]
+Lock = Annotated[Path, typer.Option("--lock", help="Lock file that names every image by digest.")]
+BoundImages = Annotated[
+    list[str],
+    typer.Option(
+        "--image",
+        metavar="NAME=REFERENCE",
+        help="Bind an image of the package, such as components=registry/image@sha256:…; repeatable.",
+    ),
+]
+Target = Annotated[
+    str,
+    typer.Option(
+        help="Where to: local (the service of `ct up`), kfp, vertex, or none.",
+        autocompletion=completion.targets,
+    ),
+]
+Host = Annotated[
+    str, typer.Option(help="Address of the Kubeflow Pipelines API.", show_default="the settings', or that of `ct up`")
+]
+Auth = Annotated[
+    str,
+    typer.Option(
+        help="Authentication: none, token ($CT_TOKEN), in-cluster, iap or dex ($CT_COOKIE).",
+        show_default="the settings'",
+    ),
+]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Registered model, such as flights.")]
+Registry = Annotated[str, typer.Option(help="MLflow tracking URI.", show_default="the registry of local runs")]
+ServingRoot = Annotated[
+    Path | None, typer.Option(help="Folder of served models.", show_default="serving in the local state")
+]
+Reason = Annotated[str, typer.Option(help="Why; recorded in the registry.", show_default="none")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check and say what would be done; change nothing.")]
+Substitutions = Annotated[
+    list[str],
+    typer.Option("--substitutions", metavar="_KEY=VALUE,…", help="Values of the configuration's substitutions."),
+]
+Containers = Annotated[
+    bool | None,
+    typer.Option(
+        "--containers/--no-containers",
+        help="Run steps in containers, or as processes of this machine.",
+        show_default="containers where an engine answers",
+    ),
+]
+BuildImages = Annotated[
+    list[str],
+    typer.Option(
+        "--image", metavar="NAME=REFERENCE", help="Use another image than the one the configuration names; repeatable."
+    ),
+]
+BuildInputs = Annotated[
+    list[str],
+    typer.Option("--input", metavar="PATH=FILE", help="Add a file that no commit holds to the workspace; repeatable."),
+]
+BuildEnvironment = Annotated[
+    list[str],
+    typer.Option("--env", metavar="KEY=VALUE", help="Set an environment variable for every step; repeatable."),
+]
+
+
+def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """Reads KEY=VALUE,KEY=VALUE as gcloud writes them.
+
+    Raises:
+        UsageError: A part is not KEY=VALUE.
+    """
+    found = {}
+    for text in texts:
+        for part in text.split(","):
+            key, sign, value = part.partition("=")
+            if not sign or not key:
+                raise UsageError(f"{option} {part!r}\nexpected: {option} KEY=VALUE,OTHER=VALUE")
+            found[key.strip()] = value
+    return found
+
+
+def files(texts: Sequence[str]) -> dict[str, Path]:
+    """Reads --input: path in the workspace to a file of this machine."""
+    return {name: Path(file).absolute() for name, file in pairs(texts, "--input").items()}

@@ -1,0 +1,70 @@
+"""`ct promote` and `ct rollback`: a champion chosen by a person."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kfp_ct.cli import options, output
+from kfp_ct.cli.exit_codes import exit_codes
+
+if TYPE_CHECKING:
+    from kfp_ct.champions.promotion import Outcome
+
+
+@exit_codes({2: "The version has no blessing, or an argument does not fit; nothing was changed."})
+def promote(
+    name: options.Model,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Version, as `ct models` lists it.")],
+    reason: options.Reason = "",
+    dry_run: options.DryRun = False,
+    registry: options.Registry = "",
+    serving_root: options.ServingRoot = None,
+    home: options.Home = None,
+    as_json: options.Json = False,
+) -> None:
+    """Make a blessed version the champion and serve it.
+
+    A version without the blessing of every gate is refused. `ct rollback` undoes it.
+    """
+    from kfp_ct.champions import locations, promotion
+    from kfp_ct.project.workspace import find_workspace
+    from kfp_ct.runs.record import user
+
+    where = locations.open_location(find_workspace(home), registry, serving_root)
+    done = promotion.promote(where, name, version.removeprefix("v"), promotion.Person(user(), reason), dry_run)
+    _show(name, done, dry_run, as_json)
+
+
+@exit_codes({2: "There is no champion to return to, or an argument does not fit; nothing was changed."})
+def rollback(
+    name: options.Model,
+    reason: options.Reason = "",
+    dry_run: options.DryRun = False,
+    registry: options.Registry = "",
+    serving_root: options.ServingRoot = None,
+    home: options.Home = None,
+    as_json: options.Json = False,
+) -> None:
+    """Return to the champion before the present one.
+
+    The registry and the prediction service change together.
+    """
+    from kfp_ct.champions import locations, promotion
+    from kfp_ct.project.workspace import find_workspace
+    from kfp_ct.runs.record import user
+
+    where = locations.open_location(find_workspace(home), registry, serving_root)
+    done = promotion.rollback(where, name, promotion.Person(user(), reason), dry_run)
+    _show(name, done, dry_run, as_json)
+
+
+def _show(name: str, done: "Outcome", dry_run: bool, as_json: bool) -> None:
+    move = done.move
+    if as_json:
+        output.print_json({"model": name, **dataclasses.asdict(move), "changed": done.changed and not dry_run})
+    elif not done.changed:
+        print(f"{name} v{move.version} is champion and served already; nothing to do")
+    else:
+        before = f"; v{move.before} until now" if move.before else ""
+        print(f"{name} v{move.version} {'would be' if dry_run else 'is'} champion and served{before}")

@@ -1,0 +1,92 @@
+"""`ct images sbom`, `scan` and `provenance`: what is in the images, what is known of that, where they come from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kfp_ct.cli import options
+from kfp_ct.cli.exit_codes import exit_codes
+
+Sboms = Annotated[Path, typer.Option(help="Folder of the bills of materials, <image>.cdx.json.")]
+
+
+@exit_codes({4: "An image cannot be examined."})
+def sbom(
+    lock: options.Lock = Path("images.lock"),
+    output: Annotated[Path, typer.Option(help="Folder to write, <image>.cdx.json each.")] = Path("sbom"),
+) -> None:
+    """Write a bill of materials of each image (CycloneDX JSON)."""
+    from kfp_ct.ci.supply import sbom as boms
+    from kfp_ct.package import bind
+
+    counts = boms.write(bind.read_lock(lock), output)
+    for name, count in counts.items():
+        print(f"{output / name}{boms.SUFFIX}: {count} components")
+
+
+@exit_codes(
+    {
+        0: "Every package was examined and none fails the policy.",
+        4: "A package fails the policy.",
+        6: "No verdict: no source of advisories answers, or it has none for these packages.",
+    }
+)
+def scan(
+    sboms: Sboms = Path("sbom"),
+    policy: Annotated[Path, typer.Option(help="Policy: which vulnerabilities are accepted.")] = Path(
+        "infra/scan-policy.yaml"
+    ),
+    folder: Annotated[
+        str,
+        typer.Option("--advisories", help="Folder of OSV's files, instead of its service.", show_default="none"),
+    ] = "",
+    url: Annotated[
+        str, typer.Option("--osv", help="Address of an advisory service with OSV's API.", show_default="OSV's own")
+    ] = "",
+    output: Annotated[Path, typer.Option(help="Report to write, JSON.")] = Path("scan.json"),
+) -> None:
+    """Check the bills of materials against known vulnerabilities."""
+    from kfp_ct.ci.supply import advisories
+    from kfp_ct.ci.supply import policy as policies
+    from kfp_ct.ci.supply import scan as scanner
+
+    source: advisories.Source = advisories.Service(url or advisories.SERVICE)
+    if folder:
+        source = advisories.Folder(Path(folder), policies.load(policy).max_age_days)
+    print("\n".join(scanner.report(sboms, policy, source, output)))
+
+
+def provenance(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="What was built beside the images, such as package.yaml.")
+    ],
+    build_id: Annotated[str, typer.Option("--build", help="Id of the build: $BUILD_ID.")],
+    commit: Annotated[str, typer.Option(help="Commit that was built: $COMMIT_SHA.")],
+    repository: Annotated[str, typer.Option(help="Repository: $REPO_FULL_NAME, or its URL.")],
+    reference: Annotated[
+        str, typer.Option("--ref", help="Branch or tag that was built: $REF_NAME.", show_default="none")
+    ] = "",
+    project_id: Annotated[str, typer.Option("--project", help="Project of the build: $PROJECT_ID.")] = "local",
+    location: Annotated[str, typer.Option(help="Region of the build: $LOCATION; local is this machine.")] = "local",
+    substitutions: Annotated[
+        list[str], typer.Option(metavar="_KEY=VALUE,…", help="Substitutions that shaped the build.")
+    ] = [],  # noqa: B006 - typer copies it
+    evidence: Annotated[
+        list[Path], typer.Option(help="Files or folders that the build left as evidence; repeatable.")
+    ] = [],  # noqa: B006
+    lock: options.Lock = Path("images.lock"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Statement to write.")] = Path("provenance.json"),
+) -> None:
+    """Write what was built, from what and by whom (in-toto, SLSA)."""
+    from kfp_ct.ci.supply import provenance as made
+    from kfp_ct.package import bind
+    from kfp_ct.project import workspace
+
+    left = [path for each in evidence for path in (sorted(each.iterdir()) if each.is_dir() else [each])]
+    given = options.pairs(substitutions, "--substitutions")
+    known = made.Build(build_id, commit, repository, reference, project_id, location, given)
+    statement = made.statement(workspace.find_workspace().root, known, bind.read_whole_lock(lock), files, left)
+    made.write(output, statement)
+    inputs = len(statement["predicate"]["buildDefinition"]["resolvedDependencies"])
+    print(f"{output}: {len(statement['subject'])} things built of {inputs} inputs")

@@ -7,7 +7,7 @@ COMPONENTS := .venv-components/bin
 PYTEST := -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 UV_COMPILE := $(AUTHOR)/uv pip compile --quiet --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: help setup setup-dev run run-small serve test coverage check build format lock clean
+.PHONY: help setup setup-dev run run-small serve test coverage check build format docs lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ build: setup-dev ## run the whole build (cloudbuild.yaml) here, in containers: n
 format: setup-dev ## rewrite sources in the project's format
 	$(AUTHOR)/ruff check --fix .
 	$(AUTHOR)/ruff format .
+
+docs: setup ## write the generated pages of docs/ again
+	$(AUTHOR)/python -m kfp_ct.cli.reference docs/cli.md
 
 lock: ## resolve the lock files again from requirements/*.in
 	$(UV_COMPILE) --universal --python-version 3.11 requirements/author.in -o requirements/author.txt

@@ -8,8 +8,8 @@ FAILED, CLOSED_PIPE, INTERRUPTED = 1, 141, 130
 
 MEANINGS: Mapping[int, str] = {
     0: "The command did what it was asked to do.",
-    FAILED: "It failed. An unforeseen error also shows a traceback: please report it.",
-    2: "An argument, a setting or a file does not fit, or a gate's rule forbids it; nothing was changed.",
+    FAILED: "It failed; an unforeseen error also shows a traceback.",
+    2: "An argument, a setting or a file does not fit, or a gate forbids it; nothing was changed.",
     3: "A compiled package is one that a backend would refuse.",
     4: "A run, a build or a scan failed.",
     5: "This machine cannot run everything that was asked.",

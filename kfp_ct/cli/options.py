@@ -67,7 +67,9 @@ Reason = Annotated[str, typer.Option(help="Why; recorded in the registry.", show
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check and say what would be done; change nothing.")]
 Substitutions = Annotated[
     list[str],
-    typer.Option("--substitutions", metavar="_KEY=VALUE,…", help="Values of the configuration's substitutions."),
+    typer.Option(
+        "--substitutions", metavar="_KEY=VALUE,…", help="Values of the configuration's substitutions; repeatable."
+    ),
 ]
 Containers = Annotated[
     bool | None,

@@ -8,13 +8,13 @@ import typer
 from kfp_ct.cli import options
 from kfp_ct.cli.exit_codes import exit_codes
 
-Sboms = Annotated[Path, typer.Option(help="Folder of the bills of materials, <image>.cdx.json.")]
+Sboms = Annotated[Path, typer.Option(help="Folder of the bills of materials, IMAGE.cdx.json.")]
 
 
 @exit_codes({4: "An image cannot be examined."})
 def sbom(
     lock: options.Lock = Path("images.lock"),
-    output: Annotated[Path, typer.Option(help="Folder to write, <image>.cdx.json each.")] = Path("sbom"),
+    output: Annotated[Path, typer.Option(help="Folder to write, IMAGE.cdx.json each.")] = Path("sbom"),
 ) -> None:
     """Write a bill of materials of each image (CycloneDX JSON)."""
     from kfp_ct.ci.supply import sbom as boms
@@ -70,7 +70,7 @@ def provenance(
     project_id: Annotated[str, typer.Option("--project", help="Project of the build: $PROJECT_ID.")] = "local",
     location: Annotated[str, typer.Option(help="Region of the build: $LOCATION; local is this machine.")] = "local",
     substitutions: Annotated[
-        list[str], typer.Option(metavar="_KEY=VALUE,…", help="Substitutions that shaped the build.")
+        list[str], typer.Option(metavar="_KEY=VALUE,…", help="Substitutions that shaped the build; repeatable.")
     ] = [],  # noqa: B006 - typer copies it
     evidence: Annotated[
         list[Path], typer.Option(help="Files or folders that the build left as evidence; repeatable.")

@@ -7,15 +7,16 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from kfp import compiler
-from kfp.dsl import base_component
 
 from kfp_ct.base.errors import PackageError, UsageError
 from kfp_ct.data import layouts
 from kfp_ct.package import yaml_documents
+
+if TYPE_CHECKING:
+    from kfp.dsl.base_component import BaseComponent
 
 Package = dict[str, Any]  # the pipeline document of a package, as parsed YAML
 
@@ -42,6 +43,9 @@ def compile_pipeline(pipeline: str, name: str) -> Package:
     Raises:
         UsageError: There is no such pipeline, or the name does not fit.
     """
+    # KFP takes half a second to import: what only reads packages goes without.
+    from kfp import compiler
+
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no pipeline name\nexpected: lower case letters, digits and dashes, at most 128")
     function = _load(pipeline)
@@ -144,7 +148,9 @@ def load_package(path: Path) -> Package:
     return documents[0]
 
 
-def _load(pipeline: str) -> base_component.BaseComponent:
+def _load(pipeline: str) -> "BaseComponent":
+    from kfp.dsl.base_component import BaseComponent
+
     name = pipeline.rpartition(".")[2]
     try:
         function = getattr(importlib.import_module(pipeline), name)
@@ -156,6 +162,6 @@ def _load(pipeline: str) -> base_component.BaseComponent:
         raise UsageError(
             f"module {pipeline} has no pipeline {name}\nexpected: `@dsl.pipeline def {name}(…)`"
         ) from error
-    if not isinstance(function, base_component.BaseComponent):
+    if not isinstance(function, BaseComponent):
         raise UsageError(f"{pipeline}.{name} is no pipeline\nexpected: the decorator @dsl.pipeline")
     return function

@@ -9,12 +9,14 @@ import os
 import platform
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfp_ct.data import layouts
-from kfp_ct.package import package
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs.events import Outcome, State
+
+if TYPE_CHECKING:
+    from kfp_ct.package.package import Package
 
 RECORD = "run.json"
 RUNNING, SUCCEEDED, FAILED, INTERRUPTED = "RUNNING", "SUCCEEDED", "FAILED", "INTERRUPTED"
@@ -168,12 +170,12 @@ def versions() -> dict[str, str]:
     }
 
 
-def tasks(compiled: package.Package) -> list[Task]:
+def tasks(compiled: "Package") -> list[Task]:
     """Lists a package's tasks in the order they can run, those in conditions included."""
     return _ordered(package_tasks(compiled, compiled["root"]["dag"], []))
 
 
-def package_tasks(compiled: package.Package, dag: dict[str, Any], inherited: list[str]) -> list[Task]:
+def package_tasks(compiled: "Package", dag: dict[str, Any], inherited: list[str]) -> list[Task]:
     """Lists the tasks of a DAG and of the DAGs in it, with the names of tasks they depend on."""
     found: list[Task] = []
     for name, spec in dag["tasks"].items():

@@ -1,122 +1,95 @@
-"""The drawings of an evaluation's page, by task."""
+"""What an evaluation's page draws of the predictions, by task."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
-from kfp_ct.pages import charts, html, sparklines
+from kfp_ct.pages.charts import UNIT_SQUARE, LineChart, lines
+from kfp_ct.pages.plot import Point
+from kfp_ct.pages.sparklines import Bucket, histogram
 
 _MOST_CLASSES = 12
+Curves = dict[str, Any]  # of one model, as the summary has them
 
 
-def draw(account: dict[str, Any], roles: dict[str, str]) -> list[html.Html]:
+def describe(account: dict[str, Any], roles: Mapping[str, str]) -> dict[str, Any]:
     """Returns the curves of a binary model, the confusion matrices of classes, or values against actual ones.
 
     Args:
         account: The content of summary.json.
         roles: Role → what it is called.
     """
-    drawn = {said: account["curves"][role] for role, said in roles.items() if role in account["curves"]}
+    named = {name: account["curves"][role] for role, name in roles.items() if role in account["curves"]}
     if account["task"] == "multiclass":
-        return [_classes(said, of["classes"]) for said, of in drawn.items()]
+        return {"models": {name: _classes(of["classes"]) for name, of in named.items()}}
     if account["task"] == "regression":
-        return _values(drawn, account["label"])
-    return _probabilities(drawn)
+        return _values(named, account["label"])
+    return _probabilities(named)
 
 
-def _probabilities(drawn: dict[str, Any]) -> list[html.Html]:
-    roc = {said: _points(of["roc"], "fpr", "tpr") for said, of in drawn.items()}
-    recall = {said: _points(of["pr"], "recall", "precision") for said, of in drawn.items()}
+def _probabilities(named: Mapping[str, Curves]) -> dict[str, Any]:
+    roc = {name: _points(of["roc"], "fpr", "tpr") for name, of in named.items()}
+    recall = {name: _points(of["pr"], "recall", "precision") for name, of in named.items()}
     calibration = {
-        said: [(b["prediction"], b["positive_rate"]) for b in of["calibration"]] for said, of in drawn.items()
+        name: [(b["prediction"], b["positive_rate"]) for b in of["calibration"]] for name, of in named.items()
     }
-    most = max(value for points in calibration.values() for point in points for value in point)
-    unit = dataclasses.replace(charts.UNIT_SQUARE, title="ROC")
-    plain = dataclasses.replace(charts.UNIT_SQUARE, title="Precision and recall", diagonal=False)
-    limits = (0.0, most)
+    limits = (0.0, max(value for points in calibration.values() for point in points for value in point))
+    unit = dataclasses.replace(UNIT_SQUARE, title="ROC")
+    plain = dataclasses.replace(UNIT_SQUARE, title="Precision and recall", diagonal=False)
     square = dataclasses.replace(unit, title="Calibration", x_limits=limits, y_limits=limits, markers=True)
-    return [
-        html.columns(
-            charts.lines(roc, "false positive rate", "true positive rate", unit),
-            charts.lines(recall, "recall", "precision", plain),
-            charts.lines(calibration, "mean prediction", "share of positives", square),
-            html.table(
-                ["at 0.5", "true positive", "false positive", "false negative", "true negative"],
-                [[said, *(of["confusion"][kind] for kind in ("tp", "fp", "fn", "tn"))] for said, of in drawn.items()],
-            ),
-        )
-    ]
+    return {
+        "charts": [
+            lines(roc, "false positive rate", "true positive rate", unit),
+            lines(recall, "recall", "precision", plain),
+            lines(calibration, "mean prediction", "share of positives", square),
+        ],
+        "confusions": {name: of["confusion"] for name, of in named.items()},
+    }
 
 
-def _classes(said: str, of: dict[str, Any]) -> html.Html:
+def _classes(of: Curves) -> dict[str, Any]:
     """The confusion matrix where it can be read, else the most frequent confusions; recall and precision by class."""
     names = of["names"]
-    if of["matrix"] and len(names) <= _MOST_CLASSES:
-        rows = [
-            [names[n], *(_cell(count, of["rows"][n]) for count in row), of["rows"][n], of["recall"][n]]
-            for n, row in enumerate(of["matrix"])
-        ]
-        rows.append(["precision", *of["precision"], None, None])
-        headers = ["actual", *(f"predicted {name}" for name in names), "rows", "recall"]
-        return html.subsection(f"Confusion matrix: {said}", html.table(headers, rows))
-    worst = sorted(range(len(names)), key=lambda n: (of["recall"][n] is None, of["recall"][n] or 0.0))
-    by_class = [[names[n], of["rows"][n], of["recall"][n], of["precision"][n]] for n in worst]
-    headers = ["class", "rows", "recall", "precision"]
-    parts = [html.table(headers, by_class[:_MOST_CLASSES], caption="least recall first")]
-    if by_class[_MOST_CLASSES:]:
-        parts.append(
-            html.details(f"{len(names) - _MOST_CLASSES:,} more classes", html.table(headers, by_class[_MOST_CLASSES:]))
-        )
-    confused = [[f"{item['actual']} as {item['predicted']}", item["rows"]] for item in of["confusions"]]
-    most = html.table(["taken for another", "rows"], confused, caption="most frequent confusions")
-    return html.subsection(f"Classes: {said}", html.columns(html.join(parts), most))
-
-
-def _values(drawn: dict[str, Any], label: str) -> list[html.Html]:
-    first = next(iter(drawn.values()))["values"]
-    series = {said: [(b["predicted"], b["actual"]) for b in of["values"]] for said, of in drawn.items()}
-    low, high = (
-        end([value for points in series.values() for point in points for value in point]) for end in (min, max)
-    )
-    limits = (low, high) if high > low else None
-    square = dataclasses.replace(
-        charts.UNIT_SQUARE, title="Predicted and actual", x_limits=limits, y_limits=limits, markers=True
-    )
-    spread = {
-        "90 % below": [(b["predicted"], b["high"]) for b in first],
-        "mean": [(b["predicted"], b["actual"]) for b in first],
-        "10 % below": [(b["predicted"], b["low"]) for b in first],
-    }
-    wide = dataclasses.replace(
-        charts.UNIT_SQUARE,
-        title="Spread of the actual values, challenger",
-        x_limits=None,
-        y_limits=None,
-        diagonal=False,
-    )
-    return [
-        html.columns(
-            charts.lines(series, f"mean predicted {label}", f"mean actual {label}", square),
-            charts.lines(spread, f"mean predicted {label}", f"actual {label}", wide),
-        ),
-        html.subsection("Residuals: actual minus predicted", _residuals(drawn)),
+    classes = [
+        {"name": name, "rows": of["rows"][n], "recall": of["recall"][n], "precision": of["precision"][n]}
+        for n, name in enumerate(names)
     ]
+    if of["matrix"] and len(names) <= _MOST_CLASSES:
+        return {"matrix": [{**each, "predicted": row} for each, row in zip(classes, of["matrix"], strict=True)]}
+    worst = sorted(classes, key=lambda each: (each["recall"] is None, each["recall"] or 0.0))
+    return {"matrix": [], "first": worst[:_MOST_CLASSES], "more": worst[_MOST_CLASSES:], "confusions": of["confusions"]}
 
 
-def _residuals(drawn: dict[str, Any]) -> html.Html:
-    rows = []
-    for said, of in drawn.items():
-        found = of["residuals"]
-        buckets = [sparklines.Bucket(b["low"], b["high"], b["rows"]) for b in found["buckets"]]
-        shape = sparklines.histogram({said: buckets}, f"residuals of the {said}", size=(320, 70))
-        rows.append([said, shape, found["mean"], *found["quantiles"].values()])
-    quantiles = list(next(iter(drawn.values()))["residuals"]["quantiles"])
-    return html.table(["model", "middle 99 %", "mean", *quantiles], rows)
+def _values(named: Mapping[str, Curves], label: str) -> dict[str, Any]:
+    series = {name: [(b["predicted"], b["actual"]) for b in of["values"]] for name, of in named.items()}
+    every = [value for points in series.values() for point in points for value in point]
+    limits = (min(every), max(every)) if max(every) > min(every) else None
+    square = dataclasses.replace(
+        UNIT_SQUARE, title="Predicted and actual", x_limits=limits, y_limits=limits, markers=True
+    )
+    return {
+        "charts": [
+            lines(series, f"mean predicted {label}", f"mean actual {label}", square),
+            _spread(next(iter(named.values()))["values"], label),
+        ],
+        "quantiles": list(next(iter(named.values()))["residuals"]["quantiles"]),
+        "residuals": {name: _residuals(name, of["residuals"]) for name, of in named.items()},
+    }
 
 
-def _cell(count: int, of: int) -> html.Html:
-    share = count / of if of else 0.0
-    return html.join([html.number(count), " ", html.muted(html.percent(share))])
+def _spread(values: list[dict[str, float]], label: str) -> LineChart:
+    bands = {"90 % below": "high", "mean": "actual", "10 % below": "low"}
+    series = {name: [(b["predicted"], b[key]) for b in values] for name, key in bands.items()}
+    title = "Spread of the actual values, challenger"
+    wide = dataclasses.replace(UNIT_SQUARE, title=title, x_limits=None, y_limits=None, diagonal=False)
+    return lines(series, f"mean predicted {label}", f"actual {label}", wide)
 
 
-def _points(of: dict[str, list[float]], x: str, y: str) -> list[tuple[float, float]]:
+def _residuals(name: str, of: Curves) -> dict[str, Any]:
+    buckets = [Bucket(b["low"], b["high"], b["rows"]) for b in of["buckets"]]
+    shape = histogram({name: buckets}, f"residuals of the {name}", size=(320, 70))
+    return {"distribution": shape, "numbers": [of["mean"], *of["quantiles"].values()]}
+
+
+def _points(of: dict[str, list[float]], x: str, y: str) -> list[Point]:
     return list(zip(of[x], of[y], strict=True))

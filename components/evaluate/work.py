@@ -227,7 +227,7 @@ def _conclude(trial: _Trial, outputs: Outputs, report: dict[str, Any], checks: l
     }
     report = summary.clean(report)
     layouts.write_json(f"{outputs.evaluation_path}/{layouts.SUMMARY}", report)
-    layouts.write_text(outputs.view_path, view.page(report))
+    layouts.write_text(outputs.view_path, view.draw(report))
     blessing.write(outputs.blessing_path, verdict)
     task_log.summary(summary.line(report))
     return Result(verdict.blessed, report)

@@ -15,7 +15,7 @@ from kfp_ct.components.predict_batch import shard as shards
 from kfp_ct.components.predict_batch.outputs import Tally
 from kfp_ct.data import layouts
 from kfp_ct.data.saved_model import SavedModel
-from kfp_ct.pages.html import percent
+from kfp_ct.pages.formats import percent
 
 BEGUN = "_begun.json"
 

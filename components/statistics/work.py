@@ -7,7 +7,7 @@ from kfp_ct.base import task_log
 from kfp_ct.base.errors import DataError
 from kfp_ct.components.statistics import beam_path, summary, view
 from kfp_ct.data import feature_statistics, layouts, reading
-from kfp_ct.pages.html import percent
+from kfp_ct.pages.formats import percent
 
 
 def write_statistics(

@@ -7,7 +7,7 @@ from typing import Any
 from kfp_ct.components.validate_data import privacy
 from kfp_ct.components.validate_data.anomaly import Anomaly
 from kfp_ct.components.validate_data.comparison import Comparison
-from kfp_ct.pages.html import percent
+from kfp_ct.pages.formats import percent
 
 _MOST_LISTED = 20
 _FIXES = {

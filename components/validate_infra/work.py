@@ -180,7 +180,7 @@ def _conclude(
         "example": _finite(found.example),
     }
     layouts.write_json(f"{outputs.report_path}/{layouts.SUMMARY}", report)
-    layouts.write_text(outputs.view_path, view.page(report, found.mismatches[:_SHOWN_MISMATCHES]))
+    layouts.write_text(outputs.view_path, view.draw(report, found.mismatches[:_SHOWN_MISMATCHES]))
     blessing.write(outputs.blessing_path, final)
     task_log.summary(_summary_line(report))
     return Result(final.blessed, measured)

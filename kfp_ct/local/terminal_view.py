@@ -10,7 +10,7 @@ from rich.text import Text
 
 from kfp_ct.base import task_log as protocol
 from kfp_ct.report.metrics import pick, primary
-from kfp_ct.report.words import only_not_significant
+from kfp_ct.report.verdicts import only_not_significant
 from kfp_ct.runs.events import Outcome, State
 from kfp_ct.runs.record import Run
 

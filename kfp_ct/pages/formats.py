@@ -57,8 +57,10 @@ def change(value: Any, digits: int = 4) -> str:
     return (text[1:] if float(text) == 0 else text).replace("-", "−")
 
 
-def duration(seconds: float) -> str:
-    """Formats seconds: `0.3 s`, `62 s`, `2 min 5 s`, `1 h 10 min`."""
+def duration(seconds: float | None) -> str:
+    """Formats seconds: `0.3 s`, `62 s`, `2 min 5 s`, `1 h 10 min`; a dash where there are none."""
+    if seconds is None:
+        return MISSING
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 99.5:

@@ -12,14 +12,17 @@ type, `markupsafe.Markup`; everything else is text, which a template escapes whe
 """
 
 import functools
+import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 from markupsafe import Markup
 
 from kfp_ct.pages import formats
 
+Kind = Literal["ok", "warn", "bad", "info"]  # of a note or a badge
 TEMPLATES = Path(__file__).parent / "templates"
 _FILTERS = (
     formats.number, formats.percent, formats.metric, formats.change, formats.duration, formats.moment, formats.minute,
@@ -51,6 +54,7 @@ def environment(folder: Path = TEMPLATES) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_shown,
+        bytecode_cache=_bytecode_cache(folder / "__pycache__"),
     )
     made.filters |= {each.__name__: each for each in _FILTERS}
     return made
@@ -58,6 +62,17 @@ def environment(folder: Path = TEMPLATES) -> jinja2.Environment:
 
 def _shown(value: Any) -> Any:
     return formats.MISSING if value is None else value
+
+
+def _bytecode_cache(folder: Path) -> jinja2.BytecodeCache | None:
+    """Keeps compiled templates as Python keeps compiled modules: beside them, if it may write there."""
+    if sys.dont_write_bytecode:
+        return None
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError:
+        return None
+    return jinja2.FileSystemBytecodeCache(str(folder)) if os.access(folder, os.W_OK) else None
 
 
 def _finished(rendered: str) -> Markup:

@@ -3,9 +3,11 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
-from kfp_ct.pages.html import Kind
-from kfp_ct.report import states, words
+from kfp_ct.pages.formats import plural, version
+from kfp_ct.pages.markup import Kind
+from kfp_ct.report import states
 from kfp_ct.report.content import Content
+from kfp_ct.report.verdicts import only_not_significant
 from kfp_ct.runs.events import State
 
 if TYPE_CHECKING:
@@ -57,12 +59,12 @@ def decide(content: Content) -> Decision:
         return _finished(content)
     if content.blessed:
         return Decision("blessed", _blessed(content), _blessed_over(content), checks=checks)
-    if words.only_not_significant(content.evaluation):
-        champion = words.version(content.evaluation.get("compared_with") or "champion")
+    if only_not_significant(content.evaluation):
+        champion = version(content.evaluation.get("compared_with") or "champion")
         said = f"Not significantly better than {champion}: the champion stays"
         return Decision("refused", said, _consequence(content), checks=checks)
     refused = [check for check in checks if not check["passed"]]
-    said = f"Not blessed: {len(refused)} of {words.count(len(checks), 'gate')} said no"
+    said = f"Not blessed: {len(refused)} of {plural(len(checks), 'gate')} said no"
     return Decision("refused", said, _consequence(content), checks=checks)
 
 
@@ -113,16 +115,16 @@ def _interrupted(task: "Task | None") -> Decision:
 
 
 def _blessed(content: Content) -> str:
-    version = champion_version(content)
-    if not version:
+    registered = champion_version(content)
+    if not registered:
         return "Blessed"
-    return f"Blessed: version {version} is the champion{' and is served' if content.deployment else ''}"
+    return f"Blessed: version {registered} is the champion{' and is served' if content.deployment else ''}"
 
 
 def _blessed_over(content: Content) -> str:
-    passed = f"It passed {words.count(len(content.checks), 'gate')}"
+    passed = f"It passed {plural(len(content.checks), 'gate')}"
     before = content.evaluation.get("compared_with")
-    place = f" and takes over from champion {words.version(before)}." if before else "; it is the first champion."
+    place = f" and takes over from champion {version(before)}." if before else "; it is the first champion."
     return f"{passed}{place}"
 
 
@@ -133,5 +135,5 @@ def _consequence(content: Content) -> str:
         return f"Version {champion_version(content)} is registered but was not deployed."
     before = content.evaluation.get("compared_with")
     if before:
-        return f"Champion {words.version(before)} stays."
+        return f"Champion {version(before)} stays."
     return "Nothing was deployed; what was served before is served still."

@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from kfp_ct.report import words
-
 # The gates' names of metrics and TFMA's.
 _ALIASES = {
     "auc": ("auc",),
@@ -17,6 +15,14 @@ _ALIASES = {
     "mae": ("mae", "mean_absolute_error"),
 }
 _COUNTS = ("example_count", "weighted_example_count")
+_TITLES = {"auc": "AUC", "auc_precision_recall": "AUC-PR", "binary_accuracy": "accuracy", "mean_label": "mean label",
+           "mean_prediction": "mean prediction", "binary_crossentropy": "log loss",
+           "sparse_categorical_accuracy": "accuracy", "sparse_categorical_crossentropy": "log loss",
+           "macro_auc": "macro AUC", "auc_macro_average": "macro AUC", "root_mean_squared_error": "RMSE",
+           "rmse": "RMSE", "mean_squared_error": "MSE", "mse": "MSE", "mean_absolute_error": "MAE", "mae": "MAE",
+           "r2": "R²"}  # fmt: skip
+_LESS_IS_BETTER = ("loss", "crossentropy", "error", "brier", "rmse", "mse", "mae")
+_MORE_IS_BETTER = ("auc", "accuracy", "precision", "recall", "f1", "r2")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Metric:
     @property
     def title(self) -> str:
         """The metric's name for people."""
-        return words.title(self.name)
+        return title(self.name)
 
     @property
     def difference(self) -> float | None:
@@ -42,8 +48,20 @@ class Metric:
     @property
     def gain(self) -> float | None:
         """The difference, turned so that more is better; None where that is not known."""
-        sense = words.direction(self.name)
+        sense = direction(self.name)
         return self.difference * sense if sense and self.difference is not None else None
+
+
+def title(metric: str) -> str:
+    """Returns a metric's name for people."""
+    return _TITLES.get(metric, metric.replace("_", " "))
+
+
+def direction(metric: str) -> int:
+    """Returns 1 where more is better, -1 where less is better, 0 where neither is known."""
+    if any(part in metric for part in _LESS_IS_BETTER):
+        return -1
+    return 1 if any(part in metric for part in _MORE_IS_BETTER) else 0
 
 
 def every(of: Mapping[str, Any]) -> list[Metric]:

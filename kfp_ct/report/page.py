@@ -1,70 +1,90 @@
 """Puts the report together: the answer first, then how it came about, then where everything comes from."""
 
-from collections.abc import Callable
-from pathlib import Path
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from kfp_ct.pages.html import Html, join, note, section
+import jinja2
+from markupsafe import Markup
+
 from kfp_ct.pages.markup import render
 from kfp_ct.report import (
+    anomalies,
+    artifacts,
+    comparison,
     curves,
     dag,
     data,
-    models,
+    drift,
+    features,
+    figures,
     monitoring,
-    overview,
     predictions,
     provenance,
     serving_checks,
+    slices,
+    steps,
     training,
-)
+    tuning,
+    verdict,
+)  # fmt: skip
 from kfp_ct.report.content import Content
 from kfp_ct.report.decision import Decision
-from kfp_ct.report.parts import markup, template
 
-HERE = Path(__file__).parent
-# Heading and content; a section without content does not appear.
-SECTIONS: dict[str, Callable[[Content], list[Html]]] = {
-    "Steps": overview.steps,
-    "Predictions": predictions.scored,
-    "Monitoring": monitoring.draw,
-    "Against the champion": models.comparison,
-    "Slices": models.slices,
-    "Curves": curves.draw,
-    "Serving checks": serving_checks.trial,
-    "Tuning": training.trials,
-    "Training": training.history,
-    "Anomalies": data.anomalies,
-    "Drift": data.drift,
-    "Data": data.examples,
-    "Features": data.features,
-    "Provenance": provenance.facts,
-    "Artifacts and logs": provenance.files,
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of the page: a template below `report/`, and the function that returns the values that it shows."""
+
+    template: str
+    describe: Callable[[Content], Mapping[str, Any]]
+
+
+# By heading; a part without values does not appear.
+SECTIONS = {
+    "Steps": Part("steps.html", steps.describe),
+    "Predictions": Part("predictions.html", predictions.describe),
+    "Monitoring": Part("monitoring.html", monitoring.describe),
+    "Against the champion": Part("comparison.html", comparison.describe),
+    "Slices": Part("slices.html", slices.describe),
+    "Curves": Part("curves.html", curves.describe),
+    "Serving checks": Part("serving_checks.html", serving_checks.describe),
+    "Tuning": Part("tuning.html", tuning.describe),
+    "Training": Part("training.html", training.describe),
+    "Anomalies": Part("anomalies.html", anomalies.describe),
+    "Drift": Part("drift.html", drift.describe),
+    "Data": Part("data.html", data.describe),
+    "Features": Part("features.html", features.describe),
+    "Provenance": Part("provenance.html", provenance.describe),
+    "Artifacts and logs": Part("artifacts.html", artifacts.describe),
 }
+_FIGURES = Part("figures.html", figures.describe)
 
 
-def draw(content: Content, decision: Decision) -> str:
+def draw(content: Content, decision: Decision) -> Markup:
     """Returns the page."""
-    drawn = {heading: _drawn(build, content) for heading, build in SECTIONS.items()}
-    sections = [(_anchor(name), name, markup(section(name, *parts))) for name, parts in drawn.items() if parts]
-    return template(HERE / "page.html").render(
-        title=f"{content.run.project}: {decision.headline}",
-        heading=content.run.project,
-        style=render("styles/page.css"),
-        own_style=render("styles/report.css"),
-        subtitle=overview.subtitle(content),
-        decision=markup(overview.verdict(content, decision)),
-        figures=markup(join(_drawn(overview.figures, content))),
+    drawn = {heading: draw_part(part, content) for heading, part in SECTIONS.items()}
+    return render(
+        "report/page.html",
+        decision=decision,
+        subtitle=verdict.subtitle(content),
+        verdict=render("report/verdict.html", **verdict.describe(content, decision)),
+        figures=draw_part(_FIGURES, content),
         dag=dag.draw(content.run.tasks),
-        sections=sections,
+        sections=[(_anchor(heading), heading, markup) for heading, markup in drawn.items() if markup],
     )
 
 
-def _drawn(build: Callable[[Content], list[Html]], content: Content) -> list[Html]:
-    """Draws a section; a summary of another shape (an older component's, from the cache) must not cost the report."""
+def draw_part(part: Part, content: Content) -> Markup:
+    """Returns a part of the page, empty if there is nothing to show.
+
+    A summary of another shape (an older component's, from the cache) must not cost the report.
+    """
     try:
-        return build(content)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        return [note("warn", f"This part could not be drawn: {type(error).__name__}: {error}")]
+        values = part.describe(content)
+        return render(f"report/{part.template}", **values) if values else Markup()
+    except (LookupError, TypeError, ValueError, AttributeError, jinja2.UndefinedError) as error:
+        return render("report/not_drawn.html", error=error, type=type(error).__name__)
 
 
 def _anchor(heading: str) -> str:

@@ -1,4 +1,4 @@
-"""Small pieces of markup that several sections use."""
+"""Pieces that the endpoint's pages still use; see `kfp_ct/pages/templates/macros`."""
 
 import functools
 from collections.abc import Sequence
@@ -6,26 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import markupsafe
+from markupsafe import Markup
 
-from kfp_ct.pages.html import Html, code, escape, table
+from kfp_ct.pages.html import Html, badge, muted, table
+from kfp_ct.pages.markup import environment
+from kfp_ct.report import states
 
 
 @functools.cache
 def template(path: Path) -> jinja2.Template:
-    """Reads the frame of a page: what is put into it is escaped, and what is missing is an error."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return environment.from_string(path.read_text())
+    """Reads the frame of a page."""
+    return environment(path.parent).get_template(path.name)
 
 
-def markup(drawn: Html) -> markupsafe.Markup:
+def markup(drawn: Html) -> Markup:
     """Hands markup to a template."""
-    return markupsafe.Markup(drawn)  # noqa: S704 - Html is escaped where it is made
-
-
-def remark(text: str) -> Html:
-    """A line in small print below a table or chart: how to read it."""
-    return Html(f'<p class="remark">{escape(text)}</p>')
+    return Markup(drawn)  # noqa: S704 - Html is escaped where it is made
 
 
 def pairs(rows: Sequence[Sequence[Any]]) -> Html:
@@ -33,6 +29,9 @@ def pairs(rows: Sequence[Sequence[Any]]) -> Html:
     return Html(f'<div class="pairs">{table(["name", "value"], rows)}</div>')
 
 
-def link(href: str, text: str) -> Html:
-    """A link to a file near the report."""
-    return Html(f'<a href="{escape(href)}">{code(text)}</a>')
+def mark(state: str) -> Html:
+    """A state as an inline sign and word."""
+    seen = states.look(state)
+    if seen.style == "idle":
+        return muted(f"{seen.mark} {seen.word}")
+    return badge("info" if seen.style == "running" else seen.style, seen.word)  # type: ignore[arg-type]

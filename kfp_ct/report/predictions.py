@@ -2,53 +2,20 @@
 
 from typing import Any
 
-from kfp_ct.pages import sparklines
-from kfp_ct.pages.html import MISSING, Html, code, muted, number, table
-from kfp_ct.report import words
+from kfp_ct.pages.sparklines import Bucket, Histogram, histogram
 from kfp_ct.report.content import Content
-from kfp_ct.report.parts import pairs, remark
 
 
-def scored(content: Content) -> list[Html]:
-    """Rows, model, files, and a line for each output."""
-    of = content.predictions
-    if not of:
-        return []
-    version = of.get("model_version")
-    about: list[list[Any]] = [
-        ["rows", f"{of['rows']:,}"],
-        ["not finite", f"{of['nonfinite']:,}"],
-        ["model version", words.version(version) if version else muted("not said")],
-        ["predicted at", words.moment(of["predicted_at"])],
-        ["files", f"{of['files']:,}"],
-        ["carried through", ", ".join(of["columns"])],
-        ["fingerprint", code(of["fingerprint"])],
-    ]
-    rows = [
-        [
-            name,
-            _distribution(name, values),
-            number(values["count"]),
-            *(_number(values[key]) for key in ("mean", "min", "max")),
-        ]
-        for name, values in of["outputs"].items()
-    ]
-    drawn = [pairs(about)]
-    if rows:
-        drawn.append(table(["output", "distribution", "values", "mean", "smallest", "largest"], rows))
-    if any(values["histogram"] for values in of["outputs"].values()):
-        drawn.append(remark("Distributions are over 0 to 1, in twentieths."))
-    return drawn
+def describe(content: Content) -> dict[str, Any]:
+    """Returns what `report/predictions.html` shows: the summary, and a distribution for each output that has one."""
+    summary = content.predictions
+    if not summary:
+        return {}
+    counted = {name: output["histogram"] for name, output in summary["outputs"].items() if output["histogram"]}
+    return {"summary": summary, "distributions": {name: _distribution(name, of) for name, of in counted.items()}}
 
 
-def _distribution(name: str, values: dict[str, Any]) -> Html:
-    counts = values["histogram"]
-    if not counts:
-        return muted("not within 0 to 1")
+def _distribution(name: str, counts: list[float]) -> Histogram:
     edges = [(index / len(counts), (index + 1) / len(counts)) for index in range(len(counts))]
-    buckets = [sparklines.Bucket(low, high, count) for (low, high), count in zip(edges, counts, strict=True)]
-    return sparklines.histogram({name: buckets}, f"distribution of {name}", size=(240, 34), labels=False)
-
-
-def _number(value: float | None) -> str:
-    return MISSING if value is None else number(value)
+    buckets = [Bucket(low, high, count) for (low, high), count in zip(edges, counts, strict=True)]
+    return histogram({name: buckets}, f"distribution of {name}", size=(240, 34), labels=False)

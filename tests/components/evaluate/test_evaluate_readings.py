@@ -12,6 +12,7 @@ from kfp_ct.components.evaluate import curves, tasks, view_curves
 from kfp_ct.components.evaluate.config import Output
 from kfp_ct.components.evaluate.gate_settings import Gates
 from kfp_ct.components.evaluate.samples import Sample, Scored
+from kfp_ct.pages import markup
 
 
 def inferred(names, labels, width, metric="", extra=""):
@@ -94,8 +95,10 @@ def test_page_of_many_classes_lists_the_least_recall_first():
     sample = Sample("multiclass", rng.integers(0, 60, 3_000).astype(np.float32))
     predictions = rng.dirichlet(np.ones(60), 3_000)
     described = curves.describe(Scored(Output("", "label"), sample, tuple(names), {}), predictions)
-    drawn = view_curves.draw({"task": "multiclass", "curves": {"challenger": described}}, {"challenger": "challenger"})
+    summary = {"task": "multiclass", "curves": {"challenger": described}}
+    shown = view_curves.describe(summary, {"challenger": "challenger"})
+    drawn = markup.environment().get_template("components/evaluate/curves.html").module.multiclass(shown)
 
     assert described["classes"]["matrix"] is None
-    assert "48 more classes" in drawn[0]
-    assert "most frequent confusions" in drawn[0]
+    assert "48 more classes" in drawn
+    assert "most frequent confusions" in drawn

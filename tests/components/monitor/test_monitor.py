@@ -1,6 +1,7 @@
 """What monitoring decides on traffic that is as it was, that moved, that is too little, that is none."""
 
 import datetime
+import html
 
 import numpy as np
 import pyarrow as pa
@@ -99,7 +100,7 @@ def test_no_traffic_is_no_health(model, tmp_path):
 
     report = layouts.read_json(tmp_path / "report" / "summary.json")
     assert (report["state"], report["retrain"], kinds(report["alarms"])) == ("NO_TRAFFIC", False, ["NO_TRAFFIC"])
-    assert "this says nothing about the model&#x27;s health" in (tmp_path / "view.html").read_text()
+    assert "this says nothing about the model's health" in html.unescape((tmp_path / "view.html").read_text())
     assert [line["state"] for line in history.read(tmp_path / "history.jsonl")] == ["NO_TRAFFIC"]
 
 

@@ -4,13 +4,17 @@ import types
 
 import pytest
 
-from kfp_ct.report import data
+from kfp_ct.report import page
 
 ANOMALIES = {"features": 21, "splits": [], "anomalies": []}
 
 
 def distance(feature, value, threshold=0.2):
     return {"feature": feature, "measure": "", "value": value, "threshold": threshold, "exceeded": value > threshold}
+
+
+def drawn(content):
+    return page.draw_part(page.SECTIONS["Drift"], content)
 
 
 @pytest.mark.parametrize(
@@ -29,13 +33,13 @@ def test_the_report_says_what_drifted(drifted, said):
     skew = {"of": "eval against train", "distances": [distance("dewp", 0.5)], "not_compared": []}
     summary = ANOMALIES | {"drift": drift, "skew": [skew]}
     content = types.SimpleNamespace(anomalies=summary)
-    page = "".join(data.drift(content))
-    assert said in page
-    assert "1 of 1 compared feature (eval against train) skewed: dewp 0.50 (allowed 0.2)" in page
+    shown = drawn(content)
+    assert said in shown
+    assert "1 of 1 compared feature (eval against train) skewed: dewp 0.50 (allowed 0.2)" in shown
 
 
 def test_a_run_without_a_measured_drift_has_no_section_on_it():
-    assert data.drift(types.SimpleNamespace(anomalies={})) == []
+    assert drawn(types.SimpleNamespace(anomalies={})) == ""
     of = {"of": "not measured: there is no champion yet", "distances": [], "not_compared": []}
-    said = data.drift(types.SimpleNamespace(anomalies=ANOMALIES | {"drift": of, "skew": []}))
-    assert "Drift: not measured: there is no champion yet." in said[0]
+    said = drawn(types.SimpleNamespace(anomalies=ANOMALIES | {"drift": of, "skew": []}))
+    assert "Drift: not measured: there is no champion yet." in said

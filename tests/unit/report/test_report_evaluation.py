@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from kfp_ct.local import terminal_view
-from kfp_ct.report import curves, decision, models, words
+from kfp_ct.report import decision, page, verdicts
 from kfp_ct.report.content import Content
 from kfp_ct.report.metrics import primary
 
@@ -43,6 +43,10 @@ def content(evaluation):
     return Content(run=run, folder=Path(), evaluation=evaluation, **nothing)
 
 
+def drawn(heading, evaluation):
+    return page.draw_part(page.SECTIONS[heading], content(evaluation))
+
+
 def terminal(evaluation):
     console = Console(record=True, width=120)
     console.print(terminal_view._decision(content(evaluation).run, evaluation), terminal_view._metrics(evaluation))
@@ -56,7 +60,7 @@ def test_not_significantly_better_is_said_as_such():
     assert decided.outcome == "refused"
     assert decided.headline == "Not significantly better than v3: the champion stays"
     assert "NOT SIGNIFICANTLY BETTER: the champion stays (version 3)" in terminal(evaluation)
-    assert "Not significantly better on all rows." in models._reading(evaluation)
+    assert "Not significantly better on all rows." in drawn("Against the champion", evaluation)
 
 
 def test_other_refusals_are_a_refusal():
@@ -64,9 +68,9 @@ def test_other_refusals_are_a_refusal():
     evaluation["checks"].append({"gate": "threshold", "passed": False, "reason": "too low"})
 
     assert decision.decide(content(evaluation)).headline == "Not blessed: 2 of 3 gates said no"
-    assert not words.only_not_significant(compared("auc", "worse"))
-    assert words.verdict(compared("auc", "worse")) == "worse"
-    assert words.verdict({"comparison": None}) == ""
+    assert not verdicts.only_not_significant(compared("auc", "worse"))
+    assert verdicts.verdict(compared("auc", "worse")) == "worse"
+    assert verdicts.verdict({"comparison": None}) == ""
 
 
 @pytest.mark.parametrize(("metric", "title"), [("r2", "R²"), ("balanced_accuracy", "balanced accuracy")])
@@ -80,7 +84,7 @@ def test_metric_that_only_the_gates_know_is_the_primary_one(metric, title):
 def test_classes_are_drawn_as_a_confusion_matrix():
     evaluation = compared("accuracy", task="multiclass", curves={"challenger": {"classes": CLASSES},
                                                                  "champion": {"classes": CLASSES}})  # fmt: skip
-    first, second = curves.draw(content(evaluation))
+    first, second = drawn("Curves", evaluation).split("</section>")[:2]
 
     assert "Confusion matrix: challenger" in first
     assert "Confusion matrix: champion v3" in second
@@ -91,16 +95,17 @@ def test_many_classes_are_listed_the_least_recall_first():
     names = [f"class {n}" for n in range(60)]
     many = {"names": names, "rows": [10] * 60, "recall": [n / 60 for n in range(60)], "precision": [0.5] * 60,
             "matrix": None, "confusions": []}  # fmt: skip
-    (drawn,) = curves.draw(content(compared("accuracy", task="multiclass", curves={"challenger": {"classes": many}})))
+    evaluation = compared("accuracy", task="multiclass", curves={"challenger": {"classes": many}})
+    listed = drawn("Curves", evaluation)
 
-    assert drawn.index("class 0<") < drawn.index("class 9<")
-    assert "48 more classes" in drawn
+    assert listed.index("class 0<") < listed.index("class 9<")
+    assert "48 more classes" in listed
 
 
 def test_values_are_drawn_against_actual_ones():
     evaluation = compared("rmse", task="regression", curves={"challenger": VALUES, "champion": VALUES})
-    (drawn,) = curves.draw(content(evaluation))
+    curves = drawn("Curves", evaluation)
 
-    assert "Predicted and actual" in drawn
-    assert "Residuals" in drawn
-    assert "Always predicting the train split&#x27;s mean 9.9 gives RMSE" in models.comparison(content(evaluation))[0]
+    assert "Predicted and actual" in curves
+    assert "Residuals" in curves
+    assert "Always predicting the train split&#39;s mean 9.9 gives RMSE" in drawn("Against the champion", evaluation)

@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from kfp_ct.report import decision, monitoring
+from kfp_ct.report import decision, page
 
 MOVED = {
     "feature": "temp", "measure": "jensen_shannon_divergence", "value": 0.98, "threshold": 0.7, "allowance": 0.01,
@@ -34,18 +34,22 @@ def content(found):
     return types.SimpleNamespace(run=run, monitoring=found, evaluation={}, deployment={}, checks=[])
 
 
-def test_the_section_has_the_decision_and_what_it_rests_on():
-    page = "".join(monitoring.draw(content(report("RETRAIN", [SKEW]))))
+def drawn(of):
+    return page.draw_part(page.SECTIONS["Monitoring"], of)
 
-    assert "flights v3, 2013-06-01 00:00 to 2013-06-02 00:00 UTC" in page
-    assert "Retrain." in page
-    assert "temp: 0.980, at most 0.700" in page
-    assert "1 within their limits" in page
-    assert "10 of 10 rows have a label." in page
+
+def test_the_section_has_the_decision_and_what_it_rests_on():
+    shown = drawn(content(report("RETRAIN", [SKEW])))
+
+    assert "flights v3, 2013-06-01 00:00 to 2013-06-02 00:00 UTC" in shown
+    assert "Retrain." in shown
+    assert "temp: 0.980, at most 0.700" in shown
+    assert "1 within their limits" in shown
+    assert "10 of 10 rows have a label." in shown
 
 
 def test_a_run_that_monitored_nothing_has_no_section():
-    assert monitoring.draw(content({})) == []
+    assert drawn(content({})) == ""
 
 
 @pytest.mark.parametrize(

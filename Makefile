@@ -7,7 +7,10 @@ COMPONENTS := .venv-components/bin
 PYTEST := -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 UV_COMPILE := $(AUTHOR)/uv pip compile --quiet --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: help setup setup-dev run run-small serve test coverage check build format docs lock clean
+# What a repository made by `ct init` has of its own; what it shares is linked there.
+MADE := kfp_ct/new/templates/repository/requirements
+
+.PHONY: help setup setup-dev run run-small serve test coverage check build wheel format docs lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +46,10 @@ check: setup-dev ## lint, types and import rules
 build: setup-dev ## run the whole build (cloudbuild.yaml) here, in containers: needs docker, docker-registry, 30 GB of disk
 	$(AUTHOR)/python infra/whole_build.py
 
+wheel: setup ## build the library's wheel, from which others install it, into dist/
+	@$(AUTHOR)/uv build --quiet --wheel .
+	@ls dist/*.whl
+
 format: setup-dev ## rewrite sources in the project's format
 	$(AUTHOR)/ruff check --fix .
 	$(AUTHOR)/ruff format .
@@ -60,6 +67,8 @@ lock: ## resolve the lock files again from requirements/*.in
 	$(UV_COMPILE) --universal --python-version 3.12 requirements/serving.in -o requirements/serving.txt
 	$(UV_COMPILE) --universal --python-version 3.11 requirements/components-dev.in -o requirements/components-dev.txt
 	$(UV_COMPILE) --universal --python-version 3.11 --no-deps requirements/data.in -o requirements/data.txt
+	$(UV_COMPILE) --universal --python-version 3.11 $(MADE)/author-dev.in -o $(MADE)/author-dev.txt
+	$(UV_COMPILE) --universal --python-version 3.11 $(MADE)/components-dev.in -o $(MADE)/components-dev.txt
 
 clean: ## delete both environments and all local state (runs, cache, registry, served models)
 	rm -rf .venv .venv-components .ct

@@ -1,4 +1,4 @@
-"""Packaging; Beam workers install from it too, so `install_requires` stays at what a worker needs: nothing."""
+"""Packaging. What `pip install` brings is what starts `ct`; the sets that it works with are extras, and locked."""
 
 from pathlib import Path
 
@@ -23,9 +23,11 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["kfp_ct", "kfp_ct.*"]),
     package_data={
-        "kfp_ct": ["py.typed", "**/*.html", "**/*.css", "**/*.js", "**/*.svg", "**/*.template", "**/*.json"],
+        # Dotfiles are named: no pattern matches them by itself.
+        "kfp_ct": ["**/*", "new/templates/repository/**/.*", "new/templates/repository/.ci/*"],
     },
-    install_requires=[],
+    exclude_package_data={"": ["*.pyc", "*_cache/*"]},
+    install_requires=["typer"],
     extras_require={
         "author": _requirements("author"),
         "components": _requirements("components-current"),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs a lock file into /opt/venv while an image is built: install.sh uv | install.sh packages LOCK
+# Installs lock files into /opt/venv while an image is built: install.sh uv | install.sh packages LOCK…
 set -eu
 cd "$(dirname "$0")"
 if [ -f /build-inputs/ca.crt ]; then
@@ -11,7 +11,8 @@ uv)
     /opt/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r uv.txt
     ;;
 packages)
+    shift
     /opt/uv/bin/uv venv --quiet --python /usr/bin/python3 /opt/venv
-    /opt/uv/bin/uv pip install --quiet --no-cache --python /opt/venv --require-hashes --compile-bytecode -r "$2"
+    /opt/uv/bin/uv pip sync --quiet --no-cache --python /opt/venv --require-hashes --compile-bytecode "$@"
     ;;
 esac

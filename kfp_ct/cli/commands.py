@@ -21,6 +21,7 @@ class Entry:
 
 SECTIONS: Mapping[str, tuple[Entry, ...]] = {
     "Project": (
+        Entry("init", "kfp_ct.cli.init:init", "Create a repository of your own."),
         Entry("new", "kfp_ct.cli.new:new", "Create a project from a CSV file."),
         Entry("new-component", "kfp_ct.cli.new:new_component", "Create a component: interface, work, test, entries."),
         Entry("setup", "kfp_ct.cli.setup:setup", "Prepare both environments and the example data."),

@@ -67,6 +67,8 @@ def run(arguments: Sequence[str]) -> int:
     except errors.CtError as error:
         _show(str(error))
         return error.exit_code
+    except ModuleNotFoundError as error:
+        return _refuse_import(error)
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
 
@@ -76,6 +78,23 @@ def _refuse(error: Any) -> int:
     context = getattr(error, "ctx", None)
     _show(f"{error.format_message()}\nfix: see `{context.command_path if context else 'ct'} --help`")
     return int(error.exit_code)
+
+
+def _refuse_import(error: ModuleNotFoundError) -> int:
+    """Says which package is missing: `pip install kfp-ct` brings what starts `ct`, and no more.
+
+    Raises:
+        ModuleNotFoundError: It is a module of the library's own, which is a defect.
+    """
+    missing = (error.name or "").partition(".")[0]
+    if missing in ("", "kfp_ct"):
+        raise error
+    _show(
+        f"the package {missing} is not installed beside this ct, in {sys.prefix}\n"
+        "expected: the author environment of a repository\n"
+        "fix: run `make setup` there and use its .venv/bin/ct; `ct init DIR` makes a repository"
+    )
+    return errors.UsageError.exit_code
 
 
 def _show(message: str) -> None:

@@ -46,7 +46,7 @@ def new_component(
 ) -> None:
     """Create a component: interface, work, test, entries.
 
-    The test fails until the work is written; README.md and pyproject.toml get their entries.
+    The test fails until the work is written; its row is added to README.md.
     """
     from kfp_ct.new import component
     from kfp_ct.project.workspace import find_workspace

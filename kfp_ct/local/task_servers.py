@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import kfp_ct
 from kfp_ct.local import zygote
 
 LIGHT = ("kfp.dsl.executor_main", "pyarrow.parquet")
@@ -27,7 +28,7 @@ HEAVY = (
 KERAS_3 = {"TF_USE_LEGACY_KERAS": "0"}
 _PREFIX = "ct-tasks-"
 _HEAVY_IMPORT = re.compile(r"^\s*(import|from) (tensorflow|apache_beam|keras|tfx)", re.MULTILINE)
-_COMPONENT_IMPORT = re.compile(r"^\s*from kfp_ct\.components\.(\w+) import", re.MULTILINE)
+_IMPORT = re.compile(r"^\s*(?:from|import) +([\w.]+)", re.MULTILINE)
 
 
 class TaskServers:
@@ -73,20 +74,13 @@ class TaskServers:
 
     def python_for(self, command: list[str]) -> str:
         """Returns what stands in for `python3` in a component's shell command."""
-        kind = "heavy" if self._is_heavy(command) else "light"
+        kind = "heavy" if needs_tensorflow(command, self._root) else "light"
         if kind == "heavy":
             self.warm_up()
         self._await_start(kind)
         client = [str(self._python), "-I", "-S", zygote.__file__]
         # kfp pastes this into a shell script in front of its arguments.
         return f"{zygote.SOCKET_VARIABLE}={shlex.quote(str(self._folder / kind))} {shlex.join(client)}"
-
-    def _is_heavy(self, command: list[str]) -> bool:
-        """Tells from the code a task runs, and the component it imports, whether TensorFlow will be needed."""
-        texts = list(command)
-        for component in {match for text in command for match in _COMPONENT_IMPORT.findall(text)}:
-            texts += [path.read_text() for path in (self._root / "components" / component).glob("*.py")]
-        return any(_HEAVY_IMPORT.search(text) for text in texts)
 
     def _start(self, kind: str, modules: tuple[str, ...]) -> None:
         if kind in self._servers:
@@ -109,6 +103,27 @@ class TaskServers:
             if self._servers[kind].poll() is not None:
                 raise RuntimeError(f"the {kind} task server ended while starting; see {self._log}")
             time.sleep(0.01)
+
+
+def needs_tensorflow(command: list[str], root: Path) -> bool:
+    """Tells from the code a task runs, and the component it imports, whether TensorFlow will be imported.
+
+    Args:
+        command: What the task runs; the source of its component is part of it.
+        root: The repository; components are in its packages and in the library's.
+    """
+    modules = {module for text in command for module in _IMPORT.findall(text)}
+    sources = {path for module in modules for path in _sources(module, root)}
+    return any(_HEAVY_IMPORT.search(text) for text in [*command, *(path.read_text() for path in sources)])
+
+
+def _sources(module: str, root: Path) -> list[Path]:
+    """Returns the files of a package of the repository or the library, or of the one that a module lies in."""
+    base = Path(kfp_ct.__path__[0]).parent if module.startswith("kfp_ct.") else root
+    path = base.joinpath(*module.split("."))
+    folder = path if path.is_dir() else path.parent if path.with_suffix(".py").is_file() else base
+    # A repository itself is no package.
+    return [] if folder == base else list(folder.glob("*.py"))
 
 
 def _remove_leftovers() -> None:

@@ -1,11 +1,10 @@
-"""Makes a component: its interface, its work, a test that fails until the work is written, and its entries."""
+"""Makes a component: its interface, its work, a test that fails until the work is written, its row in the README."""
 
 import re
 import shutil
 from pathlib import Path
 from string import Template
 
-from kfp_ct.base.errors import UsageError
 from kfp_ct.new import names
 from kfp_ct.project import workspace as project
 
@@ -13,48 +12,44 @@ TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_NAME = 30
 _ROW = "| [`$name`](components/$name/component.py) | `examples` (limit) | `result` | to be written: what it does |"
 _LAST_ROW = re.compile(r"(?:^\| \[`\w+`\]\(components/\w+/component\.py\).*\n)+", re.MULTILINE)
-_RULE = re.compile(r'(name = "components never import each other".*?modules = \[\n.*?)(\n\])', re.DOTALL)
 
 
 def make(workspace: project.Workspace, name: str) -> str:
-    """Writes a component and its entries in README.md and pyproject.toml.
+    """Writes a component, and its row in README.md where that has a table of components.
+
+    In the library's own repository it becomes one of the library's, elsewhere one of the repository's own.
 
     Returns:
         What to do next.
 
     Raises:
-        UsageError: The name is taken or none, or a file has no place for the entry.
+        UsageError: The name is taken or none.
     """
-    folder = workspace.root / "components" / name
-    test = workspace.root / "tests" / "components" / name / f"test_{name}.py"
+    root = workspace.root
+    folder, test = root / "components" / name, root / "tests" / "components" / name / f"test_{name}.py"
     names.check(name, _LONGEST_NAME, "component", "deduplicate")
-    names.check_free(workspace.root, name, folder)
-    entries = {
-        workspace.root / "README.md": _with_row(workspace.root / "README.md", name),
-        workspace.root / "pyproject.toml": _with_rule(workspace.root / "pyproject.toml", name),
-    }
+    names.check_free(root, name, folder)
+    package = f"kfp_ct.components.{name}" if (root / "kfp_ct" / "components").is_dir() else f"components.{name}"
     try:
-        folder.mkdir()
+        folder.mkdir(parents=True)
         (folder / "__init__.py").touch()
         for file in ("component.py", "work.py"):
-            (folder / file).write_text(_filled(f"{file}.template", name))
+            (folder / file).write_text(_filled(f"{file}.template", name, package))
         test.parent.mkdir(parents=True, exist_ok=True)
-        test.write_text(_filled("component_test.py.template", name))
+        test.write_text(_filled("component_test.py.template", name, package))
     except OSError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    for path, text in entries.items():
-        path.write_text(text)
-    return (
-        f"components/{name}: component.py (the interface), work.py (the work), {test.relative_to(workspace.root)}\n"
-        "README.md has its row and pyproject.toml its name.\n"
-        f"next: .venv-components/bin/python -m pytest {test.relative_to(workspace.root)}, which says what to write"
-    )
+    lines = [f"components/{name}: component.py (the interface), work.py (the work), {test.relative_to(root)}"]
+    if _add_row(root / "README.md", name):
+        lines.append("README.md has its row.")
+    lines.append(f"next: .venv-components/bin/python -m pytest {test.relative_to(root)}, which says what to write")
+    return "\n".join(lines)
 
 
-def _filled(template: str, name: str) -> str:
+def _filled(template: str, name: str, package: str) -> str:
     # In the order that the linter wants, which hangs on the name.
-    imports = sorted([f"from kfp_ct.components.{name} import work", "from kfp_ct.base.errors import $error"])
+    imports = sorted([f"from {package} import work", "from kfp_ct.base.errors import $error"])
     text = (TEMPLATES / template).read_text()
     for indent, error in (("    ", "reported"), ("", "DataError")):
         lines = "\n".join(f"{indent}{line}" for line in imports).replace("$error", error)
@@ -62,16 +57,11 @@ def _filled(template: str, name: str) -> str:
     return Template(text).substitute(name=name)
 
 
-def _with_row(readme: Path, name: str) -> str:
-    text = readme.read_text()
+def _add_row(readme: Path, name: str) -> bool:
+    """Adds a component's row to the table of components; returns whether there is such a table."""
+    text = readme.read_text() if readme.is_file() else ""
     table = _LAST_ROW.search(text)
     if table is None:
-        raise UsageError(f"{readme} has no table of components\nfix: add one, a row a component")
-    return text[: table.end()] + Template(_ROW).substitute(name=name) + "\n" + text[table.end() :]
-
-
-def _with_rule(pyproject: Path, name: str) -> str:
-    text = pyproject.read_text()
-    if not _RULE.search(text):
-        raise UsageError(f"{pyproject} has no rule 'components never import each other'\nfix: restore it")
-    return _RULE.sub(lambda match: f'{match[1]}\n    "kfp_ct.components.{name}",{match[2]}', text, count=1)
+        return False
+    readme.write_text(text[: table.end()] + Template(_ROW).substitute(name=name) + "\n" + text[table.end() :])
+    return True

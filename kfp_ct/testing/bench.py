@@ -2,14 +2,12 @@
 
 import dataclasses
 import functools
-import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -18,9 +16,8 @@ from kfp_ct.components.transform import work as transform
 from kfp_ct.data import batches, layouts
 from kfp_ct.data.saved_model import Role, SavedModel
 from kfp_ct.data.transform_graph import TransformGraph
-from kfp_ct.testing import rows
+from kfp_ct.testing import datasets, rows
 
-_KINDS = {pa.string(): "string", pa.float32(): "float", pa.int64(): "int"}
 EVAL_FRACTION = 0.25
 
 
@@ -88,20 +85,9 @@ class Bench:
 
     def dataset(self, name: str, table: pa.Table) -> str:
         """Writes rows as a dataset, every fourth held out; returns its path."""
-        root = self.path(name)
         kept = np.arange(table.num_rows) % round(1 / EVAL_FRACTION) != 0
-        splits = []
-        for split, mask in ((layouts.TRAIN, kept), (layouts.EVAL, ~kept)):
-            part = table.filter(pa.array(mask))
-            file = layouts.split_path(root, split) / "data_parquet-00000-of-00001.parquet"
-            file.parent.mkdir(parents=True)
-            pyarrow.parquet.write_table(part, file)
-            splits.append(layouts.Split(split, part.num_rows, [str(file.relative_to(root))]))
-        columns = {field.name: _KINDS[field.type] for field in table.schema}
-        fingerprint = hashlib.sha256(repr(table.to_pydict()).encode()).hexdigest()
-        window = {"start": "", "end": ""}
-        layouts.write_manifest(root, layouts.Manifest(splits, columns, fingerprint, {}, window, {}))
-        return root
+        splits = {layouts.TRAIN: table.filter(pa.array(kept)), layouts.EVAL: table.filter(pa.array(~kept))}
+        return datasets.write(self.path(name), splits)
 
     def analyze(self, examples: str, name: str) -> str:
         """Runs transform on a dataset; returns the graph's path."""

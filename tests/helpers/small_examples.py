@@ -1,14 +1,13 @@
 """A small dataset of numbers with a known answer, its schema and its transform graph."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet
 
 from kfp_ct.components.transform import work as transform
 from kfp_ct.data import layouts
+from kfp_ct.testing import datasets
 
 SCHEMA = """
 feature { name: "id" type: BYTES presence { min_fraction: 1.0 } shape { dim { size: 1 } }
@@ -60,25 +59,10 @@ def table(rows, seed=0):
     }, schema=ARROW_SCHEMA)  # fmt: skip
 
 
-def write(root, train, evaluation=None, shards=2, row_group_size=None):
-    """Writes tables as a dataset in the layout of kfp_ct/data/layouts.py."""
-    root = Path(root)
-    splits = []
-    for name, rows in (("train", train), ("eval", evaluation if evaluation is not None else table(100, seed=9))):
-        folder = layouts.split_path(root, name)
-        folder.mkdir(parents=True, exist_ok=True)
-        files = []
-        for index in range(shards):
-            start, end = (len(rows) * each // shards for each in (index, index + 1))
-            file = folder / f"data_parquet-{index:05}-of-{shards:05}.parquet"
-            pyarrow.parquet.write_table(rows.slice(start, end - start), file, row_group_size or len(rows) + 1)
-            files.append(str(file.relative_to(root)))
-        splits.append(layouts.Split(name, len(rows), files))
-    kinds = {pa.string(): "string", pa.float32(): "float", pa.int64(): "int"}
-    columns = {field.name: kinds[field.type] for field in train.schema}
-    fingerprint = hashlib.sha256(repr(train.to_pydict()).encode()).hexdigest()
-    layouts.write_manifest(root, layouts.Manifest(splits, columns, fingerprint, {}, {"start": "", "end": ""}, {}))
-    return str(root)
+def write(root, train, evaluation=None, shards=2, row_group_size=0):
+    """Writes rows to train on, and others, as a dataset."""
+    held_out = table(100, seed=9) if evaluation is None else evaluation
+    return datasets.write(root, {layouts.TRAIN: train, layouts.EVAL: held_out}, shards, row_group_size)
 
 
 def write_text(path, text):

@@ -1,0 +1,1 @@
+../../../../../../../tests/components/flights/test_flights_model.py

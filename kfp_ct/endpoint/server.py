@@ -30,14 +30,23 @@ from kfp_ct.endpoint.store import faults
 from kfp_ct.endpoint.store.database import Database
 from kfp_ct.endpoint.store.faults import Fault
 from kfp_ct.endpoint.ui import (
-    pages_models,
-    pages_other,
-    pages_pipelines,
-    pages_runs,
-    pages_schedules,
-    pages_start,
-    pages_tasks,
-    shell,
+    experiments_page,
+    login_page,
+    models_page,
+    pipeline_page,
+    pipelines_page,
+    response,
+    run_comparison_page,
+    run_page,
+    runs_page,
+    schedule_page,
+    schedules_page,
+    start_page,
+    static_files,
+    task_page,
+    triggers_page,
+    version_comparison_page,
+    version_page,
 )
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs.endpoint_state import DATABASE, FOLDER
@@ -45,6 +54,12 @@ from kfp_ct.runs.endpoint_state import DATABASE, FOLDER
 _log = logging.getLogger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 LOCK, ADDRESS = "lock", "address.json"
+# In the order in which addresses are tried: /runs/new before /runs/<id>.
+_PAGES = (
+    static_files, login_page, start_page, run_comparison_page, version_comparison_page, runs_page, run_page, task_page,
+    pipelines_page, pipeline_page, version_page, schedules_page, schedule_page, triggers_page, experiments_page,
+    models_page,
+)  # fmt: skip
 
 
 def application(context: Context) -> FastAPI:
@@ -54,7 +69,7 @@ def application(context: Context) -> FastAPI:
     app.include_router(routes_pipelines.router)
     app.include_router(routes_runs.router)
     app.include_router(routes_triggers.router, include_in_schema=False)
-    for module in (pages_other, pages_models, pages_start, pages_tasks, pages_schedules, pages_pipelines, pages_runs):
+    for module in _PAGES:
         app.include_router(module.router, include_in_schema=False)
     app.add_exception_handler(Fault, _refused)
     app.add_exception_handler(RequestValidationError, _misread)
@@ -68,7 +83,7 @@ def application(context: Context) -> FastAPI:
 def _refused(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, Fault)  # noqa: S101 - registered for nothing else
     if not request.url.path.startswith("/apis/"):
-        return shell.refused(fault)
+        return response.refusal(fault)
     return JSONResponse(fault.body, fault.status)
 
 
@@ -96,7 +111,7 @@ def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
     code = faults.NOT_FOUND if error.status_code == 404 else faults.INVALID
     if not request.url.path.startswith("/apis/"):
-        return shell.refused(Fault(code, str(error.detail)))
+        return response.refusal(Fault(code, str(error.detail)))
     return JSONResponse(Fault(code, str(error.detail)).body, error.status_code)
 
 

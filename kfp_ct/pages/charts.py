@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 from kfp_ct.pages.formats import number
-from kfp_ct.pages.markup import render
 from kfp_ct.pages.plot import Axis, Limits, Plot, Point, colour, drawable, path, round_limits, shortened
 
 # One dash pattern a series, so that colour is never the only difference.
@@ -67,10 +66,6 @@ class LineChart:
     y_axis: Axis | None = None
     diagonal: str = ""
     curves: Sequence[Curve] = ()
-
-    def __html__(self) -> str:
-        """Draws itself where a template has it as a value."""
-        return render("chart.html", chart=self)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,7 +54,7 @@ def environment(folder: Path = TEMPLATES) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_shown,
-        bytecode_cache=_bytecode_cache(folder / "__pycache__"),
+        bytecode_cache=_bytecode_cache(folder.parent / "__pycache__"),
     )
     made.filters |= {each.__name__: each for each in _FILTERS}
     return made
@@ -65,7 +65,7 @@ def _shown(value: Any) -> Any:
 
 
 def _bytecode_cache(folder: Path) -> jinja2.BytecodeCache | None:
-    """Keeps compiled templates as Python keeps compiled modules: beside them, if it may write there."""
+    """Keeps compiled templates as Python keeps compiled modules, in their package, if it may write there."""
     if sys.dont_write_bytecode:
         return None
     try:

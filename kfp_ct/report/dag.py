@@ -99,8 +99,30 @@ def draw(tasks: Sequence["Task"], links: Mapping[str, str] | None = None) -> Mar
         tasks: The tasks of a run.
         links: Name of a task to the address that it leads to.
     """
-    graph = lay_out(tasks, links or {})
+    return _rendered(lay_out(tasks, links or {}))
+
+
+def draw_pipeline(tasks: Sequence["Task"]) -> Markup:
+    """Draws the tasks of a pipeline that nobody has run: without states and times."""
+    graph = lay_out(tasks, {})
+    if graph:
+        wide, narrow = (_stateless(tasks, drawing) for drawing in (graph.wide, graph.narrow))
+        graph = dataclasses.replace(graph, wide=wide, narrow=narrow)
+    return _rendered(graph)
+
+
+def _rendered(graph: Graph | None) -> Markup:
     return render("report/dag.html", graph=graph) if graph else Markup()
+
+
+def _stateless(tasks: Sequence["Task"], drawing: Drawing) -> Drawing:
+    plain = states.Look("plain", "", "", "")
+    nodes = [
+        dataclasses.replace(node, look=plain, time="", about=task.name)
+        for task, node in zip(tasks, drawing.nodes, strict=True)
+    ]
+    label = "steps of the pipeline: " + "; ".join(task.name for task in tasks)
+    return dataclasses.replace(drawing, nodes=nodes, label=label)
 
 
 def lay_out(tasks: Sequence["Task"], links: Mapping[str, str]) -> Graph | None:
@@ -172,12 +194,13 @@ def _node(task: "Task", box: tuple[Point, Point], href: str) -> Node:
 
 
 def _time(task: "Task") -> str:
-    return formats.duration(task.seconds) if states.ran(task.state) else states.look(task.state).word
+    look = states.look(task.state)
+    return formats.duration(task.seconds) if states.ended(task.state) else look.word
 
 
 def _state(task: "Task") -> str:
     word = states.look(task.state).word
-    return f"{word}, {formats.duration(task.seconds)}" if states.ran(task.state) else word
+    return f"{word}, {formats.duration(task.seconds)}" if states.ended(task.state) else word
 
 
 def _pair(point: Point) -> str:

@@ -35,7 +35,7 @@ def test_a_person_promotes_rolls_back_and_is_refused_what_was_not_blessed(tmp_pa
         forged = page.request.post("/models/flights/promote", form={"version": "2"}, headers={"Origin": endpoint.url})
         assert forged.status == 400
         assert now(place) == ("3", "3")
-        page.get_by_label("why promote v1").fill("it answers better")
+        page.get_by_label("reason to promote v1").fill("it answers better")
         page.get_by_role("button", name="Promote").click()
         history = page.get_by_role("table", name="history of flights")
         expect(history).to_contain_text("it answers better", timeout=180_000)

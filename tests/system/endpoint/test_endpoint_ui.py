@@ -101,11 +101,11 @@ def test_a_run_is_started_by_the_form_and_followed_to_its_end(page, pipeline):
     page.get_by_role("link", name="doubling").first.click()
     page.get_by_role("link", name="New run").click()
     page.get_by_label("number").fill("many")
-    page.get_by_role("button", name="Start the run").click()
-    expect(page.get_by_text("this is no whole number")).to_be_visible()
+    page.get_by_role("button", name="Start run").click()
+    expect(page.get_by_text("Not a whole number")).to_be_visible()
     page.get_by_label("number").fill("21")
     page.get_by_label("Name").fill("by hand")
-    page.get_by_role("button", name="Start the run").click()
+    page.get_by_role("button", name="Start run").click()
     expect(page.get_by_role("heading", name="by hand")).to_be_visible()
     # Nobody reloads: the page follows the run by itself.
     expect(page.locator(".facts .badge")).to_have_text("✓ succeeded")
@@ -179,10 +179,10 @@ def test_a_schedule_is_made_fires_and_is_disabled(page, client, pipeline):
     page.get_by_label("Name").fill("each second")
     page.get_by_label("number").fill("3")
     page.get_by_label("Cron expression").fill("whenever")
-    page.get_by_role("button", name="Make the schedule").click()
+    page.get_by_role("button", name="Create schedule").click()
     expect(page.locator(".note.bad").first).to_contain_text("six fields")
     page.get_by_label("Cron expression").fill("* * * * * *")
-    page.get_by_role("button", name="Make the schedule").click()
+    page.get_by_role("button", name="Create schedule").click()
     expect(page.get_by_role("heading", name="each second")).to_be_visible()
     until(lambda: client.list_runs(filter=EACH_SECOND).runs)
     page.reload()
@@ -231,8 +231,8 @@ def test_every_page_is_sane_for_screen_readers_and_in_the_dark(browser, endpoint
 def test_what_starts_runs_by_itself_is_shown_and_what_it_would_decide_now(page):
     page.goto("/triggers")
     expect(page.get_by_role("row", name="worse than baseline")).to_contain_text("max_loss 0.03")
-    page.get_by_role("link", name="Look now").click()
-    expect(page.get_by_role("note")).to_contain_text("It would")
+    page.get_by_role("link", name="Evaluate now").click()
+    expect(page.get_by_role("note")).to_contain_text("run would start now")
 
 
 def test_the_keyboard_reaches_the_content_first(page, pipeline):
@@ -255,7 +255,7 @@ def test_mlflows_own_ui_is_started_when_asked_for(browser, tmp_path):
         page.goto("/models")
         expect(page.get_by_text("No models yet.")).to_be_visible()
         page.goto("/models/mlflow")
-        expect(page.locator(".note.bad")).to_contain_text("no model has been registered")
+        expect(page.locator(".note.bad")).to_contain_text("No model has been registered")
         (tmp_path / "registry").mkdir()
         make = "import mlflow; mlflow.MlflowClient('sqlite:///{}').create_registered_model('delays')"
         registry = tmp_path / "registry" / "mlflow.db"
@@ -273,7 +273,7 @@ def test_with_a_token_a_person_says_it_once(browser, tmp_path):
         page.goto("/runs")
         page.get_by_label("Token").fill("battery staple")
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_text("that is not the token of this endpoint")).to_be_visible()
+        expect(page.get_by_text("This is not the token of this endpoint")).to_be_visible()
         page.get_by_label("Token").fill("correct horse")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("heading", name="Runs")).to_be_visible()

@@ -3,13 +3,16 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kfp_ct.base.errors import UsageError
-from kfp_ct.cli import options
+from kfp_ct.cli import options, output
 from kfp_ct.cli.exit_codes import exit_codes
+
+if TYPE_CHECKING:
+    from kfp_ct.ci.cloudbuild.problems import Problem
 
 
 @exit_codes(
@@ -55,6 +58,7 @@ def build(
     ] = [],  # noqa: B006
     cause: options.Cause = "on demand",
     home: options.Home = None,
+    as_json: options.Json = False,
 ) -> None:
     """Run a Cloud Build configuration on this machine.
 
@@ -66,7 +70,7 @@ def build(
     from kfp_ct.project.workspace import find_workspace
 
     if check:
-        raise typer.Exit(_check([*check, *more]))
+        raise typer.Exit(_check([*check, *more], as_json))
     if more:
         raise UsageError(
             f"what is {more[0]} for?\nexpected: --config {more[0]} to run it, --check {more[0]} to check it"
@@ -77,29 +81,36 @@ def build(
         containers, options.pairs(images, "--image"), project_id, cause=cause,
         inputs=options.files(inputs), environment=options.pairs(environment, "--env"),
     )  # fmt: skip
-    console = open_console()
+    console = open_console(stderr=as_json)
     done = builder.run(workspace, request, console)
     console.print(builder.closing(done, workspace.builds / done.id), soft_wrap=True)
+    if as_json:
+        output.print_json(done)
     raise typer.Exit(builder.exit_code(done))
 
 
-def _check(paths: Sequence[Path]) -> int:
+def _check(paths: Sequence[Path], as_json: bool) -> int:
     """Prints what is wrong with configurations, by file and line; returns the exit code."""
     from kfp_ct.ci.cloudbuild import config
 
-    refused = 0
-    for path in paths:
-        document, problems = config.examine_file(path)
-        for problem in problems:
-            kind = "error" if problem.fatal else "note"
-            first, *rest = problem.message.splitlines()
-            print("\n".join([f"{path}:{problem.line}: {kind}: {first}", *(f"  {line}" for line in rest)]))
-        if any(problem.fatal for problem in problems):
-            refused += 1
-        else:
-            refusing = sorted({problem.by for problem in problems if problem.by})
-            but = f", but {' and '.join(refusing)} would refuse it as it is" if refusing else ""
-            print(f"{path}: {len(document.tree.get('steps', []))} steps checked, nothing wrong{but}")
+    examined = [(path, *config.examine_file(path)) for path in paths]
+    if as_json:
+        output.print_json([{"file": path, "problems": problems} for path, _, problems in examined])
+    else:
+        for path, document, problems in examined:
+            _print_verdict(path, len(document.tree.get("steps", [])), problems)
+    refused = sum(any(problem.fatal for problem in problems) for _, _, problems in examined)
     if refused:
         print(f"error: Cloud Build would refuse {refused} of {len(paths)} files", file=sys.stderr)
     return UsageError.exit_code if refused else 0
+
+
+def _print_verdict(path: Path, steps: int, problems: Sequence["Problem"]) -> None:
+    for problem in problems:
+        first, *rest = problem.message.splitlines()
+        kind = "error" if problem.fatal else "note"
+        print("\n".join([f"{path}:{problem.line}: {kind}: {first}", *(f"  {line}" for line in rest)]))
+    if not any(problem.fatal for problem in problems):
+        refusing = sorted({problem.by for problem in problems if problem.by})
+        but = f", but {' and '.join(refusing)} would refuse it as it is" if refusing else ""
+        print(f"{path}: {steps} steps checked, nothing wrong{but}")

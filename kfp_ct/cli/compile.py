@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kfp_ct.cli import options
+from kfp_ct.cli import options, output
 from kfp_ct.cli.exit_codes import exit_codes
 
 
@@ -19,6 +19,7 @@ def compile_project(
     ] = None,
     environment: options.Environment = "local",
     digests: Annotated[bool, typer.Option(help="Refuse images that are not named by digest.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compile a project's pipeline to a KFP package.
 
@@ -36,4 +37,9 @@ def compile_project(
     compiled = package.bind_images(compiled, {**used, **options.pairs(images, "--image")})
     executors = check.check(compiled, digests)
     package.write_package(compiled, file)
-    print(f"{file}: pipeline {compiled['pipelineInfo']['name']}, {executors} executors, checked")
+    pipeline = compiled["pipelineInfo"]["name"]
+    if as_json:
+        images_used = package.images(compiled)
+        output.print_json({"package": file, "pipeline": pipeline, "executors": executors, "images": images_used})
+    else:
+        print(f"{file}: pipeline {pipeline}, {executors} executors, checked")

@@ -49,7 +49,7 @@ def deploy(
     The project's schedules follow it. Deploying the same commit again changes nothing.
     """
     if target == NOWHERE:
-        print("nothing is deployed: the target is none")
+        print("{}" if as_json else "nothing is deployed: the target is none")
         return
     from kfp_ct.deploy import deploy as deploying
     from kfp_ct.deploy import version

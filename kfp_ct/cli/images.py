@@ -1,12 +1,13 @@
 """`ct images`: build, push, lock and look for the project's images."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kfp_ct.base.errors import PackageError, UsageError
-from kfp_ct.cli import options, supply_chain
+from kfp_ct.cli import options, output, supply_chain
 from kfp_ct.cli.exit_codes import exit_codes
 from kfp_ct.cli.groups import family
 
@@ -25,6 +26,7 @@ def build(
         str, typer.Option(help="Network of build steps, such as cloudbuild or host.", show_default="the engine's own")
     ] = "",
     lock: options.Lock = Path("images.lock"),
+    as_json: options.Json = False,
 ) -> None:
     """Build and push the images whose content has changed.
 
@@ -39,8 +41,12 @@ def build(
     if not commit:
         raise UsageError("there is no commit to name the images by\nfix: give --commit")
     request = builder.Request(root, registry, commit, base, network)
-    built = builder.build(request, names or inputs.targets(root), lambda text: print(text, flush=True))
+    progress = sys.stderr if as_json else sys.stdout
+    built = builder.build(request, names or inputs.targets(root), lambda text: print(text, file=progress, flush=True))
     builder.write_lock(lock, built, builder.base_image(base))
+    if as_json:
+        output.print_json({"lock": lock, "images": built})
+        return
     reused = sum(each.reused for each in built.values())
     print(f"{lock}: {len(built)} images, {len(built) - reused} built, {reused} unchanged")
 
@@ -52,6 +58,7 @@ def check(
         Path | None,
         typer.Option(help="Look for the images of this compiled package instead.", show_default="those of the lock"),
     ] = None,
+    as_json: options.Json = False,
 ) -> None:
     """Check that every image is in its registry."""
     from kfp_ct.ci.images import build as builder
@@ -61,11 +68,14 @@ def check(
     named = packages.images(packages.load_package(package)) if package else bind.read_lock(lock).values()
     references = sorted(named)
     absent = builder.absent(references)
-    for reference in absent:
-        print(f"absent: {reference}")
+    if as_json:
+        output.print_json({"images": references, "absent": absent})
+    else:
+        print("".join(f"absent: {reference}\n" for reference in absent), end="")
     if absent:
         raise PackageError(f"{len(absent)} of {len(references)} images are in no registry\nfix: ct images build")
-    print(f"{len(references)} images looked for, all there")
+    if not as_json:
+        print(f"{len(references)} images looked for, all there")
 
 
 app = family(

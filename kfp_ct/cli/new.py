@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from kfp_ct.cli import options, output
+
 
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the project: a folder under pipelines/.")],
@@ -27,6 +29,7 @@ def new(
             show_default="a random part is held out",
         ),
     ] = "",
+    as_json: options.Json = False,
 ) -> None:
     """Create a project from a CSV file.
 
@@ -38,7 +41,10 @@ def new(
     from kfp_ct.project.workspace import find_workspace
 
     made = maker.make(find_workspace(), maker.Request(name, data, label, time, task))
-    open_console().print(words.made(made, name), soft_wrap=True, markup=False)
+    if as_json:
+        output.print_json(made)
+    else:
+        open_console().print(words.made(made, name), soft_wrap=True, markup=False)
 
 
 def new_component(

@@ -1,12 +1,13 @@
 """`ct trigger`: what starts builds."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kfp_ct.base.errors import UsageError
-from kfp_ct.cli import options
+from kfp_ct.cli import options, output
 from kfp_ct.cli.groups import family
 
 
@@ -45,16 +46,23 @@ def check(
     ref: Annotated[
         str, typer.Option(help="Also say which triggers match a push to this ref.", show_default="none")
     ] = "",
+    as_json: options.Json = False,
 ) -> None:
     """Check trigger files by gcloud's rules."""
     from kfp_ct.ci.git.definition import parse
 
+    found = []
     for file in files:
         if not file.is_file():
             raise UsageError(f"there is no file {file}")
         trigger = parse(file.read_text(), str(file))
-        verdict = f", {'starts' if trigger.matches(ref, []) else 'does not start'} for {ref}" if ref else ""
-        print(f"{file}: {trigger.name} runs {trigger.config}{verdict}")
+        starts = trigger.matches(ref, []) if ref else None
+        found.append({"file": file, **dataclasses.asdict(trigger), "starts": starts})
+        if not as_json:
+            verdict = "" if starts is None else f", {'starts' if starts else 'does not start'} for {ref}"
+            print(f"{file}: {trigger.name} runs {trigger.config}{verdict}")
+    if as_json:
+        output.print_json(found)
 
 
 git = family("Manage git remotes on this machine whose pushes run builds.", {"install": install})

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kfp_ct.base.errors import UsageError
-from kfp_ct.cli import options
+from kfp_ct.cli import options, output
 from kfp_ct.cli.exit_codes import exit_codes
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from kfp_ct.watch.decide import Decision
 
 
 @exit_codes({4: "With --once: the run failed.", 130: "The watch was interrupted."})
@@ -30,6 +32,7 @@ def watch(
         ),
     ] = "",
     home: options.Home = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the decision of --once or --dry-run.")] = False,
 ) -> None:
     """Run a pipeline when its triggers ask for it.
 
@@ -40,20 +43,28 @@ def watch(
     from kfp_ct.project.workspace import find_workspace
     from kfp_ct.watch import watch as watching
 
+    if as_json and not (once or dry_run):
+        raise UsageError("--json prints one decision, and a watch makes many\nfix: add --once or --dry-run")
     watched = watching.open_watch(find_workspace(home), name)
-    console = open_console()
+    console = open_console(stderr=as_json)
+    decision = None
     if now:
         watching.wish(watched)
         print(f"asked; a watch of {name} starts the run at its next look")
     elif dry_run:
         if pubsub:
             raise UsageError("--dry-run takes no messages: those taken would be lost\nfix: leave out --pubsub")
-        _show(console, watching.look(watched, datetime.datetime.now(datetime.UTC)))
+        decision = watching.look(watched, datetime.datetime.now(datetime.UTC))
     else:
-        _watch(watched, console, interval, pubsub, once)
+        decision = _watch(watched, console, interval, pubsub, once)
+    if as_json:
+        output.print_json(decision)
+    elif decision:
+        _show(console, decision)
 
 
-def _watch(watched: Any, console: "Console", interval: float, pubsub: str, once: bool) -> None:
+def _watch(watched: Any, console: "Console", interval: float, pubsub: str, once: bool) -> "Decision":
+    """Watches; returns the decision of the only look."""
     from kfp_ct.watch import watch as watching
 
     turn: Callable[[Any, Any], Any] = watching.step
@@ -63,13 +74,12 @@ def _watch(watched: Any, console: "Console", interval: float, pubsub: str, once:
 
         # Waiting for messages is the pause.
         turn, pause = Subscription(pubsub, interval).turn, min(interval, 1.0)
-    if once:
-        _show(console, turn(watched, console))
-    else:
+    if not once:
         watching.forever(watched, pause, console, turn=turn)
+    return turn(watched, console)
 
 
-def _show(console: "Console", decision: Any) -> None:
+def _show(console: "Console", decision: "Decision") -> None:
     wanted = [f"want: {who}: {reason}" for who, reason in zip(decision.triggers, decision.reasons, strict=True)]
     console.print("fire" if decision.fire else "hold", style="bold")
     console.print("\n".join([*wanted, *(f"hold: {line}" for line in decision.holds)]), markup=False, soft_wrap=True)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kfp_ct.cli import completion, options
+from kfp_ct.cli import completion, options, output
 
 
 def why(
@@ -12,12 +12,17 @@ def why(
         str, typer.Argument(metavar="RUN", help="A run, as `ct runs` lists it.", autocompletion=completion.runs)
     ],
     home: options.Home = None,
+    as_json: options.Json = False,
 ) -> None:
     """Explain why a run started.
 
     It names the person who asked for it, or the trigger that started it and what the trigger saw.
     """
     from kfp_ct.project.workspace import find_workspace
-    from kfp_ct.watch import watch
+    from kfp_ct.watch.explanation import explain
 
-    print(watch.why(find_workspace(home), run))
+    explanation = explain(find_workspace(home), run)
+    if as_json:
+        output.print_json(explanation)
+    else:
+        print(explanation.text())

@@ -165,28 +165,6 @@ def forever(
         pause(interval)
 
 
-def why(workspace: Workspace, run: str) -> str:
-    """Returns why a run began.
-
-    Raises:
-        UsageError: There is no such run.
-    """
-    from kfp_ct.runs import record
-
-    entry = history.of_run(workspace.home, run)
-    if entry is not None:
-        lines = [f"{run} was begun by ct watch at {entry.firing.at:%Y-%m-%d %H:%M:%S} UTC"]
-        for trigger, reason in zip(entry.firing.triggers, entry.reasons, strict=True):
-            lines.append(f"  {trigger}: {reason}")
-        lines += [f"  answers {key}" for key in entry.firing.keys]
-        return "\n".join([*lines, *(f"  told by {message}" for message in entry.messages)])
-    folder = workspace.runs / run
-    if not (folder / record.RECORD).is_file():
-        raise UsageError(f"there is no run {run} in {workspace.runs}\nexpected: one of `ct runs`")
-    found = record.load(folder)
-    return f"{run} was begun by {found.user}: {found.cause}"
-
-
 def _seen(watch: Watch) -> Observations:
     asked = sorted(watch.wishes.glob("*.txt")) if watch.wishes.is_dir() else []
     sources = watch.sources

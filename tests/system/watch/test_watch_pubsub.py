@@ -15,6 +15,7 @@ import pubsub_emulator
 from ct_command import COMMAND, ct
 from kfp_ct.base.errors import CtError, UsageError
 from kfp_ct.watch import decide, history, inbox, observe, watch
+from kfp_ct.watch.explanation import explain
 from kfp_ct.watch.pubsub import Subscription
 from watched_projects import ALL_KINDS, notification, watched
 
@@ -104,7 +105,7 @@ def test_three_files_written_together_are_one_run_and_their_messages_are_gone(to
     assert set(told) == {f"Pub/Sub pubsub/{number}" for number in numbers}
     assert not topic.left()
     assert not turn(project, topic, 0.5).fire
-    said = watch.why(project.workspace, "run-1")
+    said = explain(project.workspace, "run-1").text()
     assert "data: 3 new files" in said
     assert f"told by Pub/Sub pubsub/{numbers[0]}" in said
 

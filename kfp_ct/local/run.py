@@ -18,7 +18,7 @@ from kfp_ct.local.containers import Containers, folders_for
 from kfp_ct.local.engine import Engine
 from kfp_ct.local.task_servers import TaskServers
 from kfp_ct.local.terminal_view import LiveView
-from kfp_ct.package import check, package
+from kfp_ct.package import check, package, processes
 from kfp_ct.project import settings
 from kfp_ct.project import workspace as project
 from kfp_ct.project.environments import component_python, component_set, require_component_python
@@ -71,7 +71,7 @@ def prepare(workspace: project.Workspace, request: Request) -> Prepared:
     chosen = _dated(settings.load(workspace, request.project, request.environment, request.overrides))
     if not request.container_image:
         require_component_python(workspace.root)
-    compiled = compile_project(workspace, chosen)
+    compiled = _runnable(compile_project(workspace, chosen))
     containers = _containers(workspace, request, chosen.parameters)
     # The image's name stands for its content in cache keys; without one that is the sources and the locked environment.
     version = containers.version if containers else project.code_version(workspace)
@@ -79,6 +79,17 @@ def prepare(workspace: project.Workspace, request: Request) -> Prepared:
     compiled = package.bind_images(compiled, {"components": image})
     run = _new_run(workspace, request, chosen, version, image)
     return complete(workspace, run, compiled, chosen.parameters, containers)
+
+
+def _runnable(compiled: package.Package) -> package.Package:
+    fitted = processes.fitted(compiled)
+    if problems := list(processes.problems(fitted)):
+        listed = "\n".join(f"- {problem}" for problem in problems)
+        raise UsageError(
+            f"this machine cannot run the pipeline\n{listed}\nexpected: Python components that need what the component "
+            "environment has\nfix: add their packages to requirements/components-*.in, or deploy the pipeline instead"
+        )
+    return fitted
 
 
 def complete(

@@ -1,9 +1,7 @@
 """Packages that callers hand over: read as KFP's client writes them, checked, and fitted to this machine."""
 
-import copy
 import io
 import json
-import re
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -13,12 +11,10 @@ import jsonschema
 
 from kfp_ct.base.errors import PackageError
 from kfp_ct.endpoint.store.faults import invalid
-from kfp_ct.package import check, package, yaml_documents
+from kfp_ct.package import check, package, processes, yaml_documents
 
 # KFP's own bound (kubeflow/pipelines, backend/src/apiserver/common/const.go).
 LARGEST = 32 << 20
-_INSTALLED = re.compile(r"'([A-Za-z0-9._-]+)(?:[^']*)'")
-_OWN_INSTALL = {"kfp", "typing-extensions", "kfp-pipeline-spec"}
 
 
 def read(content: bytes, name: str) -> package.Package:
@@ -53,8 +49,9 @@ def checked(found: package.Package) -> package.Package:
         Fault: They do not.
     """
     try:
-        check.check(runnable(found))
-        problems = list(_unsupported(found))
+        fitted = processes.fitted(found)
+        check.check(fitted)
+        problems = [*processes.problems(fitted), *_unsupported(found)]
     except PackageError as error:
         raise invalid(str(error)) from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -62,19 +59,6 @@ def checked(found: package.Package) -> package.Package:
     if problems:
         raise invalid("this endpoint cannot run the package\n" + "\n".join(f"- {problem}" for problem in problems))
     return found
-
-
-def runnable(found: package.Package) -> package.Package:
-    """Returns the package without kfp's installation of itself in front of every task: the environment has it."""
-    fitted = copy.deepcopy(found)
-    for executor in (fitted.get("deploymentSpec", {}).get("executors") or {}).values():
-        container = executor.get("container", {})
-        command = container.get("command") or []
-        if len(command) > 3 and command[:2] == ["sh", "-c"] and "pip install" in command[2]:
-            names = {name.lower().replace("_", "-") for name in _INSTALLED.findall(command[2])}
-            if names - {"--no-deps"} <= _OWN_INSTALL:
-                container["command"] = command[3:]
-    return fitted
 
 
 def arguments(found: package.Package, given: Mapping[str, Any]) -> None:
@@ -148,10 +132,6 @@ def _chosen(entries: list[Any], names: list[str], name: str) -> Any:
 
 
 def _unsupported(found: package.Package) -> Iterator[str]:
-    for label, executor in sorted(found["deploymentSpec"]["executors"].items()):
-        container = executor.get("container")
-        if container is not None and "kfp.dsl.executor_main" not in " ".join(map(str, container.get("command", []))):
-            yield f"{label} is a container component: tasks run as processes here, without an image"
     seen: set[str] = set()
     dags = [found["root"].get("dag", {}), *(each["dag"] for each in found["components"].values() if "dag" in each)]
     for name, task in ((name, task) for dag in dags for name, task in dag.get("tasks", {}).items()):

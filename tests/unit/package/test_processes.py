@@ -1,0 +1,69 @@
+"""Other people's components in a pipeline: what compiles, and what runs on this machine."""
+
+import pytest
+from kfp import compiler, dsl
+
+from kfp_ct.base import image
+from kfp_ct.base.errors import PackageError
+from kfp_ct.package import check, package, processes
+
+
+@dsl.component(base_image="python:3.12")
+def plain() -> str:
+    return "as kfp makes it, which installs kfp first"
+
+
+@dsl.component(base_image="python:3.12", packages_to_install=["pandas==2.3", "scikit_learn"])
+def installing() -> str:
+    return ""
+
+
+@dsl.container_component
+def container():
+    return dsl.ContainerSpec(image="debian:trixie", command=["true"])
+
+
+@dsl.component(base_image=image.COMPONENTS, packages_to_install=["pandas"])
+def in_our_image() -> str:
+    return ""
+
+
+@pytest.fixture
+def compiled(tmp_path):
+    def run(*steps):
+        @dsl.pipeline(name="mixed")
+        def mixed():
+            for step in steps:
+                step()
+
+        compiler.Compiler().compile(mixed, str(tmp_path / "p.yaml"))
+        return package.load_package(tmp_path / "p.yaml")
+
+    return run
+
+
+def test_anyones_components_compile_and_are_checked(compiled):
+    assert check.check(compiled(plain, installing, container)) == 3
+
+
+def test_an_image_of_ours_holds_what_its_tasks_import(compiled):
+    made = compiled(in_our_image)
+    with pytest.raises(PackageError, match="in-our-image: installs packages when it starts"):
+        check.check(made)
+    bound = package.bind_images(made, {"components": f"host.example/x/kfp-ct-components@sha256:{'0' * 64}"})
+    with pytest.raises(PackageError, match="installs packages when it starts"):
+        check.check(bound, digests=True)
+
+
+def test_kfp_is_not_installed_where_it_is(compiled):
+    fitted = processes.fitted(compiled(plain))
+    (executor,) = fitted["deploymentSpec"]["executors"].values()
+    assert "pip install" not in str(executor["container"]["command"])
+    assert list(processes.problems(fitted)) == []
+
+
+def test_what_needs_an_image_or_changes_the_environment_is_named(compiled):
+    assert list(processes.problems(processes.fitted(compiled(plain, installing, container)))) == [
+        "exec-container is a container component: tasks run as processes here, without an image",
+        "exec-installing installs packages when it starts (pandas, scikit-learn): the environment here is locked",
+    ]

@@ -88,7 +88,7 @@ class Repository:
 
     def __init__(self, path):
         self.root, self.home, self.delivered = path / "project", path / "home", path / "delivered"
-        for folder in ("components", "pipelines", "infra/triggers"):
+        for folder in ("pipelines/small/settings", "infra/triggers"):
             (self.root / folder).mkdir(parents=True)
             (self.root / folder / ".keep").touch()
         self.git("init", "--quiet", "--initial-branch", "main")

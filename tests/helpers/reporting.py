@@ -68,6 +68,16 @@ EVALUATION = {
         {"gate": "champion", "passed": True, "reason": "AUC 0.746 > champion v1's 0.717 on the same 27,075 rows"},
     ],
 }  # fmt: skip
+CLASSES = {
+    "names": ["early", "on time", "late"], "rows": [10, 20, 30], "recall": [0.5, 0.8, None],
+    "precision": [0.6, None, 1.0],
+    "matrix": [[5, 5, 0], [2, 16, 2], [0, 3, 27]], "confusions": [],
+}  # fmt: skip
+VALUES = {
+    "values": [{"rows": 5, "predicted": p, "actual": p + 1, "low": p - 2, "high": p + 4} for p in (1.0, 3.0, 8.0)],
+    "residuals": {"buckets": [{"low": -1.0, "high": 0.0, "rows": 3}, {"low": 0.0, "high": 1.0, "rows": 4}],
+                  "mean": 0.1, "quantiles": {"50 %": 0.0}},
+}  # fmt: skip
 INFRA = {
     "blessed": True, "rows": 200, "measured": {"p50_ms": 4.1}, "mismatches": [],
     "checks": [{"gate": "answers", "passed": True, "reason": "400 answers equal the model's own within 1e-05"}],
@@ -135,6 +145,29 @@ SUMMARIES = {
         "model": "flights", "version": "2", "previous": "1", "kept": ["1"], "path": "/srv/serving/flights",
     },
 }  # fmt: skip
+
+
+MOVED = {
+    "feature": "temp", "measure": "jensen_shannon_divergence", "value": 0.98, "threshold": 0.7, "allowance": 0.01,
+    "limit": 0.7, "exceeded": True,
+}  # fmt: skip
+SKEW = {"kind": "skew", "text": "1 of 2 features moved"}
+
+
+def monitoring_report(state, reasons=(), alarms=()):
+    counts = {"rows": 10, "requests": 2, "sampled": 2, "dropped": 0, "lost": 0, "errors": 1}
+    return {
+        "model": "flights", "version": "3", "state": state, "retrain": bool(reasons), "reasons": list(reasons),
+        "alarms": list(alarms), "window": {"start": "2013-06-01T00:00:00+00:00", "end": "2013-06-02T00:00:00+00:00"},
+        "skew": [MOVED, MOVED | {"feature": "dewp", "value": 0.1, "exceeded": False}], "drift": [], "predictions": [],
+        "traffic": {**counts, "examined": 10, "p50_ms": 1.0, "p99_ms": 2.0,
+                    "latencies": [{"low": 1.0, "high": 2.0, "count": 10}]},
+        "versions": {"3": counts},
+        "quality": {"metric": "auc", "labelled": 10, "baseline": 0.7, "unjudged": "", "value": 0.6, "low": 0.5,
+                    "high": 0.7, "loss": 0.1, "loss_low": 0.0},
+        "labels": {"given": True, "coverage": 1.0, "conflicting": 0},
+        "staleness": {"age_days": 3.2}, "rules": {"max_loss": 0.02},
+    }  # fmt: skip
 
 
 class Laboratory:

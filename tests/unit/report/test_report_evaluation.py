@@ -10,17 +10,7 @@ from kfp_ct.local import terminal_view
 from kfp_ct.report import decision, page, verdicts
 from kfp_ct.report.content import Content
 from kfp_ct.report.metrics import primary
-
-CLASSES = {
-    "names": ["early", "on time", "late"], "rows": [10, 20, 30], "recall": [0.5, 0.8, None],
-    "precision": [0.6, None, 1.0],
-    "matrix": [[5, 5, 0], [2, 16, 2], [0, 3, 27]], "confusions": [],
-}  # fmt: skip
-VALUES = {
-    "values": [{"rows": 5, "predicted": p, "actual": p + 1, "low": p - 2, "high": p + 4} for p in (1.0, 3.0, 8.0)],
-    "residuals": {"buckets": [{"low": -1.0, "high": 0.0, "rows": 3}, {"low": 0.0, "high": 1.0, "rows": 4}],
-                  "mean": 0.1, "quantiles": {"50 %": 0.0}},
-}  # fmt: skip
+from reporting import CLASSES, VALUES
 
 
 def compared(metric, verdict="better", ours=0.8, theirs=0.7, **more):

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ct_command import SMALL, ct
 from kfp_ct.base.errors import UsageError
+from kfp_ct.project.environments import component_python
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.watch import decide, history, observe, policy, watch
 from repository import ROOT
@@ -176,6 +177,7 @@ def test_new_data_trains_a_model_once_and_why_says_so(tmp_path, monkeypatch):
     for name in ("components", "kfp_ct", "pipelines", "requirements"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     (root / ".ct").symlink_to(ROOT / ".ct")
+    monkeypatch.setenv("CT_COMPONENT_PYTHON", str(component_python(ROOT)))
     overrides = dict(each.split("=") for each in SMALL[3::2])
     (root / "pipelines/flights/triggers.yaml").write_text(json.dumps({
         "parameters": {

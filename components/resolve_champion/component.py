@@ -29,7 +29,7 @@ def resolve_champion(
         model_name: Registered model.
         hyperparameters: Passed to training; part of the training key.
         tuning: How hyperparameters are searched for; part of the training key.
-        code_version: Commit or content hash of the code and its environment; part of the training key.
+        code_version: Hash of what the steps from the examples to the model are made of; part of the training key.
         warm_start: Start training from the champion's weights.
 
     Returns:

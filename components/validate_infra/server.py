@@ -15,7 +15,6 @@ import psutil
 from kfp_ct.components.validate_infra.client import MODEL, Client, Server, ServerError
 from kfp_ct.data import layouts
 
-_ROOT = Path(__file__).parents[3]
 _LOG_LINES = 15
 _MEGABYTE = 1 << 20
 
@@ -45,7 +44,6 @@ def serving(model_path: str, start_s: float) -> Iterator[Server]:
                     "0",
                     "--until-stdin-closes",
                 ],
-                cwd=_ROOT,
                 stdin=subprocess.PIPE,  # closes when this step ends, killed too
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -29,6 +29,11 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
     "Run": (
         Entry("run", "kfp_ct.cli.run:run", "Run a project's pipeline on this machine."),
         Entry("runs", "kfp_ct.cli.runs:runs", "List the runs on this machine, newest first."),
+        Entry(
+            "why-not-cached",
+            "kfp_ct.cli.why_not_cached:why_not_cached",
+            "Explain why steps of a run were not served from the cache.",
+        ),
         Entry("up", "kfp_ct.cli.up:up", "Serve Kubeflow Pipelines' API and a UI on this machine."),
     ),
     "Build": (

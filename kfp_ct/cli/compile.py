@@ -25,13 +25,14 @@ def compile_project(
 
     The same sources and settings give the same bytes. The package is checked by the KFP backend's rules.
     """
+    from kfp_ct.deploy.version import with_code_version
     from kfp_ct.local.run import compile_project
     from kfp_ct.package import bind, check, package
     from kfp_ct.project import settings
     from kfp_ct.project.workspace import find_workspace
 
     workspace = find_workspace()
-    compiled = compile_project(workspace, settings.load(workspace, name, environment, {}))
+    compiled = with_code_version(compile_project(workspace, settings.load(workspace, name, environment, {})), workspace)
     locked = bind.read_lock(lock) if lock else {}
     used = {each: locked[each] for each in package.logical_images(compiled) if each in locked}
     compiled = package.bind_images(compiled, {**used, **options.pairs(images, "--image")})

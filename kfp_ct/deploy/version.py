@@ -14,12 +14,18 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.caching import locked_environment
+from kfp_ct.caching.package_versions import CODE_VERSION, PackageVersions
+from kfp_ct.caching.task_version import SourceVersions
 from kfp_ct.deploy import target
 from kfp_ct.local import run
+from kfp_ct.local.task_call import LOCAL_IMAGE
 from kfp_ct.package import check, package
 from kfp_ct.project import settings
 from kfp_ct.project import workspace as project
 
+# The lock of the set that images hold.
+IMAGE_LOCK = "components-current.txt"
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 # It travels in an address, and proxies take eight kilobytes of that.
 _LONGEST_SETTINGS = 5000
@@ -82,8 +88,11 @@ def started_with(
     compiled: package.Package, parameters: Mapping[str, Any], commit: str, name: str, cause: str
 ) -> dict[str, Any]:
     """Returns the arguments of a run of a version: its settings, and what it is told of where it comes from."""
-    told = {"code_version": name, "lineage": {"commit": commit, "version": name, "cause": cause}}
     known = package.inputs(compiled)
+    told: dict[str, Any] = {"lineage": {"commit": commit, "version": name, "cause": cause}}
+    if not known.get(CODE_VERSION, {}).get("defaultValue"):
+        # Compiled before packages said what their training is made of.
+        told[CODE_VERSION] = name
     return {**{each: value for each, value in told.items() if each in known}, **parameters}
 
 
@@ -133,12 +142,12 @@ def prepare(
         compiled = package.load_package(file)
         settings.validate(chosen, compiled, workspace)
     else:
-        compiled = run.compile_project(workspace, chosen)
+        compiled = with_code_version(run.compile_project(workspace, chosen), workspace)
     compiled = package.bind_images(compiled, images or {})
     unbound = package.logical_images(compiled)
     if destination == target.LOCAL and "components" in unbound:
-        here = run.LOCAL_IMAGE.format(version=project.code_version(workspace))
-        compiled = package.bind_images(compiled, {"components": here})
+        made_of = PackageVersions(compiled, chosen.parameters, SourceVersions(workspace))
+        compiled = package.bind_images(compiled, {"components": LOCAL_IMAGE.format(version=made_of.digest)})
     elif unbound:
         raise UsageError(
             f"no service can pull the image {min(unbound)}: it is not bound\n"
@@ -147,6 +156,19 @@ def prepare(
     compiled = always_reading(compiled)
     check.check(compiled)
     return of_package(compiled, chosen, commit or project.commit(workspace.root))
+
+
+def with_code_version(compiled: package.Package, workspace: project.Workspace) -> package.Package:
+    """Makes what the training is made of the default of the input `code_version`, where a package has that input.
+
+    It is a hash of the sources and of the images' lock, the same on every machine: a commit that changes nothing of the
+    training is the same training, and its champion is known again.
+    """
+    if CODE_VERSION not in package.inputs(compiled):
+        return compiled
+    lock = workspace.root / "requirements" / IMAGE_LOCK
+    versions = SourceVersions(workspace, {IMAGE_LOCK: locked_environment.lock_digest(lock)})
+    return package.with_defaults(compiled, {CODE_VERSION: PackageVersions(compiled, {}, versions).training})
 
 
 def always_reading(compiled: package.Package) -> package.Package:

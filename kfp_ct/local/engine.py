@@ -22,7 +22,10 @@ from kfp.local.orchestrator import task_executor
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from kfp_ct.base import task_log as protocol
+from kfp_ct.base.errors import CtError, RunFailedError
+from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.local.containers import Containers
+from kfp_ct.local.task_call import TaskCall, forget
 from kfp_ct.local.task_servers import TaskServers
 from kfp_ct.package import package
 from kfp_ct.project.workspace import Workspace
@@ -32,11 +35,22 @@ from kfp_ct.runs.events import Listener, Outcome, State
 class Engine:
     """Runs one package once."""
 
-    def __init__(self, workspace: Workspace, listeners: Sequence[Listener], use_cache: bool) -> None:
+    def __init__(
+        self, workspace: Workspace, listeners: Sequence[Listener], made_of: PackageVersions, use_cache: bool = True
+    ) -> None:
+        """Prepares.
+
+        Args:
+            workspace: Where artifacts and cache are, and where tasks run.
+            listeners: Hear what happens.
+            made_of: What the package's tasks are made of, which their cache keys hold.
+            use_cache: Reuse the results of tasks whose inputs and versions are the same.
+        """
         self._workspace = workspace
         self._listeners = listeners
+        self._made_of = made_of
         self._use_cache = use_cache
-        self._current = self._component = ""
+        self._current = ""
         self._cacheable = self._executed = False
         self._output = TaskOutput()
         self._tasks: TaskServers | Containers | None = None
@@ -118,21 +132,38 @@ class Engine:
             subprocess_task_handler.SubprocessTaskHandler = handler
             docker_task_handler.DockerTaskHandler = container_handler
 
-    def _observe(self, execute: Any, call: dict[str, Any]) -> Any:
+    def _observe(self, execute: Any, arguments: dict[str, Any]) -> Any:
         """Announces a task before and after kfp executes it."""
-        self._current, self._executed = call["task_name"], False
-        self._cacheable = call["task_spec"].caching_options.enable_cache
-        self._component = call["task_spec"].component_ref.name.removeprefix("comp-").replace("-", "_")
+        call = TaskCall(arguments)
+        self._current, self._executed, self._cacheable = call.task, False, call.cacheable
         self._output.begin()
         for listener in self._listeners:
-            listener.started(self._current, self._component)
+            listener.started(call.task, call.component)
         started = time.monotonic()
-        outputs, task_status = execute(**call)
-        seconds = time.monotonic() - started
-        outcome = self._outcome(outputs, task_status == status.Status.SUCCESS, seconds)
+        try:
+            outputs, task_status = self._execute(execute, call)
+        except CtError as error:
+            self._output.refuse(str(error))
+            outputs, task_status = {}, status.Status.FAILURE
+        outcome = self._outcome(outputs, task_status == status.Status.SUCCESS, time.monotonic() - started)
         for listener in self._listeners:
-            listener.ended(self._current, outcome)
+            listener.ended(call.task, outcome)
         return outputs, task_status
+
+    def _execute(self, execute: Any, call: TaskCall) -> Any:
+        """Executes a task under its version; what its sources changed under is not kept for another time."""
+        version = call.version(self._made_of)
+        call = call.with_version(version)
+        inputs = call.inputs(version)
+        for listener in self._listeners:
+            listener.resolved(call.task, inputs)
+        result = execute(**call.arguments)
+        if self._executed and inputs.key:
+            try:
+                call.version(self._made_of)
+            except RunFailedError:
+                forget(inputs.key)
+        return result
 
     def _outcome(self, outputs: dict[str, Any], succeeded: bool, seconds: float) -> Outcome:
         artifacts = {name: value for name, value in outputs.items() if isinstance(value, dsl.Artifact)}
@@ -222,6 +253,10 @@ class TaskOutput:
         self.exit_code = 0
         self._error: list[str] = []
         self._last: list[str] = []
+
+    def refuse(self, message: str) -> None:
+        """Takes a message of what did not let the task begin."""
+        self._error = message.splitlines()
 
     def add(self, line: str) -> None:
         """Takes one line."""

@@ -12,10 +12,13 @@ from rich.console import Console
 
 from kfp_ct.base.errors import RunFailedError, UsageError
 from kfp_ct.base.interrupts import terminable
+from kfp_ct.caching.package_versions import PackageVersions
+from kfp_ct.caching.task_version import ImageVersions, SourceVersions, Versions
 from kfp_ct.clock import windows
 from kfp_ct.local import data_version
 from kfp_ct.local.containers import Containers, folders_for
 from kfp_ct.local.engine import Engine
+from kfp_ct.local.task_call import LOCAL_IMAGE
 from kfp_ct.local.task_servers import TaskServers
 from kfp_ct.local.terminal_view import LiveView
 from kfp_ct.package import check, package, processes
@@ -25,8 +28,6 @@ from kfp_ct.project.environments import component_python, component_set, require
 from kfp_ct.report import report
 from kfp_ct.runs import record
 from kfp_ct.runs.events import State
-
-LOCAL_IMAGE = "kfp-ct-components-python:{version}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Prepared:
     run: record.Run
     compiled: package.Package
     arguments: dict[str, Any]
+    made_of: PackageVersions
     containers: Containers | None = None
 
 
@@ -72,13 +74,8 @@ def prepare(workspace: project.Workspace, request: Request) -> Prepared:
     if not request.container_image:
         require_component_python(workspace.root)
     compiled = _runnable(compile_project(workspace, chosen))
-    containers = _containers(workspace, request, chosen.parameters)
-    # The image's name stands for its content in cache keys; without one that is the sources and the locked environment.
-    version = containers.version if containers else project.code_version(workspace)
-    image = containers.image if containers else LOCAL_IMAGE.format(version=version)
-    compiled = package.bind_images(compiled, {"components": image})
-    run = _new_run(workspace, request, chosen, version, image)
-    return complete(workspace, run, compiled, chosen.parameters, containers)
+    run = _new_run(workspace, request, chosen)
+    return complete(workspace, run, compiled, chosen.parameters, _containers(workspace, request, chosen.parameters))
 
 
 def _runnable(compiled: package.Package) -> package.Package:
@@ -99,14 +96,22 @@ def complete(
     given: Mapping[str, Any],
     containers: Containers | None = None,
 ) -> Prepared:
-    """Gives a run its tasks and its arguments: the package's defaults, what describes the run itself, what is given."""
+    """Gives a run its tasks, its versions and its arguments.
+
+    Arguments are the package's defaults, over them what describes the run itself, over both what is given.
+    """
     run.tasks = record.tasks(compiled)
-    inputs = package.inputs(compiled)
-    defaults = package.defaults(compiled)
-    described = _automatic(workspace, {**defaults, **given}, run)
+    inputs, defaults = package.inputs(compiled), package.defaults(compiled)
+    versions: Versions = ImageVersions(workspace, containers.image) if containers else SourceVersions(workspace)
+    made_of = PackageVersions(compiled, {**defaults, **given}, versions)
+    # The name of an image stands for its content; without one that is what the tasks are made of.
+    run.code_version = containers.version if containers else made_of.digest
+    run.image = containers.image if containers else LOCAL_IMAGE.format(version=run.code_version)
+    training = containers.version if containers else made_of.training
+    described = _automatic(workspace, {**defaults, **given}, run, training)
     completed = {name: value for name, value in described.items() if name in inputs}
     run.parameters = package.typed(compiled, {**defaults, **completed, **given})
-    return Prepared(run, compiled, run.parameters, containers)
+    return Prepared(run, package.in_image(compiled, run.image), run.parameters, made_of, containers)
 
 
 def execute(workspace: project.Workspace, request: Request, console: Console) -> record.Run:
@@ -128,7 +133,7 @@ def perform(workspace: project.Workspace, prepared: Prepared, console: Console, 
     state = record.INTERRUPTED
     try:
         with terminable(), LiveView(run, console) as view:
-            engine = Engine(workspace, [recorder, view], use_cache)
+            engine = Engine(workspace, [recorder, view], prepared.made_of, use_cache)
             log = folder / "logs" / "kfp.log"
             with _tasks(workspace, prepared, folder) as tasks:
                 succeeded = engine.run(prepared.compiled, prepared.arguments, tasks, log)
@@ -169,9 +174,7 @@ def _tasks(
     return TaskServers(component_python(workspace.root), workspace.root, folder / "logs" / "servers.log")
 
 
-def _new_run(
-    workspace: project.Workspace, request: Request, chosen: settings.Settings, version: str, image: str
-) -> record.Run:
+def _new_run(workspace: project.Workspace, request: Request, chosen: settings.Settings) -> record.Run:
     return record.Run(
         id=record.new_id(),
         project=chosen.project,
@@ -181,8 +184,6 @@ def _new_run(
         cause=request.cause,
         decision=dict(request.decision),
         commit=project.commit(workspace.root),
-        code_version=version,
-        image=image,
         versions={**record.versions(), "components": component_set()[0].removesuffix(".txt")},
         user=record.user(),
         process=os.getpid(),
@@ -190,14 +191,16 @@ def _new_run(
     )
 
 
-def _automatic(workspace: project.Workspace, arguments: Mapping[str, Any], run: record.Run) -> dict[str, Any]:
+def _automatic(
+    workspace: project.Workspace, arguments: Mapping[str, Any], run: record.Run, training: str
+) -> dict[str, Any]:
     """Fills inputs that describe the run itself."""
     lineage = {"run": run.id, "commit": run.commit, "image": run.image, "cause": run.cause, "user": run.user}
     return {
         "data_version": data_version.data_version(
             arguments.get("sources") or {}, workspace.root, arguments.get("ingest_options")
         ),
-        "code_version": run.code_version,
+        "code_version": training,
         "lineage": lineage,
     }
 

@@ -13,6 +13,7 @@ from kfp_ct.report.metrics import pick, primary
 from kfp_ct.report.verdicts import only_not_significant
 from kfp_ct.runs.events import Outcome, State
 from kfp_ct.runs.record import Run
+from kfp_ct.runs.task_inputs import TaskInputs
 
 _LOOK = {
     State.PENDING: ("·", "dim"),
@@ -52,6 +53,9 @@ class LiveView:
     def started(self, task: str, component: str) -> None:
         """A task begins."""
         self._since, self._progress = time.monotonic(), ""
+
+    def resolved(self, task: str, inputs: TaskInputs) -> None:
+        """Why a task runs is told afterwards, by `ct why-not-cached`."""
 
     def line(self, task: str, text: str) -> None:
         """Shows how far a long step has come."""

@@ -87,6 +87,15 @@ def bind_images(package: Package, images: Mapping[str, str]) -> Package:
     return bound
 
 
+def in_image(package: Package, image: str) -> Package:
+    """Names one image for every container of a package: what runs is this machine's, whatever stands there."""
+    changed = copy.deepcopy(package)
+    for executor in changed["deploymentSpec"]["executors"].values():
+        if "container" in executor:
+            executor["container"]["image"] = image
+    return changed
+
+
 def images(package: Package) -> list[str]:
     """Returns the images a package's executors run in, each once."""
     executors = package["deploymentSpec"]["executors"].values()

@@ -1,7 +1,6 @@
 """Where things are: the repository, its projects under pipelines/, and the local state."""
 
 import dataclasses
-import hashlib
 import os
 import subprocess
 import sys
@@ -103,21 +102,6 @@ def make_importable(workspace: Workspace) -> None:
     """Lets `pipelines.…` of the workspace be imported here: it is a repository, not an installed package."""
     if str(workspace.root) not in sys.path:
         sys.path.insert(0, str(workspace.root))
-
-
-def code_version(workspace: Workspace) -> str:
-    """Returns a content hash of everything a task's result depends on: sources and locked environment."""
-    digest = hashlib.sha256()
-    for path in sorted(_source_files(workspace.root)):
-        digest.update(path.relative_to(workspace.root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
-
-
-def _source_files(root: Path) -> list[Path]:
-    sources = [p for folder in ("components", "kfp_ct", "pipelines") for p in (root / folder).rglob("*") if p.is_file()]
-    # Settings reach tasks as arguments: they are not part of the code.
-    wanted = [p for p in sources if "__pycache__" not in p.parts and "settings" not in p.parts]
-    return wanted + list((root / "requirements").glob("components-*.txt"))
 
 
 def commit(root: Path) -> str:

@@ -4,6 +4,8 @@ import dataclasses
 import enum
 from typing import Any, Protocol
 
+from kfp_ct.runs.task_inputs import TaskInputs
+
 
 class State(enum.StrEnum):
     """State of a task, in KFP's words where KFP has one."""
@@ -42,6 +44,9 @@ class Listener(Protocol):
 
     def started(self, task: str, component: str) -> None:
         """A task begins, or is about to be answered from the cache."""
+
+    def resolved(self, task: str, inputs: TaskInputs) -> None:
+        """A task's inputs are known, and what the cache has for them."""
 
     def line(self, task: str, text: str) -> None:
         """A task wrote a line."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_ct.data import layouts
 from kfp_ct.project.workspace import Workspace
+from kfp_ct.runs import task_inputs
 from kfp_ct.runs.events import Outcome, State
 
 if TYPE_CHECKING:
@@ -49,12 +50,12 @@ class Run:
     parameters: dict[str, Any]
     cause: str
     commit: str
-    code_version: str
-    image: str
     versions: dict[str, str]
     user: str
     process: int
     started: str
+    code_version: str = ""  # of all its tasks
+    image: str = ""
     state: str = RUNNING
     ended: str = ""
     seconds: float = 0.0
@@ -105,6 +106,10 @@ class Recorder:
         found = self._task(task)
         found.state, found.started = State.RUNNING, now()
         self.save()
+
+    def resolved(self, task: str, inputs: task_inputs.TaskInputs) -> None:
+        """Keeps what a task was given and made of."""
+        task_inputs.write(inputs, self.folder, task)
 
     def line(self, task: str, text: str) -> None:
         """Keeps what the task writes in its own log."""

@@ -70,12 +70,6 @@ def _prepared(workspace: project.Workspace, folder: Path, attempt: int) -> run.P
     order = folders.order(folder)
     require_component_python(workspace.root)
     compiled = processes.fitted(folders.submitted(folder))
-    version = project.code_version(workspace)
-    image = run.LOCAL_IMAGE.format(version=version)
-    for executor in compiled["deploymentSpec"]["executors"].values():
-        # What runs are this machine's sources and libraries, whatever image stands there: caches must know.
-        if "container" in executor:
-            executor["container"]["image"] = image
     name, pipeline = _project(workspace, compiled)
     begun = record.Run(
         id=order.id,
@@ -86,8 +80,6 @@ def _prepared(workspace: project.Workspace, folder: Path, attempt: int) -> run.P
         cause=order.cause,
         decision=order.decision,
         commit=project.commit(workspace.root),
-        code_version=version,
-        image=image,
         versions={
             **record.versions(),
             "components": component_set()[0].removesuffix(".txt"),

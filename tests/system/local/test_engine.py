@@ -10,6 +10,8 @@ import pytest
 import yaml
 from kfp import compiler, dsl
 
+from kfp_ct.caching.package_versions import PackageVersions
+from kfp_ct.caching.task_version import SourceVersions
 from kfp_ct.local.engine import Engine
 from kfp_ct.local.task_servers import TaskServers
 from kfp_ct.package import package
@@ -65,10 +67,13 @@ def toy(text: str = "hello", how: str = "fine"):
 
 class Ears:
     def __init__(self):
-        self.outcomes, self.lines = {}, []
+        self.outcomes, self.lines, self.inputs = {}, [], {}
 
     def started(self, task, component):
         self.lines.append(("started", task))
+
+    def resolved(self, task, inputs):
+        self.inputs[task] = inputs
 
     def line(self, task, text):
         self.lines.append((task, text))
@@ -84,6 +89,10 @@ def compiled(tmp_path_factory):
     return package.load_package(path)
 
 
+def made_of(compiled, home, root=ROOT):
+    return PackageVersions(compiled, {}, SourceVersions(Workspace(root, home)))
+
+
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
     with TaskServers(component_python(), ROOT, tmp_path_factory.mktemp("servers") / "log") as running:
@@ -94,7 +103,7 @@ def servers(tmp_path_factory):
 def run(compiled, servers, tmp_path):
     def _run(use_cache=True, **arguments):
         ears = Ears()
-        engine = Engine(Workspace(ROOT, tmp_path), [ears], use_cache)
+        engine = Engine(Workspace(ROOT, tmp_path), [ears], made_of(compiled, tmp_path), use_cache)
         ears.succeeded = engine.run(compiled, arguments, servers, tmp_path / "kfp.log")
         return ears
 
@@ -154,7 +163,8 @@ def test_tasks_leave_no_temporary_files_behind(compiled, tmp_path):
     ears = Ears()
     with TaskServers(component_python(), ROOT, tmp_path / "log") as servers:
         folder = servers.environment["TMPDIR"]
-        assert Engine(Workspace(ROOT, tmp_path), [ears], False).run(compiled, {}, servers, tmp_path / "kfp.log")
+        engine = Engine(Workspace(ROOT, tmp_path), [ears], made_of(compiled, tmp_path), False)
+        assert engine.run(compiled, {}, servers, tmp_path / "kfp.log")
         assert ears.outcomes["consume"].parameters["Output"].endswith(folder)
     assert not Path(folder).exists()
 
@@ -189,7 +199,8 @@ def carried_out(pipeline, tmp_path, **arguments):
     ears, compiled = Ears(), package.load_package(tmp_path / "package.yaml")
     workspace = Workspace(ROOT, tmp_path)
     with TaskServers(component_python(), ROOT, tmp_path / "log") as servers:
-        return Engine(workspace, [ears], False).run(compiled, arguments, servers, tmp_path / "kfp.log"), ears.outcomes
+        engine = Engine(workspace, [ears], made_of(compiled, tmp_path), False)
+        return engine.run(compiled, arguments, servers, tmp_path / "kfp.log"), ears.outcomes
 
 
 def test_a_pipeline_named_like_one_of_its_components_runs_whole_and_fails_where_that_fails(tmp_path):
@@ -208,6 +219,8 @@ def test_a_task_has_the_environment_variables_it_was_given(tmp_path):
 
 KILLED_RUN = """
 import sys, pathlib
+from kfp_ct.caching.package_versions import PackageVersions
+from kfp_ct.caching.task_version import SourceVersions
 from kfp_ct.package import package
 from kfp_ct.project.environments import component_python
 from kfp_ct.local.engine import Engine
@@ -216,7 +229,9 @@ from kfp_ct.project.workspace import Workspace
 home, ROOT = pathlib.Path(sys.argv[1]), pathlib.Path.cwd()
 with TaskServers(component_python(), ROOT, home / "log") as servers:
     compiled = package.load_package(home / "p.yaml")
-    Engine(Workspace(ROOT, home), [], True).run(compiled, {"how": "slow"}, servers, home / "kfp.log")
+    workspace = Workspace(ROOT, home)
+    made_of = PackageVersions(compiled, {}, SourceVersions(workspace))
+    Engine(workspace, [], made_of).run(compiled, {"how": "slow"}, servers, home / "kfp.log")
 """
 
 

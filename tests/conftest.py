@@ -8,6 +8,7 @@ helpers/     what tests share, named by subject
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
 
 IN_COMPONENT_ENVIRONMENT = importlib.util.find_spec("tensorflow") is not None
 COMPONENT_TESTS = Path(__file__).parent / "components"
+# This process's own, whatever `sys.executable` is while tests run.
+REAL_INTERPRETER = sys.executable
+# Names a folder that several runs of pytest share, as `make test` runs one in each environment.
+SHARED = "CT_TESTS_SHARED"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--cold", action="store_true", help="start processes with real Pythons, which import all anew")
 
 
 def pytest_ignore_collect(collection_path: Path):
@@ -31,3 +40,19 @@ def pytest_collection_modifyitems(items):
     """Files with slow cases first: begun last, one of them would go on alone while the other cores idle."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory, request):
+    """A folder that all processes of this test run have in common: what is slow to make is made there, once."""
+    own = tmp_path_factory.getbasetemp()
+    among_workers = own.parent if hasattr(request.config, "workerinput") else own
+    folder = Path(os.environ.get(SHARED) or among_workers / "shared")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def real_interpreter(monkeypatch):
+    """`sys.executable` is Python itself, not warm: for tests of what a process imports or is measured by."""
+    monkeypatch.setattr(sys, "executable", REAL_INTERPRETER)

@@ -27,6 +27,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
 
 
 def ct(home: Path, *arguments: str, cwd: Path = ROOT, environment: Mapping[str, str] | None = None) -> Done:
+    """Runs `ct ARGUMENTS` as `invoke` does; a traceback fails the test."""
+    done = invoke(home, *arguments, cwd=cwd, environment=environment)
+    assert "Traceback" not in done.err + done.out, done.err + done.out
+    return done
+
+
+def invoke(home: Path, *arguments: str, cwd: Path = ROOT, environment: Mapping[str, str] | None = None) -> Done:
     """Runs `ct ARGUMENTS` with local state in `home`; afterwards this process is as it was.
 
     What the command starts writes into the same streams, as it would into a terminal. An exception that the command

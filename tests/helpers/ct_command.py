@@ -9,7 +9,6 @@ from pathlib import Path
 
 from repository import ROOT
 
-COMMAND = [sys.executable, "-m", "kfp_ct.cli.main"]
 # Three real months, the third held out, two passes: small, and still a model worth serving.
 SMALL = ("--window-end", "2013-04-01", "--set", "hyperparameters.epochs=2", "--set", "hyperparameters.batch_size=512")
 
@@ -34,9 +33,14 @@ class Done:
         return json.loads((Path(self.task(task)["artifacts"][artifact]["uri"]) / "summary.json").read_text())
 
 
+def command_line(*arguments: str) -> list[str]:
+    """Returns the command line of `ct ARGUMENTS`."""
+    return [sys.executable, "-m", "kfp_ct.cli.main", *arguments]
+
+
 def ct(home: Path, *arguments: str) -> Done:
     environment = {**os.environ, "CT_HOME": str(home)}
-    result = subprocess.run([*COMMAND, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
+    result = subprocess.run(command_line(*arguments), cwd=ROOT, env=environment, capture_output=True, text=True)
     assert "Traceback" not in result.stderr + result.stdout, result.stderr + result.stdout
     return Done(result.returncode, result.stdout, result.stderr)
 

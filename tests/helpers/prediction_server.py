@@ -15,8 +15,9 @@ START_SECONDS = 60
 class Server:
     """A running service."""
 
-    def __init__(self, root, *options, python=sys.executable):
-        command = [python, "-m", "kfp_ct.serving", "--root", str(root), "--port", "0", "--poll-seconds", "0.2"]
+    def __init__(self, root, *options, python=None):
+        command = [str(python or sys.executable), "-m", "kfp_ct.serving", "--root", str(root)]
+        command += ["--port", "0", "--poll-seconds", "0.2"]
         self.process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         self.url = json.loads(self.process.stdout.readline())["url"]
         self.client = httpx.Client(base_url=self.url, trust_env=False)

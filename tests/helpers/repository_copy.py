@@ -22,12 +22,17 @@ def make(folder: Path) -> Path:
     return folder
 
 
-def run(root: Path, *command: str, python: str | Path = sys.executable) -> subprocess.CompletedProcess:
+def run(root: Path, *command: str, python: str | Path = "") -> subprocess.CompletedProcess:
     """Runs `python -m …` in the copy, which is what it imports from."""
     environment = {
         **os.environ, "CT_HOME": str(root / ".ct"), "CT_COMPONENT_PYTHON": str(component_python()),
         "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
     return subprocess.run(
-        [str(python), "-m", *command], cwd=root, env=environment, capture_output=True, text=True, check=False
+        [str(python or sys.executable), "-m", *command],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )

@@ -206,6 +206,7 @@ def test_a_model_of_serialised_examples_is_asked_with_all_columns(examples, mode
     np.testing.assert_allclose(found["score"].to_numpy(), predicting.expected(rows), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("real_interpreter")
 def test_memory_does_not_grow_with_the_rows(model, tmp_path):
     peaks = []
     for rows in (200_000, 1_200_000):

@@ -217,6 +217,7 @@ def test_an_unknown_schema_is_read_through_mlflow(uri, monkeypatch):
     assert isinstance(registry.open_reader(uri), registry_mlflow.MlflowReader)
 
 
+@pytest.mark.usefixtures("real_interpreter")
 def test_a_repeated_registration_does_not_import_mlflow(uri, tmp_path):
     run = make_run(tmp_path / "run", "one")
     work.register(run.candidate(), uri, "flights")

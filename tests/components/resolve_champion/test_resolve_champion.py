@@ -138,6 +138,7 @@ def test_fills_the_tasks_own_output_where_there_is_no_shared_disk(tmp_path):
     assert [path.name for path in (tmp_path / "champion").iterdir()] == [work.NO_MODEL]
 
 
+@pytest.mark.usefixtures("real_interpreter")
 def test_resolving_does_not_import_mlflow(registered):
     script = (
         "import sys; from kfp_ct.components.resolve_champion import work;"

@@ -88,6 +88,7 @@ def test_mlflows_client_finds_the_same(registered):
     assert registry_mlflow.MlflowReader(registered).champion("flights").number == "2"
 
 
+@pytest.mark.usefixtures("real_interpreter")
 def test_resolving_imports_neither_mlflow_nor_tensorflow(registered):
     script = (
         "import sys; from kfp_ct.components.resolve_model import work;"

@@ -101,6 +101,7 @@ def test_options_that_make_no_sense_are_refused(option, value, said, capsys):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("real_interpreter")
 def test_the_service_needs_nothing_of_the_components():
     code = (
         "import sys; sys.modules['components'] = None\n"

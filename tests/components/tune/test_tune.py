@@ -54,6 +54,7 @@ def test_without_settings_the_hyperparameters_are_handed_on(bench, capsys):
     assert "summary: no search" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("real_interpreter")
 def test_handing_on_imports_nothing_heavy():
     script = (
         "import sys, tempfile; from kfp_ct.components.tune import work; d = tempfile.mkdtemp();"

@@ -57,6 +57,7 @@ def judge(tmp_path, examples):
     return judged
 
 
+@pytest.mark.usefixtures("real_interpreter")
 def test_a_model_that_is_served_as_it_predicts_is_blessed(judge, good, capsys, tmp_path):
     verdict = judge(good, p99_ms=600_000, min_rows_per_s=1e-6, max_memory_mb=1e6)
     assert verdict.result.blessed
@@ -116,6 +117,7 @@ def test_zero_rows_are_a_no(judge, good, tmp_path):
     assert "has no rows" in verdict.reason("answers")
 
 
+@pytest.mark.usefixtures("real_interpreter")
 def test_budgets_that_are_exceeded_are_a_no(judge, good):
     limits = {"p50_ms": 1e-6, "p99_ms": 1e-6, "max_memory_mb": 1, "max_load_s": 1e-6, "max_model_mb": 1e-9}
     verdict = judge(good, **limits, min_rows_per_s=1e12)
@@ -186,6 +188,7 @@ def test_settings_that_do_not_fit_are_named(settings, said):
         read_infra(settings)
 
 
+@pytest.mark.usefixtures("real_interpreter")
 def test_a_killed_step_leaves_no_service(good):
     code = (
         "import sys, time\nfrom kfp_ct.components.validate_infra.server import serving\n"

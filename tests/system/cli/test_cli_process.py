@@ -9,9 +9,11 @@ import sys
 
 import pytest
 
-from ct_command import COMMAND
+from ct_command import command_line
 from kfp_ct.runs import record
 from repository import ROOT
+
+pytestmark = pytest.mark.usefixtures("real_interpreter")
 
 # Each costs more than help or a list may take.
 HEAVY = {"kfp", "jsonschema", "mlflow", "grpc", "requests", "kubernetes", "fastapi", "uvicorn", "docker", "tensorflow"}
@@ -65,7 +67,7 @@ def test_help_of_commands_and_lists_import_nothing_heavy(home, arguments):
 
 @pytest.mark.parametrize("arguments", ["runs --json", "runs"])
 def test_a_reader_that_leaves_ends_the_command_quietly(home, arguments):
-    line = f"{shlex.join(COMMAND)} {arguments} | head -1; exit ${{PIPESTATUS[0]}}"
+    line = f"{shlex.join(command_line())} {arguments} | head -1; exit ${{PIPESTATUS[0]}}"
     environment = {**os.environ, "CT_HOME": str(home), "COLUMNS": "4000"}
     environment.pop("PYTHONUNBUFFERED", None)  # with it, Python drops the rest of a write that a pipe takes a part of
 
@@ -78,7 +80,7 @@ def test_columns_and_no_terminal_decide_the_width(home):
     def widest(**variables):
         environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "FORCE_COLOR")}
         environment |= {"CT_HOME": str(home), **variables}
-        done = subprocess.run([*COMMAND, "runs"], cwd=ROOT, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command_line("runs"), cwd=ROOT, env=environment, capture_output=True, text=True)
         assert "\x1b" not in done.stdout
         return max(map(len, done.stdout.splitlines()))
 

@@ -3,10 +3,8 @@
 import base64
 import json
 import subprocess
-import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 import kfp
 import kfp_server_api
@@ -17,6 +15,7 @@ from kfp import dsl
 import local_endpoint
 from ct_command import ct
 from local_endpoint import IMAGE, compiled, double, doubling, ended, until, waiting
+from repository import AUTHOR
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +252,7 @@ def test_what_cannot_run_here_is_refused_with_the_reason(client, tmp_path):
 
 def test_the_kfp_command_line(endpoint, package):
     def run(*arguments):
-        command = [str(Path(sys.executable).parent / "kfp"), "--endpoint", endpoint.url, "--output", "json", *arguments]
+        command = [str(AUTHOR / "bin" / "kfp"), "--endpoint", endpoint.url, "--output", "json", *arguments]
         result = subprocess.run(command, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr + result.stdout
         return result.stdout[min(at for at in (result.stdout.find("{"), result.stdout.find("[")) if at >= 0) :]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ct_command import COMMAND, SMALL, ct, run
+from ct_command import SMALL, command_line, ct, run
 from repository import ROOT
 
 pytestmark = pytest.mark.slow
@@ -134,7 +134,7 @@ def kill_in(home: Path, step: str, arguments: tuple[str, ...]) -> None:
     """Starts a run and kills it with SIGKILL once the step runs."""
     before = set((home / "runs").iterdir())
     environment = {**os.environ, "CT_HOME": str(home)}
-    command = [*COMMAND, "run", "flights", *arguments]
+    command = command_line("run", "flights", *arguments)
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def running():
@@ -189,7 +189,7 @@ class serving:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/v1/models/flights"
-        command = [*COMMAND, "serve", "--port", str(port)]
+        command = command_line("serve", "--port", str(port))
         self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "CT_HOME": str(home)})
 
     def __enter__(self):

@@ -12,7 +12,7 @@ from rich.console import Console
 
 import cloud_storage
 import pubsub_emulator
-from ct_command import COMMAND, ct
+from ct_command import command_line, ct
 from kfp_ct.base.errors import CtError, UsageError
 from kfp_ct.watch import decide, history, inbox, observe, watch
 from kfp_ct.watch.explanation import explain
@@ -169,7 +169,7 @@ def test_the_command_takes_messages_and_says_what_became_of_them(topic, tmp_path
     project = watched(tmp_path, triggers=[{"name": "data", "kind": "new_data"}])
     number = topic.publish({"cause": "nobody may ask"})
     done = subprocess.run(
-        [*COMMAND, "watch", "flights", "--once", "--pubsub", topic.subscription, "--interval", "5"],
+        command_line("watch", "flights", "--once", "--pubsub", topic.subscription, "--interval", "5"),
         cwd=project.workspace.root, env={**os.environ, "CT_HOME": str(project.workspace.home)},
         capture_output=True, text=True,
     )  # fmt: skip

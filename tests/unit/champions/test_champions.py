@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ct_command import ct
+from cli_runner import ct
 from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError, UsageError
 from kfp_ct.champions import listing, promotion
 from kfp_ct.champions.promotion import Person

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli_runner import ct
+from cli_runner import ct, invoke
 from kfp_ct.base import errors
 from kfp_ct.cli import commands
 
@@ -21,7 +21,7 @@ def fails(monkeypatch, tmp_path):
 
     def run(error):
         RAISED["error"] = error
-        return ct(tmp_path, "fail")
+        return invoke(tmp_path, "fail")
 
     return run
 

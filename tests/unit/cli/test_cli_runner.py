@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_runner import ct
+from cli_runner import ct, invoke
 from kfp_ct.cli import main
 from repository import ROOT
 
@@ -16,26 +16,13 @@ def run_instead(monkeypatch, command):
     monkeypatch.setattr(main, "main", command)
 
 
-def test_output_of_python_and_of_what_it_starts_is_captured_in_order(tmp_path, monkeypatch):
-    def command():
-        print("first")
-        os.system("echo second; echo error >&2")
-        print("third")
-
-    run_instead(monkeypatch, command)
-
-    done = ct(tmp_path)
-
-    assert (done.code, done.out, done.err) == (0, "first\nsecond\nthird\n", "error\n")
-
-
 @pytest.mark.parametrize(
     ("code", "exit_code", "err"), [(None, 0, ""), (4, 4, ""), ("no such thing", 1, "no such thing\n")]
 )
 def test_exit_codes_are_those_python_would_give(tmp_path, monkeypatch, code, exit_code, err):
     run_instead(monkeypatch, lambda: sys.exit(code))
 
-    done = ct(tmp_path)
+    done = invoke(tmp_path)
 
     assert (done.code, done.err) == (exit_code, err)
 
@@ -46,7 +33,7 @@ def test_an_unforeseen_exception_is_a_traceback_and_code_1(tmp_path, monkeypatch
 
     run_instead(monkeypatch, command)
 
-    done = ct(tmp_path)
+    done = invoke(tmp_path)
 
     assert done.code == 1
     assert done.err.startswith("Traceback (most recent call last):")
@@ -87,7 +74,7 @@ def test_afterwards_the_process_is_as_it_was(tmp_path, monkeypatch):
     run_instead(monkeypatch, command)
     before = state()
 
-    done = ct(tmp_path)
+    done = invoke(tmp_path)
 
     assert done.code == -signal.SIGINT
     assert state() == before

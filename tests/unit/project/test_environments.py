@@ -1,7 +1,6 @@
 """Set-up: which component set and Python fit a machine, and what a failure tells its user."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -25,27 +24,6 @@ LOCKS = (("author.txt", "author-dev.txt"), ("author.txt",))
 def test_the_component_set_fits_the_c_library(libc, lock, python):
     assert environments.component_set(libc) == (lock, python)
     assert (ROOT / "requirements" / lock).is_file()
-
-
-def test_a_missing_compiler_is_named_with_the_packages_to_install(tmp_path):
-    message = environments.missing_to_compile(Path(sys.executable), str(tmp_path))
-
-    assert "expected: a C++ compiler" in message
-    assert "pyfarmhash" in message
-    assert "fix: `apt-get install g++ python3-dev`" in message
-
-
-def test_missing_headers_are_named(tmp_path):
-    compiler = tmp_path / "g++"
-    compiler.write_text("")
-    compiler.chmod(0o755)
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\necho {tmp_path}\n")
-    python.chmod(0o755)
-
-    assert "expected: Python's header files, since" in environments.missing_to_compile(python, str(tmp_path))
-    (tmp_path / "Python.h").write_text("")
-    assert environments.missing_to_compile(python, str(tmp_path)) == ""
 
 
 def test_a_missing_python_is_named_with_its_versions():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ct_command import COMMAND, ct
+from ct_command import command_line, ct
 from kfp_ct.ci.cloudbuild import build as builder
 from kfp_ct.project.workspace import Workspace
 from repository import ROOT
@@ -215,7 +215,7 @@ def heeding_ctrl_c():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_stops_everything_it_started(place, number):
     place.write("steps: [{id: slow, name: debian, args: [sh, -c, 'sleep 61 & echo $! > pid; wait']}]")
-    command = [*COMMAND, "build", "--source", str(place.source), HERE]
+    command = command_line("build", "--source", str(place.source), HERE)
     environment = {**os.environ, "CT_HOME": str(place.home)}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, preexec_fn=heeding_ctrl_c)
     deadline = time.monotonic() + 60

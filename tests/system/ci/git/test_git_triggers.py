@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ct_command import COMMAND, ct
+from ct_command import command_line, ct
 from kfp_ct.ci.cloudbuild.problems import InvalidBuildError
 from kfp_ct.ci.git.definition import parse
 from repository import ROOT
@@ -96,7 +96,7 @@ class Repository:
         self.write("infra/triggers/main.yaml", TRIGGER.format("on-main", "{branch: ^main$}", "production"))
         self.write("test.sh", "true")
         environment = {**os.environ, "CT_HOME": str(self.home)}
-        command = [*COMMAND, "trigger", "git", "install", "--no-containers"]
+        command = command_line("trigger", "git", "install", "--no-containers")
         for _ in range(2):
             self.installed = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True)
             assert self.installed.returncode == 0, self.installed.stderr
@@ -177,7 +177,7 @@ def test_what_this_machine_says_at_installation_reaches_every_build(repository):
     options = ["--no-containers", "--env", "SERVER=here", "--substitutions", "_TO=there"]
     options += ["--input", f"keys/ca.crt={repository.root.parent / 'ca.crt'}"]
     environment = {**os.environ, "CT_HOME": str(repository.home)}
-    command = [*COMMAND, "trigger", "git", "install", *options]
+    command = command_line("trigger", "git", "install", *options)
     assert subprocess.run(command, cwd=repository.root, env=environment).returncode == 0
     assert "SUCCESS" in repository.push("built with what is here")
     assert repository.deliveries == ["certificate", "here", "there"]
@@ -219,7 +219,7 @@ def test_one_build_at_a_time_and_the_newest_wins(repository):
 def test_a_remote_of_another_place_is_left_alone(repository):
     repository.git("remote", "set-url", "ct", "https://host.example/other.git")
     environment = {**os.environ, "CT_HOME": str(repository.home)}
-    command = [*COMMAND, "trigger", "git", "install"]
+    command = command_line("trigger", "git", "install")
     done = subprocess.run(command, cwd=repository.root, env=environment, capture_output=True, text=True)
     assert done.returncode == 2
     assert "the remote ct is https://host.example/other.git" in done.stderr

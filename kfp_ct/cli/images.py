@@ -75,7 +75,7 @@ def check(
     if absent:
         raise PackageError(f"{len(absent)} of {len(references)} images are in no registry\nfix: ct images build")
     if not as_json:
-        print(f"{len(references)} images looked for, all there")
+        print(f"{len(references)} images: all are in their registries")
 
 
 app = family(

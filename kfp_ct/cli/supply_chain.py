@@ -89,4 +89,4 @@ def provenance(
     statement = made.statement(workspace.find_workspace().root, known, bind.read_whole_lock(lock), files, left)
     made.write(output, statement)
     inputs = len(statement["predicate"]["buildDefinition"]["resolvedDependencies"])
-    print(f"{output}: {len(statement['subject'])} things built of {inputs} inputs")
+    print(f"{output}: {len(statement['subject'])} artifacts built from {inputs} inputs")

@@ -68,7 +68,7 @@ def read(inputs: Sequence[Input], form: Mapping[str, str]) -> tuple[dict[str, An
     problems: dict[str, str] = {}
     for each in inputs:
         # Browsers end the lines of a text field with both.
-        text = form.get(PREFIX + each.name, "").replace("\r\n", "\n")
+        text = form.get(PREFIX + each.name, default_text(each)).replace("\r\n", "\n")
         if each.type != "STRING":
             text = text.strip()
         if not each.required and (text == default_text(each) or (not text and each.type != "STRING")):

@@ -15,10 +15,12 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import uvicorn
 
 from kfp_ct.data import layouts
 from kfp_ct.endpoint import server
@@ -33,7 +35,7 @@ from kfp_ct.package import package
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs import record
 from kfp_ct.runs.events import State
-from local_endpoint import compiled, doubling
+from local_endpoint import compiled, doubling, until
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 _REGISTRY_TABLES = """
@@ -389,3 +391,18 @@ def post(home: Home, place: str, form: dict[str, str]) -> httpx.Response:
             return await client.post(place, data=form)
 
     return asyncio.run(send())
+
+
+@contextlib.contextmanager
+def served(home: Home) -> Iterator[str]:
+    """Serves the home as it stands, for a browser: nothing in it goes on. Yields the address."""
+    app = server.application(home.context)
+    made = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    try:
+        until(lambda: made.started)
+        yield f"http://127.0.0.1:{made.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        made.should_exit = True
+        thread.join()

@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from kfp import dsl
 from playwright.sync_api import expect, sync_playwright
 
+import endpoint_home
 import local_endpoint
 from local_endpoint import CHROMIUM, IMAGE, NEEDS_CHROMIUM, compiled, doubling, ended, until, waiting
 
@@ -226,6 +227,44 @@ def test_every_page_is_sane_for_screen_readers_and_in_the_dark(browser, endpoint
             ]
         context.close()
     assert found == []
+
+
+LONG = "_of_flights_from_all_airports_of_New_York_in_2013"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width", "name"),
+    [("light", 1200, str), ("dark", 390, lambda name: name + LONG)],
+    ids=["light and wide", "dark, on a phone, with long names"],
+)
+def test_every_state_is_sane_for_screen_readers_and_fits_the_page(browser, tmp_path, scheme, width, name):
+    home = endpoint_home.make(tmp_path, name)
+    found, wider, refused = [], [], []
+    with endpoint_home.served(home) as url:
+        # axe is put into the page by the test, which the pages' own policy would forbid.
+        viewport = {"width": width, "height": 800}
+        context = browser.new_context(base_url=url, color_scheme=scheme, viewport=viewport, bypass_csp=True)
+        page = context.new_page()
+        for label, place in endpoint_home.addresses(home).items():
+            page.goto(place)
+            if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+                wider.append(label)
+            found += [
+                (label, each["id"], each["nodes"][0]["html"][:120])
+                for each in Axe().run(page).response["violations"]
+                if each["impact"] in ("serious", "critical")
+            ]
+        context.close()
+        # Under its own policy a page breaks none of it.
+        page = browser.new_page(base_url=url)
+        page.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
+        for place in ("/runs", f"/runs/{home.runs['running']}", f"/schedules/{home.schedules['mondays']}", "/models"):
+            page.goto(place)
+        page.close()
+    home.database.close()
+    assert found == []
+    assert wider == []
+    assert refused == []
 
 
 def test_what_starts_runs_by_itself_is_shown_and_what_it_would_decide_now(page):

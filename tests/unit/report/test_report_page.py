@@ -21,7 +21,7 @@ def laboratory(tmp_path):
 def test_every_task_is_a_node_and_a_row(laboratory):
     run = laboratory.run()
     drawn = str(dag.draw(run.tasks))
-    across, _, down = drawn.partition('<div class="dag narrow">')
+    across, _, down = drawn.partition('<div class="dag narrow"')
     for name in UPSTREAM:
         assert across.count(f">{name}</text>") == 1
         assert down.count(f">{name}</text>") == 1

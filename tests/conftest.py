@@ -11,8 +11,12 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 # As ct gives it to tasks: which Keras tf.keras is must not hang on the order of imports.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
 

@@ -27,9 +27,9 @@ def deploy(release: Release, serving_root: str, keep_versions: int, deployment_p
     state, kept = publish(release, serving_root, keep_versions)
     base = Path(serving_root).absolute() / release.model_name
     layouts.write_json(Path(deployment_path) / layouts.SUMMARY, {**state, "kept": kept, "path": str(base)})
-    task_log.summary(f"serving {release.model_name} v{release.version} from {base}{_said_of(kept)}")
+    task_log.summary(f"serving {release.model_name} v{release.version} from {base}{_kept_versions_text(kept)}")
     return state
 
 
-def _said_of(kept: list[str]) -> str:
+def _kept_versions_text(kept: list[str]) -> str:
     return f"; {', '.join(f'v{version}' for version in kept)} kept" if kept else ""

@@ -53,7 +53,7 @@ class Slice:
     predictions: dict[str, Floats]
     weights: npt.NDArray[np.floating] | None = None
 
-    def masses(self, combiner: Any) -> npt.NDArray[np.float64]:
+    def row_weights(self, combiner: Any) -> npt.NDArray[np.float64]:
         """Returns the weights that a combiner asks for: 1 each where it counts rows."""
         if self.weights is None or not combiner._example_weighted:
             return np.ones(len(self.labels))
@@ -146,16 +146,16 @@ def _model_rows(model_name: str, rows: Slice) -> tuple[Floats, Floats]:
 
 
 def _fill_example_count(combiner: Any, rows: Slice) -> float:
-    return combiner.create_accumulator() + float(rows.masses(combiner).sum())
+    return combiner.create_accumulator() + float(rows.row_weights(combiner).sum())
 
 
 def _fill_calibration(combiner: Any, rows: Slice) -> Any:
     labels, predictions = _model_rows(combiner._key.model_name, rows)
     accumulator = combiner.create_accumulator()
-    masses = rows.masses(combiner)
-    accumulator.total_weighted_examples = float(masses.sum())
-    accumulator.total_weighted_labels = float((masses * labels).sum())
-    accumulator.total_weighted_predictions = float((masses * predictions).sum())
+    row_weights = rows.row_weights(combiner)
+    accumulator.total_weighted_examples = float(row_weights.sum())
+    accumulator.total_weighted_labels = float((row_weights * labels).sum())
+    accumulator.total_weighted_predictions = float((row_weights * predictions).sum())
     return accumulator
 
 
@@ -164,9 +164,9 @@ def _fill_histogram(combiner: Any, rows: Slice) -> dict[int, calibration_histogr
     by = predictions if combiner._prediction_based_bucketing else labels
     position = (by - combiner._left) / combiner._range * combiner._num_buckets + 1
     bucket = np.clip(position, 0, combiner._num_buckets + 1).astype(np.int64)
-    masses = rows.masses(combiner)
+    row_weights = rows.row_weights(combiner)
     label_sums, prediction_sums, counts = (
-        np.bincount(bucket, part) for part in (masses * labels, masses * predictions, masses)
+        np.bincount(bucket, part) for part in (row_weights * labels, row_weights * predictions, row_weights)
     )
     return {
         int(i): calibration_histogram.Bucket(int(i), float(label_sums[i]), float(prediction_sums[i]), float(counts[i]))
@@ -181,21 +181,21 @@ def _fill_confusion_matrices(combiner: Any, rows: Slice) -> Any:
     between = np.searchsorted(np.sort(np.array(matrices._thresholds)), predictions.astype(np.float64), side="left")
     group = between * 2 + (labels > 0.5)
     _, first, members = np.unique(group, return_index=True, return_inverse=True)
-    weights = np.bincount(members.reshape(-1), rows.masses(combiner))
+    weights = np.bincount(members.reshape(-1), rows.row_weights(combiner))
     columns = [array.astype(np.float64).tolist() for array in (labels[first], predictions[first], weights)]
     return matrices.add_input(combiner.create_accumulator(), *columns, example_id=None)
 
 
 def _fill_keras(combiner: Any, rows: Slice) -> Any:
     labels, predictions = _model_rows(combiner._model_name, rows)
-    accumulator, masses = combiner.create_accumulator(), rows.masses(combiner).astype(np.float32)
+    accumulator, row_weights = combiner.create_accumulator(), rows.row_weights(combiner).astype(np.float32)
     for output, name in enumerate(combiner._output_names):
         for index, metric in enumerate(combiner._metrics[name]):
             for start in range(0, len(labels), KERAS_BATCH_ROWS):
                 batch = slice(start, start + KERAS_BATCH_ROWS)
                 column = labels[batch, None], predictions[batch].reshape(len(labels[batch]), -1)
                 metric.reset_states()
-                metric.update_state(*column, masses[batch])
+                metric.update_state(*column, row_weights[batch])
                 accumulator.add_weights(output, index, metric.get_weights())
     return accumulator
 
@@ -204,9 +204,9 @@ def _fill_error(combiner: Any, rows: Slice) -> Any:
     labels, predictions = (array.astype(np.float64) for array in _model_rows(combiner._metric_key.model_name, rows))
     errors = _ERRORS[type(combiner)](labels - predictions)
     accumulator = combiner.create_accumulator()
-    masses = rows.masses(combiner)
-    accumulator.total_regression_error = float((masses * errors).sum())
-    accumulator.total_example_weights = float(masses.sum())
+    row_weights = rows.row_weights(combiner)
+    accumulator.total_regression_error = float((row_weights * errors).sum())
+    accumulator.total_example_weights = float(row_weights.sum())
     return accumulator
 
 

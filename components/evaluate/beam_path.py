@@ -19,7 +19,7 @@ from kfp_ct.components.evaluate import results, scoring
 from kfp_ct.components.evaluate.model import Model
 from kfp_ct.components.evaluate.samples import Floats
 from kfp_ct.components.evaluate.scoring import Predicted
-from kfp_ct.components.evaluate.tasks import Reading
+from kfp_ct.components.evaluate.tasks import Decoder
 from kfp_ct.data import beam_runner, layouts, reading
 
 # Below the evaluation until its metrics are written; readers of folders pass over names that begin with an underscore.
@@ -68,12 +68,12 @@ class Rows:
 
     Attributes:
         columns: Those that TFMA may need; None for all.
-        readings: How the outputs are read.
+        decoders: How the outputs are read.
         titles: Model name → what messages call it.
     """
 
     columns: Sequence[str] | None
-    readings: Sequence[Reading]
+    decoders: Sequence[Decoder]
     titles: Mapping[str, str]
 
 
@@ -91,7 +91,7 @@ class ReadScored(beam.DoFn):
             part = slice(start, start := start + batch.num_rows)
             given = {name: {key: values[part] for key, values in of.items()} for name, of in predictions.items()}
             predicted = Predicted(pa.Table.from_batches([batch]), given)
-            yield from results.record_batches(scoring.read(predicted, rows.readings, rows.titles))
+            yield from results.record_batches(scoring.read(predicted, rows.decoders, rows.titles))
 
 
 class Workers:
@@ -117,7 +117,7 @@ class Workers:
         task_log.progress(f"{len(self._shards):,} files are scored on Beam's workers")
         with self._pipeline("scores") as shards:
             _ = shards | "Score" >> beam.ParDo(Score(loaders))
-        kept = scoring.some_rows([table for shard in self._shards for table in _kept(shard, keep)])
+        kept = scoring.concatenate([table for shard in self._shards for table in _kept(shard, keep)])
         parts = [_load(shard) for shard in self._shards]
         outputs = {name: list(of) for part in parts for name, of in part.items()}
         return Predicted(

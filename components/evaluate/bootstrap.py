@@ -31,7 +31,7 @@ def value(metric: str, sample: Sample, predictions: Floats) -> float:
         return float(of(whole)[0])
 
 
-def reach(gates: Gates, sample: Sample, pair: tuple[Floats, Floats], sign: float) -> tuple[float, float]:
+def gain_interval(gates: Gates, sample: Sample, pair: tuple[Floats, Floats], sign: float) -> tuple[float, float]:
     """Returns the ends of the interval of the first model's gain over the second.
 
     Args:
@@ -60,7 +60,7 @@ def reach(gates: Gates, sample: Sample, pair: tuple[Floats, Floats], sign: float
     return float(low), float(high)
 
 
-def decided(task: str, predictions: Floats) -> npt.NDArray[np.int64]:
+def predicted_classes(task: str, predictions: Floats) -> npt.NDArray[np.int64]:
     """Returns the class that each row is taken for: above 0.5, or the most probable."""
     return predictions.argmax(axis=1) if task == MULTICLASS else (predictions > 0.5).astype(np.int64)
 
@@ -84,10 +84,10 @@ def _draws(count: int, generator: np.random.Generator) -> Iterator[Array]:
 
 
 def _error_sums(sample: Sample, predictions: Floats, blocks: Blocks, count: int) -> Array:
-    masses, labels = sample.masses, sample.labels.astype(np.float64)
+    row_weights, labels = sample.row_weights, sample.labels.astype(np.float64)
     centred = labels - labels.mean()  # the variance below is a difference of large sums otherwise
     error = labels - predictions.astype(np.float64)
-    parts = (masses, masses * centred, masses * centred**2, masses * error**2)
+    parts = (row_weights, row_weights * centred, row_weights * centred**2, row_weights * error**2)
     return np.stack([np.bincount(blocks, part, count) for part in parts], axis=1)
 
 
@@ -95,7 +95,7 @@ def _root_mean_squared_error(sums: Array) -> Array:
     return np.sqrt(sums[:, 3] / sums[:, 0])
 
 
-def _explained(sums: Array) -> Array:
+def _r2(sums: Array) -> Array:
     """R², the share of the labels' variance that is explained; NaN where they do not vary."""
     weight, first, second, errors = sums.T
     spread = second - first**2 / weight
@@ -105,13 +105,13 @@ def _explained(sums: Array) -> Array:
 def _recall_sums(sample: Sample, predictions: Floats, blocks: Blocks, count: int) -> Array:
     classes = predictions.shape[1] if predictions.ndim == 2 else 2
     labels = sample.labels.astype(np.int64)
-    cells, masses = blocks * classes + labels, sample.masses
-    hits = masses * (decided(sample.task, predictions) == labels)
-    parts = [np.bincount(cells, part, count * classes).reshape(count, classes) for part in (masses, hits)]
+    cells, row_weights = blocks * classes + labels, sample.row_weights
+    hits = row_weights * (predicted_classes(sample.task, predictions) == labels)
+    parts = [np.bincount(cells, part, count * classes).reshape(count, classes) for part in (row_weights, hits)]
     return np.concatenate(parts, axis=1)
 
 
-def _mean_recall(sums: Array) -> Array:
+def _balanced_accuracy(sums: Array) -> Array:
     """The mean of the recalls of the classes that there are."""
     rows, hits = np.split(sums, 2, axis=1)
     there = rows > 0
@@ -121,6 +121,6 @@ def _mean_recall(sums: Array) -> Array:
 
 SUMS: dict[str, tuple[_Sums, Callable[[Array], Array]]] = {
     "rmse": (_error_sums, _root_mean_squared_error),
-    "r2": (_error_sums, _explained),
-    "balanced_accuracy": (_recall_sums, _mean_recall),
+    "r2": (_error_sums, _r2),
+    "balanced_accuracy": (_recall_sums, _balanced_accuracy),
 }

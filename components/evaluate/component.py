@@ -46,7 +46,7 @@ def evaluate(
     from kfp_ct.components.evaluate import work
 
     with reported():
-        request = work.Request(
+        request = work.EvaluationRequest(
             examples.path, f"{schema.path}/schema.pbtxt", model.path, champion.path,
             champion.metadata.get("version", ""), eval_config, gates, beam_pipeline_args,
         )  # fmt: skip

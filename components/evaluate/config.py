@@ -31,13 +31,13 @@ class Output:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A checked EvalConfig: `config` is the user's; `completed` adds the model specs of a run."""
+    """A checked EvalConfig: `config` is the user's; `for_run` adds the model specs of a run."""
 
     config: config_pb2.EvalConfig
     outputs: tuple[Output, ...]
     signature: str
 
-    def completed(self, has_champion: bool) -> config_pb2.EvalConfig:
+    def for_run(self, has_champion: bool) -> config_pb2.EvalConfig:
         """Returns the config TFMA computes with: one or two models, whose stored predictions bear their names.
 
         Without a champion the change thresholds are dropped, as TFX does on a first run.
@@ -72,7 +72,7 @@ class Plan:
         return sorted({*self.slice_columns, *named, *queries})
 
 
-def stored(model_name: str, output: str) -> str:
+def prediction_column(model_name: str, output: str) -> str:
     """Returns the column that a model's stored predictions of an output go by."""
     model = model_name or CHALLENGER
     return f"{model}.{output}" if output else model
@@ -80,11 +80,11 @@ def stored(model_name: str, output: str) -> str:
 
 def _name_columns(spec: config_pb2.ModelSpec, output: Output) -> None:
     if not output.name:
-        spec.label_key, spec.prediction_key = output.label, stored(spec.name, "")
+        spec.label_key, spec.prediction_key = output.label, prediction_column(spec.name, "")
         spec.example_weight_key = output.weight
         return
     spec.label_keys[output.name] = f"{output.name}.{output.label}"  # two outputs may read one label differently
-    spec.prediction_keys[output.name] = stored(spec.name, output.name)
+    spec.prediction_keys[output.name] = prediction_column(spec.name, output.name)
     if output.weight:
         spec.example_weight_keys[output.name] = output.weight
 

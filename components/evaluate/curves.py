@@ -88,7 +88,7 @@ def _confusion(labels: Floats, predictions: Floats) -> dict[str, float]:
 def _classes(scored: Scored, predictions: Floats) -> dict[str, Any]:
     """Rows by actual and predicted class, with every class's recall and precision."""
     count, actual = predictions.shape[1], scored.sample.labels.astype(np.int64)
-    predicted = bootstrap.decided(MULTICLASS, predictions)
+    predicted = bootstrap.predicted_classes(MULTICLASS, predictions)
     cells, counts = np.unique(actual * count + predicted, return_counts=True)
     names = [class_name(scored.classes, number) for number in range(count)]
     rows, columns = np.bincount(actual, minlength=count), np.bincount(predicted, minlength=count)

@@ -58,7 +58,7 @@ def listed(items: list[str], shown: int = 3) -> str:
     return "; ".join(items[:shown]) + more
 
 
-def only_not_significant(report: dict[str, Any]) -> bool:
+def is_only_not_significant(report: dict[str, Any]) -> bool:
     """Whether nothing speaks against a model but that it is not significantly better than the champion."""
     compared = report["comparison"] or {}
     refused = {check["gate"] for check in report["checks"] if not check["passed"]}

@@ -66,7 +66,7 @@ def gain(gates: Gates, sample: Sample, predictions: Floats, reference: Floats) -
     sign = -1.0 if gates.metric in LESS_IS_BETTER else 1.0
     if gates.metric in bootstrap.SUMS:
         ours, theirs = (bootstrap.value(gates.metric, sample, it) for it in (predictions, reference))
-        low, high = bootstrap.reach(gates, sample, (predictions, reference), sign)
+        low, high = bootstrap.gain_interval(gates, sample, (predictions, reference), sign)
         return Interval(sign * (ours - theirs), low, high, bootstrap.METHOD)
     first, second = (_estimate(gates.metric, sample, it) for it in (predictions, reference))
     return _normal(gates, sample, (first, second), sign)
@@ -78,8 +78,8 @@ def _normal(gates: Gates, sample: Sample, pair: tuple[_Estimate, _Estimate], sig
     if first.influence is None or second.influence is None:
         return Interval(middle, -float("inf"), float("inf"), method)
     variance = float(np.square(first.influence - second.influence).sum())
-    reach = statistics.NormalDist().inv_cdf((1 + gates.confidence) / 2) * variance**0.5
-    return Interval(middle, middle - reach, middle + reach, method)
+    half_width = statistics.NormalDist().inv_cdf((1 + gates.confidence) / 2) * variance**0.5
+    return Interval(middle, middle - half_width, middle + half_width, method)
 
 
 def _method(metric: str, sample: Sample) -> str:
@@ -91,30 +91,30 @@ def _method(metric: str, sample: Sample) -> str:
 
 def _estimate(metric: str, sample: Sample, predictions: Floats) -> _Estimate:
     if metric == "auc":
-        return _auc(sample.labels > 0.5, predictions, sample.masses)
+        return _auc(sample.labels > 0.5, predictions, sample.row_weights)
     if metric == "macro_auc":
         return _macro_auc(sample, predictions)
-    return _mean(_ROWS[metric](sample, predictions), sample.masses)
+    return _mean(_ROW_VALUES[metric](sample, predictions), sample.row_weights)
 
 
-def _mean(values: Array, masses: Array) -> _Estimate:
-    total, rows = float(masses.sum()), len(values)
+def _mean(values: Array, row_weights: Array) -> _Estimate:
+    total, rows = float(row_weights.sum()), len(values)
     if not total:
         return _Estimate(float("nan"), None)
-    mean = float((masses * values).sum() / total)
-    return _Estimate(mean, masses * (values - mean) / total * (rows / (rows - 1)) ** 0.5 if rows > 1 else None)
+    mean = float((row_weights * values).sum() / total)
+    return _Estimate(mean, row_weights * (values - mean) / total * (rows / (rows - 1)) ** 0.5 if rows > 1 else None)
 
 
-def _auc(positives: np.ndarray, predictions: Floats, masses: Array) -> _Estimate:
+def _auc(positives: np.ndarray, predictions: Floats, row_weights: Array) -> _Estimate:
     """Rows' influences from DeLong's structural components: V10 of each positive row, V01 of each negative one."""
     _, ranks = np.unique(predictions, return_inverse=True)
     ranks = ranks.reshape(-1)
-    ours, theirs = (np.bincount(ranks, masses * chosen) for chosen in (positives, ~positives))
+    ours, theirs = (np.bincount(ranks, row_weights * chosen) for chosen in (positives, ~positives))
     if not ours.sum() or not theirs.sum():
         return _Estimate(float("nan"), None)
     below = ((np.cumsum(theirs) - theirs / 2) / theirs.sum())[ranks[positives]]
     above = (1 - (np.cumsum(ours) - ours / 2) / ours.sum())[ranks[~positives]]
-    first, second = _mean(below, masses[positives]), _mean(above, masses[~positives])
+    first, second = _mean(below, row_weights[positives]), _mean(above, row_weights[~positives])
     if first.influence is None or second.influence is None:
         return _Estimate(first.value, None)
     influence = np.zeros(len(predictions))
@@ -129,7 +129,7 @@ def _macro_auc(sample: Sample, predictions: Floats) -> _Estimate:
         of_class = sample.labels == number
         if not 2 <= of_class.sum() <= len(of_class) - 2:
             continue
-        one = _auc(of_class, predictions[:, number], sample.masses)
+        one = _auc(of_class, predictions[:, number], sample.row_weights)
         if one.influence is not None:
             found, values, influence = found + 1, values + one.value, influence + one.influence
     return _Estimate(values / found, influence / found) if found else _Estimate(float("nan"), None)
@@ -146,24 +146,24 @@ def _log_losses(sample: Sample, predictions: Floats) -> Array:
     return -np.where(sample.labels > 0.5, np.log(clipped), np.log1p(-clipped))
 
 
-def _hits(sample: Sample, predictions: Floats) -> Array:
-    return (bootstrap.decided(sample.task, predictions) == sample.labels).astype(np.float64)
+def _correct(sample: Sample, predictions: Floats) -> Array:
+    return (bootstrap.predicted_classes(sample.task, predictions) == sample.labels).astype(np.float64)
 
 
-def _absolute(sample: Sample, predictions: Floats) -> Array:
+def _absolute_errors(sample: Sample, predictions: Floats) -> Array:
     return np.abs(sample.labels - predictions.astype(np.float64))
 
 
-def _squared(sample: Sample, predictions: Floats) -> Array:
+def _squared_errors(sample: Sample, predictions: Floats) -> Array:
     return np.square(sample.labels - predictions.astype(np.float64))
 
 
-_ROWS: dict[str, Callable[[Sample, Floats], Array]] = {
-    "log_loss": _log_losses, "accuracy": _hits, "mae": _absolute, "mse": _squared,
+_ROW_VALUES: dict[str, Callable[[Sample, Floats], Array]] = {
+    "log_loss": _log_losses, "accuracy": _correct, "mae": _absolute_errors, "mse": _squared_errors,
 }  # fmt: skip
 
 
-def judgeable(gates: Gates, sample: Sample) -> bool:
+def is_defined(gates: Gates, sample: Sample) -> bool:
     """Whether the metric is defined on the rows."""
     needs_both = gates.metric in ("auc", "macro_auc", "r2") or sample.task == BINARY
     return len(sample.labels) > 0 and (sample.varied or not needs_both)

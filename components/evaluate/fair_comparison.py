@@ -37,14 +37,14 @@ class _Span:
 
     def __str__(self) -> str:
         if self.start == datetime.datetime.min:
-            return "all time" if self.end == datetime.datetime.max else f"the time before {_day(self.end)}"
+            return "all time" if self.end == datetime.datetime.max else f"the time before {_date(self.end)}"
         if self.end == datetime.datetime.max:
-            return f"the time from {_day(self.start)} on"
-        return f"{_day(self.start)} to {_day(self.end)}"
+            return f"the time from {_date(self.start)} on"
+        return f"{_date(self.start)} to {_date(self.end)}"
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class Fairness:
     """Whether the comparison is fair, and why, in a clause."""
 
     status: str
@@ -60,31 +60,31 @@ def check(gates: Gates, examples_path: str, champion_path: str, title: str) -> t
         champion_path: Model artifact.
         title: What messages call the champion.
     """
-    found = _find(layouts.read_manifest(examples_path), champion_path)
+    found = _fairness(layouts.read_manifest(examples_path), champion_path)
     report = {"status": found.status, "why": found.why}
     if found.status == FAIR:
         return Check("fair_comparison", True, f"{title} was not trained on the eval rows: {found.why}"), report
     if found.status == UNKNOWN:
-        said = f"whether {title} was trained on eval rows is not known: {found.why}"
-        return Check("fair_comparison", True, said), report
-    said = f"the comparison is unfair: {title} may have been trained on eval rows, {found.why}"
+        message = f"whether {title} was trained on eval rows is not known: {found.why}"
+        return Check("fair_comparison", True, message), report
+    message = f"the comparison is unfair: {title} may have been trained on eval rows, {found.why}"
     if gates.if_champion_saw_rows == "warn":
-        return Check("fair_comparison", True, f"warning: {said}; let through by gates.if_champion_saw_rows"), report
-    return Check("fair_comparison", False, said), report
+        return Check("fair_comparison", True, f"warning: {message}; let through by gates.if_champion_saw_rows"), report
+    return Check("fair_comparison", False, message), report
 
 
-def _find(ours: Manifest, champion_path: str) -> Finding:
+def _fairness(ours: Manifest, champion_path: str) -> Fairness:
     folder = Path(champion_path) / layouts.TRAINING
     if not (folder / layouts.MANIFEST).is_file():
-        return Finding(UNKNOWN, f"its model has no {layouts.TRAINING}/{layouts.MANIFEST}, as older ones have not")
+        return Fairness(UNKNOWN, f"its model has no {layouts.TRAINING}/{layouts.MANIFEST}, as older ones have not")
     try:
         theirs = layouts.read_manifest(folder)
     except (DataError, json.JSONDecodeError, TypeError, KeyError):
-        return Finding(UNKNOWN, f"its {layouts.TRAINING}/{layouts.MANIFEST} cannot be read")
+        return Fairness(UNKNOWN, f"its {layouts.TRAINING}/{layouts.MANIFEST} cannot be read")
     return compare(ours, theirs)
 
 
-def compare(ours: Manifest, theirs: Manifest) -> Finding:
+def compare(ours: Manifest, theirs: Manifest) -> Fairness:
     """Compares the eval split of one dataset with the train split of another.
 
     Args:
@@ -93,39 +93,39 @@ def compare(ours: Manifest, theirs: Manifest) -> Finding:
     """
     same_rows = ours.fingerprint == theirs.fingerprint
     if same_rows and _rule(ours) == _rule(theirs) and ours.window == theirs.window:
-        return Finding(FAIR, "both runs split the same rows in the same way")
+        return Fairness(FAIR, "both runs split the same rows in the same way")
     by_time = _method(ours) == _method(theirs) == "time"
     one_clock = not by_time or ours.split_by.get("column") == theirs.split_by.get("column")
     held_out, trained = _span(ours, layouts.EVAL, one_clock), _span(theirs, layouts.TRAIN, one_clock)
     if held_out.start >= trained.end or trained.start >= held_out.end:
-        return Finding(FAIR, f"it was trained on {trained}, and {held_out} is held out now")
+        return Fairness(FAIR, f"it was trained on {trained}, and {held_out} is held out now")
     if not by_time:
         return _by_key(ours, theirs)
     if not one_clock:
-        return Finding(SAW, "since it was split by another column's time: rows may cross")
+        return Fairness(SAW, "since it was split by another column's time: rows may cross")
     if (held_out.exact and trained.exact) or same_rows:
-        return Finding(SAW, f"on {trained}, and {held_out} is held out now")
-    return Finding(UNKNOWN, "a manifest gives its window no end, so that they cannot be compared by time")
+        return Fairness(SAW, f"on {trained}, and {held_out} is held out now")
+    return Fairness(UNKNOWN, "a manifest gives its window no end, so that they cannot be compared by time")
 
 
-def _by_key(ours: Manifest, theirs: Manifest) -> Finding:
+def _by_key(ours: Manifest, theirs: Manifest) -> Fairness:
     now, then = _method(ours), _method(theirs)
     if now != then:
-        return Finding(SAW, f"since it was split by {then}, and now it is by {now}: rows may cross")
+        return Fairness(SAW, f"since it was split by {then}, and now it is by {now}: rows may cross")
     if now not in _STEADY:
-        return Finding(SAW, f"since a split by {now} depends on all rows, which have changed: rows may cross")
+        return Fairness(SAW, f"since a split by {now} depends on all rows, which have changed: rows may cross")
     if _rule(ours) == _rule(theirs):
-        return Finding(FAIR, f"both splits by {now} put every key on the same side")
+        return Fairness(FAIR, f"both splits by {now} put every key on the same side")
     return _by_fraction(_rule(ours), _rule(theirs))
 
 
-def _by_fraction(ours: dict[str, Any], theirs: dict[str, Any]) -> Finding:
+def _by_fraction(ours: dict[str, Any], theirs: dict[str, Any]) -> Fairness:
     """A key evaluates where its hash is below the fraction: a smaller fraction holds out some of the same keys."""
     rest = [{key: value for key, value in of.items() if key != "eval_fraction"} for of in (ours, theirs)]
     now, then = (float(of.get("eval_fraction", "nan")) for of in (ours, theirs))
     if rest[0] == rest[1] and now <= then:
-        return Finding(FAIR, f"it held out {then:g} of the keys, among them the {now:g} held out now")
-    return Finding(SAW, f"since its split was {_listed(theirs)}, and now is {_listed(ours)}: rows may cross")
+        return Fairness(FAIR, f"it held out {then:g} of the keys, among them the {now:g} held out now")
+    return Fairness(SAW, f"since its split was {_split_text(theirs)}, and now is {_split_text(ours)}: rows may cross")
 
 
 def _span(of: Manifest, split: str, by_border: bool) -> _Span:
@@ -176,9 +176,9 @@ def _method(of: Manifest) -> str:
     return str(_rule(of).get("method", "no rule"))
 
 
-def _day(instant: datetime.datetime) -> str:
+def _date(instant: datetime.datetime) -> str:
     return instant.isoformat(" ", "minutes").removesuffix(" 00:00")
 
 
-def _listed(split_by: dict[str, Any]) -> str:
+def _split_text(split_by: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in split_by.items())

@@ -14,7 +14,7 @@ from kfp_ct.models.blessing import Check
 
 
 @dataclasses.dataclass(frozen=True)
-class Contest:
+class PairedPredictions:
     """Two models on the same rows; `title` is what messages call the champion."""
 
     sample: Sample
@@ -22,9 +22,9 @@ class Contest:
     champion: Floats
     title: str
 
-    def on(self, rows: slices.Rows) -> "Contest":
-        """Returns the contest on some of the rows."""
-        return Contest(self.sample.on(rows), self.challenger[rows], self.champion[rows], self.title)
+    def on(self, rows: slices.Rows) -> "PairedPredictions":
+        """Returns the same pair on some of the rows."""
+        return PairedPredictions(self.sample.on(rows), self.challenger[rows], self.champion[rows], self.title)
 
     def gain(self, gates: Gates) -> Interval:
         """Returns by how much the challenger is better."""
@@ -46,7 +46,7 @@ def finite(title: str, predictions: Floats) -> Check:
     return Check("predictions", True, f"{title}'s predictions are finite on all {rows:,} rows")
 
 
-def beats_prior(gates: Gates, scored: Scored, predictions: Floats, prior: Array) -> tuple[Check, dict[str, Any]]:
+def beats_constant(gates: Gates, scored: Scored, predictions: Floats, prior: Array) -> tuple[Check, dict[str, Any]]:
     """Demands more than the constant prediction that the train split's labels give achieves.
 
     That is the positive rate (for AUC: 0.5), the classes' shares (for accuracy: the most frequent class), the mean.
@@ -58,9 +58,10 @@ def beats_prior(gates: Gates, scored: Scored, predictions: Floats, prior: Array)
     passed = gain.low > gates.min_baseline_gain
     reason = (
         f"{display.title(gates.metric)} {display.number(ours)} against {display.number(theirs)} of always predicting "
-        f"{_trivial(scored, prior)} ({_said(gain, gates)}, needed more than {gates.min_baseline_gain:g})"
+        f"{_constant_prediction(scored, prior)} ({_gain_text(gain, gates)}, "
+        f"needed more than {gates.min_baseline_gain:g})"
     )
-    report = {"prior": _plain(prior), "predicts": _trivial(scored, prior), "metric": gates.metric,
+    report = {"prior": _prior_as_json(prior), "predicts": _constant_prediction(scored, prior), "metric": gates.metric,
                "challenger": ours, "value": theirs, "gain": gain.value, "low": gain.low, "high": gain.high,
                "method": gain.method}  # fmt: skip
     if sample.task in (BINARY, MULTICLASS):
@@ -68,21 +69,21 @@ def beats_prior(gates: Gates, scored: Scored, predictions: Floats, prior: Array)
     return Check("baseline", passed, reason), report
 
 
-def beats_champion(gates: Gates, contest: Contest) -> tuple[Check, dict[str, Any]]:
+def beats_champion(gates: Gates, paired: PairedPredictions) -> tuple[Check, dict[str, Any]]:
     """Demands a gain over the champion whose interval lies above `min_gain`; says one of three verdicts.
 
     Where the interval holds `min_gain`, the challenger is not significantly better: `if_not_significant` decides.
     """
-    gain = contest.gain(gates)
-    ours, theirs = contest.values(gates)
+    gain = paired.gain(gates)
+    ours, theirs = paired.values(gates)
     verdict = "better" if gain.low > gates.min_gain else "worse" if gain.high < min(gates.min_gain, 0.0) else (
         "not_significant")  # fmt: skip
     accepted = verdict == "not_significant" and gates.if_not_significant == "accept" and gain.high >= gates.min_gain
     passed = verdict == "better" or accepted
     sign = "=" if ours == theirs else ">" if ours > theirs else "<"
     reason = (
-        f"{display.title(gates.metric)} {display.number(ours)} {sign} {contest.title}'s {display.number(theirs)} "
-        f"on the same {len(contest.challenger):,} rows ({_said(gain, gates)}{_needed(gates, verdict, accepted)})"
+        f"{display.title(gates.metric)} {display.number(ours)} {sign} {paired.title}'s {display.number(theirs)} "
+        f"on the same {len(paired.challenger):,} rows ({_gain_text(gain, gates)}{_needed(gates, verdict, accepted)})"
     )
     if verdict != "better":
         reason = f"{display.VERDICTS[verdict]}: {reason}"
@@ -99,17 +100,17 @@ def _needed(gates: Gates, verdict: str, accepted: bool) -> str:
     return ", accepted by gates.if_not_significant" if accepted else needed
 
 
-def holds_on_slices(gates: Gates, contest: Contest, columns: pa.Table) -> tuple[Check, list[dict[str, Any]]]:
+def holds_on_slices(gates: Gates, paired: PairedPredictions, columns: pa.Table) -> tuple[Check, list[dict[str, Any]]]:
     """Demands that on no slice with enough rows the champion is better by more than `max_slice_loss`."""
     judged = [
-        _on_slice(gates, contest.on(rows), slices.name(key))
+        _on_slice(gates, paired.on(rows), slices.name(key))
         for column in gates.slices
         for key, rows in slices.rows_by_value(columns, column).items()
-        if len(rows) >= gates.min_slice_rows and estimates.judgeable(gates, contest.sample.on(rows))
+        if len(rows) >= gates.min_slice_rows and estimates.is_defined(gates, paired.sample.on(rows))
     ]
     where = f"of {' and '.join(gates.slices)} with at least {gates.min_slice_rows:,} rows"
     if not judged:
-        both = " and both classes" if contest.sample.task == BINARY else ""
+        both = " and both classes" if paired.sample.task == BINARY else ""
         return Check("slices", False, f"there is no slice {where}{both}: nothing could be judged"), []
     judged.sort(key=lambda item: item["gain"])
     metric, most = display.title(gates.metric), f"at most {gates.max_slice_loss:g} is allowed"
@@ -121,21 +122,21 @@ def holds_on_slices(gates: Gates, contest: Contest, columns: pa.Table) -> tuple[
             for item in lost
         ]
         return Check(
-            "slices", False, f"{metric} falls behind {contest.title}'s on {display.listed(named)}; {most}"
+            "slices", False, f"{metric} falls behind {paired.title}'s on {display.listed(named)}; {most}"
         ), judged
     worst = f"{judged[0]['slice']} {display.change(judged[0]['gain'])}"
-    reason = f"{metric} holds against {contest.title} on all {len(judged)} slices {where} (least gain: {worst}; {most})"
+    reason = f"{metric} holds against {paired.title} on all {len(judged)} slices {where} (least gain: {worst}; {most})"
     return Check("slices", True, reason.replace("at most", "a loss of at most")), judged
 
 
-def _on_slice(gates: Gates, contest: Contest, name: str) -> dict[str, Any]:
-    gain = contest.gain(gates)
-    ours, theirs = contest.values(gates)
-    return {"slice": name, "rows": len(contest.challenger), "challenger": ours, "champion": theirs,
+def _on_slice(gates: Gates, paired: PairedPredictions, name: str) -> dict[str, Any]:
+    gain = paired.gain(gates)
+    ours, theirs = paired.values(gates)
+    return {"slice": name, "rows": len(paired.challenger), "challenger": ours, "champion": theirs,
             "gain": gain.value, "low": gain.low, "high": gain.high}  # fmt: skip
 
 
-def _trivial(scored: Scored, prior: Array) -> str:
+def _constant_prediction(scored: Scored, prior: Array) -> str:
     if scored.sample.task == BINARY:
         return f"the train split's positive rate {prior[0]:.3f}"
     if scored.sample.task == MULTICLASS:
@@ -144,10 +145,10 @@ def _trivial(scored: Scored, prior: Array) -> str:
     return f"the train split's mean {display.number(float(prior[0]))}"
 
 
-def _plain(prior: Array) -> float | list[float]:
+def _prior_as_json(prior: Array) -> float | list[float]:
     return float(prior[0]) if len(prior) == 1 else prior.tolist()
 
 
-def _said(gain: Interval, gates: Gates) -> str:
+def _gain_text(gain: Interval, gates: Gates) -> str:
     name = "gain" if gates.metric in estimates.LESS_IS_BETTER else "difference"
     return f"{name} {display.change(gain.value)}, {display.interval(gain, gates.confidence)}"

@@ -20,7 +20,7 @@ from tensorflow_model_analysis.writers import metrics_plots_and_validations_writ
 from tfx_bsl.arrow import table_util
 
 from kfp_ct.components.evaluate import array_metrics, slices
-from kfp_ct.components.evaluate.config import stored
+from kfp_ct.components.evaluate.config import prediction_column
 from kfp_ct.components.evaluate.samples import Scores
 from kfp_ct.data import beam_runner, layouts
 
@@ -115,7 +115,7 @@ def record_batches(scores: Scores) -> list[pa.RecordBatch]:
         table = _with_column(table, label, scored.label_column)
         for name, predictions in scored.predictions.items():
             values = pa.array(predictions) if predictions.ndim == 1 else _lists(predictions)
-            table = _with_column(table, stored(name, output.name), values)
+            table = _with_column(table, prediction_column(name, output.name), values)
     batches = table.combine_chunks().to_batches(BEAM_BATCH_ROWS)
     return [table_util.CanonicalizeRecordBatch(batch) for batch in batches]
 

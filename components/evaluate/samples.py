@@ -35,7 +35,7 @@ class Sample:
         return Sample(self.task, self.labels[rows], weights)
 
     @property
-    def masses(self) -> Array:
+    def row_weights(self) -> Array:
         """The rows' weights, 1 where all count alike."""
         return np.ones(len(self.labels)) if self.weights is None else self.weights.astype(np.float64)
 

@@ -14,7 +14,7 @@ from kfp_ct.components.evaluate.config import CHALLENGER, Output, Plan
 from kfp_ct.components.evaluate.gate_settings import MULTICLASS, Gates
 from kfp_ct.components.evaluate.model import Model
 from kfp_ct.components.evaluate.samples import Array, Floats, Sample, Scored, Scores
-from kfp_ct.components.evaluate.tasks import Reading
+from kfp_ct.components.evaluate.tasks import Decoder
 from kfp_ct.data import layouts
 from kfp_ct.data.reading import iter_batches
 
@@ -71,7 +71,7 @@ def predict(examples_path: str, models: dict[str, Model], keep: Sequence[str]) -
             yield batch
 
     found = score(keeping(), models)
-    return Predicted(some_rows(kept), found)
+    return Predicted(concatenate(kept), found)
 
 
 def score(batches: Iterable[pa.RecordBatch], models: Mapping[str, Model]) -> dict[str, dict[str, Floats]]:
@@ -84,7 +84,7 @@ def score(batches: Iterable[pa.RecordBatch], models: Mapping[str, Model]) -> dic
     return {name: {key: np.concatenate(parts) for key, parts in of.items()} for name, of in found.items()}
 
 
-def some_rows(tables: Sequence[pa.Table]) -> pa.Table:
+def concatenate(tables: Sequence[pa.Table]) -> pa.Table:
     """Joins the parts of the eval split.
 
     Raises:
@@ -95,9 +95,9 @@ def some_rows(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def readings(
+def decoders(
     plan: Plan, gates: Gates, schema: schema_pb2.Schema, predicted: Predicted, model_path: str
-) -> list[Reading]:
+) -> list[Decoder]:
     """Says how each output is read, the one that the gates judge first.
 
     Raises:
@@ -113,17 +113,17 @@ def readings(
         own = gates if output is ordered[0] else Gates()
         column = predicted.columns.column(output.label)
         raw = column, predicted.predictions[CHALLENGER][output.name]
-        reading = tasks.read(plan.config, own, output, raw)
-        found.append(tasks.classes(own, schema, reading, model_path, column.type))
+        decoder = tasks.read(plan.config, own, output, raw)
+        found.append(tasks.classes(own, schema, decoder, model_path, column.type))
     return found
 
 
-def scores(predicted: Predicted, readings: Sequence[Reading], titles: Mapping[str, str], metric: str) -> Scores:
+def scores(predicted: Predicted, decoders: Sequence[Decoder], titles: Mapping[str, str], metric: str) -> Scores:
     """Returns labels, weights and predictions of the eval split as the tasks have them.
 
     Args:
         predicted: All its rows.
-        readings: How the outputs are read, the one that is judged first.
+        decoders: How the outputs are read, the one that is judged first.
         titles: Model name → what messages call it.
         metric: What the first is judged by.
 
@@ -131,15 +131,15 @@ def scores(predicted: Predicted, readings: Sequence[Reading], titles: Mapping[st
         DataError: Labels or weights are not what they should be.
         ConfigurationError: Predictions are not.
     """
-    found = read(predicted, readings, titles)
-    readings[0].check_varied(found.primary.sample.labels, metric)
+    found = read(predicted, decoders, titles)
+    decoders[0].check_varied(found.primary.sample.labels, metric)
     for scored in found.outputs:
-        if not scored.sample.masses.sum():
-            raise _no_weights(scored.output.weight)
+        if not scored.sample.row_weights.sum():
+            raise _invalid_weights_error(scored.output.weight)
     return found
 
 
-def read(predicted: Predicted, readings: Sequence[Reading], titles: Mapping[str, str]) -> Scores:
+def read(predicted: Predicted, decoders: Sequence[Decoder], titles: Mapping[str, str]) -> Scores:
     """Returns labels, weights and predictions of some rows as the tasks have them.
 
     Raises:
@@ -147,23 +147,23 @@ def read(predicted: Predicted, readings: Sequence[Reading], titles: Mapping[str,
         ConfigurationError: Predictions are not.
     """
     found = []
-    for reading in readings:
-        output = reading.output
-        labels = reading.labels(predicted.columns.column(output.label))
+    for decoder in decoders:
+        output = decoder.output
+        labels = decoder.labels(predicted.columns.column(output.label))
         given = {
-            name: reading.predictions(title, predicted.predictions[name][output.name]) for name, title in titles.items()
+            name: decoder.predictions(title, predicted.predictions[name][output.name]) for name, title in titles.items()
         }
-        sample = Sample(reading.task, labels, _weights(predicted.columns, output))
-        found.append(Scored(output, sample, reading.classes, given))
+        sample = Sample(decoder.task, labels, _weights(predicted.columns, output))
+        found.append(Scored(output, sample, decoder.classes, given))
     return Scores(tuple(found), predicted.columns)
 
 
-def prior(examples_path: str, reading: Reading) -> Array:
+def prior(examples_path: str, decoder: Decoder) -> Array:
     """Returns what a trivial model would predict for every row, as the train split's labels have it.
 
     Args:
         examples_path: Dataset with a manifest.
-        reading: How the labels are read.
+        decoder: How the labels are read.
 
     Returns:
         The share of positive labels or the mean, shape (1,); or the share of every class, shape (classes,).
@@ -171,19 +171,19 @@ def prior(examples_path: str, reading: Reading) -> Array:
     Raises:
         DataError: The train split has no rows, or labels that are none of the task's.
     """
-    output = reading.output
-    several = reading.task == MULTICLASS
-    sums, total = np.zeros(reading.width if several else 1), 0.0
+    output = decoder.output
+    several = decoder.task == MULTICLASS
+    sums, total = np.zeros(decoder.width if several else 1), 0.0
     wanted = [output.label, *([output.weight] if output.weight else [])]
     for batch in iter_batches(layouts.split_files(examples_path, layouts.TRAIN), wanted):
         table = pa.Table.from_batches([batch])
-        labels, weights = reading.labels(table.column(output.label)), _weights(table, output)
-        masses = np.ones(len(labels)) if weights is None else weights
-        total += float(masses.sum())
+        labels, weights = decoder.labels(table.column(output.label)), _weights(table, output)
+        row_weights = np.ones(len(labels)) if weights is None else weights
+        total += float(row_weights.sum())
         if several:
-            sums += np.bincount(labels.astype(np.int64), masses, reading.width)
+            sums += np.bincount(labels.astype(np.int64), row_weights, decoder.width)
         else:
-            sums += float((masses * labels.astype(np.float64)).sum())
+            sums += float((row_weights * labels.astype(np.float64)).sum())
     if not total:
         raise DataError("the train split has no rows that count: there is no prior to compare with")
     return sums / total
@@ -204,11 +204,11 @@ def _weights(table: pa.Table, output: Output) -> Array | None:
     numeric = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     weights = column.to_numpy().astype(np.float64) if numeric and not column.null_count else np.array([-1.0])
     if not (np.isfinite(weights) & (weights >= 0)).all():
-        raise _no_weights(output.weight)
+        raise _invalid_weights_error(output.weight)
     return weights
 
 
-def _no_weights(column: str) -> DataError:
+def _invalid_weights_error(column: str) -> DataError:
     return DataError(
         f"the weight {column} is not a finite number of at least 0 in every row, and more in some\n"
         "fix: leave such rows out of the query"

@@ -26,7 +26,7 @@ def checks(
         judged = sorted(
             (estimates.value(gates.metric, sample.on(rows), predictions[rows]), slices.name(key), len(rows))
             for key, rows in slices.rows_by_value(columns, column).items()
-            if len(rows) >= gates.min_slice_rows and estimates.judgeable(gates, sample.on(rows))
+            if len(rows) >= gates.min_slice_rows and estimates.is_defined(gates, sample.on(rows))
         )
         check, entry = _check(gates, column, judged)
         found.append(check)

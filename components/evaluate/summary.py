@@ -95,7 +95,7 @@ def describe(scores: Scores, evaluation: Evaluation, rows: dict[slices.SliceKey,
     output = scored.output.name
     tables = [
         {"slice": slices.name(key), "columns": dict(key), "rows": rows.get(key, 0)}
-        | {role: _of_role(role, metrics, output) for role in ROLES}
+        | {role: _metrics_of(role, metrics, output) for role in ROLES}
         for key, metrics in evaluation.metrics
     ]
     drawn = {
@@ -104,7 +104,7 @@ def describe(scores: Scores, evaluation: Evaluation, rows: dict[slices.SliceKey,
         if name in scored.predictions
     }
     overall = {role: table[role] for table in tables if table["slice"] == "overall" for role in ROLES}
-    ends = {role: _of_role(role, evaluation.intervals.get(slices.OVERALL, {}), output) for role in ROLES}
+    ends = {role: _metrics_of(role, evaluation.intervals.get(slices.OVERALL, {}), output) for role in ROLES}
     return empty(scores) | {
         "metrics": overall,
         "intervals": {role: found for role, found in ends.items() if found},
@@ -143,7 +143,7 @@ def clean(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _of_role(role: str, metrics: dict[metric_types.MetricKey, Any], output: str) -> dict[str, Any]:
+def _metrics_of(role: str, metrics: dict[metric_types.MetricKey, Any], output: str) -> dict[str, Any]:
     """One model's metrics by name; a single model goes by the empty name in TFMA's keys."""
     names = {"challenger": ("", CHALLENGER), "champion": (CHAMPION,)}[role]
     of = {key: value for key, value in metrics.items() if key.model_name in names and not key.is_diff}

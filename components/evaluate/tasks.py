@@ -28,7 +28,7 @@ _MULTICLASS = ("SparseCategorical", "Categorical", "SparseTopK", "TopK", "MultiC
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
+class Decoder:
     """How an output is read: its task, and the classes' names where it has any."""
 
     output: Output
@@ -109,9 +109,9 @@ class Reading:
     def _probabilities(self, title: str, values: Floats) -> Floats:
         finite = values[np.isfinite(values)]
         if len(finite) and (finite.min() < -TOLERANCE or finite.max() > 1 + TOLERANCE):
-            said = f"runs from {finite.min():.3g} to {finite.max():.3g}"
+            message = f"runs from {finite.min():.3g} to {finite.max():.3g}"
             raise self._misfit(
-                title, said, "probabilities between 0 and 1", f"end the model with a sigmoid{_OR_LOGITS}"
+                title, message, "probabilities between 0 and 1", f"end the model with a sigmoid{_OR_LOGITS}"
             )
         return np.clip(values, 0, 1)
 
@@ -128,8 +128,9 @@ class Reading:
         finite = values[np.isfinite(values).all(axis=1)]
         sums = finite.sum(axis=1)
         if len(finite) and (finite.min() < -TOLERANCE or np.abs(sums - 1).max() > SUM_TOLERANCE):
-            said = f"has rows that sum to {sums.min():.3g} to {sums.max():.3g}"
-            raise self._misfit(title, said, "probabilities that sum to 1", f"end the model with a softmax{_OR_LOGITS}")
+            message = f"has rows that sum to {sums.min():.3g} to {sums.max():.3g}"
+            fix = f"end the model with a softmax{_OR_LOGITS}"
+            raise self._misfit(title, message, "probabilities that sum to 1", fix)
         return np.clip(values, 0, 1)
 
     def _misfit(self, title: str, found: str, expected: str, fix: str = "say gates.task") -> ConfigurationError:
@@ -140,7 +141,7 @@ class Reading:
         )
 
 
-def read(config: config_pb2.EvalConfig, gates: Gates, output: Output, raw: tuple[pa.ChunkedArray, Floats]) -> Reading:
+def read(config: config_pb2.EvalConfig, gates: Gates, output: Output, raw: tuple[pa.ChunkedArray, Floats]) -> Decoder:
     """Infers an output's task: from the gates, the width of the predictions, the metrics asked for, the labels.
 
     Args:
@@ -149,7 +150,7 @@ def read(config: config_pb2.EvalConfig, gates: Gates, output: Output, raw: tuple
         output: The output.
         raw: The label's column and the challenger's predictions, shape (rows, width).
     """
-    return Reading(output, gates.task or _inferred(config, gates, output, raw), (), raw[1].shape[1])
+    return Decoder(output, gates.task or _inferred(config, gates, output, raw), (), raw[1].shape[1])
 
 
 def _inferred(config: config_pb2.EvalConfig, gates: Gates, output: Output, raw: tuple[pa.ChunkedArray, Floats]) -> str:
@@ -175,23 +176,23 @@ def _some(names: list[str], prefixes: tuple[str, ...]) -> bool:
     return any(name.startswith(prefixes) for name in names)
 
 
-def classes(gates: Gates, schema: schema_pb2.Schema, reading: Reading, model_path: str, column: pa.DataType) -> Reading:
+def classes(gates: Gates, schema: schema_pb2.Schema, decoder: Decoder, model_path: str, column: pa.DataType) -> Decoder:
     """Adds the classes' names: from the gates, else the label's domain in the schema where labels are text.
 
     Raises:
         ConfigurationError: Labels are text, and nothing says which class is which; or a file cannot be read.
     """
-    if reading.task == REGRESSION:
-        return reading
+    if decoder.task == REGRESSION:
+        return decoder
     named = _from_gates(gates, model_path)
     if not named and _textual(column):
-        named = _domain(schema, reading.output.label)
+        named = _domain(schema, decoder.output.label)
         if not named:
             raise ConfigurationError(
-                f"the label {reading.output.label} is text, and nothing says in which order the model has its classes\n"
+                f"the label {decoder.output.label} is text, and nothing says in which order the model has its classes\n"
                 "expected: gates.classes, the names in the order of the model's output, or a vocabulary file of them"
             )
-    width = 2 if reading.task == BINARY else reading.width
+    width = 2 if decoder.task == BINARY else decoder.width
     if named and len(named) != width:
         raise ConfigurationError(
             f"{len(named)} classes are named, and the model tells {width} apart\n"
@@ -199,7 +200,7 @@ def classes(gates: Gates, schema: schema_pb2.Schema, reading: Reading, model_pat
         )
     if len(set(named)) < len(named):
         raise ConfigurationError("gates.classes names a class twice\nexpected: every class once, in order")
-    return dataclasses.replace(reading, classes=named)
+    return dataclasses.replace(decoder, classes=named)
 
 
 def _from_gates(gates: Gates, model_path: str) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def checks(
 
     Args:
         evaluation: TFMA's results.
-        config: The completed config.
+        config: The config as `Plan.for_run` completes it.
         sizes: Rows of every slice.
         gates: Their `min_slice_rows` and `if_slice_small`.
     """
@@ -107,13 +107,13 @@ def checks(
     if not any(examined for _, examined in judged):
         few = f"every slice that a threshold is bound to has fewer than {gates.min_slice_rows:,} rows"
         return [*found, Check("threshold", False, f"{few}: nothing could be judged")]
-    if not _explained(evaluation, judge):
+    if not _r2(evaluation, judge):
         # Whatever else TFMA may validate: never pass what it refuses.
         found.append(Check("threshold", False, "TFMA's validation result is not ok"))
     return found
 
 
-def _explained(evaluation: Evaluation, judge: _Judge) -> bool:
+def _r2(evaluation: Evaluation, judge: _Judge) -> bool:
     """Whether TFMA's verdict is a yes, or a no for reasons that are none.
 
     Those are slices too small to judge, and pairs of slices: TFMA calls every pair missing that another batch of its

@@ -33,7 +33,7 @@ def draw(account: Account) -> Markup:
         roles=roles,
         positive=account["classes"][1] if account["classes"] else "1",
         refused=[check for check in account["checks"] if not check["passed"]],
-        only_not_significant=display.only_not_significant(account),
+        only_not_significant=display.is_only_not_significant(account),
         metrics=_metrics(account, roles),
         metric=display.title(account["gates"]["metric"]),
         gains=_gains(account) if account["comparison"] else None,

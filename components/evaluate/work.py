@@ -30,14 +30,14 @@ from kfp_ct.components.evaluate.gate_settings import LOGITS, Gates, read_gates
 from kfp_ct.components.evaluate.model import Model, Signature
 from kfp_ct.components.evaluate.samples import Scores
 from kfp_ct.components.evaluate.summary import Result
-from kfp_ct.components.evaluate.tasks import Reading
+from kfp_ct.components.evaluate.tasks import Decoder
 from kfp_ct.data import batches, layouts, saved_model
 from kfp_ct.models import blessing
 from kfp_ct.models.blessing import Check
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """What is judged, on which rows, by which rules; `champion_path` may hold no SavedModel."""
 
     examples_path: str
@@ -60,10 +60,10 @@ class Outputs:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Trial:
+class _Job:
     """A request with everything checked and read that can be before a row is scored."""
 
-    request: Request
+    request: EvaluationRequest
     plan: Plan
     gates: Gates
     has_champion: bool
@@ -80,7 +80,7 @@ class _Trial:
         return titles | {CHAMPION: self.champion_title} if self.has_champion else titles
 
 
-def evaluate(request: Request, outputs: Outputs) -> Result:
+def evaluate(request: EvaluationRequest, outputs: Outputs) -> Result:
     """Judges a model; a gate that says no shows in the result, only what cannot be judged raises.
 
     Args:
@@ -93,24 +93,24 @@ def evaluate(request: Request, outputs: Outputs) -> Result:
     Raises:
         ComponentError: There are no rows to judge on, a model cannot be read or scored, or a setting does not fit.
     """
-    trial = _Trial(
+    job = _Job(
         request, read_plan(request.eval_config), read_gates(request.gates), saved_model.exists(request.champion_path)
     )
-    config = trial.plan.completed(trial.has_champion)
+    config = job.plan.for_run(job.has_champion)
     schema = batches.read_schema(request.schema_file)
     wanted = _computations(config, schema, request.eval_config)
     with _workers(request, outputs) as workers:
         carry_all = bool(array_metrics.unsupported(config, wanted))
-        trial, readings, scores = _score(trial, schema, carry_all, workers)
-        checks = _finite(trial, scores)
+        job, decoders, scores = _score(job, schema, carry_all, workers)
+        checks = _finite(job, scores)
         if not all(check.passed for check in checks):
             results.write(outputs.evaluation_path, config, [])
-            return _conclude(trial, outputs, summary.empty(scores), checks)
-        slow = array_metrics.unsupported(config, wanted, trial.gates.task)
-        with _tfma_errors(request.eval_config, trial.gates.task):
+            return _conclude(job, outputs, summary.empty(scores), checks)
+        slow = array_metrics.unsupported(config, wanted, job.gates.task)
+        with _tfma_errors(request.eval_config, job.gates.task):
             if workers:
                 columns = None if carry_all else scores.columns.column_names
-                workers.write(outputs.evaluation_path, beam_path.Rows(columns, readings, trial.titles), config, schema)
+                workers.write(outputs.evaluation_path, beam_path.Rows(columns, decoders, job.titles), config, schema)
             elif slow:
                 task_log.progress(f"{slow}: computed row by row on TFMA's ordinary path, which is slow")
                 results.write_with_beam(outputs.evaluation_path, scores, config, schema)
@@ -118,13 +118,15 @@ def evaluate(request: Request, outputs: Outputs) -> Result:
                 results.write(outputs.evaluation_path, config, results.from_arrays(scores, config, wanted))
     evaluation = results.read(outputs.evaluation_path)
     sizes = summary.sizes(scores, evaluation, config)
-    checks += thresholds.checks(evaluation, config, sizes, trial.gates)
+    checks += thresholds.checks(evaluation, config, sizes, job.gates)
     report = summary.describe(scores, evaluation, sizes)
-    checks += _judge(trial, scores, readings[0], report)
-    return _conclude(trial, outputs, report, checks)
+    checks += _judge(job, scores, decoders[0], report)
+    return _conclude(job, outputs, report, checks)
 
 
-def _workers(request: Request, outputs: Outputs) -> contextlib.AbstractContextManager[beam_path.Workers | None]:
+def _workers(
+    request: EvaluationRequest, outputs: Outputs
+) -> contextlib.AbstractContextManager[beam_path.Workers | None]:
     if not request.beam_pipeline_args:
         return contextlib.nullcontext()
     return beam_path.workers(request.examples_path, outputs.evaluation_path, request.beam_pipeline_args)
@@ -156,16 +158,16 @@ def _tfma_errors(reference: str, task: str) -> Iterator[None]:
 
 
 def _score(
-    trial: _Trial, schema: schema_pb2.Schema, carry_all: bool, workers: beam_path.Workers | None
-) -> tuple[_Trial, list[Reading], Scores]:
-    """Returns the trial with its gates settled, how its outputs are read, and the rows after prediction."""
-    request, plan = trial.request, trial.plan
-    keep = scoring.check_columns(request.examples_path, plan, trial.gates.slices)
+    job: _Job, schema: schema_pb2.Schema, carry_all: bool, workers: beam_path.Workers | None
+) -> tuple[_Job, list[Decoder], Scores]:
+    """Returns the job with its task filled in, how its outputs are decoded, and the rows after prediction."""
+    request, plan = job.request, job.plan
+    keep = scoring.check_columns(request.examples_path, plan, job.gates.slices)
     there = list(layouts.read_manifest(request.examples_path).columns)
     paths = {CHALLENGER: request.model_path, CHAMPION: request.champion_path}
-    signature = Signature(plan.signature, plan.outputs, trial.gates.model_output == LOGITS)
+    signature = Signature(plan.signature, plan.outputs, job.gates.model_output == LOGITS)
     loaders = {
-        name: functools.partial(Model, paths[name], title, signature, there) for name, title in trial.titles.items()
+        name: functools.partial(Model, paths[name], title, signature, there) for name, title in job.titles.items()
     }
     # Loaded here even if workers score: what does not fit is said before they start.
     models = {name: load() for name, load in loaders.items()}
@@ -174,55 +176,55 @@ def _score(
         if workers
         else scoring.predict(request.examples_path, models, there if carry_all else keep)
     )
-    readings = scoring.readings(plan, trial.gates, schema, predicted, request.model_path)
-    trial = dataclasses.replace(trial, gates=trial.gates.settled(readings[0].task))
-    return trial, readings, scoring.scores(predicted, readings, trial.titles, trial.gates.metric)
+    decoders = scoring.decoders(plan, job.gates, schema, predicted, request.model_path)
+    job = dataclasses.replace(job, gates=job.gates.settled(decoders[0].task))
+    return job, decoders, scoring.scores(predicted, decoders, job.titles, job.gates.metric)
 
 
-def _finite(trial: _Trial, scores: Scores) -> list[Check]:
+def _finite(job: _Job, scores: Scores) -> list[Check]:
     return [
-        gates.finite(f"{trial.titles[name]}{_of_output(scored.output.name)}", predictions)
+        gates.finite(f"{job.titles[name]}{_output_suffix(scored.output.name)}", predictions)
         for scored in scores.outputs
         for name, predictions in scored.predictions.items()
     ]
 
 
-def _of_output(name: str) -> str:
+def _output_suffix(name: str) -> str:
     return f"'s output {name}" if name else ""
 
 
-def _judge(trial: _Trial, scores: Scores, reading: Reading, report: dict[str, Any]) -> list[Check]:
+def _judge(job: _Job, scores: Scores, decoder: Decoder, report: dict[str, Any]) -> list[Check]:
     """Returns the checks of our own gates and puts their numbers into the report."""
-    scored, settled, request = scores.primary, trial.gates, trial.request
+    scored, rules, request = scores.primary, job.gates, job.request
     challenger = scored.predictions[CHALLENGER]
-    prior = scoring.prior(request.examples_path, reading)
-    check, report["baseline"] = gates.beats_prior(settled, scored, challenger, prior)
+    prior = scoring.prior(request.examples_path, decoder)
+    check, report["baseline"] = gates.beats_constant(rules, scored, challenger, prior)
     checks = [check]
-    if trial.has_champion:
-        contest = gates.Contest(scored.sample, challenger, scored.predictions[CHAMPION], trial.champion_title)
+    if job.has_champion:
+        paired = gates.PairedPredictions(scored.sample, challenger, scored.predictions[CHAMPION], job.champion_title)
         check, report["fair_comparison"] = fair_comparison.check(
-            settled, request.examples_path, request.champion_path, trial.champion_title
+            rules, request.examples_path, request.champion_path, job.champion_title
         )
         checks.append(check)
-        check, report["comparison"] = gates.beats_champion(settled, contest)
+        check, report["comparison"] = gates.beats_champion(rules, paired)
         checks.append(check)
-        if settled.slices:
-            check, report["slice_comparison"] = gates.holds_on_slices(settled, contest, scores.columns)
+        if rules.slices:
+            check, report["slice_comparison"] = gates.holds_on_slices(rules, paired, scores.columns)
             checks.append(check)
-    if math.isfinite(settled.max_slice_gap):
-        found, report["slice_gaps"] = slice_gap.checks(settled, scored.sample, challenger, scores.columns)
+    if math.isfinite(rules.max_slice_gap):
+        found, report["slice_gaps"] = slice_gap.checks(rules, scored.sample, challenger, scores.columns)
         checks += found
     return checks
 
 
-def _conclude(trial: _Trial, outputs: Outputs, report: dict[str, Any], checks: list[Check]) -> Result:
-    request = trial.request
-    compared_with = (request.champion_version or "champion") if trial.has_champion else ""
+def _conclude(job: _Job, outputs: Outputs, report: dict[str, Any], checks: list[Check]) -> Result:
+    request = job.request
+    compared_with = (request.champion_version or "champion") if job.has_champion else ""
     verdict = blessing.decide(request.model_path, checks, compared_with)
     report |= {
         "blessed": verdict.blessed,
         "compared_with": compared_with,
-        "gates": dataclasses.asdict(trial.gates),
+        "gates": dataclasses.asdict(job.gates),
         "checks": [dataclasses.asdict(check) for check in verdict.checks],
     }
     report = summary.clean(report)

@@ -82,13 +82,13 @@ def sample_counts(text: str) -> str:
     )
 
 
-def converted(text: str, type_name: str) -> str:
+def cast_expression(text: str, type_name: str) -> str:
     """Returns an expression that is a text as a type, and null where the text does not fit it exactly.
 
     DuckDB's own cast would round '1.5' to an integer and make '1e400' infinite.
     """
     if type_name.endswith("[]"):
-        element = converted("element", type_name[:-2])
+        element = cast_expression("element", type_name[:-2])
         # Of a list's elements all must fit: a count of nulls before and after tells.
         elements = f"TRY_CAST({text} AS VARCHAR[])"
         items = f"list_transform({elements}, lambda element: {element})"

@@ -45,5 +45,5 @@ def ingest(
     from kfp_ct.components.ingest import work
 
     with reported():
-        request = work.Request(sources, query, split, window_start, window_end, max_bad_fraction, options)
+        request = work.IngestRequest(sources, query, split, window_start, window_end, max_bad_fraction, options)
         examples.metadata.update(work.ingest(request, examples.path))

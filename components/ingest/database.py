@@ -14,7 +14,7 @@ MEMORY_LIMIT = "1GB"
 
 
 @contextlib.contextmanager
-def opened(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Opens a database in an empty folder, where it also spills."""
     connection = duckdb.connect(
         folder / "ingest.duckdb",

@@ -53,7 +53,7 @@ def find(source: str, uri: str, folder: Path) -> list[Path]:
     else:
         found = [Path(path)] if Path(path).exists() else []
     if not found:
-        raise _nothing_there(source, uri, f"a file, glob or folder; relative paths start at {Path.cwd()}")
+        raise _not_found(source, uri, f"a file, glob or folder; relative paths start at {Path.cwd()}")
     return sorted(found)
 
 
@@ -100,11 +100,11 @@ def demand_names(source: str, known_as: str, names: Sequence[str]) -> None:
 def _fetch(source: str, uri: str, folder: Path) -> list[Path]:
     objects = cloud_storage.find(uri)
     if not objects:
-        raise _nothing_there(source, uri, "an object, glob or folder in the bucket")
+        raise _not_found(source, uri, "an object, glob or folder in the bucket")
     return cloud_storage.download(objects, folder)
 
 
-def _nothing_there(source: str, uri: str, expected: str) -> DataError:
+def _not_found(source: str, uri: str, expected: str) -> DataError:
     return DataError(
         f"source {source}: there is no file at {uri}\nexpected: {expected}\n"
         f"fix: correct sources.{source} in the settings file, or put the data there"

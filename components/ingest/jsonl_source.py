@@ -130,7 +130,7 @@ def _make_table(
         texts.append(
             f"CASE WHEN list_contains({nulls}, v[{number}]->>'$') THEN NULL ELSE v[{number}]{taken} END {text}"
         )
-        values.append(f"{column_types.converted(text, type_name)} AS {value}")
+        values.append(f"{column_types.cast_expression(text, type_name)} AS {value}")
         tests.append(f"WHEN {text} IS NOT NULL AND {value} IS NULL THEN {number}")
     scratch = ", ".join(f"ct_t{number}" for number in range(1, len(types) + 1))
     connection.execute(

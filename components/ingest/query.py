@@ -33,7 +33,7 @@ class Window:
     start: datetime.datetime | None = None
     end: datetime.datetime | None = None
 
-    def as_texts(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, str]:
         """Returns the bounds as ISO 8601, empty where unbounded."""
         return {"start": _text(self.start), "end": _text(self.end)}
 
@@ -75,10 +75,10 @@ def read(file: str, window: Window) -> Query:
     Raises:
         ConfigurationError: There is no such file, or it names an unknown parameter.
     """
-    return bound(file, window, _TOKEN, "CAST(${} AS TIMESTAMP)")
+    return bind_window(file, window, _TOKEN, "CAST(${} AS TIMESTAMP)")
 
 
-def bound(file: str, window: Window, token: re.Pattern[str], form: str) -> Query:
+def bind_window(file: str, window: Window, token: re.Pattern[str], form: str) -> Query:
     """Reads a query file and binds the window to it.
 
     Args:
@@ -117,7 +117,7 @@ def demand_window(queries: Sequence[Query], window: Window) -> None:
             )
 
 
-def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> Query:
+def require_select(connection: duckdb.DuckDBPyConnection, query: Query) -> Query:
     """Returns the query without a closing semicolon.
 
     Raises:
@@ -126,7 +126,7 @@ def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> Query:
     try:
         statements = connection.extract_statements(query.sql)
     except duckdb.Error as error:
-        raise wrong(query, error) from error
+        raise query_error(query, error) from error
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise ConfigurationError(
             f"{query.file} holds {len(statements)} statements, or one that is no SELECT\n"
@@ -144,7 +144,7 @@ def columns(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, st
     try:
         described = [row[:2] for row in database.rows(connection, f"DESCRIBE {query.sql}", query.parameters)]
     except duckdb.Error as error:
-        raise wrong(query, error) from error
+        raise query_error(query, error) from error
     lower = [name.lower() for name, _ in described]
     if twice := sorted({name for name, _ in described if lower.count(name.lower()) > 1 or name.lower() in RESERVED}):
         raise ConfigurationError(
@@ -155,7 +155,7 @@ def columns(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, st
     return dict(described)
 
 
-def wrong(query: Query, error: duckdb.Error) -> ConfigurationError:
+def query_error(query: Query, error: duckdb.Error) -> ConfigurationError:
     """Returns DuckDB's complaint about the query as the user's error."""
     message = str(error).replace("CAST($window_start AS TIMESTAMP)", "@window_start")
     message = message.replace("CAST($window_end AS TIMESTAMP)", "@window_end")
@@ -166,7 +166,7 @@ def wrong(query: Query, error: duckdb.Error) -> ConfigurationError:
     )
 
 
-def nothing_found(connection: duckdb.DuckDBPyConnection, query: Query, window: Window, types: dict[str, str]) -> Any:
+def no_rows_error(connection: duckdb.DuckDBPyConnection, query: Query, window: Window, types: dict[str, str]) -> Any:
     """Returns the error for a query without rows; it tells what there would be without a window."""
     temporal = [name for name, type_name in types.items() if type_name.startswith(_TEMPORAL)]
     ranges = "".join(f", min({identifier(name)})::VARCHAR, max({identifier(name)})::VARCHAR" for name in temporal)

@@ -109,7 +109,7 @@ def demand_readable(
             raise DataError(
                 f"source {name}: {source.rejected:,} of {total:,} rows cannot be read "
                 f"({source.rejected / total:.1%}, allowed are {max_bad_fraction:.1%})\n"
-                f"{_worst(connection, name)}\n"
+                f"{_worst_column(connection, name)}\n"
                 f"fix: correct the rows listed in {root / QUARANTINE}; or say what is right in the settings file: a "
                 f"column's type in sources.{name}.columns, what means missing in sources.{name}.null_values, or a "
                 "larger max_bad_fraction"
@@ -121,23 +121,23 @@ def _parse_one(name: str, described: Any) -> Source:
     known = {field.name for field in dataclasses.fields(Source)} - {"name"}
     places = [fields.get(place) for place in ("uri", "bigquery")] if isinstance(fields, Mapping) else []
     if not isinstance(fields, Mapping) or [bool(place) for place in places].count(True) != 1:
-        raise _malformed(name, f"it is {described!r}")
+        raise _source_error(name, f"it is {described!r}")
     if not all(isinstance(place, str) for place in places if place):
-        raise _malformed(name, f"it is {described!r}")
+        raise _source_error(name, f"it is {described!r}")
     if fields.get("bigquery") and len(fields) > 1:
-        raise _malformed(name, "beside bigquery there is nothing to say: its columns have types")
+        raise _source_error(name, "beside bigquery there is nothing to say: its columns have types")
     if unknown := set(fields) - known:
-        raise _malformed(name, f"it has {', '.join(sorted(unknown))}")
+        raise _source_error(name, f"it has {', '.join(sorted(unknown))}")
     nulls, columns = fields.get("null_values") or [], fields.get("columns") or {}
     if not isinstance(columns, Mapping) or not isinstance(nulls, list) or not all(isinstance(n, str) for n in nulls):
-        raise _malformed(name, "null_values or columns are of another type")
+        raise _source_error(name, "null_values or columns are of another type")
     if (format := fields.get("format") or "") not in ("", *files.FORMATS):
-        raise _malformed(name, f"its format is {format!r}")
+        raise _source_error(name, f"its format is {format!r}")
     types = {column: column_types.normalize(name, column, declared) for column, declared in columns.items()}
     return Source(name, fields.get("uri", ""), format, tuple(nulls), types, fields.get("bigquery", ""))
 
 
-def _malformed(name: str, reason: str) -> ConfigurationError:
+def _source_error(name: str, reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"source {name} is not described rightly: {reason}\n"
         f"expected: a URI, or an object with uri, format ({', '.join(files.FORMATS)}), null_values (list of texts) "
@@ -162,7 +162,9 @@ def _load_tfrecord(
 
 def _demand_no_types(source: Source, format: str) -> None:
     if source.columns or source.null_values:
-        raise _malformed(source.name, f"columns and null_values are for CSV and JSON Lines, {format} has its own types")
+        raise _source_error(
+            source.name, f"columns and null_values are for CSV and JSON Lines, {format} has its own types"
+        )
 
 
 def _view_parquet(connection: duckdb.DuckDBPyConnection, source: Source, found: list[Path]) -> None:
@@ -194,7 +196,7 @@ def _write_quarantine(connection: duckdb.DuckDBPyConnection, path: Path) -> None
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
-def _worst(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+def _worst_column(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     """Says which column is to blame for most rejected rows, with an example."""
     column, count, file, line, reason = database.row(
         connection,

@@ -110,7 +110,7 @@ class StratifiedSplit:
     def expression(self, columns: Columns, end: datetime.datetime | None) -> str:
         """Returns the split of a row of `ct_query`; the same rows split alike, whatever their order."""
         if self.label not in columns.types:
-            raise _unfit("label", self.label, columns.types, "a column of the query's result")
+            raise _type_error("label", self.label, columns.types, "a column of the query's result")
         label = identifier(self.label)
         content = _key_digest(list(columns.stored), columns, of_any_kind=True)
         rank = f"row_number() OVER (PARTITION BY {label} ORDER BY {content})"
@@ -129,7 +129,7 @@ class ColumnSplit:
     def expression(self, columns: Columns, end: datetime.datetime | None) -> str:
         """Returns the split of a row of `ct_query`: what the column holds, whether that is a split or not."""
         if self.column not in columns.types:
-            raise _unfit("column", self.column, columns.types, "a column of the query's result")
+            raise _type_error("column", self.column, columns.types, "a column of the query's result")
         return f"CAST({identifier(self.column)} AS VARCHAR)"
 
 
@@ -215,7 +215,7 @@ def _key_digest(names: Sequence[str], columns: Columns, of_any_kind: bool = Fals
     for name in names:
         if not of_any_kind and (name not in columns.stored or columns.stored[name].kind not in ("int", "string")):
             expected = "integer or text columns of the query's result (floats are not the same everywhere)"
-            raise _unfit("columns", name, columns.types, expected)
+            raise _type_error("columns", name, columns.types, expected)
         text = f"CAST({columns.stored[name].expression} AS VARCHAR)"
         parts.append(f"coalesce(strlen({text}) || ':' || {text}, '-')")
     return f"md5(concat({', '.join(parts)}))"
@@ -237,7 +237,7 @@ def as_timestamp(column: str, type_name: str) -> str:
     return f"({name} AT TIME ZONE 'UTC')" if type_name.endswith("ZONE") else f"CAST({name} AS TIMESTAMP)"
 
 
-def _unfit(field: str, column: str, types: Mapping[str, str], expected: str) -> ConfigurationError:
+def _type_error(field: str, column: str, types: Mapping[str, str], expected: str) -> ConfigurationError:
     return ConfigurationError(
         f"the split's column {column} {_found(types, column)}\n"
         f"expected: {expected}\nfix: select it, cast it, or correct split.{field}"

@@ -31,7 +31,7 @@ class Warehouse:
         """
         if not reference.endswith(".sql"):
             return None
-        return query.bound(reference, self.window, _TOKEN, "@{}")
+        return query.bind_window(reference, self.window, _TOKEN, "@{}")
 
     def fetch(self, reference: str, folder: Path) -> list[Path]:
         """Copies a source to Parquet files.

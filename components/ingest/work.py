@@ -25,7 +25,7 @@ RESULT = "bigquery_result"
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class IngestRequest:
     """What is asked of ingest; see the component's arguments."""
 
     sources: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Request:
 class Plan:
     """A request whose every part was checked, before any data is read."""
 
-    request: Request
+    request: IngestRequest
     options: options.Options
     sources: list[sources.Source]
     window: query.Window
@@ -50,7 +50,7 @@ class Plan:
     split: splits.Split
 
 
-def ingest(request: Request, output_path: str | Path) -> dict[str, Any]:
+def ingest(request: IngestRequest, output_path: str | Path) -> dict[str, Any]:
     """Writes the rows of one window as a dataset: `Split-train/`, `Split-eval/` and a manifest, written last.
 
     Args:
@@ -65,14 +65,14 @@ def ingest(request: Request, output_path: str | Path) -> dict[str, Any]:
         DataError: Files are missing, too many rows cannot be read, or a split is empty.
     """
     plan = _plan(request)
-    with _folders(Path(output_path)) as (root, scratch), database.opened(scratch) as connection:
+    with _folders(Path(output_path)) as (root, scratch), database.open_database(scratch) as connection:
         loaded = _load(connection, plan, scratch)
         sources.demand_readable(connection, loaded, request.max_bad_fraction, root)
         readable = [file for source in loaded.values() for file in source.files]
         database.close_to_other_files(connection, root, readable)
         columns = _select(connection, plan)
         _demand_splits(connection, plan)
-        checked = leaks.check(connection, plan.split, columns)
+        leak_check = leaks.check(connection, plan.split, columns)
         manifest = layouts.Manifest(
             splits=shards.write(
                 connection, root, columns, shards.Layout(splits.names(plan.split), plan.options.format)
@@ -80,15 +80,15 @@ def ingest(request: Request, output_path: str | Path) -> dict[str, Any]:
             columns={name: column.kind for name, column in columns.items()},
             fingerprint=shards.fingerprint(connection, columns),
             sources={source.name: source.origin for source in plan.sources},
-            window=plan.window.as_texts(),
+            window=plan.window.to_json(),
             split_by=dict(request.split),
             format=plan.options.format,
             rejected_rows=sum(source.rejected for source in loaded.values()),
         )
-        return _finish(root, manifest, loaded, checked)
+        return _finish(root, manifest, loaded, leak_check)
 
 
-def _plan(request: Request) -> Plan:
+def _plan(request: IngestRequest) -> Plan:
     if not 0 <= request.max_bad_fraction <= 1:
         raise ConfigurationError(f"max_bad_fraction is {request.max_bad_fraction}\nexpected: a number from 0 to 1")
     chosen = options.parse(request.options)
@@ -104,7 +104,7 @@ def _plan(request: Request) -> Plan:
     return Plan(request, chosen, found, window, warehouse, selected, split)
 
 
-def _in_warehouse(request: Request) -> tuple[list[sources.Source], query.Query]:
+def _in_warehouse(request: IngestRequest) -> tuple[list[sources.Source], query.Query]:
     """Makes the query that BigQuery runs the only source."""
     if request.sources:
         raise ConfigurationError(
@@ -150,7 +150,7 @@ def _load(connection: duckdb.DuckDBPyConnection, plan: Plan, scratch: Path) -> d
 
 
 def _select(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Stored]:
-    selected = query.checked(connection, plan.query)
+    selected = query.require_select(connection, plan.query)
     types = query.columns(connection, selected)
     columns = {name: column_types.stored(name, identifier(name), type_name) for name, type_name in types.items()}
     split = plan.split.expression(splits.Columns(types, columns), plan.window.end)
@@ -159,11 +159,11 @@ def _select(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Stor
     try:
         shards.select(connection, shards.Selection(selected.sql, selected.parameters, columns, split))
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
-        raise query.wrong(selected, error) from error
+        raise query.query_error(selected, error) from error
     except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
         raise _unfit_value(connection, selected, columns, error) from error
     if not shards.count(connection):
-        raise query.nothing_found(connection, selected, plan.window, types)
+        raise query.no_rows_error(connection, selected, plan.window, types)
     return columns
 
 
@@ -238,14 +238,14 @@ def _finish(
         },
     )
     layouts.write_manifest(root, manifest)
-    _say_checked(leak_check)
+    _log_leak_check(leak_check)
     parts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
     task_log.summary(f"{sum(rows.values()):,} rows: {parts}; {manifest.rejected_rows:,} rejected")
     return metadata
 
 
-def _say_checked(leak_check: Mapping[str, Any]) -> None:
+def _log_leak_check(leak_check: Mapping[str, Any]) -> None:
     keys = f"no {'/'.join(leak_check['keys'])} of {leak_check['keys_examined']:,} is in both splits"
     time = f"no {leak_check['time']} to train on is after one to evaluate on"
-    said = [text for text, examined in ((keys, leak_check["keys"]), (time, leak_check["time"])) if examined]
-    task_log.progress(f"leak check: {'; '.join(said) or 'not asked for, split.keys names no key'}")
+    checks = [text for text, examined in ((keys, leak_check["keys"]), (time, leak_check["time"])) if examined]
+    task_log.progress(f"leak check: {'; '.join(checks) or 'not asked for, split.keys names no key'}")

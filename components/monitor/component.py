@@ -40,7 +40,7 @@ def monitor(
     from kfp_ct.components.monitor import work
 
     with reported():
-        request = work.Request(
+        request = work.MonitoringRequest(
             model.path, model.metadata, model_name, request_log, (window_start, window_end), labels, history, rules
         )  # fmt: skip
         result = work.monitor(request, work.Outputs(report.path, view.path))

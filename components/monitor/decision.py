@@ -27,12 +27,12 @@ def decide(report: dict[str, Any], rules: Rules) -> dict[str, Any]:
     found = [*_distances(report, rules), *_quality(report), *_staleness(report)]
     reasons = [finding for finding in found if finding.kind in rules.retrain_on]
     alarms = [finding for finding in found if finding.kind not in rules.retrain_on]
-    nothing = _nothing(report, rules)
-    alarms = nothing + alarms + _operations(report, rules)
+    nothing = _too_little_traffic(report, rules)
+    alarms = nothing + alarms + _operational_alarms(report, rules)
     state = nothing[0].kind if nothing else RETRAIN if reasons else ATTENTION if alarms else OK
-    said = {name: [dataclasses.asdict(finding) for finding in each] for name, each in
+    lists = {name: [dataclasses.asdict(finding) for finding in each] for name, each in
             (("reasons", reasons), ("alarms", alarms))}  # fmt: skip
-    return {"state": state if not reasons or state == NO_TRAFFIC else RETRAIN, "retrain": bool(reasons), **said}
+    return {"state": state if not reasons or state == NO_TRAFFIC else RETRAIN, "retrain": bool(reasons), **lists}
 
 
 def staleness(champion: "Champion", now: datetime.datetime, rules: Rules) -> dict[str, Any]:
@@ -61,16 +61,16 @@ def summary_line(report: dict[str, Any]) -> str:
     """Returns the decision and its numbers in one line, for the log."""
     name = f"{report['model']} v{report['version']}"
     rows = f"{report['traffic']['rows']:,} rows"
-    said = [each["text"] for each in (*report["reasons"], *report["alarms"])]
+    texts = [each["text"] for each in (*report["reasons"], *report["alarms"])]
     verdict = {
         RETRAIN: "retrain", OK: "no reason to retrain", ATTENTION: "no reason to retrain, but look",
         NO_TRAFFIC: "nothing examined", TOO_FEW_ROWS: "too little to judge",
     }[report["state"]]  # fmt: skip
-    more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
-    return f"{verdict}: {name}, {rows}" + (f"; {said[0]}{more}" if said else "")
+    more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+    return f"{verdict}: {name}, {rows}" + (f"; {texts[0]}{more}" if texts else "")
 
 
-def _nothing(report: dict[str, Any], rules: Rules) -> list[Finding]:
+def _too_little_traffic(report: dict[str, Any], rules: Rules) -> list[Finding]:
     rows = report["traffic"]["rows"]
     others = ", ".join(
         f"v{version} {counted['rows']:,}" for version, counted in report["versions"].items() if counted["rows"]
@@ -95,7 +95,7 @@ def _distances(report: dict[str, Any], rules: Rules) -> list[Finding]:
         moved = [item for item in report[kind] if item["exceeded"]]
         names = list(dict.fromkeys(item["feature"] for item in moved))
         if names and len(names) >= (1 if kind == kinds.PREDICTIONS else rules.min_drifted):
-            listed = ", ".join(_moved(item) for item in moved[:_SHOWN])
+            listed = ", ".join(_distance_text(item) for item in moved[:_SHOWN])
             more = f" and {len(moved) - _SHOWN} more" if len(moved) > _SHOWN else ""
             of_features = f"{len(names)} of {_features(report[kind])} features"
             what = "predictions" if kind == kinds.PREDICTIONS else of_features
@@ -107,7 +107,7 @@ def _features(items: list[dict[str, Any]]) -> int:
     return len({item["feature"] for item in items})
 
 
-def _moved(item: dict[str, Any]) -> str:
+def _distance_text(item: dict[str, Any]) -> str:
     missing = " missing" if item["measure"] == MISSING else ""
     return f"{item['feature']}{missing} {item['value']:.3f} (at most {item['limit']:.3f})"
 
@@ -129,7 +129,7 @@ def _staleness(report: dict[str, Any]) -> list[Finding]:
     return [Finding(kinds.STALENESS, text)]
 
 
-def _operations(report: dict[str, Any], rules: Rules) -> list[Finding]:
+def _operational_alarms(report: dict[str, Any], rules: Rules) -> list[Finding]:
     traffic, quality = report["traffic"], report["quality"]
     found = []
     if rules.max_p99_ms and traffic["p99_ms"] is not None and traffic["p99_ms"] > rules.max_p99_ms:

@@ -29,7 +29,7 @@ _SKETCH_ERROR = 0.001
 
 
 @dataclasses.dataclass(frozen=True)
-class Compared:
+class FeatureDistance:
     """One feature's distance to its baseline."""
 
     feature: str
@@ -65,7 +65,7 @@ def compare(
     baseline: statistics_pb2.DatasetFeatureStatisticsList | pa.Table,
     comparator: drift.Comparator,
     rules: Rules,
-) -> list[Compared]:
+) -> list[FeatureDistance]:
     """Measures every feature that both have, the furthest from its limit first.
 
     Args:
@@ -89,15 +89,15 @@ def compare(
     there = [feature.name for feature in schema.feature if feature.name in now and feature.name in before]
     level = rules.false_alarm / max(len(measured) + len(there), 1)
     found = [
-        Compared(item.feature, item.measure, item.value, item.threshold,
+        FeatureDistance(item.feature, item.measure, item.value, item.threshold,
                  _allowance(item.measure, now[item.feature], before[item.feature], level))
         for item in measured
     ]  # fmt: skip
-    found += [_missing(name, now[name], before[name], (rules.missing, level)) for name in there]
+    found += [_missing_values(name, now[name], before[name], (rules.missing, level)) for name in there]
     return sorted(found, key=lambda item: -_ratio(item))
 
 
-def compare_predictions(current: pa.Table, before: pa.Table, rules: Rules) -> list[Compared]:
+def compare_predictions(current: pa.Table, before: pa.Table, rules: Rules) -> list[FeatureDistance]:
     """Measures how far the predictions have moved since the period before."""
     names = [name for name in current.column_names if name in before.column_names]
     schema = schema_pb2.Schema()
@@ -126,17 +126,17 @@ def _allowance(measure: str, now: Any, before: Any, level: float) -> float:
     return min(1.0, _z(level / max(len(shares), 1)) * math.sqrt(widest * shrink))
 
 
-def _missing(name: str, now: Any, before: Any, bounds: tuple[float, float]) -> Compared:
+def _missing_values(name: str, now: Any, before: Any, bounds: tuple[float, float]) -> FeatureDistance:
     threshold, level = bounds
     sizes = [_present(side) + _common(side).num_missing for side in (now, before)]
     lost = [_common(side).num_missing for side in (now, before)]
     shares = [part / max(size, 1) for part, size in zip(lost, sizes, strict=True)]
     pooled = sum(lost) / max(sum(sizes), 1)
     allowance = _z(level) * math.sqrt(pooled * (1 - pooled) * sum(1 / max(size, 1) for size in sizes))
-    return Compared(name, MISSING, abs(shares[0] - shares[1]), threshold, min(1.0, allowance))
+    return FeatureDistance(name, MISSING, abs(shares[0] - shares[1]), threshold, min(1.0, allowance))
 
 
-def _ratio(item: Compared) -> float:
+def _ratio(item: FeatureDistance) -> float:
     return item.value / item.limit if item.limit else math.inf if item.value else 0.0
 
 

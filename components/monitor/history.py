@@ -11,7 +11,7 @@ from kfp_ct.data import layouts
 _KEY = ("model", "version", "start", "end")
 
 
-def line(report: dict[str, Any]) -> dict[str, Any]:
+def entry(report: dict[str, Any]) -> dict[str, Any]:
     """Returns the line of a report."""
     quality, traffic = report["quality"], report["traffic"]
     exceeded = {kind: [item["feature"] for item in report[kind] if item["exceeded"]] for kind in ("skew", "drift")}
@@ -37,7 +37,7 @@ def read(path: str | Path) -> list[dict[str, Any]]:
     return lines
 
 
-def put(path: str | Path, entry: dict[str, Any]) -> list[dict[str, Any]]:
+def upsert(path: str | Path, entry: dict[str, Any]) -> list[dict[str, Any]]:
     """Adds a line, or replaces the one of the same version and period; returns the model's lines in order of time.
 
     Raises:

@@ -20,7 +20,7 @@ KEY = ["request_id", "row"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Joined:
+class LabelledRows:
     """Rows with their label.
 
     Attributes:
@@ -34,7 +34,7 @@ class Joined:
     conflicting: int
 
 
-def join(rows: pa.Table, source: str) -> Joined:
+def join(rows: pa.Table, source: str) -> LabelledRows:
     """Joins labels by `request_id` and `row`.
 
     Args:
@@ -48,7 +48,7 @@ def join(rows: pa.Table, source: str) -> Joined:
     """
     files = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a pattern with an absolute part
     if not files or not len(rows):
-        return Joined(_with_label(rows.slice(0, 0), pa.array([], pa.float64())), 0, 0)
+        return LabelledRows(_with_label(rows.slice(0, 0), pa.array([], pa.float64())), 0, 0)
     reader = _READERS.get(Path(files[0]).suffix.lower())
     if reader is None:
         raise ConfigurationError(f"labels: {files[0]} is none of {sorted(_READERS)}")
@@ -61,7 +61,9 @@ def join(rows: pa.Table, source: str) -> Joined:
         ) from error
     good = [(place, label) for place, label, differing in found if differing == 1]
     places = pa.array([place for place, _ in good], pa.int64())
-    return Joined(_with_label(rows.take(places), pa.array([label for _, label in good])), read, len(found) - len(good))
+    return LabelledRows(
+        _with_label(rows.take(places), pa.array([label for _, label in good])), read, len(found) - len(good)
+    )
 
 
 def _read(rows: pa.Table, reader: str, files: list[str]) -> tuple[list[tuple[int, Any, int]], int]:

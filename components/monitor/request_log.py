@@ -41,7 +41,7 @@ class Period:
         """Whether a moment is in it."""
         return self.start <= moment < self.end
 
-    def said(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, str]:
         """Returns it as JSON."""
         return {"start": self.start.isoformat(), "end": self.end.isoformat()}
 
@@ -96,15 +96,17 @@ def read(root: str, model: str, version: str, period: Period, limits: tuple[int,
     tables: list[pa.Table] = []
     for path in _files(Path(root) / model / version, period):
         try:
-            said, table = _read(path, period, signature)
+            counted, table = _read(path, period, signature)
         except (OSError, ValueError, pa.ArrowException):
             unreadable.append(path.name)
             continue
-        counts.update(said)
+        counts.update(counted)
         tables.append(table)
     logged = sum(len(table) for table in tables)
     stride = -(-logged // most) if logged else 1
-    return Traffic(_joined([_every(table, stride) for table in tables if len(table)]), logged, dict(counts), unreadable)
+    return Traffic(
+        _concatenate([_sample(table, stride) for table in tables if len(table)]), logged, dict(counts), unreadable
+    )
 
 
 def columns(rows: pa.Table, side: str) -> pa.Table:
@@ -139,13 +141,13 @@ def _written(path: Path) -> datetime.datetime | None:
 
 def _read(path: Path, period: Period, signature: str) -> tuple[dict[str, int], pa.Table]:
     table = pq.read_table(path)
-    said: dict[str, Any] = json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
-    written = datetime.datetime.fromisoformat(said["written"]) if "written" in said else None
+    metadata: dict[str, Any] = json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
+    written = datetime.datetime.fromisoformat(metadata["written"]) if "written" in metadata else None
     counts = {}
     if written is not None and written in period:
-        counts = {name: int(said.get(name, 0)) for name in COUNTS}
-        counts |= {f"error_{status}": int(number) for status, number in said.get("errors", {}).items()}
-    if said.get("signature", signature) != signature:
+        counts = {name: int(metadata.get(name, 0)) for name in COUNTS}
+        counts |= {f"error_{status}": int(number) for status, number in metadata.get("errors", {}).items()}
+    if metadata.get("signature", signature) != signature:
         return counts, table.slice(0, 0)
     kind = table.schema.field("time").type
     start, end = (pa.scalar(moment, pa.timestamp("us", "UTC")).cast(kind) for moment in (period.start, period.end))
@@ -153,19 +155,19 @@ def _read(path: Path, period: Period, signature: str) -> tuple[dict[str, int], p
     return counts, table.filter(inside).replace_schema_metadata(None)
 
 
-def _every(table: pa.Table, stride: int) -> pa.Table:
+def _sample(table: pa.Table, stride: int) -> pa.Table:
     return table if stride == 1 else table.take(pa.array(range(0, len(table), stride)))
 
 
-def _joined(tables: list[pa.Table]) -> pa.Table:
+def _concatenate(tables: list[pa.Table]) -> pa.Table:
     if not tables:
         return pa.table({"request_id": pa.array([], pa.string()), "row": pa.array([], pa.int32())})
     # Files of one version have one schema; one that has not is another program's.
     fitting = [table for table in tables if table.schema == tables[-1].schema]
-    return _newest(pa.concat_tables(fitting))
+    return _keep_newest(pa.concat_tables(fitting))
 
 
-def _newest(table: pa.Table) -> pa.Table:
+def _keep_newest(table: pa.Table) -> pa.Table:
     """Keeps the newest of the rows that have an id and a number in common: a client asked again."""
     numbered = table.select(["request_id", "row", "time"]).append_column("place", pa.array(range(len(table))))
     ordered = numbered.sort_by([("time", "ascending"), ("place", "ascending")])

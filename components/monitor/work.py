@@ -24,7 +24,7 @@ _USUAL_PERIOD = datetime.timedelta(days=1)
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class MonitoringRequest:
     """Whose traffic is examined, of what period, against what."""
 
     model_path: str
@@ -45,7 +45,7 @@ class Outputs:
     view_path: str
 
 
-def monitor(request: Request, outputs: Outputs, now: datetime.datetime | None = None) -> dict[str, Any]:
+def monitor(request: MonitoringRequest, outputs: Outputs, now: datetime.datetime | None = None) -> dict[str, Any]:
     """Writes summary.json and the page, and adds a line to the history.
 
     Returns:
@@ -60,7 +60,7 @@ def monitor(request: Request, outputs: Outputs, now: datetime.datetime | None = 
     champion = champions.read(request.model_path, request.model_metadata)
     report = _examine(request, rules, period, champion)
     report |= decision.decide(report, rules)
-    past = history.put(request.history, history.line(report)) if request.history else [history.line(report)]
+    past = history.upsert(request.history, history.entry(report)) if request.history else [history.entry(report)]
     layouts.write_json(Path(outputs.report_path) / layouts.SUMMARY, report)
     layouts.write_text(outputs.view_path, view.draw(report, past))
     task_log.summary(decision.summary_line(report))
@@ -74,7 +74,7 @@ def monitor(request: Request, outputs: Outputs, now: datetime.datetime | None = 
     return report
 
 
-def _examine(request: Request, rules: Rules, period: Period, champion: Champion) -> dict[str, Any]:
+def _examine(request: MonitoringRequest, rules: Rules, period: Period, champion: Champion) -> dict[str, Any]:
     limits = (rules.max_rows, rules.signature)
     found = {
         version: request_log.read(request.log_root, request.model_name, version, period, limits)
@@ -89,7 +89,7 @@ def _examine(request: Request, rules: Rules, period: Period, champion: Champion)
     return {
         "model": request.model_name,
         "version": champion.version,
-        "window": period.said(),
+        "window": period.to_json(),
         "traffic": _traffic(traffic),
         "versions": {version: _counts(each) for version, each in found.items()},
         "unreadable": traffic.unreadable,

@@ -36,7 +36,7 @@ def predict_batch(
     from kfp_ct.components.predict_batch import work
 
     with reported():
-        request = work.Request(
+        request = work.PredictionRequest(
             examples.path, model.path, str(model.metadata.get("version", "")), keys, carry, signature,
             max_nonfinite_fraction, beam_pipeline_args,
         )  # fmt: skip

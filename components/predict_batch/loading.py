@@ -25,8 +25,8 @@ def check(table: str) -> None:
         ConfigurationError: It is no table, or may not be written.
         DataError: There is no such dataset.
     """
-    with _explained(table), _connected(table) as client:
-        found = _found(client, table)
+    with _readable_errors(table), _connected(table) as client:
+        found = _get_table(client, table)
         if found is not None and found.table_type != "TABLE":
             raise ConfigurationError(
                 f"destination.table {table} is a {found.table_type.lower()}\nexpected: a table, or a new name\n"
@@ -44,7 +44,7 @@ def load(job: Job, planned: Sequence[Shard]) -> None:
     table = job.table
     columns = pyarrow.parquet.read_schema(Path(job.folder) / planned[0].file)
     expected = ", ".join(f"{field.name} {field.type}" for field in columns)
-    with _explained(table, f"a table with the columns {expected}"), _connected(table) as client:
+    with _readable_errors(table, f"a table with the columns {expected}"), _connected(table) as client:
         loaded = sum([shard.rows for shard in planned if _load(client, job, shard)])
         total = sum(shard.rows for shard in planned)
         _demand_rows(table, client.get_table(table).num_rows or 0, total)
@@ -63,7 +63,7 @@ def _load(client: Any, job: Job, shard: Shard) -> bool:
             found = client.get_job(job_id)
         except exceptions.NotFound:
             break
-        if _holds(client, job.table, found):
+        if _was_loaded(client, job.table, found):
             return False
         attempt += 1
     try:
@@ -94,7 +94,7 @@ def _start(client: Any, table: str, job_id: str, file: Path) -> Any:
         )
 
 
-def _holds(client: Any, table: str, done: Any) -> bool:
+def _was_loaded(client: Any, table: str, done: Any) -> bool:
     """Returns whether a table holds what a job of a run before loaded: that it succeeded, into this very table."""
     from google.api_core import exceptions
 
@@ -104,7 +104,7 @@ def _holds(client: Any, table: str, done: Any) -> bool:
         if not done.error_result:
             raise
         return False
-    found = _found(client, table)
+    found = _get_table(client, table)
     return found is not None and found.created <= done.ended
 
 
@@ -126,7 +126,7 @@ def _missing(table: str, what: str) -> DataError:
     )
 
 
-def _found(client: Any, table: str) -> Any:
+def _get_table(client: Any, table: str) -> Any:
     from google.api_core import exceptions
 
     try:
@@ -150,7 +150,7 @@ def _connected(table: str) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _explained(table: str, expected: str = "a table") -> Iterator[None]:
+def _readable_errors(table: str, expected: str = "a table") -> Iterator[None]:
     """Turns BigQuery's refusals into messages that say what fixes them."""
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError
@@ -159,10 +159,10 @@ def _explained(table: str, expected: str = "a table") -> Iterator[None]:
     try:
         yield
     except (exceptions.GoogleAPIError, GoogleAuthError, RequestException) as error:
-        raise _refused(table, expected, error) from error
+        raise _error_of(table, expected, error) from error
 
 
-def _refused(table: str, expected: str, error: Exception) -> ComponentError:
+def _error_of(table: str, expected: str, error: Exception) -> ComponentError:
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError
 

@@ -61,7 +61,7 @@ class Tally:
             }
 
 
-def check_names(columns: Sequence[str], outputs: Sequence[str]) -> None:
+def require_unique_names(columns: Sequence[str], outputs: Sequence[str]) -> None:
     """Demands that no two columns of the result have one name.
 
     Raises:

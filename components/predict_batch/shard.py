@@ -16,7 +16,7 @@ from kfp_ct.data import layouts
 from kfp_ct.data.saved_model import Role, SavedModel
 
 # Beside the data a file a finished shard; readers of folders pass over names that begin with an underscore.
-ACCOUNTS = "_shards"
+RECORDS = "_shards"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Job:
         signature: Signature of the SavedModel.
         columns: Keys and carried columns.
         available: All columns of the examples.
-        began: When the prediction began, ISO 8601; written into every row.
+        started: When the prediction started, ISO 8601; written into every row.
         table: BigQuery table that the rows go to as well; empty for none.
     """
 
@@ -42,7 +42,7 @@ class Job:
     signature: str
     columns: tuple[str, ...]
     available: tuple[str, ...]
-    began: str
+    started: str
     table: str = ""
 
 
@@ -56,7 +56,7 @@ def load_model(job: Job) -> SavedModel:
     return SavedModel(job.model_path, job.signature, job.available, Role(title, fix_signature="correct signature"))
 
 
-def finished(job: Job, shard: Shard) -> Tally | None:
+def read_tally(job: Job, shard: Shard) -> Tally | None:
     """Returns what a shard's file holds if it is whole and of this prediction, else None."""
     path = Path(job.folder) / shard.file
     try:
@@ -81,7 +81,7 @@ def score(job: Job, shard: Shard, model: SavedModel, batch_rows: int = layouts.B
     try:
         with pyarrow.parquet.ParquetFile(shard.source) as parquet:
             for batch in parquet.iter_batches(batch_rows, row_groups=list(shard.groups), columns=needed):
-                table = _predicted(job, model, batch, tally)
+                table = _predict_batch(job, model, batch, tally)
                 writer = writer or pyarrow.parquet.ParquetWriter(partial, table.schema, compression="zstd")
                 writer.write_batch(table)
         if writer is not None:
@@ -99,16 +99,16 @@ def score(job: Job, shard: Shard, model: SavedModel, batch_rows: int = layouts.B
 
 
 def _record(job: Job, shard: Shard) -> Path:
-    return Path(job.folder) / ACCOUNTS / f"{shard.file}.json"
+    return Path(job.folder) / RECORDS / f"{shard.file}.json"
 
 
-def _predicted(job: Job, model: SavedModel, batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
+def _predict_batch(job: Job, model: SavedModel, batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
     arrays = model.run(batch)
     columns: dict[str, Any] = {name: batch.column(name) for name in job.columns}
     for name, array in sorted(arrays.items()):
         columns[name] = outputs.to_column(name, array, batch.num_rows)
     tally.add(arrays, batch.num_rows)
-    began = pa.scalar(datetime.datetime.fromisoformat(job.began), pa.timestamp("us", "UTC"))
+    started = pa.scalar(datetime.datetime.fromisoformat(job.started), pa.timestamp("us", "UTC"))
     columns[outputs.MODEL_VERSION] = pa.repeat(pa.scalar(job.model_version), batch.num_rows)
-    columns[outputs.PREDICTED_AT] = pa.repeat(began, batch.num_rows)
+    columns[outputs.PREDICTED_AT] = pa.repeat(started, batch.num_rows)
     return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))

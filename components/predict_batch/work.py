@@ -17,11 +17,11 @@ from kfp_ct.data import layouts
 from kfp_ct.data.saved_model import SavedModel
 from kfp_ct.pages.formats import percent
 
-BEGUN = "_begun.json"
+STARTED = "_begun.json"
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class PredictionRequest:
     """What is scored, and what is written of it; see the component's arguments."""
 
     examples_path: str
@@ -43,7 +43,7 @@ class Written:
 
 
 def predict(
-    request: Request, destination: Mapping[str, Any], output_path: str, shard_rows: int = plan.SHARD_ROWS
+    request: PredictionRequest, destination: Mapping[str, Any], output_path: str, shard_rows: int = plan.SHARD_ROWS
 ) -> Written:
     """Writes the predictions, their manifest last.
 
@@ -69,7 +69,7 @@ def predict(
     identity = plan.identity(request.examples_path, request.model_path, chosen, planned)
     folder = Path(destination["folder"]) / identity[:16] if destination.get("folder") else Path(output_path)
     with atomic_files.writing_to("the folder of predictions", folder), atomic_files.locked(folder / "_lock"):
-        job = dataclasses.replace(_begin(request, identity, folder, list(columns)), table=table)
+        job = dataclasses.replace(_start_or_resume(request, identity, folder, list(columns)), table=table)
         tally = _score(job, planned, request)
         _demand_finite(tally, request)
         if table:  # only now: what is refused reaches nobody
@@ -78,7 +78,7 @@ def predict(
     return Written(str(folder), metadata)
 
 
-def _check(request: Request, destination: Mapping[str, Any]) -> None:
+def _check(request: PredictionRequest, destination: Mapping[str, Any]) -> None:
     if unknown := sorted(set(destination) - {"folder", "table"}):
         raise ConfigurationError(
             f"destination has {', '.join(unknown)}\nexpected: folder and table\n"
@@ -95,7 +95,7 @@ def _check(request: Request, destination: Mapping[str, Any]) -> None:
         )
 
 
-def _demand_columns(request: Request, columns: Mapping[str, str]) -> None:
+def _demand_columns(request: PredictionRequest, columns: Mapping[str, str]) -> None:
     wanted = [*request.keys, *request.carry]
     if missing := [name for name in wanted if name not in columns]:
         raise ConfigurationError(
@@ -104,18 +104,18 @@ def _demand_columns(request: Request, columns: Mapping[str, str]) -> None:
         )
 
 
-def _begin(request: Request, identity: str, folder: Path, available: Sequence[str]) -> shards.Job:
-    """Returns the job, begun now or by a run that was killed; what is of another prediction is removed."""
+def _start_or_resume(request: PredictionRequest, identity: str, folder: Path, available: Sequence[str]) -> shards.Job:
+    """Returns the job, started now or by a run that was killed; what is of another prediction is removed."""
     # The manifest goes first: without it nobody takes what is there for finished.
     (folder / layouts.MANIFEST).unlink(missing_ok=True)
-    begun = layouts.read_json(folder / BEGUN) if (folder / BEGUN).is_file() else {}
-    if begun.get("identity") != identity:
+    state = layouts.read_json(folder / STARTED) if (folder / STARTED).is_file() else {}
+    if state.get("identity") != identity:
         for old in folder.glob("predictions-*.parquet"):
             old.unlink()
-        shutil.rmtree(folder / shards.ACCOUNTS, ignore_errors=True)
+        shutil.rmtree(folder / shards.RECORDS, ignore_errors=True)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        begun = {"identity": identity, "began": now}
-        layouts.write_json(folder / BEGUN, begun)
+        state = {"identity": identity, "started": now}
+        layouts.write_json(folder / STARTED, state)
     for partial in folder.glob(".predictions-*.partial"):  # of a killed run: the lock is ours
         partial.unlink()
     return shards.Job(
@@ -126,12 +126,12 @@ def _begin(request: Request, identity: str, folder: Path, available: Sequence[st
         signature=request.signature,
         columns=(*request.keys, *request.carry),
         available=tuple(available),
-        began=begun["began"],
+        started=state["started"],
     )
 
 
-def _score(job: shards.Job, planned: Sequence[plan.Shard], request: Request) -> Tally:
-    tallies = {shard.file: shards.finished(job, shard) for shard in planned}
+def _score(job: shards.Job, planned: Sequence[plan.Shard], request: PredictionRequest) -> Tally:
+    tallies = {shard.file: shards.read_tally(job, shard) for shard in planned}
     todo = [shard for shard in planned if tallies[shard.file] is None]
     rows = sum(shard.rows for shard in planned)
     done = rows - sum(shard.rows for shard in todo)
@@ -140,14 +140,14 @@ def _score(job: shards.Job, planned: Sequence[plan.Shard], request: Request) -> 
     if todo:
         # Loaded here even if Beam scores: what does not fit is said before workers start.
         model = shards.load_model(job)
-        outputs.check_names(job.columns, model.outputs)
+        outputs.require_unique_names(job.columns, model.outputs)
         if request.beam_pipeline_args:
             from kfp_ct.components.predict_batch import beam_path
 
             beam_path.score(job, todo, request.beam_pipeline_args)
         else:
             _score_here(job, todo, model, (done, rows))
-    return _counted(job, planned)
+    return _total(job, planned)
 
 
 def _score_here(job: shards.Job, todo: Sequence[plan.Shard], model: SavedModel, progress: tuple[int, int]) -> None:
@@ -158,10 +158,10 @@ def _score_here(job: shards.Job, todo: Sequence[plan.Shard], model: SavedModel, 
         task_log.progress(f"{done:,} of {rows:,} rows")
 
 
-def _counted(job: shards.Job, planned: Sequence[plan.Shard]) -> Tally:
+def _total(job: shards.Job, planned: Sequence[plan.Shard]) -> Tally:
     total = Tally()
     for shard in planned:
-        tally = shards.finished(job, shard)
+        tally = shards.read_tally(job, shard)
         if tally is None:
             raise DataError(
                 f"{shard.file} does not hold the {shard.rows:,} rows that were read for it\n"
@@ -171,7 +171,7 @@ def _counted(job: shards.Job, planned: Sequence[plan.Shard]) -> Tally:
     return total
 
 
-def _demand_finite(tally: Tally, request: Request) -> None:
+def _demand_finite(tally: Tally, request: PredictionRequest) -> None:
     allowed = math.floor(request.max_nonfinite_fraction * tally.rows)
     if tally.nonfinite > allowed:
         raise DataError(
@@ -182,18 +182,18 @@ def _demand_finite(tally: Tally, request: Request) -> None:
         )
 
 
-def _finish(job: shards.Job, planned: Sequence[plan.Shard], tally: Tally, request: Request) -> dict[str, Any]:
+def _finish(job: shards.Job, planned: Sequence[plan.Shard], tally: Tally, request: PredictionRequest) -> dict[str, Any]:
     source = layouts.read_manifest(request.examples_path)
     metadata = {
         "rows": tally.rows,
         "nonfinite": tally.nonfinite,
         "model_version": job.model_version,
-        "predicted_at": job.began,
+        "predicted_at": job.started,
         "fingerprint": job.identity,
         "files": len(planned),
         **({"table": job.table} if job.table else {}),
     }
-    values = {name: _described(described) for name, described in sorted(tally.values.items())}
+    values = {name: _output_summary(described) for name, described in sorted(tally.values.items())}
     layouts.write_json(
         Path(job.folder) / layouts.SUMMARY, {**metadata, "columns": list(job.columns), "outputs": values}
     )
@@ -204,12 +204,12 @@ def _finish(job: shards.Job, planned: Sequence[plan.Shard], tally: Tally, reques
     layouts.write_manifest(job.folder, manifest)
     of = f" by v{job.model_version}" if job.model_version else ""
     means = "".join(f"; {name} {v['mean']:.3g} on average" for name, v in values.items() if v["mean"] is not None)
-    files_said = f"{len(planned)} file{'' if len(planned) == 1 else 's'}" + f" and {job.table}" * bool(job.table)
-    task_log.summary(f"{tally.rows:,} rows scored{of} in {files_said}{means}; {tally.nonfinite:,} not finite")
+    files_text = f"{len(planned)} file{'' if len(planned) == 1 else 's'}" + f" and {job.table}" * bool(job.table)
+    task_log.summary(f"{tally.rows:,} rows scored{of} in {files_text}{means}; {tally.nonfinite:,} not finite")
     return metadata
 
 
-def _described(values: Mapping[str, Any]) -> dict[str, Any]:
+def _output_summary(values: Mapping[str, Any]) -> dict[str, Any]:
     mean = values["sum"] / values["count"] if values["count"] else None
     within = sum(values["bins"]) == values["count"]
     return {

@@ -27,15 +27,15 @@ class Entry:
     tags: dict[str, str]
     parameters: dict[str, str]
     metrics: dict[str, float]
-    kept: dict[str, Path]  # path below `Registered/` of the version's folder to the file to copy there
+    files: dict[str, Path]  # path below `Registered/` of the version's folder to the file to copy there
 
 
 def flatten(lineage: dict[str, Any]) -> dict[str, str]:
     """Returns lineage entries as strings under names MLflow takes; what is nested becomes JSON."""
-    return {recordable(str(key)): _text(value) for key, value in lineage.items()}
+    return {mlflow_name(str(key)): _text(value) for key, value in lineage.items()}
 
 
-def recordable(name: str) -> str:
+def mlflow_name(name: str) -> str:
     """Returns a name that MLflow takes for a tag, a parameter or a metric: it reads each as a relative path, too."""
     taken = "".join(letter if letter.isalnum() or letter in "_-./ :" else "_" for letter in name[:_NAME_LENGTH])
     return "/".join(part for part in taken.split("/") if part.strip(".")) or "_"

@@ -13,13 +13,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from kfp_ct.base import atomic_files
-from kfp_ct.components.register.entry import Entry, Registered, recordable
+from kfp_ct.components.register.entry import Entry, Registered, mlflow_name
 from kfp_ct.data import layouts
 from kfp_ct.models import champion_history, model_version, registry, registry_mlflow, registry_sqlite
 
 _FINGERPRINT = "model_fingerprint"
 # Tags of a run that say by whom, why and by which run a champion moves.
-_MOVED_BY = ("user", "cause", "run")
+_CAUSE_TAGS = ("user", "cause", "run")
 # The folder of a run's artifacts that holds the model, on a server.
 _RUN_FOLDER = "model"
 
@@ -55,7 +55,7 @@ def _publish(client: MlflowClient, entry: Entry, registry_uri: str) -> Registere
         champion_history.REGISTER,
         before,
         number,
-        *(entry.tags.get(name, "") for name in _MOVED_BY),
+        *(entry.tags.get(name, "") for name in _CAUSE_TAGS),
     )
     registry_mlflow.note(client, entry.model_name, move)
     registry_mlflow.move_champion(client, entry.model_name, move)
@@ -68,7 +68,7 @@ def _create_version(client: MlflowClient, entry: Entry, registry_uri: str, befor
     run = _run(client, entry, database)
     if not source:
         client.log_artifacts(run.info.run_id, str(entry.model_path), _RUN_FOLDER)
-        for name, path in entry.kept.items():
+        for name, path in entry.files.items():
             client.log_artifact(run.info.run_id, str(path), str(Path(_RUN_FOLDER, layouts.REGISTERED, name).parent))
         source = f"{run.info.artifact_uri}/{_RUN_FOLDER}"
     _record(client, run.info.run_id, entry)
@@ -88,7 +88,7 @@ def _store(entry: Entry, parent: Path) -> Path:
         if not folder.is_dir():
             parent.mkdir(parents=True, exist_ok=True)
             atomic_files.sweep(parent)
-            added = {f"{layouts.REGISTERED}/{name}": path for name, path in entry.kept.items()}
+            added = {f"{layouts.REGISTERED}/{name}": path for name, path in entry.files.items()}
             atomic_files.publish(entry.model_path, folder, added)
     return folder
 
@@ -98,7 +98,7 @@ def _run(client: MlflowClient, entry: Entry, database: Path | None) -> Run:
     experiment = _experiment(client, entry.model_name, database)
     for begun in client.search_runs([experiment], f"tags.{_FINGERPRINT} = '{entry.fingerprint}'"):
         # MLflow lets nobody change a parameter: a run of another commit stays as it was.
-        if all(begun.data.params.get(recordable(key), value) == value for key, value in entry.parameters.items()):
+        if all(begun.data.params.get(mlflow_name(key), value) == value for key, value in entry.parameters.items()):
             return begun
     tags = {**entry.tags, "mlflow.runName": f"{entry.model_name} {entry.tags['window']}"}
     return client.create_run(experiment, tags=tags)
@@ -120,8 +120,8 @@ def _experiment(client: MlflowClient, name: str, database: Path | None) -> str:
 
 def _record(client: MlflowClient, run_id: str, entry: Entry) -> None:
     now = int(time.time() * 1000)
-    metrics = [Metric(recordable(key), value, now, 0) for key, value in entry.metrics.items()]
-    parameters = [Param(recordable(key), value) for key, value in entry.parameters.items()]
+    metrics = [Metric(mlflow_name(key), value, now, 0) for key, value in entry.metrics.items()]
+    parameters = [Param(mlflow_name(key), value) for key, value in entry.parameters.items()]
     tags = [RunTag(key, value) for key, value in entry.tags.items()]
     client.log_batch(run_id, metrics, parameters, tags)
     client.set_terminated(run_id)

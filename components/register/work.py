@@ -37,7 +37,7 @@ def register(candidate: Candidate, registry_uri: str, model_name: str) -> Regist
     """
     verdict = blessing.demand(candidate.blessing_path, candidate.model_path)
     model_version.check_model_name(model_name)
-    registered = _as_it_was(registry.open_reader(registry_uri), model_name, verdict.model_fingerprint)
+    registered = _already_champion(registry.open_reader(registry_uri), model_name, verdict.model_fingerprint)
     if registered is None:
         from kfp_ct.components.register import publish  # MLflow takes seconds to import; an unchanged rerun needs none
 
@@ -72,23 +72,23 @@ def describe(candidate: Candidate, verdict: blessing.Blessing, model_name: str) 
         tags,
         parameters,
         overall_metrics(Path(candidate.evaluation_path) / layouts.SUMMARY),
-        _kept(candidate, manifest),
+        _files_to_keep(candidate, manifest),
     )
 
 
-def _kept(candidate: Candidate, manifest: layouts.Manifest) -> dict[str, Path]:
-    kept = {}
+def _files_to_keep(candidate: Candidate, manifest: layouts.Manifest) -> dict[str, Path]:
+    files = {}
     for split in manifest.splits:
         name = f"{layouts.split_path('', split.name)}/{layouts.STATISTICS_FILE}"
-        kept[f"statistics/{name}"] = Path(candidate.statistics_path) / name
-    kept[f"{layouts.KEPT_EVALUATION}/{layouts.SUMMARY}"] = Path(candidate.evaluation_path) / layouts.SUMMARY
+        files[f"statistics/{name}"] = Path(candidate.statistics_path) / name
+    files[f"{layouts.KEPT_EVALUATION}/{layouts.SUMMARY}"] = Path(candidate.evaluation_path) / layouts.SUMMARY
     for name in (blessing.BLESSED, blessing.DETAILS):
-        kept[f"{layouts.KEPT_BLESSING}/{name}"] = Path(candidate.blessing_path) / name
-    if missing := [str(path) for path in kept.values() if not path.is_file()]:
+        files[f"{layouts.KEPT_BLESSING}/{name}"] = Path(candidate.blessing_path) / name
+    if missing := [str(path) for path in files.values() if not path.is_file()]:
         raise DataError(
             f"{missing[0]} is not there\nexpected: the statistics and the evaluation of the run that trained the model"
         )
-    return kept
+    return files
 
 
 def overall_metrics(summary: Path) -> dict[str, float]:
@@ -100,7 +100,7 @@ def overall_metrics(summary: Path) -> dict[str, float]:
     return dict(_numbers(metrics.get("challenger", {}), ""))
 
 
-def _as_it_was(reader: model_version.Reader, model_name: str, fingerprint: str) -> Registered | None:
+def _already_champion(reader: model_version.Reader, model_name: str, fingerprint: str) -> Registered | None:
     champion = reader.champion(model_name)
     if champion is None or champion.tags.get("model_fingerprint") != fingerprint:
         return None

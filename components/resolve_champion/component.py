@@ -43,6 +43,6 @@ def resolve_champion(
         key = work.training_key(examples.path, hyperparameters, code_version, tuning)
         found = work.resolve(registry_uri, model_name, key)
         champion.metadata["version"] = found.version
-        champion.uri = work.provide(found, champion.uri, champion.path)
-        base_model.uri = work.provide(found if warm_start else found.nothing, base_model.uri, base_model.path)
+        champion.uri = work.materialize(found, champion.uri, champion.path)
+        base_model.uri = work.materialize(found if warm_start else found.no_model, base_model.uri, base_model.path)
         return (found.version, key)

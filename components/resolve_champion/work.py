@@ -15,26 +15,26 @@ NO_MODEL = "NO_MODEL"
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class ResolvedChampion:
     """The model to compare with.
 
     Attributes:
-        uri: Folder whose Format-Serving/ is its SavedModel, `nothing_uri` if there is none; empty if it has to
+        uri: Folder whose Format-Serving/ is its SavedModel, `no_model_uri` if there is none; empty if it has to
             be downloaded.
         version: Its version; empty if there is none.
-        nothing_uri: Folder without a SavedModel, the same one on every run; empty where there is no shared disk.
+        no_model_uri: Folder without a SavedModel, the same one on every run; empty where there is no shared disk.
         download: Registry URI and source to download it from; None if that is not needed.
     """
 
     uri: str
     version: str
-    nothing_uri: str
+    no_model_uri: str
     download: tuple[str, str] | None = None
 
     @property
-    def nothing(self) -> "Found":
+    def no_model(self) -> "ResolvedChampion":
         """The answer as it would be without a champion."""
-        return Found(self.nothing_uri, "", self.nothing_uri)
+        return ResolvedChampion(self.no_model_uri, "", self.no_model_uri)
 
 
 def training_key(
@@ -51,7 +51,7 @@ def training_key(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def resolve(registry_uri: str, model_name: str, training_key: str) -> Found:
+def resolve(registry_uri: str, model_name: str, training_key: str) -> ResolvedChampion:
     """Finds the model to beat: the champion, or what it had to beat if this very training produced it.
 
     So an unchanged rerun compares with the same model as the first run did, and every cached step is a hit.
@@ -62,17 +62,17 @@ def resolve(registry_uri: str, model_name: str, training_key: str) -> Found:
     """
     model_version.check_model_name(model_name)
     reader = registry.open_reader(registry_uri)
-    version = _to_beat(reader, model_name, training_key)
-    nothing = _nothing_uri(registry_uri)
+    version = _model_to_beat(reader, model_name, training_key)
+    nothing = _no_model_uri(registry_uri)
     if version is None:
         task_log.summary(f"no champion of {model_name} to compare with")
-        return Found(nothing, "", nothing)
+        return ResolvedChampion(nothing, "", nothing)
     task_log.summary(f"compare with {model_name} v{version.number}")
     located = registered_model.locate(version, registry_uri, model_name)
-    return Found(located.uri, version.number, nothing, located.download)
+    return ResolvedChampion(located.uri, version.number, nothing, located.download)
 
 
-def provide(found: Found, uri: str, path: str) -> str:
+def materialize(found: ResolvedChampion, uri: str, path: str) -> str:
     """Returns the URI of the folder to hand on: the shared one, or the task's own output, which it then fills."""
     if found.uri or found.download:
         return registered_model.materialize(registered_model.Located(found.uri, found.download), uri, path)
@@ -82,7 +82,9 @@ def provide(found: Found, uri: str, path: str) -> str:
     return uri
 
 
-def _to_beat(reader: model_version.Reader, model_name: str, training_key: str) -> model_version.ModelVersion | None:
+def _model_to_beat(
+    reader: model_version.Reader, model_name: str, training_key: str
+) -> model_version.ModelVersion | None:
     version = reader.champion(model_name)
     seen = set()
     while version is not None and version.tags.get("training_key") == training_key:
@@ -94,7 +96,7 @@ def _to_beat(reader: model_version.Reader, model_name: str, training_key: str) -
     return version
 
 
-def _nothing_uri(registry_uri: str) -> str:
+def _no_model_uri(registry_uri: str) -> str:
     database = model_version.database_path(registry_uri)
     if database is None:
         return ""

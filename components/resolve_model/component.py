@@ -31,5 +31,5 @@ def resolve_model(
     with reported():
         found = work.resolve(registry_uri, model_name, version)
         model.metadata.update({"version": found.version, "registered": found.registered})
-        model.uri = work.provide(found, model.uri, model.path)
+        model.uri = work.materialize(found, model.uri, model.path)
         return (found.version,)

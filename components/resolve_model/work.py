@@ -9,7 +9,7 @@ from kfp_ct.models import model_version, registered_model, registry
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class ResolvedModel:
     """A registered version, where its files are, and when it was registered (ISO 8601)."""
 
     version: str
@@ -17,7 +17,7 @@ class Found:
     registered: str = ""
 
 
-def resolve(registry_uri: str, model_name: str, version: str) -> Found:
+def resolve(registry_uri: str, model_name: str, version: str) -> ResolvedModel:
     """Finds a version of a model.
 
     Args:
@@ -49,9 +49,9 @@ def resolve(registry_uri: str, model_name: str, version: str) -> Found:
     located = registered_model.locate(found, registry_uri, model_name)
     task_log.summary(f"{model_name} v{found.number}{', the champion' if by_alias else ''}")
     registered = datetime.datetime.fromtimestamp(found.created / 1000, datetime.UTC).isoformat()
-    return Found(found.number, located, registered)
+    return ResolvedModel(found.number, located, registered)
 
 
-def provide(found: Found, uri: str, path: str) -> str:
+def materialize(found: ResolvedModel, uri: str, path: str) -> str:
     """Returns the URI of the folder to hand on: the registered one, or the task's own output, which it then fills."""
     return registered_model.materialize(found.located, uri, path)

@@ -7,7 +7,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 _MOST_VALUES = 100
 
 
-def of(schema: schema_pb2.Schema, schema_file: str) -> dict[str, Any]:
+def describe(schema: schema_pb2.Schema, schema_file: str) -> dict[str, Any]:
     """Summarises a schema.
 
     Returns:

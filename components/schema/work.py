@@ -37,7 +37,7 @@ def write_schema(statistics_path: str, output_path: str, schema_file: str) -> di
         schema = inference.infer(statistics_path)
         text = text_format.MessageToString(schema)
     layouts.write_text(Path(output_path) / layouts.SCHEMA, text)
-    report = summary.of(schema, schema_file)
+    report = summary.describe(schema, schema_file)
     layouts.write_json(Path(output_path) / layouts.SUMMARY, report)
     origin = f"from {schema_file}" if schema_file else "inferred from the train split"
     task_log.summary(f"{len(report['features'])} features, {report['domains']} closed domains, {origin}")
@@ -54,14 +54,14 @@ def parse(text: str, origin: str) -> schema_pb2.Schema:
     try:
         schema = text_format.Parse(text, schema_pb2.Schema())
     except text_format.ParseError as error:
-        raise ConfigurationError(_unparsable(text, origin, error)) from error
+        raise ConfigurationError(_parse_error(text, origin, error)) from error
     problem = _contradiction(schema)
     if problem:
         raise ConfigurationError(f"the schema {origin} {problem}\nfix: edit {origin}")
     return schema
 
 
-def _unparsable(text: str, origin: str, error: text_format.ParseError) -> str:
+def _parse_error(text: str, origin: str, error: text_format.ParseError) -> str:
     number = error.GetLine() or 0
     lines = text.splitlines()
     shown = f"\nfound: {lines[number - 1].strip()}" if 0 < number <= len(lines) else ""

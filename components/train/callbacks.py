@@ -41,8 +41,8 @@ class History(keras.callbacks.Callback):
         rows = (self.steps - self._first_step) * self._batch_size()
         speed = rows / max(time.monotonic() - self._started, 1e-6)
         of = f"/{self.params['epochs']}" if self.params.get("epochs") else ""
-        said = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        task_log.progress(f"epoch {epoch + 1}{of}: {said}; {speed:,.0f} rows/s")
+        metrics_text = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        task_log.progress(f"epoch {epoch + 1}{of}: {metrics_text}; {speed:,.0f} rows/s")
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
@@ -71,11 +71,12 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss became {loss} at step {self._step} (epoch {self._epoch + 1})\n{_blame(self._suspects())}"
+                f"the loss became {loss} at step {self._step} (epoch {self._epoch + 1})\n"
+                f"{_non_finite_advice(self._suspects())}"
             )
 
 
-def _blame(suspects: dict[str, int]) -> str:
+def _non_finite_advice(suspects: dict[str, int]) -> str:
     if not suspects:
         return "every feature is finite\nfix: lower the learning rate, or clip the gradients"
     found = ", ".join(f"{name} ({count:,} values)" for name, count in suspects.items())

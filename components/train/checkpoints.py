@@ -17,7 +17,7 @@ from kfp_ct.components.train.callbacks import History
 DONE = "done.json"
 
 
-class Resume(keras.callbacks.BackupAndRestore):
+class ResumableBackup(keras.callbacks.BackupAndRestore):
     """Keras's BackupAndRestore over a local folder, each epoch published whole to a lasting one.
 
     Args:

@@ -37,7 +37,7 @@ def train(
     from kfp_ct.components.train import work
 
     with reported():
-        request = work.Request(
+        request = work.TrainingRequest(
             examples.path, transform_graph.path, f"{schema.path}/schema.pbtxt", base_model.path, module,
             hyperparameters, checkpoints, distribution,
         )  # fmt: skip

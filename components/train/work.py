@@ -27,7 +27,7 @@ DEFAULT_BATCH_SIZE = 40
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class TrainingRequest:
     """What is trained on what: the artifacts' paths, the user's module and the settings."""
 
     examples_path: str
@@ -51,7 +51,7 @@ class _Outputs:
         return str(Path(self.model_path) / layouts.SERVING_MODEL)
 
 
-def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
+def train(request: TrainingRequest, model_path: str, run_path: str) -> dict[str, Any]:
     """Runs run_fn and checks what it leaves.
 
     Args:
@@ -82,14 +82,14 @@ def train(request: Request, model_path: str, run_path: str) -> dict[str, Any]:
         folder = f"{request.checkpoints.rstrip('/')}/{_key(request)}" if request.checkpoints else ""
         callbacks = _callbacks(reader, history, outputs.run_path)
         if folder:
-            callbacks.append(checkpoints.Resume(folder, history, is_chief))
+            callbacks.append(checkpoints.ResumableBackup(folder, history, is_chief))
         run_fn(_fn_args(request, outputs, reader, callbacks))
         _demand_saved_model(outputs.serving_model_dir, request.module)
         if folder and is_chief:
             checkpoints.remove(folder)
     if is_chief:
         _record_training(request, model_path)
-    return _summarise(manifest.split(layouts.TRAIN).rows, history, run_path)
+    return _write_summary(manifest.split(layouts.TRAIN).rows, history, run_path)
 
 
 def _callbacks(reader: Reader, history: History, run_path: str) -> list[Any]:
@@ -100,14 +100,14 @@ def _callbacks(reader: Reader, history: History, run_path: str) -> list[Any]:
     ]
 
 
-def _fn_args(request: Request, outputs: _Outputs, reader: Reader, callbacks: list[Any]) -> FnArgs:
+def _fn_args(request: TrainingRequest, outputs: _Outputs, reader: Reader, callbacks: list[Any]) -> FnArgs:
     base_model = Path(request.base_model_path) / layouts.SERVING_MODEL
     # In TFX, steps are arguments of their own: a module may take any hyperparameters for KerasTuner's.
     tuned = {key: value for key, value in request.hyperparameters.items() if key not in ("train_steps", "eval_steps")}
     return FnArgs(
         working_dir=outputs.working_dir,
         train_files=layouts.split_files(request.examples_path, layouts.TRAIN),
-        eval_files=_files_if_any(request.examples_path, layouts.EVAL),
+        eval_files=_split_files(request.examples_path, layouts.EVAL),
         train_steps=_steps(request, layouts.TRAIN),
         eval_steps=_steps(request, layouts.EVAL),
         schema_path=request.schema_file,
@@ -123,12 +123,12 @@ def _fn_args(request: Request, outputs: _Outputs, reader: Reader, callbacks: lis
     )
 
 
-def _files_if_any(examples_path: str, split: str) -> list[str]:
+def _split_files(examples_path: str, split: str) -> list[str]:
     names = [split.name for split in layouts.read_manifest(examples_path).splits]
     return layouts.split_files(examples_path, split) if split in names else []
 
 
-def _steps(request: Request, split: str) -> int:
+def _steps(request: TrainingRequest, split: str) -> int:
     """Returns the steps asked for, else those of one pass: a dataset may repeat for ever."""
     asked = request.hyperparameters.get(f"{split}_steps")
     if asked:
@@ -157,7 +157,7 @@ def _strategy(distribution: str) -> Iterator[bool]:
         yield task[0] in (None, "", "chief") or (task == ("worker", 0) and "chief" not in resolver.cluster_spec().jobs)
 
 
-def _key(request: Request) -> str:
+def _key(request: TrainingRequest) -> str:
     """Names this training: the same data, graph, code and settings, and nothing else, go on from its checkpoints."""
     source = inspect.getsource(user_code.load_module(request.module))
     identity = [
@@ -186,14 +186,14 @@ def _demand_saved_model(path: str, module: str) -> None:
         )
 
 
-def _record_training(request: Request, model_path: str) -> None:
+def _record_training(request: TrainingRequest, model_path: str) -> None:
     """Puts the schema and the manifest into the model: what its inputs look like, and which rows it has seen."""
     folder = Path(model_path) / layouts.TRAINING
     layouts.write_text(folder / layouts.SCHEMA, Path(request.schema_file).read_text())
     layouts.write_manifest(folder, layouts.read_manifest(request.examples_path))
 
 
-def _summarise(rows: int, history: History, run_path: str) -> dict[str, Any]:
+def _write_summary(rows: int, history: History, run_path: str) -> dict[str, Any]:
     best = diagnosis.best_epoch(history.epochs)
     summary = {
         "rows": rows,
@@ -203,8 +203,10 @@ def _summarise(rows: int, history: History, run_path: str) -> dict[str, Any]:
         "history": history.epochs,
     }
     layouts.write_json(Path(run_path) / layouts.SUMMARY, summary)
-    said = ""
+    best_text = ""
     if best is not None:
-        said = f", best after epoch {best + 1}: " + ", ".join(f"{k} {v:.4f}" for k, v in history.epochs[best].items())
-    task_log.summary(f"trained on {rows:,} rows, {len(history.epochs)} epochs, {history.steps:,} steps{said}")
+        best_text = f", best after epoch {best + 1}: " + ", ".join(
+            f"{k} {v:.4f}" for k, v in history.epochs[best].items()
+        )
+    task_log.summary(f"trained on {rows:,} rows, {len(history.epochs)} epochs, {history.steps:,} steps{best_text}")
     return {key: summary[key] for key in ("rows", "epochs", "steps")}

@@ -30,6 +30,6 @@ def transform(
     from kfp_ct.components.transform import work
 
     with reported():
-        request = work.Request(examples.path, f"{schema.path}/schema.pbtxt", module, beam_pipeline_args)
+        request = work.TransformRequest(examples.path, f"{schema.path}/schema.pbtxt", module, beam_pipeline_args)
         transform_graph.metadata.update(work.analyze(request, transform_graph.path))
         work.write_examples(request, transform_graph.path, transformed_examples.path, materialize)

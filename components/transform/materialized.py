@@ -52,7 +52,7 @@ def write(schema_file: str, examples_path: str, paths: tuple[str, str], beam_pip
         transform = _transform(graph_path, schema_file)
         for source, target in files:
             _write_file(transform, Path(source), Path(target))
-    splits = [_written(split, Path(output_path)) for split in splits]
+    splits = [_without_empty_files(split, Path(output_path)) for split in splits]
     specs = tft.TFTransformOutput(graph_path).transformed_feature_spec()
     kinds = {name: _KINDS[spec.dtype] for name, spec in sorted(specs.items())}
     layouts.write_manifest(
@@ -60,7 +60,7 @@ def write(schema_file: str, examples_path: str, paths: tuple[str, str], beam_pip
     )
 
 
-def _written(split: layouts.Split, root: Path) -> layouts.Split:
+def _without_empty_files(split: layouts.Split, root: Path) -> layouts.Split:
     """Leaves out the files of no rows, which are not written."""
     return dataclasses.replace(split, files=[file for file in split.files if (root / file).is_file()])
 

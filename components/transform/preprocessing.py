@@ -40,7 +40,7 @@ def load(module: str) -> PreprocessingFn:
         except ComponentError as error:
             raise ConfigurationError(f"{module}: {error}") from error
         except Exception as error:
-            raise ConfigurationError(_failure(error, module)) from error
+            raise ConfigurationError(_error_message(error, module)) from error
         if not isinstance(outputs, dict) or not outputs:
             raise ConfigurationError(
                 f"preprocessing_fn of {module} yields no features\nexpected: a dict of feature name to tensor\n"
@@ -72,7 +72,7 @@ def columns_read(preprocessing_fn: PreprocessingFn, specs: Mapping[str, batches.
     return sorted(names)
 
 
-def _failure(error: Exception, module: str) -> str:
+def _error_message(error: Exception, module: str) -> str:
     place = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
     # The deepest frame of the user's own file is where to look.
     own = [frame for frame in place if frame.filename == place[0].filename][-1]

@@ -28,7 +28,7 @@ ANALYZED_ROWS = 5_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class TransformRequest:
     """What is transformed and how: a dataset, its schema, the user's module and where Beam runs."""
 
     examples_path: str
@@ -49,7 +49,7 @@ class ReadBatches(beam.DoFn):
             yield batches.to_lists(batch, self._columns)
 
 
-def analyze(request: Request, output_path: str) -> dict[str, Any]:
+def analyze(request: TransformRequest, output_path: str) -> dict[str, Any]:
     """Analyses the train split and writes the transform graph.
 
     Args:
@@ -75,10 +75,10 @@ def analyze(request: Request, output_path: str) -> dict[str, Any]:
     _run_beam(request, function, columns, output_path)
     raw_metadata = dataset_metadata.DatasetMetadata(schema)
     metadata_io.write_metadata(raw_metadata, str(Path(output_path) / tft.TFTransformOutput.RAW_METADATA_DIR))
-    return _summarise(output_path, train.rows, columns)
+    return _write_summary(output_path, train.rows, columns)
 
 
-def write_examples(request: Request, graph_path: str, output_path: str, materialize: bool) -> None:
+def write_examples(request: TransformRequest, graph_path: str, output_path: str, materialize: bool) -> None:
     """Writes the transformed rows of every split, or an empty dataset.
 
     Args:
@@ -94,7 +94,9 @@ def write_examples(request: Request, graph_path: str, output_path: str, material
     materialized.write(request.schema_file, request.examples_path, paths, request.beam_pipeline_args)
 
 
-def _run_beam(request: Request, function: preprocessing.PreprocessingFn, columns: list[str], output_path: str) -> None:
+def _run_beam(
+    request: TransformRequest, function: preprocessing.PreprocessingFn, columns: list[str], output_path: str
+) -> None:
     files = layouts.split_files(request.examples_path, layouts.TRAIN)
     config = _adapter_config(request, files, columns)
     with _pipeline(request.beam_pipeline_args) as (pipeline, temp_dir), tft_beam.Context(temp_dir=temp_dir):
@@ -107,7 +109,9 @@ def _run_beam(request: Request, function: preprocessing.PreprocessingFn, columns
         _ = transform_fn | "Write" >> tft_beam.WriteTransformFn(output_path)
 
 
-def _adapter_config(request: Request, files: list[str], columns: list[str]) -> tensor_adapter.TensorAdapterConfig:
+def _adapter_config(
+    request: TransformRequest, files: list[str], columns: list[str]
+) -> tensor_adapter.TensorAdapterConfig:
     """Describes the columns that are read; the graph's inputs are all of the schema's, as TFX has them."""
     schema = batches.read_schema(request.schema_file)
     representations = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(schema)
@@ -127,7 +131,7 @@ def _pipeline(beam_pipeline_args: list[str]) -> Iterator[tuple[beam.Pipeline, st
         yield pipeline, options.view_as(GoogleCloudOptions).temp_location or local
 
 
-def _summarise(output_path: str, rows: int, columns: list[str]) -> dict[str, Any]:
+def _write_summary(output_path: str, rows: int, columns: list[str]) -> dict[str, Any]:
     output = tft.TFTransformOutput(output_path)
     features = {
         name: {"dtype": spec.dtype.name, "shape": list(spec.shape) if isinstance(spec, tf.io.FixedLenFeature) else None}

@@ -39,7 +39,7 @@ def tune(
     from kfp_ct.components.tune import work
 
     with reported():
-        request = work.Request(
+        request = work.TuningRequest(
             examples.path, transform_graph.path, f"{schema.path}/schema.pbtxt", module, hyperparameters, tuning,
             checkpoints,
         )  # fmt: skip

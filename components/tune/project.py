@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_tuner.src.engine import trial as kt_trial
 
 
-def save_whole(tuner: Any) -> None:
+def save_atomically(tuner: Any) -> None:
     """Makes a tuner and its oracle write each file under another name and rename it."""
     oracle = tuner.oracle
 
@@ -24,7 +24,7 @@ def save_whole(tuner: Any) -> None:
     oracle._save_trial, oracle.save, tuner.save = save_trial, save_oracle, save_tuner
 
 
-def fix(oracle: Any) -> None:
+def repair(oracle: Any) -> None:
     """Makes the oracle's state and its trials agree where a kill came between writing the one and the other."""
     done = {name for name, trial in oracle.trials.items() if trial.status != kt_trial.TrialStatus.RUNNING}
     waiting = [name for name in oracle._retry_queue if name not in done]

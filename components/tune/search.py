@@ -24,7 +24,7 @@ from kfp_ct.components.tune.trials import Job, Outcome
 from kfp_ct.components.tune.worker import Worker
 
 # So many failures in a row, before any trial succeeded, and the rest would fail as well.
-HOPELESS = 3
+MAX_FAILURES = 3
 _OWN = "tuner/"  # Hyperband's bookkeeping among the values
 
 
@@ -43,7 +43,7 @@ class Search:
     folder: str
 
     def __post_init__(self) -> None:
-        self._tuner, self._fit_kwargs = self._resumed()
+        self._tuner, self._fit_kwargs = self._resume()
         self._lock = threading.Lock()
         self._notes: dict[str, dict[str, Any]] = {}
         self._failed = 0
@@ -66,14 +66,14 @@ class Search:
         if done:
             task_log.progress(f"goes on after {done} completed trials")
         if self.tuning.parallel == 1:
-            self._work("worker-1", None)
+            self._run_trials("worker-1", None)
         else:
             names = [f"worker-{number}" for number in range(1, self.tuning.parallel + 1)]
             with ThreadPoolExecutor(self.tuning.parallel) as pool:
-                list(pool.map(self._work_apart, names))
+                list(pool.map(self._run_in_process, names))
         return self._report()
 
-    def _resumed(self) -> tuple[Any, dict[str, Any]]:
+    def _resume(self) -> tuple[Any, dict[str, Any]]:
         """Makes the tuner; an earlier run's state that was cut off in the middle of a write is given up."""
         try:
             tuner, fit_kwargs = trials.make_tuner(self.job, self.folder)
@@ -90,42 +90,42 @@ class Search:
             )
         if self.tuning.trials:
             oracle.max_trials = self.tuning.trials
-        # Keras Tuner would raise with its lock held; `HOPELESS` is ours.
+        # Keras Tuner would raise with its lock held; `MAX_FAILURES` is ours.
         oracle.max_consecutive_failed_trials = sys.maxsize
         oracle.verbose = 0
-        project.save_whole(tuner)
-        project.fix(oracle)
+        project.save_atomically(tuner)
+        project.repair(oracle)
         tuner.save()
         return tuner, fit_kwargs
 
-    def _work_apart(self, name: str) -> None:
+    def _run_in_process(self, name: str) -> None:
         worker = Worker(self.job)
         try:
-            while self._work(name, worker) is not None:
+            while self._run_trials(name, worker) is not None:
                 task_log.progress(f"{name} stopped unexpectedly (exit code {worker.close()})")
                 worker = Worker(self.job)
         finally:
             worker.close()
 
-    def _work(self, name: str, worker: Worker | None) -> str | None:
+    def _run_trials(self, name: str, worker: Worker | None) -> str | None:
         """Takes trials until there are none; returns the id of a trial that its process did not survive."""
-        while (trial := self._next(name)) is not None:
+        while (trial := self._next_trial(name)) is not None:
             started = time.monotonic()
             if worker is None:
                 outcome = trials.run(self._tuner, self._fit_kwargs, trial)
             else:
                 answer = worker.run((str(self._tuner.directory), self._tuner.project_name), trial)
                 outcome = answer or Outcome(error="its process stopped unexpectedly")
-            self._end(trial, outcome, {"worker": name, "seconds": time.monotonic() - started})
+            self._end_trial(trial, outcome, {"worker": name, "seconds": time.monotonic() - started})
             if worker is not None and answer is None:
                 return trial.trial_id
         return None
 
-    def _next(self, name: str) -> Any:
+    def _next_trial(self, name: str) -> Any:
         """Returns the next trial; None if there are no more, or no hope."""
         while True:
             with self._lock:
-                if self._failed >= HOPELESS:
+                if self._failed >= MAX_FAILURES:
                     return None
                 trial = self.oracle.create_trial(name)
                 self._tuner.save()
@@ -135,7 +135,7 @@ class Search:
                 return trial
             time.sleep(0.2)  # the oracle waits for the trials under way
 
-    def _end(self, trial: Any, outcome: Outcome, note: dict[str, Any]) -> None:
+    def _end_trial(self, trial: Any, outcome: Outcome, note: dict[str, Any]) -> None:
         with self._lock:
             self._notes[trial.trial_id] = note
             if outcome.error:
@@ -147,9 +147,9 @@ class Search:
             self._tuner.on_trial_end(trial)
             completed = any(each.status == kt_trial.TrialStatus.COMPLETED for each in self.oracle.trials.values())
             self._failed = 0 if completed else self._failed + 1
-            self._say(trial.trial_id)
+            self._log_trial(trial.trial_id)
 
-    def _say(self, trial_id: str) -> None:
+    def _log_trial(self, trial_id: str) -> None:
         trial = self.oracle.trials[trial_id]
         of = f"/{self.oracle.max_trials}" if self.oracle.max_trials else ""
         ended = f"trial {len(self.oracle.end_order)}{of}"
@@ -172,12 +172,12 @@ class Search:
         return {
             "objective": self.oracle.objective.name,
             "direction": self.oracle.objective.direction,
-            "trials": [self._row(trial) for trial in tried],
+            "trials": [self._trial_record(trial) for trial in tried],
             "best": best.trial_id,
             "values": _values(best),
         }
 
-    def _row(self, trial: Any) -> dict[str, Any]:
+    def _trial_record(self, trial: Any) -> dict[str, Any]:
         note = self._notes.get(trial.trial_id, {})
         return {
             "id": trial.trial_id,

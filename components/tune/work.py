@@ -14,7 +14,7 @@ from kfp_ct.data import layouts
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class TuningRequest:
     """What is tuned on what: the artifacts' paths, the user's module and the settings."""
 
     examples_path: str
@@ -34,7 +34,7 @@ class Outputs:
     view_path: str
 
 
-def tune(request: Request, outputs: Outputs) -> dict[str, Any]:
+def tune(request: TuningRequest, outputs: Outputs) -> dict[str, Any]:
     """Returns the hyperparameters to train with: those given, over the best of the search.
 
     Args:
@@ -63,7 +63,7 @@ def tune(request: Request, outputs: Outputs) -> dict[str, Any]:
     return chosen
 
 
-def _search(request: Request, tuning: Tuning) -> dict[str, Any]:
+def _search(request: TuningRequest, tuning: Tuning) -> dict[str, Any]:
     import tensorflow as tf
 
     from kfp_ct.components.tune import rows
@@ -84,7 +84,7 @@ def _search(request: Request, tuning: Tuning) -> dict[str, Any]:
     return found | {"rows": drawn.train_rows, "held_out_rows": drawn.eval_rows}
 
 
-def _key(request: Request) -> str:
+def _key(request: TuningRequest) -> str:
     """Names this search: the same data, graph, code and settings, and nothing else, go on from its trials."""
     import inspect
 

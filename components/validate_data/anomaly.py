@@ -8,7 +8,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 
 MISSING_KINDS = ("SCHEMA_MISSING_COLUMN", "FEATURE_TYPE_NOT_PRESENT")
 # TFDV says the same twice: a missing value also spoils a fixed shape.
-_ECHOES = {"INVALID_FEATURE_SHAPE": ("FEATURE_TYPE_LOW_FRACTION_PRESENT", *MISSING_KINDS)}
+_REPEATS = {"INVALID_FEATURE_SHAPE": ("FEATURE_TYPE_LOW_FRACTION_PRESENT", *MISSING_KINDS)}
 # Differences between distributions are a reason to retrain, not to stop.
 _NOT_STOPPING = ("COMPARATOR_",)
 
@@ -50,7 +50,7 @@ class _Case:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Found:
+class _Explanation:
     what: str
     how_many: int | None = None
     example: str = ""
@@ -81,25 +81,25 @@ def from_tfdv(
     """Translates TFDV's anomalies of one split, ordered by feature."""
     statistics = {feature_name(feature): feature for feature in dataset.features}
     expected = {feature.name: feature for feature in schema.feature}
-    found = [_whole(reason, dataset.name) for reason in result.dataset_anomaly_info.reason if _stops(reason)]
+    found = [_of_dataset(reason, dataset.name) for reason in result.dataset_anomaly_info.reason if _is_error(reason)]
     for key, info in sorted(result.anomaly_info.items()):
         name = ".".join(info.path.step) or key
         feature = statistics.get(name, statistics_pb2.FeatureNameStatistics())
         wanted = expected.get(name, schema_pb2.Feature())
         cases = [_Case(reason, feature, wanted, domain_values(wanted, schema)) for reason in info.reason]
         found += [
-            _of_feature(case, name, dataset) for case in cases if _stops(case.reason) and not _echoes(case, cases)
+            _of_feature(case, name, dataset) for case in cases if _is_error(case.reason) and not _repeats(case, cases)
         ]
     return found
 
 
-def without_echoes(own: Sequence[Anomaly], found: Sequence[Anomaly]) -> list[Anomaly]:
+def without_repeats(own: Sequence[Anomaly], found: Sequence[Anomaly]) -> list[Anomaly]:
     """Drops what TFDV has already said: that a column is missing or empty."""
-    said = {anomaly.feature for anomaly in found if anomaly.kind in MISSING_KINDS}
-    return [anomaly for anomaly in own if anomaly.feature not in said]
+    missing = {anomaly.feature for anomaly in found if anomaly.kind in MISSING_KINDS}
+    return [anomaly for anomaly in own if anomaly.feature not in missing]
 
 
-def with_own(result: anomalies_pb2.Anomalies, own: Sequence[Anomaly]) -> anomalies_pb2.Anomalies:
+def with_own_checks(result: anomalies_pb2.Anomalies, own: Sequence[Anomaly]) -> anomalies_pb2.Anomalies:
     """Returns TFDV's anomalies with this component's own among them, so that its tools show every one."""
     whole = anomalies_pb2.Anomalies()
     whole.CopyFrom(result)
@@ -119,15 +119,15 @@ def _kind(reason: Any) -> str:
     return anomalies_pb2.AnomalyInfo.Type.Name(reason.type)
 
 
-def _stops(reason: Any) -> bool:
+def _is_error(reason: Any) -> bool:
     return not _kind(reason).startswith(_NOT_STOPPING)
 
 
-def _echoes(case: _Case, cases: Sequence[_Case]) -> bool:
-    return any(_kind(other.reason) in _ECHOES.get(_kind(case.reason), ()) for other in cases)
+def _repeats(case: _Case, cases: Sequence[_Case]) -> bool:
+    return any(_kind(other.reason) in _REPEATS.get(_kind(case.reason), ()) for other in cases)
 
 
-def _whole(reason: Any, split: str) -> Anomaly:
+def _of_dataset(reason: Any, split: str) -> Anomaly:
     return Anomaly(split, "", _kind(reason), reason.description)
 
 
@@ -139,11 +139,11 @@ def _of_feature(case: _Case, name: str, dataset: Any) -> Anomaly:
     return Anomaly(dataset.name, name, kind, found.what, found.how_many, fraction, found.example)
 
 
-def _as_tfdv_says(case: _Case) -> _Found:
-    return _Found(case.reason.description.strip().rstrip("."))
+def _as_tfdv_says(case: _Case) -> _Explanation:
+    return _Explanation(case.reason.description.strip().rstrip("."))
 
 
-def _unseen_values(case: _Case) -> _Found:
+def _unseen_values(case: _Case) -> _Explanation:
     """Counts among the 1,000 most frequent values, which is what TFDV itself looks at."""
     buckets = case.text.rank_histogram.buckets
     unseen = [(bucket.label, int(bucket.sample_count)) for bucket in buckets if bucket.label not in case.vocabulary]
@@ -151,45 +151,49 @@ def _unseen_values(case: _Case) -> _Found:
         return _as_tfdv_says(case)
     names = ", ".join(repr(value) for value, _ in unseen[:3]) + (", …" if len(unseen) > 3 else "")
     values = "a value" if len(unseen) == 1 else f"{len(unseen)} values"
-    return _Found(f"{values} not in the schema's domain of {len(case.vocabulary)}", sum(n for _, n in unseen), names)
+    return _Explanation(
+        f"{values} not in the schema's domain of {len(case.vocabulary)}", sum(n for _, n in unseen), names
+    )
 
 
-def _new_column(case: _Case) -> _Found:
+def _new_column(case: _Case) -> _Explanation:
     where = "in this environment of the schema" if case.expected.name else "in the schema"
-    return _Found(f"column that is not {where}", int(common(case.feature).num_non_missing), _example(case.feature))
+    return _Explanation(
+        f"column that is not {where}", int(common(case.feature).num_non_missing), _example(case.feature)
+    )
 
 
-def _missing_column(case: _Case) -> _Found:
-    return _Found("column of the schema that is not in the data")
+def _missing_column(case: _Case) -> _Explanation:
+    return _Explanation("column of the schema that is not in the data")
 
 
-def _empty_column(case: _Case) -> _Found:
-    return _Found("column without any value", int(common(case.feature).num_missing))
+def _empty_column(case: _Case) -> _Explanation:
+    return _Explanation("column without any value", int(common(case.feature).num_missing))
 
 
-def _missing_values(case: _Case) -> _Found:
+def _missing_values(case: _Case) -> _Explanation:
     allowed = f"present in at least {case.expected.presence.min_fraction:.4g} of the rows"
-    return _Found(f"missing values (the schema wants it {allowed})", int(common(case.feature).num_missing))
+    return _Explanation(f"missing values (the schema wants it {allowed})", int(common(case.feature).num_missing))
 
 
-def _wrong_type(case: _Case) -> _Found:
+def _wrong_type(case: _Case) -> _Explanation:
     wanted = schema_pb2.FeatureType.Name(case.expected.type)
     got = statistics_pb2.FeatureNameStatistics.Type.Name(case.feature.type)
-    return _Found(
+    return _Explanation(
         f"expected the type {wanted}, found {got}", int(common(case.feature).num_non_missing), _example(case.feature)
     )
 
 
-def _too_large(case: _Case) -> _Found:
-    return _Found(f"values above the schema's maximum of {case.bounds.max:g}", example=f"{case.numbers.max:g}")
+def _too_large(case: _Case) -> _Explanation:
+    return _Explanation(f"values above the schema's maximum of {case.bounds.max:g}", example=f"{case.numbers.max:g}")
 
 
-def _too_small(case: _Case) -> _Found:
-    return _Found(f"values below the schema's minimum of {case.bounds.min:g}", example=f"{case.numbers.min:g}")
+def _too_small(case: _Case) -> _Explanation:
+    return _Explanation(f"values below the schema's minimum of {case.bounds.min:g}", example=f"{case.numbers.min:g}")
 
 
-def _nan(case: _Case) -> _Found:
-    return _Found("NaN values", int(max((h.num_nan for h in case.numbers.histograms), default=0)))
+def _nan(case: _Case) -> _Explanation:
+    return _Explanation("NaN values", int(max((h.num_nan for h in case.numbers.histograms), default=0)))
 
 
 def _example(feature: Any) -> str:

@@ -65,8 +65,8 @@ def headline(found: Sequence[Anomaly]) -> str:
 def message(found: Sequence[Anomaly], schema_name: str) -> str:
     """Returns what the person reads who must decide whether the data or the schema is wrong."""
     personal = list(dict.fromkeys(anomaly.feature for anomaly in found if anomaly.kind == privacy.KIND))
-    said = f"the data holds personal data: {', '.join(personal)}" if personal else "the data does not fit the schema"
-    lines = [said if personal else f"{said}: {headline(found)}"]
+    message = f"the data holds personal data: {', '.join(personal)}" if personal else "the data does not fit the schema"
+    lines = [message if personal else f"{message}: {headline(found)}"]
     lines += [f"- {line(anomaly)}" for anomaly in found[:_MOST_LISTED]]
     if len(found) > _MOST_LISTED:
         lines.append(f"- and {len(found) - _MOST_LISTED} more (all of them are in summary.json and on the page)")

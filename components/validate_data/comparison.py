@@ -51,7 +51,7 @@ class Comparison:
         return {"of": self.of, "distances": rows, "not_compared": self.not_compared}
 
 
-NOT_REACHED = Comparison("drift", "not measured: the data does not fit the schema", [], [])
+NOT_COMPARED = Comparison("drift", "not measured: the data does not fit the schema", [], [])
 
 
 def drift_from(
@@ -86,9 +86,9 @@ def skew_between(
 
 def summary_clause(drifted: Comparison, skewed: Sequence[Comparison]) -> str:
     """Returns what drifted and what is skewed, as a clause of the summary line."""
-    said = [f"drift {drifted.of}"] if drifted.of.startswith("not measured") else [_line("drifted", drifted)]
+    clauses = [f"drift {drifted.of}"] if drifted.of.startswith("not measured") else [_line("drifted", drifted)]
     names = list(dict.fromkeys(name for comparison in skewed for name in comparison.exceeded))
-    return "; ".join([*said, *([f"skewed between splits: {_listed(names)}"] if names else [])])
+    return "; ".join([*clauses, *([f"skewed between splits: {_listed(names)}"] if names else [])])
 
 
 def _line(verb: str, comparison: Comparison) -> str:

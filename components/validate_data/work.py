@@ -15,7 +15,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import AnomaliesFoundError, ConfigurationError, DataError
 from kfp_ct.components.validate_data import anomaly_report, comparison, own_checks, privacy, view
-from kfp_ct.components.validate_data.anomaly import Anomaly, from_tfdv, with_own, without_echoes
+from kfp_ct.components.validate_data.anomaly import Anomaly, from_tfdv, with_own_checks, without_repeats
 from kfp_ct.data import drift, layouts
 
 STATISTICS, DIFFERENCES = "FeatureStats.pb", "SchemaDiff.pb"
@@ -93,7 +93,7 @@ def validate(inputs: Inputs, outputs: Outputs, rules: Rules) -> Result:
     found = _find(splits, schema, rules, outputs)
     champion = comparison.Champion(inputs.champion_path, inputs.champion_version)
     # Data that does not fit the schema says nothing by its distances.
-    drifted = comparison.drift_from(champion, splits, schema) if not found else comparison.NOT_REACHED
+    drifted = comparison.drift_from(champion, splits, schema) if not found else comparison.NOT_COMPARED
     skewed = comparison.skew_between(splits, schema) if not found else []
     summary = anomaly_report.content(splits, schema, found) | anomaly_report.drift_and_skew(drifted, skewed)
     layouts.write_json(Path(outputs.anomalies_path) / layouts.SUMMARY, summary)
@@ -139,9 +139,9 @@ def _validate_split(
     own = own_checks.empty_columns(dataset, schema, rules.environment) + own_checks.label(
         dataset, schema, (rules.label, rules.environment)
     )
-    own = without_echoes(own, found)
+    own = without_repeats(own, found)
     folder.mkdir(parents=True, exist_ok=True)
-    whole = with_own(result, own + personal)
+    whole = with_own_checks(result, own + personal)
     (folder / DIFFERENCES).write_bytes(whole.SerializeToString(deterministic=True))
     return found + own
 

@@ -79,8 +79,8 @@ class Client:
         try:
             return dict(answer["metadata"]["signature_def"]["signature_def"])
         except (KeyError, TypeError, ValueError) as error:
-            said = str(answer.get("error", answer))[:500]
-            raise ServerError(f"HTTP {status} from {self._path}/metadata, without signatures: {said}") from error
+            message = str(answer.get("error", answer))[:500]
+            raise ServerError(f"HTTP {status} from {self._path}/metadata, without signatures: {message}") from error
 
     def close(self) -> None:
         """Closes the connection."""

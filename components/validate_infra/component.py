@@ -40,7 +40,7 @@ def validate_infra(
     from kfp_ct.components.validate_infra import work
 
     with reported():
-        request = work.Request(
+        request = work.InfraRequest(
             examples.path, model.path, champion.path, champion.metadata.get("version", ""), evaluated.path, infra
         )
         result = work.validate(request, work.Outputs(blessing.path, infra_validation.path, view.path))

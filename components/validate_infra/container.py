@@ -43,15 +43,15 @@ def serving(model_path: str, image: str, start_s: float) -> Iterator[Server]:
 
 def _engine() -> str:
     """Returns the command of the engine that answers."""
-    said = "neither docker nor podman is installed"
+    message = "neither docker nor podman is installed"
     for command in ("docker", "podman"):
         if found := shutil.which(command):
             result = _run(found, "info")
             if result.returncode == 0:
                 return found
-            said = _last_line(result.stderr)
+            message = _last_line(result.stderr)
     raise ConfigurationError(
-        f"infra.server asks for a container, and no container engine answers: {said}\n"
+        f"infra.server asks for a container, and no container engine answers: {message}\n"
         "expected: the docker or podman command, and its engine running\n"
         "fix: start it, name the address of a service that has the model, or leave infra.server out"
     )
@@ -71,7 +71,7 @@ def _start(engine: str, name: str, image: str, model: Path) -> None:
 def _address(engine: str, name: str) -> str:
     result = _run(engine, "port", name, f"{_PORT}/tcp")
     if result.returncode or not result.stdout.strip():
-        raise ServerError(f"the container does not answer on port {_PORT}{_quoted(engine, name)}")
+        raise ServerError(f"the container does not answer on port {_PORT}{_log_tail(engine, name)}")
     return result.stdout.split()[0]
 
 
@@ -88,9 +88,9 @@ def _wait(engine: str, name: str, url: str, deadline: float) -> bool:
             client.close()
         running = _run(engine, "inspect", "--format", "{{.State.Running}}", name).stdout.strip()
         if running != "true":
-            raise ServerError(f"the container ended{_quoted(engine, name)}")
+            raise ServerError(f"the container ended{_log_tail(engine, name)}")
         if time.monotonic() > deadline:
-            raise ServerError(f"the container did not answer for the model in time{_quoted(engine, name)}")
+            raise ServerError(f"the container did not answer for the model in time{_log_tail(engine, name)}")
         time.sleep(_POLL_S)
 
 
@@ -100,11 +100,11 @@ def _peak_memory_mb(engine: str, name: str) -> float | None:
     if "VmHWM:" in result.stdout:  # the status of a process that has ended meanwhile fails
         return peak_mb(result.stdout)
     if _run(engine, "inspect", "--format", "{{.State.Running}}", name).stdout.strip() != "true":
-        raise ServerError(f"the container ended before its memory was read{_quoted(engine, name)}")
+        raise ServerError(f"the container ended before its memory was read{_log_tail(engine, name)}")
     return None
 
 
-def _quoted(engine: str, name: str) -> str:
+def _log_tail(engine: str, name: str) -> str:
     result = _run(engine, "logs", "--tail", str(_LOG_LINES), name)
     lines = [*result.stdout.splitlines(), *result.stderr.splitlines()][-_LOG_LINES:]
     return "; its log ends:\n" + "\n".join(lines) if lines else "; its log is empty"

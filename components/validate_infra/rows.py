@@ -53,8 +53,8 @@ def difference(served: Any, outputs: dict[str, Any], row: int, tolerance: float)
     if not isinstance(served, dict) or set(served) != set(outputs):
         return f"served {str(served)[:200]}, expected the outputs {sorted(outputs)}"
     for name, values in outputs.items():
-        if said := _difference(served[name], values[row], tolerance):
-            return f"{name}: {said}"
+        if message := _difference(served[name], values[row], tolerance):
+            return f"{name}: {message}"
     return ""
 
 

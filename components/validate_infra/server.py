@@ -60,16 +60,16 @@ def _wait(process: "subprocess.Popen[str]", start_s: float, log_file: Path) -> s
     assert process.stdout is not None  # noqa: S101 - for mypy: it was opened as a pipe
     ready, _, _ = select.select([process.stdout], [], [], start_s)
     if not ready:
-        raise ServerError(f"the service did not start within {start_s:g} s{_quoted(log_file)}")
+        raise ServerError(f"the service did not start within {start_s:g} s{_log_tail(log_file)}")
     line = process.stdout.readline()
     if not line:
-        raise ServerError(f"the service ended with exit code {process.wait()}{_quoted(log_file)}")
+        raise ServerError(f"the service ended with exit code {process.wait()}{_log_tail(log_file)}")
     url = f"{json.loads(line)['url']}/v1/models/{MODEL}"
     client = Client(url, start_s)
     try:
         # The service loads what is there before it says where it answers.
         if not client.ready():
-            raise ServerError(f"the service cannot load the model{_quoted(log_file)}")
+            raise ServerError(f"the service cannot load the model{_log_tail(log_file)}")
     finally:
         client.close()
     return url
@@ -91,7 +91,7 @@ def peak_mb(status: str) -> float:
     return sum(int(line.split()[1]) for line in lines) / 1024
 
 
-def _quoted(log_file: Path) -> str:
+def _log_tail(log_file: Path) -> str:
     lines = log_file.read_text(errors="replace").splitlines()[-_LOG_LINES:]
     return "; its log ends:\n" + "\n".join(lines) if lines else "; its log is empty"
 

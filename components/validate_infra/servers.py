@@ -12,7 +12,7 @@ from kfp_ct.components.validate_infra.config import CONTAINER, SUBPROCESS, Infra
 
 
 @contextlib.contextmanager
-def opened(model_path: str, settings: Infra) -> Iterator[Server]:
+def connect(model_path: str, settings: Infra) -> Iterator[Server]:
     """Yields the service that `infra.server` names, once it answers for the model.
 
     Raises:

@@ -29,7 +29,7 @@ def read(model_path: str, name: str) -> Signature | None:
     return None
 
 
-def breaks(champion: Signature, challenger: Signature) -> list[str]:
+def breaking_changes(champion: Signature, challenger: Signature) -> list[str]:
     """Lists what clients of the champion would stumble over; new inputs are not judged here."""
     found = []
     for kind, before, after in (

@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from kfp_ct.base import task_log
-from kfp_ct.components.validate_infra import budgets, rows, servers, signature, trial, view
+from kfp_ct.components.validate_infra import budgets, load_test, rows, servers, signature, view
 from kfp_ct.components.validate_infra.client import Client, Server, ServerError
 from kfp_ct.components.validate_infra.config import Infra, read_infra
-from kfp_ct.components.validate_infra.trial import Trial
+from kfp_ct.components.validate_infra.load_test import LoadTest
 from kfp_ct.data import layouts, saved_model
 from kfp_ct.data.saved_model import Role, SavedModel
 from kfp_ct.models import blessing
@@ -21,7 +21,7 @@ _SHOWN_MISMATCHES = 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class InfraRequest:
     """What is served and compared; `champion_path` may hold no SavedModel."""
 
     examples_path: str
@@ -56,7 +56,7 @@ class Result:
         layouts.write_json(metrics.path, self.measured)
 
 
-def validate(request: Request, outputs: Outputs) -> Result:
+def validate(request: InfraRequest, outputs: Outputs) -> Result:
     """Judges whether a blessed model can be served; a check that says no shows in the result.
 
     Args:
@@ -74,7 +74,7 @@ def validate(request: Request, outputs: Outputs) -> Result:
     columns = list(layouts.read_manifest(request.examples_path).columns)
     model = SavedModel(request.model_path, settings.signature, columns, _ROLE)
     sample = rows.sample(request.examples_path, settings.rows)
-    found = _Findings([], {"model_mb": budgets.size_mb(request.model_path)}, [], [])
+    found = _Validation([], {"model_mb": budgets.size_mb(request.model_path)}, [], [])
     if sample is None:
         found.checks.append(Check("answers", False, "the eval split has no rows: no answer was compared"))
     else:
@@ -84,7 +84,7 @@ def validate(request: Request, outputs: Outputs) -> Result:
 
 
 @dataclasses.dataclass
-class _Findings:
+class _Validation:
     checks: list[Check]
     measured: dict[str, float]
     latencies_ms: list[float]
@@ -93,18 +93,20 @@ class _Findings:
     rows: int = 0
 
 
-def _serve(request: Request, settings: Infra, model: SavedModel, sample: pa.RecordBatch, found: _Findings) -> None:
+def _serve(
+    request: InfraRequest, settings: Infra, model: SavedModel, sample: pa.RecordBatch, found: _Validation
+) -> None:
     expected, answering = model.run(sample), False
     try:
         task_log.progress("starting the prediction service" if settings.starts else f"asking {settings.server}")
-        with servers.opened(request.model_path, settings) as server:
+        with servers.connect(request.model_path, settings) as server:
             answering = True
-            found.checks.append(Check("server", True, _answers(server)))
+            found.checks.append(Check("server", True, _server_text(server)))
             if server.load_s is not None:
                 found.measured["load_s"] = server.load_s
             sent = rows.instances(sample, model, server.nulls)
             task_log.progress(f"sending {len(sent):,} rows in batches and one by one")
-            answers = trial.run(server, sent, settings)
+            answers = load_test.run(server, sent, settings)
             found.measured |= answers.measured()
             if (memory := server.peak_memory_mb()) is not None:
                 found.measured["memory_mb"] = memory
@@ -117,29 +119,29 @@ def _serve(request: Request, settings: Infra, model: SavedModel, sample: pa.Reco
         found.checks.append(Check("answers" if answering else "server", False, str(error)))
 
 
-def _answers(server: Server) -> str:
+def _server_text(server: Server) -> str:
     if server.load_s is None:
         return f"{server.url} answers for a model of this signature"
     return f"the service answers {server.load_s:.1f} s after its start"
 
 
-def _compare(answers: Trial, expected: dict[str, Any], settings: Infra, found: _Findings) -> None:
+def _compare(answers: LoadTest, expected: dict[str, Any], settings: Infra, found: _Validation) -> None:
     for how, served in (("in batches", answers.batched), ("alone", answers.single)):
         for row, prediction in enumerate(served):
-            if said := rows.difference(prediction, expected, row, settings.tolerance):
-                found.mismatches.append(f"row {row} {how}: {said}")
+            if message := rows.difference(prediction, expected, row, settings.tolerance):
+                found.mismatches.append(f"row {row} {how}: {message}")
     compared = len(answers.batched) + len(answers.single)
     if not compared:
         found.checks.append(Check("answers", False, "no answer was compared"))
     elif found.mismatches:
-        said = f"{len(found.mismatches)} of {compared} answers differ from the model's own; {found.mismatches[0]}"
-        found.checks.append(Check("answers", False, said))
+        message = f"{len(found.mismatches)} of {compared} answers differ from the model's own; {found.mismatches[0]}"
+        found.checks.append(Check("answers", False, message))
     else:
-        said = f"{compared} answers equal the model's own within {settings.tolerance:g}"
-        found.checks.append(Check("answers", True, said))
+        message = f"{compared} answers equal the model's own within {settings.tolerance:g}"
+        found.checks.append(Check("answers", True, message))
 
 
-def _compatible(request: Request, settings: Infra, client: Client, instance: Any) -> Check:
+def _compatible(request: InfraRequest, settings: Infra, client: Client, instance: Any) -> Check:
     if not saved_model.exists(request.champion_path):
         return Check("signature", True, "there is no champion whose clients could break")
     title = f"champion v{request.champion_version}" if request.champion_version else "the champion"
@@ -147,15 +149,17 @@ def _compatible(request: Request, settings: Infra, client: Client, instance: Any
     after = signature.read(request.model_path, settings.signature)
     if before is None or after is None:
         return Check("signature", before is None, f"{title} has {'no' if before is None else 'a'} {settings.signature}")
-    if broken := signature.breaks(before, after):
+    if broken := signature.breaking_changes(before, after):
         return Check("signature", False, f"clients of {title} would break: {'; '.join(broken)}")
     added = sorted(set(after.inputs) - set(before.inputs))
     if added:
         try:
             client.predict([{name: instance[name] for name in before.inputs}], settings.signature)
         except ServerError as error:
-            said = f"clients of {title} would break: without the new inputs {', '.join(added)} a request fails: {error}"
-            return Check("signature", False, said)
+            message = (
+                f"clients of {title} would break: without the new inputs {', '.join(added)} a request fails: {error}"
+            )
+            return Check("signature", False, message)
         finally:
             client.close()
     new = f"; a request without the new inputs {', '.join(added)} is answered" if added else ""
@@ -163,7 +167,7 @@ def _compatible(request: Request, settings: Infra, client: Client, instance: Any
 
 
 def _conclude(
-    request: Request, outputs: Outputs, settings: Infra, evaluated: blessing.Blessing, found: _Findings
+    request: InfraRequest, outputs: Outputs, settings: Infra, evaluated: blessing.Blessing, found: _Validation
 ) -> Result:
     final = blessing.extended(evaluated, blessing.VALIDATE_INFRA, found.checks)
     measured = {name: round(value, 4) for name, value in found.measured.items()}

@@ -54,7 +54,7 @@ def table(listed: list[Listed]) -> Table:
     """Draws versions as lines."""
     drawn = _table("model", "version", "", "blessed", "window", "metric", "run", "registered", "by", "why")
     for each in listed:
-        marks = ", ".join(word for word, said in (("champion", each.champion), ("served", each.served)) if said)
+        marks = ", ".join(word for word, applies in (("champion", each.champion), ("served", each.served)) if applies)
         metric = f"{each.metric} {each.value:.4f}" if each.value is not None else ""
         blessed = "yes" if each.blessed else "no"
         # Whole days read better without their hour.

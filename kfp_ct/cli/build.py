@@ -12,7 +12,7 @@ from kfp_ct.cli import options, output
 from kfp_ct.cli.exit_codes import exit_codes
 
 if TYPE_CHECKING:
-    from kfp_ct.ci.cloudbuild.build import Request
+    from kfp_ct.ci.cloudbuild.build import BuildRequest
     from kfp_ct.ci.cloudbuild.problems import Problem
     from kfp_ct.project.workspace import Workspace
 
@@ -67,7 +67,7 @@ def build(
     Steps, substitutions, volumes, secrets and artifacts behave as on Cloud Build. With --check, files are checked
     by Cloud Build's rules and nothing is run.
     """
-    from kfp_ct.ci.cloudbuild.build import Request
+    from kfp_ct.ci.cloudbuild.build import BuildRequest
     from kfp_ct.project.workspace import find_workspace
 
     if check:
@@ -77,7 +77,7 @@ def build(
             f"what is {more[0]} for?\nexpected: --config {more[0]} to run it, --check {more[0]} to check it"
         )
     workspace = find_workspace(home)
-    request = Request(
+    request = BuildRequest(
         config, source or workspace.root, commit, options.pairs(substitutions, "--substitutions"), tuple(only), first,
         containers, options.pairs(images, "--image"), project_id, cause=cause,
         inputs=options.files(inputs), environment=options.pairs(environment, "--env"),
@@ -85,7 +85,7 @@ def build(
     raise typer.Exit(_run(workspace, request, as_json))
 
 
-def _run(workspace: "Workspace", request: "Request", as_json: bool) -> int:
+def _run(workspace: "Workspace", request: "BuildRequest", as_json: bool) -> int:
     """Runs the build and prints how it ended; returns the exit code."""
     from kfp_ct.ci.cloudbuild import build as builder
     from kfp_ct.cli.console import open_console

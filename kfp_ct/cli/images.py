@@ -40,7 +40,7 @@ def build(
     commit = commit or workspace.commit(root)
     if not commit:
         raise UsageError("there is no commit to name the images by\nfix: give --commit")
-    request = builder.Request(root, registry, commit, base, network)
+    request = builder.ImageRequest(root, registry, commit, base, network)
     progress = sys.stderr if as_json else sys.stdout
     built = builder.build(request, names or inputs.targets(root), lambda text: print(text, file=progress, flush=True))
     builder.write_lock(lock, built, builder.base_image(base))

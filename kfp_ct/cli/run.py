@@ -58,7 +58,7 @@ def run(
     overrides = {key: value for key, value in windows.items() if value is not None}
     overrides |= dict(settings.parse_override(text) for text in assignments)
     console = open_console(stderr=as_json)
-    request = runner.Request(name, environment, overrides, cache, cause, image if containers else "")
+    request = runner.RunRequest(name, environment, overrides, cache, cause, image if containers else "")
     done = runner.execute(workspace, request, console)
     report = workspace.runs / done.id / "report.html"
     console.print(terminal_view.result(done, str(report)), soft_wrap=True)

@@ -49,7 +49,7 @@ def watch(
     console = open_console(stderr=as_json)
     decision = None
     if now:
-        watching.wish(watched)
+        watching.request_run(watched)
         print(f"asked; a watch of {name} starts the run at its next look")
     elif dry_run:
         if pubsub:
@@ -75,7 +75,7 @@ def _watch(watched: Any, console: "Console", interval: float, pubsub: str, once:
         # Waiting for messages is the pause.
         turn, pause = Subscription(pubsub, interval).turn, min(interval, 1.0)
     if not once:
-        watching.forever(watched, pause, console, turn=turn)
+        watching.watch_forever(watched, pause, console, turn=turn)
     return turn(watched, console)
 
 

@@ -68,10 +68,10 @@ def refusal(error: kfp_server_api.ApiException) -> str:
     """Returns what a service says of a request it refused."""
     try:
         body = json.loads(error.body)
-        said = body.get("message") or body.get("error") or body.get("error_message")
+        message = body.get("message") or body.get("error") or body.get("error_message")
     except (TypeError, ValueError, AttributeError):
-        said = None
-    return f"{error.status} {said or error.reason}"
+        message = None
+    return f"{error.status} {message or error.reason}"
 
 
 def equals(key: str, value: str) -> str:

@@ -31,7 +31,7 @@ from kfp_ct.runs.events import State
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class RunRequest:
     """What to run and why."""
 
     project: str
@@ -64,7 +64,7 @@ def compile_project(workspace: project.Workspace, chosen: settings.Settings) -> 
     return compiled
 
 
-def prepare(workspace: project.Workspace, request: Request) -> Prepared:
+def prepare(workspace: project.Workspace, request: RunRequest) -> Prepared:
     """Compiles, checks and completes a run's arguments.
 
     Raises:
@@ -114,7 +114,7 @@ def complete(
     return Prepared(run, package.in_image(compiled, run.image), run.parameters, made_of, containers)
 
 
-def execute(workspace: project.Workspace, request: Request, console: Console) -> record.Run:
+def execute(workspace: project.Workspace, request: RunRequest, console: Console) -> record.Run:
     """Runs a project's pipeline to the end; returns the closed record, whose report is beside it.
 
     Raises:
@@ -158,7 +158,7 @@ def _dated(chosen: settings.Settings) -> settings.Settings:
     return dataclasses.replace(chosen, parameters={**chosen.parameters, **dates})
 
 
-def _containers(workspace: project.Workspace, request: Request, arguments: Mapping[str, Any]) -> Containers | None:
+def _containers(workspace: project.Workspace, request: RunRequest, arguments: Mapping[str, Any]) -> Containers | None:
     if not request.container_image:
         return None
     folders = folders_for(arguments, workspace.root)
@@ -174,7 +174,7 @@ def _tasks(
     return TaskServers(component_python(workspace.root), workspace.root, folder / "logs" / "servers.log")
 
 
-def _new_run(workspace: project.Workspace, request: Request, chosen: settings.Settings) -> record.Run:
+def _new_run(workspace: project.Workspace, request: RunRequest, chosen: settings.Settings) -> record.Run:
     return record.Run(
         id=record.new_id(),
         project=chosen.project,

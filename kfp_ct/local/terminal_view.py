@@ -67,9 +67,9 @@ class LiveView:
         if not self._console.is_terminal:
             mark, _ = _LOOK[outcome.state]
             error = outcome.error.splitlines()[0] if outcome.error else ""
-            said = error or outcome.summary
+            message = error or outcome.summary
             self._console.print(
-                f"{mark} {task:<17} {outcome.seconds:6.1f} s  {_word(outcome.state)}{said}",
+                f"{mark} {task:<17} {outcome.seconds:6.1f} s  {_word(outcome.state)}{message}",
                 markup=False,
                 soft_wrap=True,
             )
@@ -83,8 +83,8 @@ class LiveView:
             running = task.state == State.RUNNING
             seconds = time.monotonic() - self._since if running else task.seconds
             shown = f"{seconds:.1f} s" if task.state not in (State.PENDING, State.SKIPPED) else ""
-            said = self._progress if running else (task.error.partition("\n")[0] or task.summary)
-            table.add_row(Text(mark, style), Text(task.name, style), shown, f"{_word(State(task.state))}{said}")
+            message = self._progress if running else (task.error.partition("\n")[0] or task.summary)
+            table.add_row(Text(mark, style), Text(task.name, style), shown, f"{_word(State(task.state))}{message}")
         return table
 
 
@@ -118,9 +118,9 @@ def _decision(run: Run, evaluation: dict[str, Any], infra: dict[str, Any] | None
         return Text("\n".join([f"FAILED in {failed.name}: {first}", *(f"  {line}" for line in rest)]), "bold red")
     monitored = run.summary("monitor", "report")
     if monitored:
-        said = [found["text"] for found in (*monitored["reasons"], *monitored["alarms"])]
+        texts = [found["text"] for found in (*monitored["reasons"], *monitored["alarms"])]
         headline = "RETRAIN" if monitored["retrain"] else f"NO REASON TO RETRAIN ({monitored['state']})"
-        return Text("\n  ".join([headline, *said]), "bold yellow" if said else "bold green")
+        return Text("\n  ".join([headline, *texts]), "bold yellow" if texts else "bold green")
     if not evaluation:
         feeding = {name for task in run.tasks for name in task.upstream}
         return Text(

@@ -169,5 +169,5 @@ def describe(key: Key, counts: collections.Counter[str]) -> str:
     numbers = {name: counts[name] for name in ("requests", "sampled", "dropped", "lost")}
     errors = {name.removeprefix("error_"): number for name, number in counts.items() if name.startswith("error_")}
     written = datetime.datetime.now(datetime.UTC).isoformat()
-    said: dict[str, Any] = {"signature": key.signature, "written": written, **numbers, "errors": errors}
-    return json.dumps(said)
+    message: dict[str, Any] = {"signature": key.signature, "written": written, **numbers, "errors": errors}
+    return json.dumps(message)

@@ -53,12 +53,12 @@ class SavedModel:
         if "instances" in request:
             inputs = tensors.decode_rows(request["instances"], specs)
             outputs = self._run(name, inputs)
-            said = _json({"predictions": tensors.encode_rows(outputs)})
+            body = _json({"predictions": tensors.encode_rows(outputs)})
         else:
             inputs = tensors.decode_columns(request["inputs"], specs)
             outputs = self._run(name, inputs)
-            said = _json({"outputs": tensors.encode_columns(outputs)})
-        return Prediction(said, name, inputs, outputs)
+            body = _json({"outputs": tensors.encode_columns(outputs)})
+        return Prediction(body, name, inputs, outputs)
 
     def warm_up(self) -> None:
         """Runs every signature that takes columns once on made-up rows, so that the first real request is not slow."""

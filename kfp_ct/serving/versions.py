@@ -205,8 +205,8 @@ class Versions:
             if version is not None:
                 version.state = AVAILABLE
                 self._current[name] = version
-        said = f"v{version.number} answers" if version else "withdrawn"
-        _log.info("%s %s%s", name, said, f", v{before.number} until now" if before else "")
+        change = f"v{version.number} answers" if version else "withdrawn"
+        _log.info("%s %s%s", name, change, f", v{before.number} until now" if before else "")
 
     def _unload_idle(self) -> None:
         unloaded = []

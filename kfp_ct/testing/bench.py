@@ -92,14 +92,15 @@ class Bench:
     def analyze(self, examples: str, name: str) -> str:
         """Runs transform on a dataset; returns the graph's path."""
         transform.analyze(
-            transform.Request(examples, self.project.schema_file, self.project.features_module), self.path(name)
+            transform.TransformRequest(examples, self.project.schema_file, self.project.features_module),
+            self.path(name),
         )
         return self.path(name)
 
     def train(self, examples: str, graph: str, hyperparameters: dict[str, Any], name: str) -> str:
         """Runs train; returns the model's path, beside which its log stands."""
         project = self.project
-        request = train.Request(examples, graph, project.schema_file, "", project.model_module, hyperparameters)
+        request = train.TrainingRequest(examples, graph, project.schema_file, "", project.model_module, hyperparameters)
         train.train(request, self.path(name), self.path(f"{name}-run"))
         return self.path(name)
 

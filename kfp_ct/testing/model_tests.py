@@ -215,7 +215,7 @@ class ModelTests:
         found = validate_data.Outputs(bench.path("all/anomalies"), bench.path("all/anomalies.html"))
         given = validate_data.Inputs(bench.path("all/stats"), bench.path("all/schema"))
         validate_data.validate(given, found, validate_data.Rules(project.label))
-        request = evaluate.Request(
+        request = evaluate.EvaluationRequest(
             bench.examples, bench.path("all/schema/schema.pbtxt"), bench.model, "", "", project.eval_config, {}
         )
         outputs = (bench.path("all/evaluation"), bench.path("all/blessing"), bench.path("all/evaluation.html"))
@@ -241,7 +241,7 @@ class ModelTests:
     def _tried(self, evaluated: str) -> blessing.Blessing:
         """Asks the prediction service, with the model loaded, for answers to rows; returns the final verdict."""
         bench, final = self.bench, self.bench.path("all/final")
-        request = validate_infra.Request(bench.examples, bench.model, "", "", evaluated, dict(_SERVED))
+        request = validate_infra.InfraRequest(bench.examples, bench.model, "", "", evaluated, dict(_SERVED))
         outputs = validate_infra.Outputs(final, bench.path("all/infra"), bench.path("all/infra.html"))
         validate_infra.validate(request, outputs)
         return blessing.read(final)

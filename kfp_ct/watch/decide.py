@@ -1,4 +1,4 @@
-"""Whether a run is to begin: a pure function of what is wanted, what is seen, what was done, and the time."""
+"""Decides whether a run begins: a pure function of the policy, the observations, the history and the time."""
 
 import dataclasses
 import datetime
@@ -10,6 +10,8 @@ from kfp_ct.watch import policy as policies
 from kfp_ct.watch.policy import Policy, Trigger
 
 RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
+# What the keys of manual requests and of job firings begin with.
+MANUAL, JOB = "manual", "job"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,21 +22,35 @@ class ManualRequest:
     by: str = ""
     cause: str = ""
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names it in the history, once it is answered."""
+        return (f"{MANUAL}:{self.id}",)
+
 
 @dataclasses.dataclass(frozen=True)
-class Tick:
-    """A clock elsewhere, such as Cloud Scheduler, fires a job."""
+class JobFiring:
+    """A scheduler elsewhere, such as Cloud Scheduler, fires a job."""
 
     id: str
     job: str
     at: datetime.datetime
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names it in the history, once it is answered."""
+        return (f"{JOB}:{self.id}",)
+
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """A piece of data, by an id that changes with its content; `rows` is None where counting is not possible.
+    """A file or object of the sources, with an id that changes with its content.
 
-    `markers` are the names of files beside it that say it is fit to be used, such as _SUCCESS.
+    Attributes:
+        id: Path or URI, and what tells contents apart.
+        arrived: When it was written.
+        rows: Its rows; None where they cannot be counted without reading it.
+        markers: Names of files beside it that say it is complete, such as _SUCCESS.
     """
 
     id: str
@@ -42,10 +58,15 @@ class Span:
     rows: int | None = None
     markers: frozenset[str] = frozenset()
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names it in the history, once it is answered."""
+        return (f"span:{self.id}",)
+
 
 @dataclasses.dataclass(frozen=True)
 class Period:
-    """What the monitor component said of a period: the live metric with its interval, and features that moved.
+    """What the monitor component measured in a period: the live metric with its interval, and drifted features.
 
     `baseline` is what the evaluation measured; `higher_is_better` is False for losses.
     """
@@ -57,23 +78,28 @@ class Period:
     low: float | None = None
     high: float | None = None
     baseline: float | None = None
-    moved: tuple[str, ...] = ()
+    drifted: tuple[str, ...] = ()
     higher_is_better: bool = True
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names it in the history, once it is answered: once for each kind of trigger."""
+        return (f"{policies.PERFORMANCE}:{self.id}", f"{policies.DISTRIBUTION}:{self.id}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Observations:
-    """Everything that is seen; each part may be empty."""
+    """Everything that triggers look at; each part may be empty."""
 
-    wishes: tuple[ManualRequest, ...] = ()
+    manual_requests: tuple[ManualRequest, ...] = ()
     spans: tuple[Span, ...] = ()
     periods: tuple[Period, ...] = ()
-    ticks: tuple[Tick, ...] = ()
+    job_firings: tuple[JobFiring, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Firing:
-    """A run that was begun: when, by which triggers, and what it answers, so that nothing is answered twice."""
+    """A run that was started: when, by which triggers, and the keys it answers, so that nothing is answered twice."""
 
     at: datetime.datetime
     triggers: tuple[str, ...]
@@ -82,9 +108,9 @@ class Firing:
     run: str = ""
 
     @property
-    def by_itself(self) -> bool:
+    def automatic(self) -> bool:
         """Whether no person asked for it."""
-        return not any(key.startswith("wish:") for key in self.keys)
+        return not any(_is_manual(key) for key in self.keys)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,12 +118,12 @@ class Decision:
     """Fire or hold.
 
     Attributes:
-        fire: Whether a run is to begin.
-        triggers: Names of the triggers that want it.
-        reasons: Why they want it.
-        holds: Why it does not begin although they do, or why nobody wants it.
+        fire: Whether a run begins.
+        triggers: Names of the triggers that fire.
+        reasons: Why they fire.
+        holds: Why no run begins: what holds it back, or why no trigger fires.
         keys: What the run answers.
-        look_again: When the answer may change without anything new; None if only something new changes it.
+        recheck_at: When the decision may change without a new observation; None if only a new one can change it.
     """
 
     fire: bool
@@ -105,7 +131,7 @@ class Decision:
     reasons: tuple[str, ...] = ()
     holds: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
-    look_again: datetime.datetime | None = None
+    recheck_at: datetime.datetime | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,31 +148,31 @@ class _Hold:
 
 
 def decide(policy: Policy, observations: Observations, history: Sequence[Firing], now: datetime.datetime) -> Decision:
-    """Decides whether a run is to begin.
+    """Decides whether a run begins.
 
-    One run answers everything that is wanted at the time. A person's wish is held back by nothing but a run that
-    is going on; what begins by itself also keeps the cooldown, the day's budget and the quiet hours.
+    One run answers every trigger that fires at the time. A manual request is held back only by a run in progress;
+    an automatic run also keeps the cooldown, the daily budget and the quiet hours.
 
     Args:
         policy: What may start a run.
-        observations: What is seen.
-        history: Runs begun before, in any order.
+        observations: What triggers look at.
+        history: Earlier firings, in any order.
         now: The time, with a time zone.
     """
     answered = {key for firing in history for key in firing.keys}
-    wants: list[_Fire] = []
-    waits: list[_Hold] = []
+    fires: list[_Fire] = []
+    idle: list[_Hold] = []
     for trigger in policy.triggers:
-        found = _ask(trigger, policy, observations, history, now, answered)
-        (wants if isinstance(found, _Fire) else waits).append(found)  # type: ignore[arg-type]
-    looks = [wait.until for wait in waits if wait.until]
-    if not wants:
-        holds = tuple(wait.reason for wait in waits)
-        return Decision(False, holds=holds, look_again=min(looks, default=None))
-    by_person = any(key.startswith("wish:") for want in wants for key in want.keys)
-    held = _held_back(policy, history, now, by_person)
-    names, reasons = tuple(want.trigger for want in wants), tuple(want.reason for want in wants)
-    keys = tuple(dict.fromkeys(key for want in wants for key in want.keys))
+        found = _evaluate(trigger, policy, observations, history, now, answered)
+        (fires if isinstance(found, _Fire) else idle).append(found)  # type: ignore[arg-type]
+    rechecks = [hold.until for hold in idle if hold.until]
+    if not fires:
+        holds = tuple(hold.reason for hold in idle)
+        return Decision(False, holds=holds, recheck_at=min(rechecks, default=None))
+    by_person = any(_is_manual(key) for fire in fires for key in fire.keys)
+    held = _holds(policy, history, now, by_person)
+    names, reasons = tuple(fire.trigger for fire in fires), tuple(fire.reason for fire in fires)
+    keys = tuple(dict.fromkeys(key for fire in fires for key in fire.keys))
     if held:
         until = [each.until for each in held]
         again = None if None in until else max(each for each in until if each)
@@ -154,63 +180,61 @@ def decide(policy: Policy, observations: Observations, history: Sequence[Firing]
     return Decision(True, names, reasons, (), keys)
 
 
-def _ask(
+def _evaluate(
     trigger: Trigger, policy: Policy, seen: Observations, history: Sequence[Firing], now: datetime.datetime,
     answered: set[str],
 ) -> _Fire | _Hold:  # fmt: skip
     if trigger.kind == policies.ON_DEMAND:
-        return _on_demand(trigger, seen.wishes, answered)
+        return _manual(trigger, seen.manual_requests, answered)
     if trigger.kind == policies.SCHEDULE:
         if trigger.job:
-            return _job(trigger, seen.ticks, answered)
+            return _job(trigger, seen.job_firings, answered)
         return _schedule(trigger, policy, history, now)
     if trigger.kind == policies.NEW_DATA:
         return _new_data(trigger, seen.spans, answered, now)
     return _monitored(trigger, seen.periods, answered)
 
 
-def _on_demand(trigger: Trigger, wishes: Sequence[ManualRequest], answered: set[str]) -> _Fire | _Hold:
-    fresh = [wish for wish in wishes if f"wish:{wish.id}" not in answered]
+def _manual(trigger: Trigger, manual_requests: Sequence[ManualRequest], answered: set[str]) -> _Fire | _Hold:
+    fresh = [request for request in manual_requests if answered.isdisjoint(request.keys)]
     if not fresh:
-        return _Hold(f"{trigger.name}: nobody asks")
-    people = ", ".join(sorted({wish.by for wish in fresh if wish.by})) or "a person"
-    causes = "; ".join(dict.fromkeys(wish.cause for wish in fresh if wish.cause))
-    told = f"{people} asked for a run" + (f": {causes}" if causes else "")
-    return _Fire(trigger.name, told, tuple(f"wish:{wish.id}" for wish in fresh))
+        return _Hold(f"{trigger.name}: no request")
+    people = ", ".join(sorted({request.by for request in fresh if request.by})) or "a person"
+    causes = "; ".join(dict.fromkeys(request.cause for request in fresh if request.cause))
+    text = f"{people} asked for a run" + (f": {causes}" if causes else "")
+    return _Fire(trigger.name, text, _keys(fresh))
 
 
 def _schedule(trigger: Trigger, policy: Policy, history: Sequence[Firing], now: datetime.datetime) -> _Fire | _Hold:
-    """The last time the clock passed a firing is answered once; times missed before it are not caught up."""
+    """Fires once for the latest time that is due; earlier missed times are not caught up."""
     local = now.astimezone(policy.time_zone)
     upcoming = next(CronSim(trigger.cron, local))
     last = next(CronSim(trigger.cron, local + datetime.timedelta(seconds=1), reverse=True), None)
     keys = {key for firing in history for key in firing.keys}
-    begun = [firing.at for firing in history if trigger.name in firing.triggers]
+    earlier = [firing for firing in history if trigger.name in firing.triggers]
     key = f"schedule:{trigger.name}:{last.astimezone(datetime.UTC):%Y%m%dT%H%M}" if last else ""
     # Before its first firing there is nothing to be late for, but the minute itself counts.
-    due = last is not None and key not in keys and (bool(begun) or local - last < datetime.timedelta(minutes=1))
+    due = last is not None and key not in keys and (bool(earlier) or local - last < datetime.timedelta(minutes=1))
     if not due:
         return _Hold(f"{trigger.name}: next at {upcoming:%Y-%m-%d %H:%M %Z}", upcoming.astimezone(datetime.UTC))
     return _Fire(trigger.name, f"the schedule {trigger.cron} was due at {last:%Y-%m-%d %H:%M %Z}", (key,))
 
 
-def _job(trigger: Trigger, ticks: Sequence[Tick], answered: set[str]) -> _Fire | _Hold:
-    """All firings that nothing has answered yet are answered by one run."""
-    fresh = [tick for tick in ticks if tick.job == trigger.job and f"tick:{tick.id}" not in answered]
+def _job(trigger: Trigger, job_firings: Sequence[JobFiring], answered: set[str]) -> _Fire | _Hold:
+    """One run answers all firings of the job that no run has answered yet."""
+    fresh = [each for each in job_firings if each.job == trigger.job and answered.isdisjoint(each.keys)]
     if not fresh:
         return _Hold(f"{trigger.name}: the job {trigger.job} has not fired")
-    last = max(tick.at for tick in fresh)
-    return _Fire(
-        trigger.name, f"the job {trigger.job} fired at {last:%Y-%m-%d %H:%M %Z}", tuple(f"tick:{t.id}" for t in fresh)
-    )
+    last = max(each.at for each in fresh)
+    return _Fire(trigger.name, f"the job {trigger.job} fired at {last:%Y-%m-%d %H:%M %Z}", _keys(fresh))
 
 
 def _new_data(trigger: Trigger, spans: Sequence[Span], answered: set[str], now: datetime.datetime) -> _Fire | _Hold:
-    fresh = [span for span in spans if f"span:{span.id}" not in answered]
+    fresh = [span for span in spans if answered.isdisjoint(span.keys)]
     if fresh and trigger.marker:
-        unfit, fresh = len(fresh), [span for span in fresh if trigger.marker in span.markers]
+        unmarked, fresh = len(fresh), [span for span in fresh if trigger.marker in span.markers]
         if not fresh:
-            return _Hold(f"{trigger.name}: {unfit} new files have no {trigger.marker} beside them")
+            return _Hold(f"{trigger.name}: {unmarked} new files have no {trigger.marker} beside them")
     if not fresh:
         return _Hold(f"{trigger.name}: no new data")
     newest, oldest = max(span.arrived for span in fresh), min(span.arrived for span in fresh)
@@ -219,69 +243,77 @@ def _new_data(trigger: Trigger, spans: Sequence[Span], answered: set[str], now: 
         return _Hold(f"{trigger.name}: {len(fresh)} new files are still arriving", settled)
     rows = [span.rows for span in fresh if span.rows is not None]
     known = f"{sum(rows):,} rows" if len(rows) == len(fresh) else "rows not counted"
-    told = f"{len(fresh)} new {'file' if len(fresh) == 1 else 'files'}, {known}"
+    text = f"{len(fresh)} new {'file' if len(fresh) == 1 else 'files'}, {known}"
     enough = len(fresh) >= trigger.min_files
     if trigger.min_rows:
         enough = enough and len(rows) == len(fresh) and sum(rows) >= trigger.min_rows
-    patience = oldest + datetime.timedelta(seconds=trigger.max_wait) if trigger.max_wait else None
-    if not enough and not (patience and now >= patience):
+    deadline = oldest + datetime.timedelta(seconds=trigger.max_wait) if trigger.max_wait else None
+    if not enough and not (deadline and now >= deadline):
         wanted = f"{trigger.min_files} files" + (f" and {trigger.min_rows:,} rows" if trigger.min_rows else "")
-        return _Hold(f"{trigger.name}: {told}; waits for {wanted}", patience)
+        return _Hold(f"{trigger.name}: {text}; waiting for {wanted}", deadline)
     late = "" if enough else ", and they have waited long enough"
-    return _Fire(trigger.name, f"{told}{late}", tuple(f"span:{span.id}" for span in fresh))
+    return _Fire(trigger.name, f"{text}{late}", _keys(fresh))
 
 
 def _monitored(trigger: Trigger, periods: Sequence[Period], answered: set[str]) -> _Fire | _Hold:
-    """The newest periods in a row must all say so."""
+    """Fires if each of the newest periods, as many as the trigger names, gives a reason."""
     latest = sorted(periods, key=lambda period: period.end)[-trigger.periods :]
     if len(latest) < trigger.periods:
-        return _Hold(f"{trigger.name}: {len(latest)} of {trigger.periods} monitored periods are there")
+        return _Hold(f"{trigger.name}: only {len(latest)} of {trigger.periods} periods were monitored")
     judge = _performance if trigger.kind == policies.PERFORMANCE else _distribution
     found = [judge(trigger, period) for period in latest]
     if not all(found):
-        return _Hold(f"{trigger.name}: the newest {_periods(trigger.periods)} gives no reason")
+        return _Hold(f"{trigger.name}: no reason in the newest {_periods(trigger.periods)}")
     key = f"{trigger.kind}:{latest[-1].id}"
     if key in answered:
-        return _Hold(f"{trigger.name}: the newest period was answered by a run")
+        return _Hold(f"{trigger.name}: a run has answered the newest period")
     return _Fire(trigger.name, found[-1], (key,))
 
 
 def _performance(trigger: Trigger, period: Period) -> str:
-    """A metric counts as below a bound only if its whole interval is: a small sample alarms nobody."""
+    """A metric is below a bound only if its whole interval is, so that a small sample raises no alarm."""
     sign = 1.0 if period.higher_is_better else -1.0
     best = period.high if period.higher_is_better else period.low
     best = period.value if best is None else best
     if best is None or period.value is None:
         return ""
-    told = f"{period.metric} was {period.value:.4g} up to {period.end:%Y-%m-%d %H:%M}"
+    text = f"{period.metric} was {period.value:.4g} up to {period.end:%Y-%m-%d %H:%M}"
     if trigger.min_value is not None and sign * best < sign * trigger.min_value:
-        return f"{told}, needed {trigger.min_value:g}"
+        return f"{text}, needed {trigger.min_value:g}"
     if trigger.max_loss is None or period.baseline is None:
         return ""
     if sign * (period.baseline - best) > trigger.max_loss:
-        return f"{told}, baseline {period.baseline:.4g}, allowed to lose {trigger.max_loss:g}"
+        return f"{text}, baseline {period.baseline:.4g}, allowed to lose {trigger.max_loss:g}"
     return ""
 
 
 def _distribution(trigger: Trigger, period: Period) -> str:
-    moved = [name for name in period.moved if not trigger.features or name in trigger.features]
-    if len(moved) < trigger.min_features:
+    drifted = [name for name in period.drifted if not trigger.features or name in trigger.features]
+    if len(drifted) < trigger.min_features:
         return ""
-    return f"{len(moved)} features moved up to {period.end:%Y-%m-%d %H:%M}: {', '.join(moved[:5])}"
+    return f"{len(drifted)} features drifted up to {period.end:%Y-%m-%d %H:%M}: {', '.join(drifted[:5])}"
+
+
+def _is_manual(key: str) -> bool:
+    return key.startswith(f"{MANUAL}:")
+
+
+def _keys(observations: Sequence[ManualRequest | JobFiring | Span]) -> tuple[str, ...]:
+    return tuple(key for each in observations for key in each.keys)
 
 
 def _periods(count: int) -> str:
     return "period" if count == 1 else f"{count} periods"
 
 
-def _held_back(policy: Policy, history: Sequence[Firing], now: datetime.datetime, by_person: bool) -> list[_Hold]:
+def _holds(policy: Policy, history: Sequence[Firing], now: datetime.datetime, by_person: bool) -> list[_Hold]:
     if running := next((firing for firing in history if firing.state == RUNNING), None):
-        return [_Hold(f"the run {running.run or 'begun before'} is going on")]
+        return [_Hold(f"the run {running.run or 'started earlier'} is in progress")]
     if by_person:
         return []
     local = now.astimezone(policy.time_zone)
     held = []
-    own = [firing for firing in history if firing.by_itself]
+    own = [firing for firing in history if firing.automatic]
     if own:
         free = max(firing.at for firing in own) + datetime.timedelta(seconds=policy.cooldown)
         if now < free:
@@ -291,7 +323,9 @@ def _held_back(policy: Policy, history: Sequence[Firing], now: datetime.datetime
         midnight = datetime.datetime.combine(
             local.date() + datetime.timedelta(days=1), datetime.time(), policy.time_zone
         )
-        held.append(_Hold(f"runs today: {len(today)}, the budget of the day", midnight.astimezone(datetime.UTC)))
+        held.append(
+            _Hold(f"{len(today)} automatic runs today, which is the daily budget", midnight.astimezone(datetime.UTC))
+        )
     for start, end in policy.quiet_hours:
         if until := _quiet_until(local, start, end):
             held.append(_Hold(f"quiet hours until {until:%H:%M}", until.astimezone(datetime.UTC)))
@@ -299,7 +333,7 @@ def _held_back(policy: Policy, history: Sequence[Firing], now: datetime.datetime
 
 
 def _quiet_until(local: datetime.datetime, start: datetime.time, end: datetime.time) -> datetime.datetime | None:
-    """Returns when the quiet hours end in which a time is; None if it is in none."""
+    """Returns when the quiet hours end that contain a time; None if it is outside them."""
     clock = local.time()
     inside = start <= clock < end if start <= end else (clock >= start or clock < end)
     if not inside:

@@ -40,11 +40,11 @@ class Explanation:
     def text(self) -> str:
         """Returns it for a person."""
         if self.at is None:
-            return f"{self.run} was begun by {self.by}: {'; '.join(reason.text for reason in self.reasons)}"
-        lines = [f"{self.run} was begun by {self.by} at {self.at:%Y-%m-%d %H:%M:%S} UTC"]
+            return f"{self.run} was started by {self.by}: {'; '.join(reason.text for reason in self.reasons)}"
+        lines = [f"{self.run} was started by {self.by} at {self.at:%Y-%m-%d %H:%M:%S} UTC"]
         lines += [f"  {reason.trigger}: {reason.text}" for reason in self.reasons]
         lines += [f"  answers {key}" for key in self.answers]
-        return "\n".join([*lines, *(f"  told by {message}" for message in self.messages)])
+        return "\n".join([*lines, *(f"  from the message {message}" for message in self.messages)])
 
 
 def explain(workspace: Workspace, run: str) -> Explanation:

@@ -1,4 +1,4 @@
-"""The runs a watch has begun and why: `.ct/triggers/<project>.jsonl`, a line an event."""
+"""The history of firings and their reasons: `.ct/triggers/<project>.jsonl`, one line per event."""
 
 import dataclasses
 import datetime
@@ -18,12 +18,12 @@ _STATES = {"SUCCEEDED": decide.SUCCEEDED, "FAILED": decide.FAILED, "": decide.FA
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A firing with its reasons, as `ct why` tells them."""
+    """A firing with its reasons, as `ct why` prints them."""
 
     firing: Firing
     reasons: tuple[str, ...]
     process: int
-    messages: tuple[str, ...] = ()  # that told what it answers
+    messages: tuple[str, ...] = ()  # that caused it
 
 
 def path_of(home: Path, project: str) -> Path:
@@ -32,14 +32,14 @@ def path_of(home: Path, project: str) -> Path:
 
 
 def lock_of(home: Path, project: str) -> Path:
-    """Returns the lock that makes reading the history, deciding and noting the firing one act."""
+    """Returns the lock under which the history is read, the decision made and the firing recorded."""
     return home / "triggers" / f".{project}.lock"
 
 
-def begin(path: Path, decision: Decision, now: datetime.datetime, messages: tuple[str, ...] = ()) -> str:
-    """Notes that a run is to begin, before it does; returns the firing's id.
+def record(path: Path, decision: Decision, now: datetime.datetime, messages: tuple[str, ...] = ()) -> str:
+    """Records a firing before its run begins; returns the firing's id.
 
-    Until `started` or `queued` says that it has, a firing whose process is gone was none: the next look decides anew.
+    A firing whose process ended before `mark_started` or `mark_queued` does not count: the next look decides again.
     """
     firing = f"{now:%Y%m%dT%H%M%S%f}-{os.getpid()}"
     journal.append(path, {
@@ -49,46 +49,46 @@ def begin(path: Path, decision: Decision, now: datetime.datetime, messages: tupl
     return firing
 
 
-def started(path: Path, firing: str) -> None:
-    """Notes that the run begins in this process."""
+def mark_started(path: Path, firing: str) -> None:
+    """Records that the run begins in this process."""
     journal.append(path, {"firing": firing, "begun": True})
 
 
-def queued(path: Path, firing: str, run: str) -> None:
-    """Notes that a run is the local endpoint's to carry out; how it ends is asked there."""
+def mark_queued(path: Path, firing: str, run: str) -> None:
+    """Records that the local endpoint runs it; the endpoint knows how it ends."""
     journal.append(path, {"firing": firing, "begun": True, "run": run, "queued": True})
 
 
 def withdraw(path: Path, firing: str) -> None:
-    """Notes that a run could not begin."""
+    """Records that the run could not begin."""
     journal.append(path, {"firing": firing, "process": _NOBODY})
 
 
-def end(path: Path, firing: str, run: str, state: str) -> None:
-    """Notes how a run ended."""
+def mark_ended(path: Path, firing: str, run: str, state: str) -> None:
+    """Records how the run ended."""
     journal.append(path, {"firing": firing, "run": run, "state": state})
 
 
 def read(path: Path) -> list[Entry]:
-    """Returns all firings, oldest first; one whose process is gone has failed, whatever it last said."""
+    """Returns all firings, oldest first; one whose process is gone has failed, whatever its last event says."""
     found: dict[str, dict[str, Any]] = {}
     for event in journal.read(path):
         found[event["firing"]] = {**found.get(event["firing"], {}), **event}
-    return [_entry(event, path.parent.parent) for event in found.values() if not _came_to_nothing(event)]
+    return [_entry(event, path.parent.parent) for event in found.values() if not _never_started(event)]
 
 
 def of_run(home: Path, run: str) -> Entry | None:
-    """Returns the firing that began a run; None if none did."""
+    """Returns the firing that started a run; None if there is none."""
     entries = (entry for path in sorted((home / "triggers").glob("*.jsonl")) for entry in read(path))
     return next((entry for entry in entries if entry.firing.run == run), None)
 
 
-def _came_to_nothing(event: dict[str, Any]) -> bool:
-    # What was kept before beginning was noted says nothing of it.
-    return not event.get("begun", True) and not _goes_on(event["process"])
+def _never_started(event: dict[str, Any]) -> bool:
+    # Older events do not record whether the run began.
+    return not event.get("begun", True) and not _is_alive(event["process"])
 
 
-def _goes_on(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     return process != _NOBODY and alive(process)
 
 
@@ -96,10 +96,16 @@ def _entry(event: dict[str, Any], home: Path) -> Entry:
     state = event["state"]
     if state == decide.RUNNING and event.get("queued"):
         state = _STATES.get(endpoint_state.of_run(home, event["run"]), decide.RUNNING)
-    elif state == decide.RUNNING and not _goes_on(event["process"]):
+    elif state == decide.RUNNING and not _is_alive(event["process"]):
         state = decide.FAILED
     firing = Firing(
-        datetime.datetime.fromisoformat(event["at"]), tuple(event["triggers"]), tuple(event["keys"]), state,
-        event.get("run", ""),
+        datetime.datetime.fromisoformat(event["at"]), tuple(event["triggers"]),
+        tuple(map(_current_key, event["keys"])), state, event.get("run", ""),
     )  # fmt: skip
     return Entry(firing, tuple(event["reasons"]), event["process"], tuple(event.get("messages", ())))
+
+
+def _current_key(key: str) -> str:
+    """Returns a key under its present name: older histories say `wish` and `tick`."""
+    kind, colon, rest = key.partition(":")
+    return {"wish": decide.MANUAL, "tick": decide.JOB}.get(kind, kind) + colon + rest

@@ -1,4 +1,4 @@
-"""Messages that came and what was answered: `.ct/triggers/<project>.inbox/messages.jsonl`, a line an event."""
+"""Received messages and their answers: `.ct/triggers/<project>.inbox/messages.jsonl`, one line per event."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ FIRE, HOLD, REFUSED = "fire", "hold", "refused"
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a message came to; one that is delivered again gets it again."""
+    """The answer to a message; a message that is delivered again gets the same answer."""
 
     decision: str
     reasons: tuple[str, ...] = ()
@@ -26,15 +26,15 @@ class Answer:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kept:
-    """A message and its answer; None while there is none."""
+class StoredMessage:
+    """A message with its answer; None before it is answered."""
 
     message: Message
     answer: Answer | None = None
 
     @property
     def counts(self) -> bool:
-        """Whether triggers look at it."""
+        """Whether triggers consider it."""
         return self.answer is None or self.answer.decision != REFUSED
 
 
@@ -43,41 +43,41 @@ def path_of(home: Path, project: str) -> Path:
     return home / "triggers" / f"{project}.inbox" / "messages.jsonl"
 
 
-def keep(path: Path, message: Message) -> None:
-    """Keeps a message; it is on the disk when this returns."""
+def store(path: Path, message: Message) -> None:
+    """Stores a message; it is on disk when this returns."""
     journal.append(path, {"message": dataclasses.asdict(message)})
 
 
 def answer(path: Path, number: str, given: Answer) -> None:
-    """Keeps what a message came to."""
+    """Stores the answer to a message."""
     journal.append(path, {"id": number, "answer": given.body})
 
 
-def read(path: Path) -> dict[str, Kept]:
+def read(path: Path) -> dict[str, StoredMessage]:
     """Returns all messages by id, oldest first."""
-    found: dict[str, Kept] = {}
+    found: dict[str, StoredMessage] = {}
     for event in journal.read(path):
         if "message" in event:
             message = Message(**event["message"])
-            found.setdefault(message.id, Kept(message))
+            found.setdefault(message.id, StoredMessage(message))
         elif event.get("id") in found:
-            given = event["answer"]
-            told = Answer(given["decision"], tuple(given["reasons"]), given.get("run", ""))
-            found[event["id"]] = dataclasses.replace(found[event["id"]], answer=told)
+            fields = event["answer"]
+            given = Answer(fields["decision"], tuple(fields["reasons"]), fields.get("run", ""))
+            found[event["id"]] = dataclasses.replace(found[event["id"]], answer=given)
     return found
 
 
-def told(kept: dict[str, Kept]) -> dict[str, messages.Seen]:
-    """Returns what the messages say that triggers look at, by message."""
+def observations(kept: dict[str, StoredMessage]) -> dict[str, messages.Observation]:
+    """Returns the observations of the messages that triggers consider, by message id."""
     found = {}
     for number, each in kept.items():
         if each.counts:
-            with contextlib.suppress(messages.MessageError):  # it is about to be refused
-                found[number] = messages.observed(each.message)
+            with contextlib.suppress(messages.MessageError):  # it will be refused
+                found[number] = messages.to_observation(each.message)
     return found
 
 
-def telling(kept: dict[str, Kept], keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns which messages told what a decision answers."""
-    found = {number: seen for number, seen in told(kept).items() if not set(keys).isdisjoint(messages.keys(seen))}
+def messages_behind(kept: dict[str, StoredMessage], keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the messages whose observations a decision answers."""
+    found = [number for number, each in observations(kept).items() if not set(keys).isdisjoint(each.keys)]
     return tuple(f"{kept[number].message.via} {number}" for number in found)

@@ -1,4 +1,4 @@
-"""Files of events, a line an event, that a crash leaves whole."""
+"""Append-only files of events, one JSON line per event, that survive a crash."""
 
 import contextlib
 import json
@@ -10,11 +10,11 @@ from kfp_ct.base import atomic_files
 
 
 def append(path: Path, event: dict[str, Any]) -> None:
-    """Adds an event; it is on the disk when this returns."""
+    """Appends an event; it is on disk when this returns."""
     with atomic_files.writing_to("the triggers' history", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as file:
-            # What was cut off by a crash stays a line of its own.
+            # A line that a crash cut off stays a line of its own.
             torn = file.tell() > 0 and _last_byte(file) != b"\n"
             file.write((b"\n" if torn else b"") + json.dumps(event).encode() + b"\n")
             file.flush()
@@ -22,7 +22,7 @@ def append(path: Path, event: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Returns all events, oldest first; a line that was cut off is none."""
+    """Returns all events, oldest first; a line that was cut off is skipped."""
     found = []
     for line in path.read_text().splitlines() if path.is_file() else []:
         with contextlib.suppress(json.JSONDecodeError):

@@ -1,4 +1,4 @@
-"""What messages say that may start a run: object notifications, wishes, jobs of a clock, what monitoring found."""
+"""Reads messages that may start a run: object notifications, manual requests, scheduler jobs, monitored periods."""
 
 import base64
 import binascii
@@ -10,30 +10,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from kfp_ct.watch import observe
-from kfp_ct.watch.decide import ManualRequest, Period, Span, Tick
+from kfp_ct.watch.decide import JobFiring, ManualRequest, Period, Span
 
 FINALIZED = "OBJECT_FINALIZE"
 _CLOUD_STORAGE_EVENT = "google.cloud.storage.object.v1.finalized"
 _PUBSUB_EVENT = "google.cloud.pubsub.topic.v1.messagePublished"
-Seen = ManualRequest | Span | Tick | Period
+Observation = ManualRequest | Span | JobFiring | Period
 _EXPECTED = 'expected: {"cause": "…"}, {"job": "…"}, {"period": {…}} or a notification of Cloud Storage'
 
 
 class MessageError(ValueError):
-    """A message says nothing that can start a run; delivering it again would not help."""
+    """A message holds nothing that can start a run; delivering it again would not help."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Message:
-    """A message as it came.
+    """A message as it was received.
 
     Attributes:
-        id: The sender's; one that is delivered again has the same.
-        via: What brought it: Pub/Sub, HTTP, Cloud Scheduler, Eventarc.
-        at: When it was sent or came, ISO 8601.
+        id: The sender's; a message that is delivered again has the same id.
+        via: How it arrived: Pub/Sub, HTTP, Cloud Scheduler, Eventarc.
+        at: When it was sent or received, ISO 8601.
         data: Its JSON; None if it has none.
-        attributes: What was said beside it.
-        insistent: Whether its sender delivers it again until it is taken.
+        attributes: Its attributes.
+        insistent: Whether its sender delivers it again until it is acknowledged.
     """
 
     id: str
@@ -50,10 +50,10 @@ def from_pubsub(number: str, data: bytes, attributes: Mapping[str, str], publish
 
 
 def from_http(body: bytes, headers: Mapping[str, str]) -> Message:
-    """Reads a request: a push of Pub/Sub, a CloudEvent, a job of Cloud Scheduler, or plain JSON.
+    """Reads an HTTP request: a push of Pub/Sub, a CloudEvent, a job of Cloud Scheduler, or plain JSON.
 
     Raises:
-        MessageError: The body is not JSON, or an envelope lacks what makes it one.
+        MessageError: The body is not JSON, or its envelope is incomplete.
     """
     given = {name.lower(): value for name, value in headers.items()}
     tree = _json(body)
@@ -73,49 +73,43 @@ def from_http(body: bytes, headers: Mapping[str, str]) -> Message:
     return Message(f"http/{key}", "HTTP", _now(), tree)
 
 
-def observed(message: Message) -> Seen:
-    """Returns what a message says, as a trigger sees it.
+def to_observation(message: Message) -> Observation:
+    """Returns the observation that a message holds for the triggers.
 
     Raises:
-        MessageError: It says nothing that a trigger could see.
+        MessageError: It holds none.
     """
-    told, data = message.attributes, message.data
+    attributes, data = message.attributes, message.data
     try:
-        if told.get("eventType", FINALIZED) != FINALIZED:
-            raise MessageError(f"{told['eventType']} of an object starts nothing\nexpected: {FINALIZED}")
-        if "objectId" in told or (isinstance(data, dict) and {"bucket", "name"} <= data.keys()):
-            return _object(told, data if isinstance(data, dict) else {})
-        if "job" in told:
-            return Tick(message.id, str(told["job"]), _time(message.at))
+        if attributes.get("eventType", FINALIZED) != FINALIZED:
+            raise MessageError(f"the event {attributes['eventType']} of an object starts no run\nexpected: {FINALIZED}")
+        if "objectId" in attributes or (isinstance(data, dict) and {"bucket", "name"} <= data.keys()):
+            return _object(attributes, data if isinstance(data, dict) else {})
+        if "job" in attributes:
+            return JobFiring(message.id, str(attributes["job"]), _time(message.at))
         if isinstance(data, dict) and data.get("job"):
-            return Tick(message.id, str(data["job"]), _time(message.at))
+            return JobFiring(message.id, str(data["job"]), _time(message.at))
         if isinstance(data, dict) and data.get("cause"):
             return ManualRequest(message.id, str(data.get("by") or message.via), str(data["cause"]))
         if isinstance(data, dict) and isinstance(data.get("period"), dict):
             return observe.period(data["period"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise error if isinstance(error, MessageError) else MessageError(f"{error!r}\n{_EXPECTED}") from error
-    raise MessageError(f"it says nothing that starts a run\n{_EXPECTED}")
-
-
-def keys(seen: Seen) -> tuple[str, ...]:
-    """Returns the keys by which a decision names what it answers."""
-    if isinstance(seen, Period):
-        return (f"performance:{seen.id}", f"distribution:{seen.id}")
-    return (f"{type(seen).__name__.lower()}:{seen.id}",)
+    raise MessageError(f"the message holds nothing that starts a run\n{_EXPECTED}")
 
 
 def bucket_and_name(message: Message) -> tuple[str, str]:
-    """Returns which object a notification is about."""
+    """Returns the object that a notification is about."""
     data = message.data if isinstance(message.data, dict) else {}
-    told = message.attributes
-    return str(told.get("bucketId") or data.get("bucket")), str(told.get("objectId") or data.get("name"))
+    attributes = message.attributes
+    bucket, name = attributes.get("bucketId") or data.get("bucket"), attributes.get("objectId") or data.get("name")
+    return str(bucket), str(name)
 
 
-def _object(told: Mapping[str, str], data: Mapping[str, Any]) -> Span:
-    bucket, name = told.get("bucketId") or data["bucket"], told.get("objectId") or data["name"]
-    generation = int(told.get("objectGeneration") or data["generation"])
-    # Cloud Storage says the same as in a listing; without a payload the generation tells contents apart.
+def _object(attributes: Mapping[str, str], data: Mapping[str, Any]) -> Span:
+    bucket, name = attributes.get("bucketId") or data["bucket"], attributes.get("objectId") or data["name"]
+    generation = int(attributes.get("objectGeneration") or data["generation"])
+    # The same as in a listing of Cloud Storage; without a payload the generation tells contents apart.
     content = data.get("md5Hash") or data.get("crc32c") or str(generation)
     return observe.object_span(f"gs://{bucket}/{name}", str(content), generation, frozenset())
 

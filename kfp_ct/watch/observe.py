@@ -1,4 +1,4 @@
-"""What a watch sees: the files of a project's sources, and what the monitor component kept."""
+"""Observes what triggers look at: the files of a project's sources, and the history of the monitor component."""
 
 import contextlib
 import datetime
@@ -17,15 +17,15 @@ _LOSSES = ("log_loss", "rmse", "mse", "mae", "loss")
 
 
 def spans(sources: Mapping[str, Any], root: Path, markers: Collection[str] = ()) -> tuple[Span, ...]:
-    """Returns a span for each file of the sources; one that is written anew is another span.
+    """Returns one span per file of the sources; a file that is written again is another span.
 
     Args:
         sources: Table name to a URI or an object with `uri`, as ingest takes them; other kinds of sources have none.
         root: Folder that relative paths start from.
-        markers: Names of files that, beside a span's file, say that it is fit to be used; they are no spans themselves.
+        markers: Names of files that say that the files beside them are complete; they are not spans themselves.
 
     Raises:
-        UsageError: Cloud Storage does not let its objects be listed.
+        UsageError: The objects of Cloud Storage cannot be listed.
     """
     found: dict[str, Span] = {}
     for uri in uris(sources):
@@ -35,16 +35,16 @@ def spans(sources: Mapping[str, Any], root: Path, markers: Collection[str] = ())
 
 
 def uris(sources: Mapping[str, Any]) -> list[str]:
-    """Returns the URIs of sources; what is no file or object has none."""
+    """Returns the URIs of the sources that are files or objects."""
     found = [source.get("uri", "") if isinstance(source, Mapping) else str(source) for source in sources.values()]
     return [uri for uri in found if uri]
 
 
-def marked(bucket: str, name: str, markers: Collection[str]) -> frozenset[str]:
-    """Returns which markers lie beside an object.
+def markers_beside(bucket: str, name: str, markers: Collection[str]) -> frozenset[str]:
+    """Returns the markers that lie beside an object.
 
     Raises:
-        UsageError: Cloud Storage does not let them be looked for.
+        UsageError: The objects of Cloud Storage cannot be listed.
     """
     folder = f"{cloud_storage.SCHEME}{bucket}/{name.rpartition('/')[0]}".rstrip("/")
     try:
@@ -54,7 +54,7 @@ def marked(bucket: str, name: str, markers: Collection[str]) -> frozenset[str]:
 
 
 def periods(history: Path) -> tuple[Period, ...]:
-    """Returns what the monitor component said of each period; none if it has not kept anything yet."""
+    """Returns every period of the monitor component's history; empty if there is no history yet."""
     if not history.is_file():
         return ()
     found = []
@@ -65,10 +65,10 @@ def periods(history: Path) -> tuple[Period, ...]:
 
 
 def period(entry: Mapping[str, Any]) -> Period:
-    """Reads what the monitor component said of a period.
+    """Reads one period of the monitor component's history.
 
     Raises:
-        KeyError, TypeError, ValueError: The entry does not say what it must.
+        KeyError, TypeError, ValueError: A field is missing or malformed.
     """
     end = datetime.datetime.fromisoformat(str(entry["end"]).replace("Z", "+00:00"))
     metric = str(entry.get("metric") or "")
@@ -80,7 +80,7 @@ def period(entry: Mapping[str, Any]) -> Period:
         low=entry.get("low"),
         high=entry.get("high"),
         baseline=entry.get("baseline", entry.get("promised")),  # as older histories call it
-        moved=tuple(dict.fromkeys([*entry.get("skewed", []), *entry.get("drifted", [])])),
+        drifted=tuple(dict.fromkeys([*entry.get("skewed", []), *entry.get("drifted", [])])),
         higher_is_better=metric not in _LOSSES,
     )
 
@@ -98,7 +98,7 @@ def _span(path: Path, markers: Collection[str]) -> Span:
 
 
 def _rows(path: Path) -> int | None:
-    """Counts the rows of plain text; of anything else it would take reading it."""
+    """Counts the rows of plain text; other formats would have to be read."""
     header = {".csv": 1, ".jsonl": 0}.get(path.suffix)
     if header is None:
         return None
@@ -112,12 +112,14 @@ def _objects(uri: str, markers: Collection[str]) -> list[Span]:
         found = [each for each in cloud_storage.find(uri) if each.name.rpartition("/")[2] not in markers]
     except ComponentError as error:
         raise UsageError(str(error)) from error
-    beside = {folder: marked(found[0].bucket, f"{folder}/x", markers) for folder in {_folder(e.name) for e in found}}
+    beside = {
+        folder: markers_beside(found[0].bucket, f"{folder}/x", markers) for folder in {_folder(e.name) for e in found}
+    }
     return [object_span(e.uri, e.content, e.generation, beside[_folder(e.name)]) for e in found]
 
 
 def object_span(uri: str, content: str, generation: int, markers: frozenset[str]) -> Span:
-    """Returns the span of an object, the same whether it was listed or a notification told of it."""
+    """Returns the span of an object, the same from a listing as from a notification."""
     return Span(f"{uri}:{content}", _written(generation), None, markers)
 
 

@@ -1,4 +1,4 @@
-"""Takes messages from a subscription of Pub/Sub; `PUBSUB_EMULATOR_HOST` names an emulator, as for every client."""
+"""Pulls messages from a subscription of Pub/Sub; `PUBSUB_EMULATOR_HOST` names an emulator, as for every client."""
 
 import contextlib
 import re
@@ -14,68 +14,68 @@ from kfp_ct.watch.messages import Message
 from kfp_ct.watch.watch import Watch
 
 _SUBSCRIPTION = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
-# Messages decided on at once, and how long more are waited for when some have come: files are written together.
+# Messages decided on at once, and how long to wait for more once some have arrived: files are written together.
 _MOST = 1000
 _GATHER_SECONDS = 1.0
 
 
 class Subscription:
-    """A subscription that is pulled from."""
+    """A subscription that messages are pulled from."""
 
     def __init__(self, name: str, seconds: float) -> None:
-        """Opens it; nothing is asked yet.
+        """Opens the subscription; nothing is pulled yet.
 
         Args:
             name: projects/…/subscriptions/….
             seconds: How long a turn waits for messages.
 
         Raises:
-            UsageError: The name is no subscription's.
+            UsageError: The name is not that of a subscription.
         """
         if not _SUBSCRIPTION.fullmatch(name):
             raise UsageError(f"--pubsub {name!r}\nexpected: projects/PROJECT/subscriptions/SUBSCRIPTION")
         import google.cloud.pubsub_v1 as pubsub_v1  # it takes a second to import
 
-        with _explained(name):
+        with _readable_errors(name):
             self._client = pubsub_v1.SubscriberClient()
         self._name, self._seconds = name, seconds
 
     def turn(self, watched: Watch, console: Console) -> Decision:
-        """Takes the messages there are, decides, acknowledges, and runs the pipeline if that is the decision.
+        """Pulls messages, decides, acknowledges them, and runs the pipeline if that is the decision.
 
-        A message is acknowledged once it, its answer and the decision are on the disk: one that is lost before is
-        delivered again, one that is delivered again is answered as before. Without messages it looks, since time may
-        have come for what was held.
+        A message is acknowledged once it, its answer and the decision are on disk: if it is lost before, Pub/Sub
+        delivers it again, and a message that is delivered again gets the same answer. Without messages it looks all
+        the same, since a run that was held back may be due.
 
         Raises:
             CtError: Pub/Sub does not answer, or the run could not begin or failed.
         """
-        came = self._batch()
-        if not came:
+        received = self._batch()
+        if not received:
             return watch.step(watched, console)
-        answers, begun = receive.receive(watched, list(came.values()))
-        with _explained(self._name):
-            self._client.acknowledge(request={"subscription": self._name, "ack_ids": list(came)})
+        answers, recorded = receive.receive(watched, list(received.values()))
+        with _readable_errors(self._name):
+            self._client.acknowledge(request={"subscription": self._name, "ack_ids": list(received)})
         for number, given in answers.items():
             if given.decision == inbox.REFUSED:
                 console.print(f"refused: {number}: {given.reasons[0]}", markup=False, soft_wrap=True)
-        if begun is None:
+        if recorded is None:
             return Decision(False, holds=tuple(dict.fromkeys(r for each in answers.values() for r in each.reasons)))
-        watch.carry_out(watched, begun, console)
-        return begun.decision
+        watch.run_pipeline(watched, recorded, console)
+        return recorded.decision
 
     def close(self) -> None:
-        """Lets the connection go."""
+        """Closes the connection."""
         self._client.close()
 
     def _batch(self) -> dict[str, Message]:
         found: dict[str, Message] = {}
         seconds = self._seconds
         while len(found) < _MOST:
-            came = self._pull(_MOST - len(found), seconds)
-            if not came:
+            received = self._pull(_MOST - len(found), seconds)
+            if not received:
                 break
-            found |= came
+            found |= received
             seconds = _GATHER_SECONDS
         return found
 
@@ -84,7 +84,7 @@ class Subscription:
 
         request = {"subscription": self._name, "max_messages": most}
         try:
-            with _explained(self._name):
+            with _readable_errors(self._name):
                 response = self._client.pull(request=request, timeout=seconds, retry=None)
         except DeadlineExceeded:
             return {}
@@ -97,8 +97,8 @@ def _message(message: Any) -> Message:
 
 
 @contextlib.contextmanager
-def _explained(name: str) -> Iterator[None]:
-    """Turns refusals of Pub/Sub into messages that say what fixes them."""
+def _readable_errors(name: str) -> Iterator[None]:
+    """Turns errors of Pub/Sub into messages that say how to fix them."""
     from google.api_core.exceptions import DeadlineExceeded, GoogleAPICallError, NotFound, PermissionDenied
     from google.auth.exceptions import GoogleAuthError
 
@@ -107,7 +107,9 @@ def _explained(name: str) -> Iterator[None]:
     except DeadlineExceeded:
         raise
     except NotFound as error:
-        raise UsageError(f"there is no {name}\nfix: gcloud pubsub subscriptions create … --topic …") from error
+        raise UsageError(
+            f"the subscription {name} does not exist\nfix: gcloud pubsub subscriptions create … --topic …"
+        ) from error
     except (PermissionDenied, GoogleAuthError) as error:
         raise UsageError(
             f"{name} may not be read: {str(error).splitlines()[0]}\n"

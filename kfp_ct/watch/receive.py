@@ -1,4 +1,4 @@
-"""Takes messages, decides, and answers: what pulls from Pub/Sub and what answers HTTP share."""
+"""Receives messages, decides and answers; shared by the Pub/Sub subscriber and the HTTP endpoint."""
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
@@ -9,90 +9,90 @@ from kfp_ct.base.errors import CtError
 from kfp_ct.cloud import cloud_storage
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.watch import history, inbox, messages, observe, policy, watch
-from kfp_ct.watch.decide import ManualRequest, Period, Span, Tick
+from kfp_ct.watch.decide import JobFiring, ManualRequest, Period, Span
 from kfp_ct.watch.inbox import Answer
 from kfp_ct.watch.messages import Message, MessageError
-from kfp_ct.watch.watch import Begun, Watch
+from kfp_ct.watch.watch import RecordedDecision, Watch
 
-# Begins the run of a firing elsewhere; returns its id.
-Start = Callable[[Watch, Begun], str]
+# Starts the run of a firing elsewhere; returns the run's id.
+Start = Callable[[Watch, RecordedDecision], str]
 
 
 def receive(
-    watched: Watch, came: Sequence[Message], start: Start | None = None
-) -> tuple[dict[str, Answer], Begun | None]:
-    """Keeps messages, decides once for all of them, and notes the decision; what was answered before stays so.
+    watched: Watch, received: Sequence[Message], start: Start | None = None
+) -> tuple[dict[str, Answer], RecordedDecision | None]:
+    """Stores messages, decides once for all of them, and records the decision; earlier answers stay.
 
-    Everything is on the disk when this returns, so that the messages may be acknowledged.
+    Everything is on disk when this returns, so that the messages may be acknowledged.
 
     Args:
         watched: The project.
-        came: Messages in any number; several of one id are one.
-        start: Begins the run elsewhere; where there is none, the caller carries it out.
+        received: Any number of messages; several with one id are one.
+        start: Starts the run elsewhere; without it the caller runs the pipeline.
 
     Returns:
-        The answers by message, and what has been noted if a run is to begin; None if none is.
+        The answers by message id, and the recorded decision if a run is to begin, else None.
 
     Raises:
-        CtError: What there is to be seen cannot be looked at, or the run cannot begin; nothing is answered.
+        CtError: The sources or the history cannot be read, or the run cannot begin; nothing is answered.
     """
     path = inbox.path_of(watched.workspace.home, watched.project)
     with atomic_files.locked(history.lock_of(watched.workspace.home, watched.project)):
         kept = inbox.read(path)
-        answers = {each.id: before for each in came if (before := _answered(kept, each.id))}
-        fresh = {each.id: each for each in came if each.id not in answers}
+        answers = {each.id: before for each in received if (before := _earlier_answer(kept, each.id))}
+        fresh = {each.id: each for each in received if each.id not in answers}
         for number, each in fresh.items():
             if number not in kept:
-                inbox.keep(path, each)
-            if problem := _refusal(watched, each):
+                inbox.store(path, each)
+            if problem := _refusal_reason(watched, each):
                 answers[number] = Answer(inbox.REFUSED, (problem,))
                 inbox.answer(path, number, answers[number])
         waiting = [number for number in fresh if number not in answers]
         if not waiting:
             return answers, None
-        begun = watch.begin(watched, datetime.datetime.now(datetime.UTC))
-        given = _decided(watched, begun, start)
+        recorded = watch.record_decision(watched, datetime.datetime.now(datetime.UTC))
+        given = _answer(watched, recorded, start)
         for number in waiting:
             answers[number] = given
             inbox.answer(path, number, given)
-        return answers, begun if begun.firing else None
+        return answers, recorded if recorded.firing else None
 
 
-def look_again(watched: Watch, start: Start) -> Answer | None:
-    """Begins the run that messages asked for and that was held back, if nothing holds it any more.
+def start_held_run(watched: Watch, start: Start) -> Answer | None:
+    """Starts the run that messages asked for and that was held back, if nothing holds it any more.
 
     Raises:
-        CtError: What there is to be seen cannot be looked at, or the run cannot begin.
+        CtError: The sources or the history cannot be read, or the run cannot begin.
     """
     with atomic_files.locked(history.lock_of(watched.workspace.home, watched.project)):
         kept = inbox.read(inbox.path_of(watched.workspace.home, watched.project))
         answered = {key for entry in history.read(watched.history) for key in entry.firing.keys}
-        asked = {key for seen in inbox.told(kept).values() for key in messages.keys(seen)} - answered
+        asked = {key for each in inbox.observations(kept).values() for key in each.keys} - answered
         now = datetime.datetime.now(datetime.UTC)
         if not asked:
             return None
         decision = watch.look(watched, now)
-        # What no message asked for is for `ct watch` to begin.
+        # A run that no message asked for is started by `ct watch`.
         if not decision.fire or asked.isdisjoint(decision.keys):
             return None
-        return _decided(watched, watch.begin(watched, now), start)
+        return _answer(watched, watch.record_decision(watched, now), start)
 
 
 def handle(
     workspace: Workspace, project: str, body: bytes, headers: Mapping[str, str], start: Start
 ) -> tuple[int, dict[str, Any]]:
-    """Answers a request that may start a run of a project.
+    """Answers an HTTP request that may start a run of a project.
 
     Args:
         workspace: Where the project is.
         project: Folder under pipelines/.
-        body: What was sent: {"cause": …}, {"job": …}, {"period": …}, or what Pub/Sub, Eventarc or Cloud Scheduler send.
-        headers: The request's; Idempotency-Key makes a repetition of a plain request one.
-        start: Begins the run.
+        body: {"cause": …}, {"job": …}, {"period": …}, or what Pub/Sub, Eventarc or Cloud Scheduler send.
+        headers: The request's; plain requests with one Idempotency-Key count once.
+        start: Starts the run.
 
     Returns:
-        HTTP's status and JSON: 202 a run begins, 200 none does, 400 it says nothing (200 to senders that would only
-        repeat it), 404 no such project, 409 its triggers.yaml does not fit, 503 try again.
+        HTTP status and JSON: 202 a run begins, 200 no run begins, 400 the request holds nothing that starts a run (200
+        to senders that would only repeat it), 404 unknown project, 409 its triggers.yaml is not valid, 503 try again.
     """
     if project not in workspace.projects():
         return 404, {"error": f"there is no project {project!r}"}
@@ -112,47 +112,47 @@ def handle(
     return 202 if given.decision == inbox.FIRE else 400 if refused else 200, {"message": message.id, **given.body}
 
 
-def _decided(watched: Watch, begun: Begun, start: Start | None) -> Answer:
-    if not begun.firing:
-        return Answer(inbox.HOLD, begun.decision.holds)
+def _answer(watched: Watch, recorded: RecordedDecision, start: Start | None) -> Answer:
+    if not recorded.firing:
+        return Answer(inbox.HOLD, recorded.decision.holds)
     if start is None:
-        return Answer(inbox.FIRE, begun.decision.reasons)
+        return Answer(inbox.FIRE, recorded.decision.reasons)
     try:
-        run = start(watched, begun)
+        run = start(watched, recorded)
     except BaseException:
-        history.withdraw(watched.history, begun.firing)
+        history.withdraw(watched.history, recorded.firing)
         raise
-    history.queued(watched.history, begun.firing, run)
-    return Answer(inbox.FIRE, begun.decision.reasons, run)
+    history.mark_queued(watched.history, recorded.firing, run)
+    return Answer(inbox.FIRE, recorded.decision.reasons, run)
 
 
-def _answered(kept: Mapping[str, inbox.Kept], number: str) -> Answer | None:
+def _earlier_answer(kept: Mapping[str, inbox.StoredMessage], number: str) -> Answer | None:
     return kept[number].answer if number in kept else None
 
 
-def _refusal(watched: Watch, message: Message) -> str:
-    """Returns why a message can start nothing in this project; empty if it can."""
+def _refusal_reason(watched: Watch, message: Message) -> str:
+    """Returns why a message cannot start a run of this project; empty if it can."""
     try:
-        seen = messages.observed(message)
+        seen = messages.to_observation(message)
     except MessageError as error:
         return str(error)
     triggers = watched.policy.triggers
     kinds = {trigger.kind for trigger in triggers}
     if isinstance(seen, ManualRequest) and policy.ON_DEMAND not in kinds:
         return f"{watched.project} has no trigger of the kind {policy.ON_DEMAND}"
-    if isinstance(seen, Tick) and seen.job not in {trigger.job for trigger in triggers}:
+    if isinstance(seen, JobFiring) and seen.job not in {trigger.job for trigger in triggers}:
         return f"{watched.project} has no trigger of the kind {policy.SCHEDULE} with job: {seen.job}"
     if isinstance(seen, Period) and not kinds & {policy.PERFORMANCE, policy.DISTRIBUTION}:
         return f"{watched.project} has no trigger of the kind {policy.PERFORMANCE} or {policy.DISTRIBUTION}"
-    return _unwanted(watched, message, kinds) if isinstance(seen, Span) else ""
+    return _refused_object(watched, message, kinds) if isinstance(seen, Span) else ""
 
 
-def _unwanted(watched: Watch, message: Message, kinds: set[str]) -> str:
+def _refused_object(watched: Watch, message: Message, kinds: set[str]) -> str:
     if policy.NEW_DATA not in kinds:
         return f"{watched.project} has no trigger of the kind {policy.NEW_DATA}"
     bucket, name = messages.bucket_and_name(message)
     objects = [uri for uri in observe.uris(watched.sources) if cloud_storage.is_uri(uri)]
     marker = name.rpartition("/")[2] in watched.policy.markers
     if objects and not marker and not any(cloud_storage.is_behind(uri, bucket, name) for uri in objects):
-        return f"gs://{bucket}/{name} is behind none of the sources {', '.join(objects)}"
+        return f"gs://{bucket}/{name} does not belong to any of the sources {', '.join(objects)}"
     return ""

@@ -1,4 +1,4 @@
-"""Looks at what could start a run, decides, and runs the project's pipeline: continuous training on one machine."""
+"""Watches a project: observes what could start a run, decides, and runs its pipeline."""
 
 import dataclasses
 import datetime
@@ -19,7 +19,7 @@ from kfp_ct.project import settings
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs.record import user
 from kfp_ct.watch import decide, history, inbox, observe, policy
-from kfp_ct.watch.decide import Decision, ManualRequest, Observations, Period, Span, Tick
+from kfp_ct.watch.decide import Decision, JobFiring, ManualRequest, Observations, Period, Span
 from kfp_ct.watch.policy import Policy
 
 
@@ -33,7 +33,7 @@ class Watch:
 
     @property
     def sources(self) -> Mapping[str, Any]:
-        """The sources of its runs."""
+        """The sources that its runs read."""
         chosen = settings.load(self.workspace, self.project, self.policy.settings, self.policy.parameters)
         found: Mapping[str, Any] = chosen.parameters.get("sources", {})
         return found
@@ -44,14 +44,14 @@ class Watch:
         return history.path_of(self.workspace.home, self.project)
 
     @property
-    def wishes(self) -> Path:
-        """The folder in which `ct watch --now` leaves what a person asks for."""
-        return self.workspace.home / "triggers" / f"{self.project}.wishes"
+    def manual_requests(self) -> Path:
+        """The folder in which `ct watch --now` leaves a person's requests."""
+        return self.workspace.home / "triggers" / f"{self.project}.requests"
 
 
 @dataclasses.dataclass(frozen=True)
-class Begun:
-    """A decision that has been noted; `firing` is empty where no run begins."""
+class RecordedDecision:
+    """A decision with the id of its firing in the history; empty if no run begins."""
 
     decision: Decision
     firing: str = ""
@@ -60,62 +60,62 @@ class Begun:
     @property
     def cause(self) -> str:
         """Why the run begins."""
-        wanted = zip(self.decision.triggers, self.decision.reasons, strict=True)
-        return "; ".join(f"{name}: {reason}" for name, reason in wanted)
+        pairs = zip(self.decision.triggers, self.decision.reasons, strict=True)
+        return "; ".join(f"{name}: {reason}" for name, reason in pairs)
 
 
 def open_watch(workspace: Workspace, project: str) -> Watch:
     """Reads a project's triggers.
 
     Raises:
-        UsageError: There is no such project, or its triggers.yaml does not fit.
+        UsageError: There is no such project, or its triggers.yaml is not valid.
     """
     path = workspace.settings_folder(project).parent / policy.FILE
     watch = Watch(workspace, project, policy.load(path))
-    settings.load(workspace, project, watch.policy.settings, watch.policy.parameters)  # wrong ones are said at once
+    settings.load(workspace, project, watch.policy.settings, watch.policy.parameters)  # reports mistakes at once
     return watch
 
 
 def look(watch: Watch, now: datetime.datetime) -> Decision:
-    """Decides by what there is to be seen; changes nothing."""
-    return decide.decide(watch.policy, _seen(watch), [entry.firing for entry in history.read(watch.history)], now)
+    """Observes and decides; changes nothing."""
+    return decide.decide(watch.policy, _observe(watch), [entry.firing for entry in history.read(watch.history)], now)
 
 
-def begin(watch: Watch, now: datetime.datetime) -> Begun:
-    """Looks, and notes that a run begins if that is the decision; call it only while holding the history's lock."""
+def record_decision(watch: Watch, now: datetime.datetime) -> RecordedDecision:
+    """Decides, and records the firing if a run begins; call it only while holding the history's lock."""
     decision = look(watch, now)
     if not decision.fire:
-        return Begun(decision)
-    told = inbox.telling(inbox.read(inbox.path_of(watch.workspace.home, watch.project)), decision.keys)
-    firing = history.begin(watch.history, decision, now, told)
-    record = {"at": now.isoformat(), **dataclasses.asdict(decision), "messages": told}
-    return Begun(
-        decision, firing, {name: value for name, value in record.items() if name not in ("holds", "look_again")}
+        return RecordedDecision(decision)
+    senders = inbox.messages_behind(inbox.read(inbox.path_of(watch.workspace.home, watch.project)), decision.keys)
+    firing = history.record(watch.history, decision, now, senders)
+    record = {"at": now.isoformat(), **dataclasses.asdict(decision), "messages": senders}
+    return RecordedDecision(
+        decision, firing, {name: value for name, value in record.items() if name not in ("holds", "recheck_at")}
     )
 
 
-def carry_out(watch: Watch, begun: Begun, console: Console) -> None:
-    """Runs the pipeline for a firing and notes how it ended.
+def run_pipeline(watch: Watch, recorded: RecordedDecision, console: Console) -> None:
+    """Runs the pipeline for a firing and records how it ended.
 
     Raises:
         CtError: The run could not begin or failed; the history says so.
     """
-    console.print(f"run: {begun.cause}", markup=False, soft_wrap=True)
+    console.print(f"run: {recorded.cause}", markup=False, soft_wrap=True)
     chosen = watch.policy
-    request = runner.Request(
-        watch.project, chosen.settings, chosen.parameters, cause=begun.cause, decision=begun.record
+    request = runner.RunRequest(
+        watch.project, chosen.settings, chosen.parameters, cause=recorded.cause, decision=recorded.record
     )
     state, run = decide.FAILED, ""
-    history.started(watch.history, begun.firing)
+    history.mark_started(watch.history, recorded.firing)
     try:
         done = runner.execute(watch.workspace, request, console)
         state, run = (decide.SUCCEEDED if done.state == "SUCCEEDED" else decide.FAILED), done.id
     finally:
-        history.end(watch.history, begun.firing, run, state)
+        history.mark_ended(watch.history, recorded.firing, run, state)
 
 
-def wish(watch: Watch) -> None:
-    """Asks for a run; the next look answers it.
+def request_run(watch: Watch) -> None:
+    """Requests a run; the next look answers it.
 
     Raises:
         UsageError: The project has no trigger of the kind on_demand.
@@ -125,63 +125,63 @@ def wish(watch: Watch) -> None:
             f"{watch.project} has no trigger of the kind {policy.ON_DEMAND}\n"
             f"fix: add one to its {policy.FILE}, or use ct run"
         )
-    layouts.write_text(watch.wishes / f"{secrets.token_hex(6)}.txt", user())
+    layouts.write_text(watch.manual_requests / f"{secrets.token_hex(6)}.txt", user())
 
 
 def step(watch: Watch, console: Console) -> Decision:
     """Looks once, and runs the pipeline if that is the decision.
 
-    Deciding and noting the firing are one act, so that of two watches only one begins a run.
+    Deciding and recording happen under one lock, so that of two watches only one starts a run.
 
     Raises:
         CtError: The run could not begin or failed; the history says so.
     """
     now = datetime.datetime.now(datetime.UTC)
     with atomic_files.locked(history.lock_of(watch.workspace.home, watch.project)):
-        begun = begin(watch, now)
-    if begun.firing:
-        carry_out(watch, begun, console)
-    return begun.decision
+        recorded = record_decision(watch, now)
+    if recorded.firing:
+        run_pipeline(watch, recorded, console)
+    return recorded.decision
 
 
-def forever(
+def watch_forever(
     watch: Watch,
     interval: float,
     console: Console,
     pause: Callable[[float], None] = time.sleep,
     turn: Callable[[Watch, Console], Decision] = step,
 ) -> None:
-    """Looks again and again until it is interrupted; a run that fails is said, and the watch goes on."""
-    said: tuple[str, ...] = ()
+    """Looks again and again until it is interrupted; a failed run is reported, and the watch goes on."""
+    holds: tuple[str, ...] = ()
     while True:
         try:
             decision = turn(watch, console)
         except CtError as error:
             console.print(f"error: {error}", markup=False, soft_wrap=True)
             decision = Decision(False)
-        if not decision.fire and decision.holds != said:
-            said = decision.holds
-            console.print("\n".join(f"hold: {line}" for line in said), markup=False, soft_wrap=True)
+        if not decision.fire and decision.holds != holds:
+            holds = decision.holds
+            console.print("\n".join(f"hold: {line}" for line in holds), markup=False, soft_wrap=True)
         pause(interval)
 
 
-def _seen(watch: Watch) -> Observations:
-    asked = sorted(watch.wishes.glob("*.txt")) if watch.wishes.is_dir() else []
+def _observe(watch: Watch) -> Observations:
+    requests = sorted(watch.manual_requests.glob("*.txt")) if watch.manual_requests.is_dir() else []
     sources = watch.sources
     kept = inbox.read(inbox.path_of(watch.workspace.home, watch.project))
-    told = inbox.told(kept).values()
+    received = inbox.observations(kept).values()
     spans = {span.id: span for span in observe.spans(sources, watch.workspace.root, watch.policy.markers)}
     if not any(cloud_storage.is_uri(uri) for uri in observe.uris(sources)):
-        # Of sources at gs:// the listing knows what is there; of others that only messages tell.
-        spans = {**{each.id: each for each in told if isinstance(each, Span)}, **spans}
+        # What lies at gs:// is known from its listing; of other sources only messages tell.
+        spans = {**{each.id: each for each in received if isinstance(each, Span)}, **spans}
     return Observations(
-        wishes=(
-            *(ManualRequest(path.stem, path.read_text()) for path in asked),
-            *(each for each in told if isinstance(each, ManualRequest)),
+        manual_requests=(
+            *(ManualRequest(path.stem, path.read_text()) for path in requests),
+            *(each for each in received if isinstance(each, ManualRequest)),
         ),
         spans=tuple(spans.values()),
-        periods=(*observe.periods(_history_file(watch)), *(each for each in told if isinstance(each, Period))),
-        ticks=tuple(each for each in told if isinstance(each, Tick)),
+        periods=(*observe.periods(_history_file(watch)), *(each for each in received if isinstance(each, Period))),
+        job_firings=tuple(each for each in received if isinstance(each, JobFiring)),
     )
 
 

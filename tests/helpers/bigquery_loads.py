@@ -108,8 +108,8 @@ class Loads:
                 there = self.database.sql(f"FROM {path}").to_arrow_table().schema
             except duckdb.CatalogException:
                 there = None
-            if there is not None and (wrong := _mismatch(there, loaded.schema)):
-                message = f"Provided Schema does not match Table {path.replace('.', ':', 1)}. {wrong}"
+            if there is not None and (query_error := _mismatch(there, loaded.schema)):
+                message = f"Provided Schema does not match Table {path.replace('.', ':', 1)}. {query_error}"
                 return 0, {"reason": "invalid", "message": message}
             into = f"CREATE TABLE {path} AS" if there is None else f"INSERT INTO {path} BY NAME"
             self.database.execute(f"{into} FROM read_parquet('{file.name}') LIMIT {rows}")

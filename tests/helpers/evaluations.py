@@ -181,8 +181,8 @@ def config(auc="", extra="", slicing="slicing_specs {} slicing_specs { feature_k
         }}"""
 
 
-def at_least(bound, slicing="slicing_specs {}"):
-    value = f"threshold {{ value_threshold {{ lower_bound {{ value: {bound} }} }} }}"
+def at_least(bind_window, slicing="slicing_specs {}"):
+    value = f"threshold {{ value_threshold {{ lower_bound {{ value: {bind_window} }} }} }}"
     return f"per_slice_thresholds {{ {slicing} {value} }}" if slicing else value
 
 
@@ -196,7 +196,7 @@ def judge(tmp_path, examples, models):
         (tmp_path / "schema.pbtxt").write_text(schema)
         (tmp_path / "eval_config.pbtxt").write_text(config(at_least(0.6)) if text is None else text)
         champion_path = models(champion) if champion else str(tmp_path / "nothing")
-        request = work.Request(
+        request = work.EvaluationRequest(
             data, f"{tmp_path}/schema.pbtxt", models(model), champion_path, "3" if champion else "",
             f"{tmp_path}/eval_config.pbtxt", gates, list(beam),
         )  # fmt: skip

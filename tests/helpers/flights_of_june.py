@@ -24,7 +24,7 @@ def main(file: str, count: int) -> None:
     split = {"method": "hash", "columns": ["flight_id"], "eval_fraction": 0.5}
     with tempfile.TemporaryDirectory() as folder:
         examples = Path(folder, "examples")
-        request = work.Request(sources, base["query"], split, window_start="2013-06-01", window_end="2013-07-01")
+        request = work.IngestRequest(sources, base["query"], split, window_start="2013-06-01", window_end="2013-07-01")
         work.ingest(request, examples)
         files = [name for part in ("train", "eval") for name in layouts.split_files(examples, part)]
         rows = [row for batch in reading.iter_batches(files) for row in batch.to_pylist()]

@@ -31,7 +31,7 @@ class Workplace:
 
     def ingest(self, source, query: str = "SELECT * FROM t", split=BY_ID, **kwargs):
         sources = source if isinstance(source, dict) and "uri" not in source else {"t": source}
-        request = work.Request(sources, self.file("query.sql", query), split, **kwargs)
+        request = work.IngestRequest(sources, self.file("query.sql", query), split, **kwargs)
         return work.ingest(request, self.out)
 
     def table(self, split: str) -> pa.Table:

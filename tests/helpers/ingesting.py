@@ -16,7 +16,7 @@ def ingest(root: Path, source, sql: str = "SELECT * FROM t", split=BY_ID, out: s
     """Ingests a source named t, or several by name."""
     (root / "query.sql").write_text(sql)
     sources = source if isinstance(source, dict) and not {"uri", "bigquery"} & source.keys() else {"t": source}
-    return work.ingest(work.Request(sources, str(root / "query.sql"), split, **kwargs), root / out)
+    return work.ingest(work.IngestRequest(sources, str(root / "query.sql"), split, **kwargs), root / out)
 
 
 def table(root: Path, split: str, out: str = "out") -> pa.Table:

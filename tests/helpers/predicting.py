@@ -86,7 +86,7 @@ def save(root: Path, slope: float = 1.0) -> str:
 def _die_in(number: int) -> None:
     from kfp_ct.components.predict_batch import shard
 
-    whole, count = shard._predicted, [0]
+    whole, count = shard._predict_batch, [0]
 
     def dying(*arguments):
         predicted = whole(*arguments)
@@ -96,7 +96,7 @@ def _die_in(number: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return predicted
 
-    shard._predicted = dying
+    shard._predict_batch = dying
 
 
 if __name__ == "__main__":
@@ -108,7 +108,7 @@ if __name__ == "__main__":
     from kfp_ct.components.predict_batch import plan, work
 
     examples_path, model_path, folder, *table = sys.argv[1:]
-    asked = work.Request(examples_path, model_path, "7", ["id"])
+    asked = work.PredictionRequest(examples_path, model_path, "7", ["id"])
     destination = {"folder": folder, **({"table": table[0]} if table else {})}
     work.predict(asked, destination, "", 300 if dying or table else plan.SHARD_ROWS)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)

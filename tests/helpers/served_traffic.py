@@ -73,8 +73,8 @@ def log(root, answers, version=1, model="small", **counts):
     """Writes them as the service does."""
     written = counts.pop("written", START + datetime.timedelta(hours=1)).isoformat()
     requests = {"requests": len(answers), "sampled": len(answers), "dropped": 0, "lost": 0, "errors": {}}
-    said = {"signature": "serving_default", "written": written, **requests, **counts}
-    RequestFiles(Path(root), 1 << 40).write(Key(model, version, "serving_default"), answers, json.dumps(said))
+    to_json = {"signature": "serving_default", "written": written, **requests, **counts}
+    RequestFiles(Path(root), 1 << 40).write(Key(model, version, "serving_default"), answers, json.dumps(to_json))
 
 
 def label(path, table, request="r", rows=100, values=None):
@@ -89,7 +89,7 @@ def label(path, table, request="r", rows=100, values=None):
 def monitor(tmp_path, model, window=WINDOW, labels="", **rules):
     """Runs the work on what lies in `tmp_path`; returns the report."""
     metadata = {"version": "1", "registered": "2013-06-01T00:00:00+00:00"}
-    request = work.Request(
+    request = work.MonitoringRequest(
         model, metadata, "small", str(tmp_path / "log"), window, labels, str(tmp_path / "history.jsonl"), rules
     )
     return work.monitor(request, work.Outputs(str(tmp_path / "report"), str(tmp_path / "view.html")))

@@ -77,5 +77,5 @@ def prepare(folder, rows=2_000):
     schema = write_text(folder / "schema.pbtxt", SCHEMA)
     module = write_text(folder / "small_features.py", PREPROCESSING)
     graph = str(folder / "graph")
-    transform.analyze(transform.Request(examples, schema, module), graph)
+    transform.analyze(transform.TransformRequest(examples, schema, module), graph)
     return examples, schema, graph

@@ -56,4 +56,4 @@ def write_module(folder, sabotage="", name="small_tuner"):
 def request(prepared, module, tuning, checkpoints="", **hyperparameters):
     """Returns what the component is asked."""
     examples, schema, graph = prepared
-    return work.Request(examples, graph, schema, module, hyperparameters, tuning, checkpoints)
+    return work.TuningRequest(examples, graph, schema, module, hyperparameters, tuning, checkpoints)

@@ -25,7 +25,7 @@ FAILED_EXIT_CODE = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class BuildRequest:
     """What to build and how.
 
     Attributes:
@@ -59,7 +59,7 @@ class Request:
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def run(workspace: Workspace, request: Request, console: Console) -> Record:
+def run(workspace: Workspace, request: BuildRequest, console: Console) -> Record:
     """Runs a build to its end; the record is on disk as it goes.
 
     Raises:
@@ -99,7 +99,7 @@ class _Run:
     record: Record
     places: Places
     secrets: dict[str, str]
-    request: Request
+    request: BuildRequest
 
 
 def _execute(run: _Run, console: Console) -> Record:
@@ -197,7 +197,7 @@ def _deliver(run: _Run, available: str) -> None:
             record.status, record.detail = Status.FAILURE, str(error)
 
 
-def _select(build: Build, request: Request) -> set[str]:
+def _select(build: Build, request: BuildRequest) -> set[str]:
     labels = [step.label for step in build.steps]
     for wanted in [*request.only, *([request.first] if request.first else [])]:
         if wanted not in labels:
@@ -224,7 +224,7 @@ def _secrets(build: Build, selected: set[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in sorted(wanted)}
 
 
-def _record(request: Request, build_id: str, build: Build, known: Mapping[str, str]) -> Record:
+def _record(request: BuildRequest, build_id: str, build: Build, known: Mapping[str, str]) -> Record:
     return Record(
         id=build_id,
         config=str(request.config),

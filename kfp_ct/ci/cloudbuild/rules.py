@@ -250,9 +250,9 @@ class _Checker:
 
     def service_account(self) -> None:
         """A build under an own service account has to say where its log goes."""
-        said = self._tree.get("logsBucket") or self._options.get("defaultLogsBucketBehavior")
+        destination = self._tree.get("logsBucket") or self._options.get("defaultLogsBucketBehavior")
         quiet = self._options.get("logging") in ("CLOUD_LOGGING_ONLY", "NONE")
-        if self._tree.get("serviceAccount") and not said and not quiet:
+        if self._tree.get("serviceAccount") and not destination and not quiet:
             self._findings.warning(
                 self._document.line("serviceAccount"),
                 "a build with a serviceAccount needs logsBucket, or options.logging: CLOUD_LOGGING_ONLY",

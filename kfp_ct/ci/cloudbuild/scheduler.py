@@ -81,9 +81,9 @@ class Scheduler:
             state.status = Status.WORKING
             log = self._logs / state.log
             self._listener.started(state)
-            self._running[step.index] = _Running(command, log, lambda line: self._said(state, line))
+            self._running[step.index] = _Running(command, log, lambda line: self._masked(state, line))
 
-    def _said(self, state: StepState, line: str) -> str:
+    def _masked(self, state: StepState, line: str) -> str:
         for value in self._hidden:
             line = line.replace(value, _MASK)
         self._listener.line(state, line)
@@ -136,8 +136,8 @@ class Scheduler:
 class _Running:
     """A step's process group, and the thread that reads what it writes."""
 
-    def __init__(self, command: Command, log: Path, said: Callable[[str], str]) -> None:
-        self._command, self._log, self._said = command, log, said
+    def __init__(self, command: Command, log: Path, on_line: Callable[[str], str]) -> None:
+        self._command, self._log, self._on_line = command, log, on_line
         self._began = time.monotonic()
         self._ended = 0.0
         self._process = subprocess.Popen(
@@ -193,7 +193,7 @@ class _Running:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         with self._log.open("w") as log, self._process.stdout as lines:
             for line in lines:
-                log.write(f"{self._said(line.rstrip())}\n")
+                log.write(f"{self._on_line(line.rstrip())}\n")
                 log.flush()
 
 

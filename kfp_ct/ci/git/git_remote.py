@@ -113,7 +113,7 @@ def _build(
         )
         return 0
     _say(f"{trigger.name}: building {commit[:7]} of {name} by {trigger.config}")
-    request = build.Request(
+    request = build.BuildRequest(
         config=Path(trigger.config),
         source=repository,
         commit=commit,

@@ -27,7 +27,7 @@ class ImageError(CtError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class ImageRequest:
     """Where images go and what they are made from.
 
     Attributes:
@@ -54,7 +54,7 @@ class Built:
     reused: bool
 
 
-def build(request: Request, names: Iterable[str], say: Callable[[str], None]) -> dict[str, Built]:
+def build(request: ImageRequest, names: Iterable[str], say: Callable[[str], None]) -> dict[str, Built]:
     """Brings images into the registry, each tagged by its content hash and by the commit.
 
     One whose content hash is there already only gets the commit as another tag.
@@ -137,7 +137,9 @@ def _base(client: Any, reference: str) -> str:
     return str(image.id)
 
 
-def _environment(client: Any, request: Request, name: str, base: str, say: Callable[[str], None]) -> dict[str, str]:
+def _environment(
+    client: Any, request: ImageRequest, name: str, base: str, say: Callable[[str], None]
+) -> dict[str, str]:
     """Brings what an image has below its sources into the registry, by content; returns its stage and reference.
 
     A machine without layers, as every worker of Cloud Build is, then installs no packages again; and whoever pulls the
@@ -159,7 +161,7 @@ def _environment(client: Any, request: Request, name: str, base: str, say: Calla
 
 
 def _build(
-    client: Any, request: Request, name: str, tagged: str, given: Mapping[str, str], say: Callable[[str], None]
+    client: Any, request: ImageRequest, name: str, tagged: str, given: Mapping[str, str], say: Callable[[str], None]
 ) -> None:
     arguments = {"BASE": request.base, "REVISION": request.commit}
     with tempfile.TemporaryDirectory() as folder:

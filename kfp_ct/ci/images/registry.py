@@ -101,8 +101,8 @@ def _ask(method: str, image: Reference, body: bytes | None = None, kind: str = "
 
 def _demand(answer: requests.Response, what: str) -> None:
     if not answer.ok:
-        said = answer.text.strip()[:200]
-        raise RegistryError(f"the registry says {answer.status_code} to {what}: {said}".rstrip(": "))
+        message = answer.text.strip()[:200]
+        raise RegistryError(f"the registry says {answer.status_code} to {what}: {message}".rstrip(": "))
 
 
 def _authorization(host: str) -> dict[str, str]:

@@ -48,8 +48,8 @@ def look_into(reference: str) -> tuple[dict[str, Any], str]:
     except docker.errors.DockerException as error:
         raise UsageError(f"no Docker engine answers: {error}\nfix: start it") from error
     try:
-        said = _said_by(client, reference, ["python3", "-c", inspect.getsource(inventory)])
-        return json.loads(said), str(client.images.get(reference).attrs["Created"])
+        output = _run_in(client, reference, ["python3", "-c", inspect.getsource(inventory)])
+        return json.loads(output), str(client.images.get(reference).attrs["Created"])
     except (docker.errors.DockerException, ValueError) as error:
         raise SbomError(f"{reference} cannot be looked into: {error}\nexpected: an image with python3") from error
 
@@ -134,7 +134,7 @@ def files(folder: Path) -> list[Path]:
     return found
 
 
-def _said_by(client: Any, reference: str, command: list[str]) -> bytes:
+def _run_in(client: Any, reference: str, command: list[str]) -> bytes:
     """Returns all that a command in a container wrote, read once it has ended."""
     container = client.containers.run(reference, command, detach=True, network_mode="none")
     try:

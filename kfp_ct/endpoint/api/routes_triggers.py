@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from kfp_ct.endpoint.api.context import Context, context
 from kfp_ct.endpoint.background import triggers
 from kfp_ct.watch import receive
-from kfp_ct.watch.watch import Begun, Watch
+from kfp_ct.watch.watch import RecordedDecision, Watch
 
 router = APIRouter(prefix="/apis/ct/v1")
 
@@ -19,8 +19,8 @@ async def trigger(project: str, request: Request, state: Annotated[Context, Depe
     """Decides by a project's triggers.yaml whether what was sent starts a run; see docs/triggers.md."""
     body, headers = await request.body(), dict(request.headers)
 
-    def queue(watched: Watch, begun: Begun) -> str:
-        return triggers.queue(state, watched, begun)
+    def queue(watched: Watch, recorded: RecordedDecision) -> str:
+        return triggers.queue(state, watched, recorded)
 
     status, said = await run_in_threadpool(receive.handle, state.workspace, project, body, headers, queue)
     return JSONResponse(said, status)

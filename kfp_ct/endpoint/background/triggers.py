@@ -10,21 +10,21 @@ from kfp_ct.endpoint.store import store_runs
 from kfp_ct.local import run
 from kfp_ct.project import settings
 from kfp_ct.watch import inbox, receive, watch
-from kfp_ct.watch.watch import Begun, Watch
+from kfp_ct.watch.watch import RecordedDecision, Watch
 
 # What is held begins this late at most.
 _LOOK = 5.0
 _log = logging.getLogger(__name__)
 
 
-def queue(state: Context, watched: Watch, begun: Begun) -> str:
+def queue(state: Context, watched: Watch, recorded: RecordedDecision) -> str:
     """Queues the run of a firing; returns its id."""
     chosen = settings.load(state.workspace, watched.project, watched.policy.settings, watched.policy.parameters)
     wanted = store_runs.Wanted(
-        name=f"{chosen.pipeline_name}: {begun.cause}"[:256],
+        name=f"{chosen.pipeline_name}: {recorded.cause}"[:256],
         spec=run.compile_project(state.workspace, chosen),
-        cause=begun.cause,
-        decision=begun.record,
+        cause=recorded.cause,
+        decision=recorded.record,
     )
     with state.database.writing() as connection:
         queued: dict[str, Any] = dict(store_runs.create(connection, state.workspace, wanted))
@@ -38,7 +38,7 @@ def step(state: Context) -> None:
         if inbox.path_of(state.workspace.home, project).is_file():
             try:
                 watched = watch.open_watch(state.workspace, project)
-                receive.look_again(watched, lambda watched, begun: queue(state, watched, begun))
+                receive.start_held_run(watched, lambda watched, recorded: queue(state, watched, recorded))
             except CtError as error:  # a triggers.yaml that is being edited is no reason to leave the others
                 _log.warning("the triggers of %s: %s", project, error)
 

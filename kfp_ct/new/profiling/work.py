@@ -57,7 +57,7 @@ def profile(request: Request) -> dict[str, Any]:
         ComponentError: The file cannot be read, a column is not there, or there is nothing to learn from.
     """
     marks = _marks(request.data)
-    with tempfile.TemporaryDirectory() as folder, database.opened(Path(folder)) as connection:
+    with tempfile.TemporaryDirectory() as folder, database.open_database(Path(folder)) as connection:
         source = sources.Source("data", request.data, "csv", tuple(marks))
         nowhere = Warehouse(bigquery.Access(), Window())  # a file needs none
         loaded = sources.load(connection, source, Path(folder), nowhere)

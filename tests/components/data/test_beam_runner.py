@@ -111,7 +111,7 @@ def test_the_transform_graph_and_the_transformed_rows_are_those_made_in_memory(d
     outputs, tables = [], []
     examples, schema, module = dataset
     for name, arguments in (("memory", []), ("beam", TWO)):
-        request = transform_work.Request(examples, schema, module, arguments)
+        request = transform_work.TransformRequest(examples, schema, module, arguments)
         graph, rows = str(tmp_path / name / "graph"), str(tmp_path / name / "rows")
         transform_work.analyze(request, graph)
         transform_work.write_examples(request, graph, rows, materialize=True)
@@ -152,7 +152,7 @@ def test_predictions_are_those_made_in_memory(model, tmp_path):
     examples = predicting.dataset(tmp_path / "examples", rows=2_000)
     tables = []
     for name, arguments in (("memory", []), ("beam", TWO)):
-        request = predict_work.Request(examples, model, "7", ["id"], beam_pipeline_args=arguments)
+        request = predict_work.PredictionRequest(examples, model, "7", ["id"], beam_pipeline_args=arguments)
         written = predict_work.predict(request, {}, str(tmp_path / name), shard_rows=300)
         assert written.metadata["rows"] == 2_000
         files = layouts.split_files(written.folder, "predict")
@@ -162,7 +162,7 @@ def test_predictions_are_those_made_in_memory(model, tmp_path):
 
 def test_a_shard_that_fails_on_a_worker_stops_the_step_and_what_was_finished_is_kept(model, tmp_path):
     examples = predicting.dataset(tmp_path / "examples", rows=600)
-    request = predict_work.Request(
+    request = predict_work.PredictionRequest(
         examples, model, "7", ["id"], signature="total", beam_pipeline_args=["--direct_num_workers=1"]
     )
     with pytest.raises(ComponentError, match="the model's output sum has the shape"):

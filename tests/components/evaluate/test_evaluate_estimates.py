@@ -66,9 +66,9 @@ def test_interval_is_as_wide_as_a_bootstrap_says(metric):
     gates, data = binary(metric), pair(1_500)
     found = gain(gates, *data)
 
-    reach = 1.959964 * bootstrap(gates, *data)
-    assert found.high - found.value == pytest.approx(reach, rel=0.12)
-    assert found.value - found.low == pytest.approx(reach, rel=0.12)
+    half_width = 1.959964 * bootstrap(gates, *data)
+    assert found.high - found.value == pytest.approx(half_width, rel=0.12)
+    assert found.value - found.low == pytest.approx(half_width, rel=0.12)
 
 
 def test_interval_covers_the_truth_as_often_as_it_says():

@@ -45,19 +45,19 @@ def test_task_is_inferred(names, labels, width, more, task):
     assert inferred(names, labels, width, **more) == task
 
 
-def reading(task, width, classes=()):
-    return tasks.Reading(Output("", "label", "scores"), task, classes, width)
+def decoder(task, width, classes=()):
+    return tasks.Decoder(Output("", "label", "scores"), task, classes, width)
 
 
 @pytest.mark.parametrize(
     ("read", "values", "message"),
     [
-        (reading("multiclass", 1), [[0.5]], "output scores has one value a row"),
-        (reading("multiclass", 3), [[0.2, 0.8]], "2 values a row, where the challenger has 3"),
-        (reading("multiclass", 2, ("a", "b", "c")), [[0.2, 0.8]], "2 values a row for 3 classes"),
-        (reading("multiclass", 2), [[3.0, -1.0]], "rows that sum to 2 to 2\nexpected: probabilities that sum to 1"),
-        (reading("binary", 2), [[3.0, -1.0]], "end the model with a softmax"),
-        (reading("binary", 3), [[0.1, 0.2, 0.7]], "3 values a row\nexpected: one value a row"),
+        (decoder("multiclass", 1), [[0.5]], "output scores has one value a row"),
+        (decoder("multiclass", 3), [[0.2, 0.8]], "2 values a row, where the challenger has 3"),
+        (decoder("multiclass", 2, ("a", "b", "c")), [[0.2, 0.8]], "2 values a row for 3 classes"),
+        (decoder("multiclass", 2), [[3.0, -1.0]], "rows that sum to 2 to 2\nexpected: probabilities that sum to 1"),
+        (decoder("binary", 2), [[3.0, -1.0]], "end the model with a softmax"),
+        (decoder("binary", 3), [[0.1, 0.2, 0.7]], "3 values a row\nexpected: one value a row"),
     ],
     ids=["one value", "other width", "other names", "logits", "binary logits", "three for two"],
 )
@@ -69,14 +69,14 @@ def test_predictions_that_do_not_fit_the_task_are_an_error(read, values, message
 def test_second_of_two_probabilities_is_the_positive_one():
     given = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
 
-    assert reading("binary", 2).predictions("the model", given).tolist() == [0.75, 0.5]
+    assert decoder("binary", 2).predictions("the model", given).tolist() == [0.75, 0.5]
 
 
 def test_whole_numbers_may_be_names_or_numbers_of_classes():
     column = pa.chunked_array([[3, 7, 3]])
 
-    assert reading("multiclass", 2, ("3", "7")).labels(column).tolist() == [0, 1, 0]
-    assert reading("multiclass", 8, tuple("abcdefgh")).labels(column).tolist() == [3, 7, 3]
+    assert decoder("multiclass", 2, ("3", "7")).labels(column).tolist() == [0, 1, 0]
+    assert decoder("multiclass", 8, tuple("abcdefgh")).labels(column).tolist() == [3, 7, 3]
 
 
 def test_domain_may_stand_beside_the_feature():
@@ -84,7 +84,7 @@ def test_domain_may_stand_beside_the_feature():
         "feature { name: 'label' type: BYTES domain: 'kinds' } string_domain { name: 'kinds' value: 'a' value: 'b' }",
         schema_pb2.Schema(),
     )
-    found = tasks.classes(Gates(), schema, reading("binary", 1), "", pa.string())
+    found = tasks.classes(Gates(), schema, decoder("binary", 1), "", pa.string())
 
     assert found.classes == ("a", "b")
 

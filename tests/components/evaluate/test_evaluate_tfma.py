@@ -93,7 +93,7 @@ def flat(evaluation):
     ids=["one model", "two models", "weighted"],
 )
 def test_metrics_from_arrays_equal_tfmas_ordinary_path(tmp_path, models, weight):
-    given, config = without(scores(), models), plan(weight=weight).completed("baseline" in models)
+    given, config = without(scores(), models), plan(weight=weight).for_run("baseline" in models)
     if weight:
         given = weighted(given)
     wanted = array_metrics.computations(config)
@@ -123,7 +123,7 @@ def details(validation):
 
 
 def test_plots_from_arrays_equal_tfmas_ordinary_path(tmp_path):
-    given, config = without(scores(), ["candidate"]), plan().completed(False)
+    given, config = without(scores(), ["candidate"]), plan().for_run(False)
     results.write(
         str(tmp_path / "arrays"), config, results.from_arrays(given, config, array_metrics.computations(config))
     )
@@ -167,13 +167,13 @@ def matrices(plot):
     ],
 )
 def test_what_needs_the_ordinary_path_is_said(addition):
-    config = plan(CONFIG + addition).completed(True)
+    config = plan(CONFIG + addition).for_run(True)
 
     assert array_metrics.unsupported(config, array_metrics.computations(config))
 
 
 def test_small_slices_are_left_out_where_the_config_says_so():
-    given, config = scores(), plan(CONFIG + "options { min_slice_size { value: 50 } }").completed(True)
+    given, config = scores(), plan(CONFIG + "options { min_slice_size { value: 50 } }").for_run(True)
     found = dict(results.from_arrays(given, config, array_metrics.computations(config)))
 
     assert (("carrier", "AA"),) in found
@@ -191,6 +191,6 @@ def test_missing_values_belong_to_no_slice_and_the_rest_to_one_each():
 
 
 def test_no_rows_make_no_slices():
-    config = plan().completed(False)
+    config = plan().for_run(False)
 
     assert slices.rows_by_slice(scores().columns.slice(0, 0), config) == {}

@@ -74,7 +74,7 @@ def ingested(folder, flights, weather, query="examples.sql", **window):
     sources = data["sources"]
     sources["flights"]["uri"], sources["weather"]["uri"] = flights, weather
     split = window.pop("split", settings["split"])
-    ingest.ingest(ingest.Request(sources, str(FLIGHTS / query), split, **window), folder / "examples")
+    ingest.ingest(ingest.IngestRequest(sources, str(FLIGHTS / query), split, **window), folder / "examples")
     return str(folder / "examples")
 
 
@@ -243,12 +243,12 @@ def june(tmp_path_factory):
     sources = str(DATA / "flights.csv.zip"), str(DATA / "weather.csv")
     examples = ingested(folder, *sources, window_end="2013-07-01")
     graph = str(folder / "graph")
-    transform.analyze(transform.Request(examples, SCHEMA, "pipelines.flights.features"), graph)
+    transform.analyze(transform.TransformRequest(examples, SCHEMA, "pipelines.flights.features"), graph)
     return examples, graph
 
 
 def trained(data, folder, **hyperparameters):
-    request = train.Request(data[0], data[1], SCHEMA, "", "pipelines.flights.model", hyperparameters)
+    request = train.TrainingRequest(data[0], data[1], SCHEMA, "", "pipelines.flights.model", hyperparameters)
     train.train(request, str(folder / "model"), str(folder / "run"))
     return tf.saved_model.load(str(folder / "model/Format-Serving"))
 

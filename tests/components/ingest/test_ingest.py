@@ -98,7 +98,7 @@ def test_a_source_described_wrongly_is_refused_before_reading(place, source, wor
 
 def test_no_sources_is_refused(place):
     with pytest.raises(ConfigurationError, match="no sources"):
-        work.ingest(work.Request({}, place.file("q.sql", "SELECT 1"), BY_ID), place.out)
+        work.ingest(work.IngestRequest({}, place.file("q.sql", "SELECT 1"), BY_ID), place.out)
 
 
 def test_columns_of_a_parquet_source_are_refused_for_it_has_types(place):

@@ -108,7 +108,7 @@ def test_an_object_overwritten_meanwhile_is_not_mixed_in(put, tmp_path):
 def test_a_query_may_be_an_object(put, tmp_path):
     (tmp_path / "a.csv").write_text(lines(0, 50))
     put("query.sql", "SELECT * FROM t WHERE id < 40")
-    request = work.Request({"t": str(tmp_path / "a.csv")}, "gs://data/query.sql", BY_ID)
+    request = work.IngestRequest({"t": str(tmp_path / "a.csv")}, "gs://data/query.sql", BY_ID)
     assert sum(work.ingest(request, tmp_path / "out")["rows"].values()) == 40
     with pytest.raises(ConfigurationError, match=r"no query at gs://data/gone\.sql"):
         user_code.read_text("gs://data/gone.sql", "query")

@@ -188,7 +188,7 @@ def statements(root: Path, columns: int) -> list[str]:
     root.mkdir()
     empty = {f"e{n}": [None] * 6 for n in range(columns // 2)}
     write_csv(root / "d.csv", {**wide(columns // 2), **empty})
-    with database.opened(root) as connection:
+    with database.open_database(root) as connection:
         recorder = Recorder(connection)
         csv_source.load(recorder, "t", [DataFile(root / "d.csv", "d.csv")], csv_source.Reading())
         assert len(database.row(connection, "FROM t")) == columns + 1

@@ -56,7 +56,7 @@ def test_a_wrong_query_is_the_users_error(tmp_path, days, sql, words):
 
 def test_a_missing_query_file_is_named(tmp_path, days):
     with pytest.raises(ConfigurationError, match=r"no query at gone\.sql"):
-        work.ingest(work.Request({"t": days}, "gone.sql", BY_ID), tmp_path / "out")
+        work.ingest(work.IngestRequest({"t": days}, "gone.sql", BY_ID), tmp_path / "out")
 
 
 @pytest.mark.parametrize("sql", ["SELECT id, days FROM t", "SELECT 1 AS id FROM read_csv('{days}')", "FROM '{days}'"])

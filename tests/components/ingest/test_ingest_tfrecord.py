@@ -14,7 +14,7 @@ from ingesting import assert_refused, ids, ingest, rows, table
 from kfp_ct.base.errors import DataError
 from kfp_ct.components.evaluate import scoring
 from kfp_ct.components.evaluate.config import Output
-from kfp_ct.components.evaluate.tasks import Reading
+from kfp_ct.components.evaluate.tasks import Decoder
 from kfp_ct.components.statistics import work as statistics
 from kfp_ct.components.train import work as train
 from kfp_ct.components.transform import work as transform
@@ -178,7 +178,9 @@ def both(tmp_path_factory):
     small_examples.write_text(root / "schema.pbtxt", small_examples.SCHEMA)
     small_examples.write_text(root / "small_features.py", small_examples.PREPROCESSING)
     for out in FORMATS:
-        request = transform.Request(str(root / out), str(root / "schema.pbtxt"), str(root / "small_features.py"))
+        request = transform.TransformRequest(
+            str(root / out), str(root / "schema.pbtxt"), str(root / "small_features.py")
+        )
         transform.analyze(request, str(root / f"graph-{out}"))
     return root
 
@@ -194,7 +196,9 @@ def test_statistics_are_identical(both, tmp_path, beam):
 
 def test_transformed_rows_are_identical_and_parquet(both, tmp_path):
     for out in FORMATS:
-        request = transform.Request(str(both / out), str(both / "schema.pbtxt"), str(both / "small_features.py"))
+        request = transform.TransformRequest(
+            str(both / out), str(both / "schema.pbtxt"), str(both / "small_features.py")
+        )
         transform.write_examples(request, str(both / f"graph-{out}"), str(tmp_path / out), materialize=True)
         assert layouts.read_manifest(tmp_path / out).format == "parquet"
     for split in ("train", "eval"):
@@ -204,7 +208,7 @@ def test_transformed_rows_are_identical_and_parquet(both, tmp_path):
 def predictions(both, tmp_path, out: str, module: str) -> np.ndarray:
     path = small_examples.write_text(tmp_path / "small_model.py", module)
     graph = str(both / f"graph-{out}")
-    request = train.Request(str(both / out), graph, str(both / "schema.pbtxt"), str(tmp_path / "none"), path)
+    request = train.TrainingRequest(str(both / out), graph, str(both / "schema.pbtxt"), str(tmp_path / "none"), path)
     train.train(request, str(tmp_path / out), str(tmp_path / f"{out}-run"))
     model = tf.saved_model.load(str(tmp_path / out / "Format-Serving")).signatures["serving_default"]
     transformed = np.linspace(-2, 2, 50, dtype=np.float32)
@@ -236,7 +240,7 @@ def test_evaluation_scores_the_same(both):
     scored = [scoring.predict(str(both / out), {"m": Constant()}, ["colour", "label"]) for out in FORMATS]
     np.testing.assert_array_equal(*(each.predictions["m"][""] for each in scored))
     assert scored[0].columns.column("label").to_pylist() == scored[1].columns.column("label").to_pylist()
-    reading = Reading(Output("", "label"), "binary")
+    reading = Decoder(Output("", "label"), "binary")
     first, second = (scoring.prior(str(both / out), reading) for out in FORMATS)
     assert first == second
 

@@ -66,7 +66,9 @@ def test_any_rows_are_transformed_alike_on_disk_and_as_training_reads_them(tmp_p
     folder = tmp_path_factory.mktemp("any")
     _, contract = described(folder, table)
     examples, schema_file, graph = dataset(folder, table), f"{contract}/schema.pbtxt", str(folder / "graph")
-    request = transform.Request(examples, schema_file, small_examples.write_text(folder / "features.py", FEATURES))
+    request = transform.TransformRequest(
+        examples, schema_file, small_examples.write_text(folder / "features.py", FEATURES)
+    )
 
     metadata = transform.analyze(request, graph)
     transform.write_examples(request, graph, str(folder / "written"), materialize=True)

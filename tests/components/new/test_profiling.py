@@ -44,7 +44,7 @@ def test_a_column_that_alone_tells_the_label_is_warned_of(found, tmp_path):
 def test_the_query_gives_ingest_what_the_schema_says(found, awkward, tmp_path):
     (tmp_path / "examples.sql").write_text(found["sql"])
     source = {"uri": str(awkward), "format": "csv", "null_values": found["null_values"]}
-    request = ingest.Request({"data": source}, str(tmp_path / "examples.sql"), found["split"])
+    request = ingest.IngestRequest({"data": source}, str(tmp_path / "examples.sql"), found["split"])
     ingest.ingest(request, tmp_path / "examples")
     schema = text_format.Parse(found["schema"], schema_pb2.Schema())
     kinds = {"int": schema_pb2.INT, "float": schema_pb2.FLOAT, "string": schema_pb2.BYTES}
@@ -102,7 +102,7 @@ def test_rows_without_a_name_are_split_by_their_content(tmp_path):
     found = profile(path, "sort")
     assert found["split"]["columns"] == ["row_key"]
     (tmp_path / "examples.sql").write_text(found["sql"])
-    request = ingest.Request({"data": {"uri": str(path), "format": "csv"}}, str(tmp_path / "examples.sql"),
+    request = ingest.IngestRequest({"data": {"uri": str(path), "format": "csv"}}, str(tmp_path / "examples.sql"),
                              found["split"])  # fmt: skip
     ingest.ingest(request, tmp_path / "examples")
     assert all(split.rows for split in ingest.layouts.read_manifest(tmp_path / "examples").splits)

@@ -29,7 +29,7 @@ def examples(tmp_path):
 
 
 def request(examples, model, **changes):
-    return work.Request(
+    return work.PredictionRequest(
         **{"examples_path": examples, "model_path": model, "model_version": "7", "keys": ["id"]} | changes
     )
 
@@ -121,7 +121,7 @@ def test_a_task_that_is_retried_in_its_own_folder_keeps_nothing_of_another_predi
     work.predict(request(examples, model, model_version="8"), {}, str(tmp_path / "out"), shard_rows=600)
 
     assert len(list((tmp_path / "out").glob("predictions-*"))) == 2
-    assert len(list((tmp_path / "out" / shard.ACCOUNTS).iterdir())) == 2
+    assert len(list((tmp_path / "out" / shard.RECORDS).iterdir())) == 2
 
 
 def test_a_damaged_shard_is_scored_again(examples, model, tmp_path):
@@ -197,7 +197,7 @@ def test_a_shard_that_lost_rows_is_noticed(examples, model, tmp_path):
         written.metadata["fingerprint"], written.folder, model, "7", "serving_default", ("id",), ("id",), ""
     )
     with pytest.raises(DataError, match=r"predictions-00001-of-00004.parquet does not hold the 300 rows"):
-        work._counted(job, planned)
+        work._total(job, planned)
 
 
 def test_a_model_of_serialised_examples_is_asked_with_all_columns(examples, model, tmp_path):

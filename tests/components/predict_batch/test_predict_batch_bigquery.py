@@ -35,7 +35,7 @@ def warehouse(monkeypatch):
 
 
 def predict(examples, model, folder: Path, table: str = TABLE, **changes):
-    asked = work.Request(
+    asked = work.PredictionRequest(
         **{"examples_path": examples, "model_path": model, "model_version": "7", "keys": ["id"]} | changes
     )
     return work.predict(asked, {"table": table, "folder": str(folder)}, str(folder / "out"), shard_rows=300)

@@ -6,6 +6,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from kfp_ct.components.register import publish, work
+from kfp_ct.components.register.entry import Registered
 from kfp_ct.data import layouts
 from kfp_ct.models import blessing, model_version, registry, registry_mlflow
 from release_artifacts import make_run
@@ -26,7 +27,7 @@ def entry_of(run):
 
 def test_a_model_that_another_run_made_champion_meanwhile_is_no_second_version(uri, tmp_path):
     entry = entry_of(make_run(tmp_path / "run", "one"))
-    assert publish.publish(entry, uri) == publish.publish(entry, uri) == entry.Registered("1", "")
+    assert publish.publish(entry, uri) == publish.publish(entry, uri) == Registered("1", "")
     assert registry.open_reader(uri).champion("flights").number == "1"
 
 

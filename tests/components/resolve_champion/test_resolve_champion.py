@@ -67,7 +67,7 @@ def test_without_a_registry_there_is_no_champion_and_a_stable_folder(tmp_path):
 
     found = work.resolve(uri, "flights", "A")
 
-    assert (found.version, found.uri) == ("", found.nothing_uri)
+    assert (found.version, found.uri) == ("", found.no_model_uri)
     assert Path(found.uri).is_dir()
     assert not (Path(found.uri) / layouts.SERVING_MODEL).exists()
     assert work.resolve(uri, "flights", "another") == found
@@ -127,14 +127,14 @@ def test_the_training_key_is_of_data_hyperparameters_and_code(examples, tmp_path
 def test_hands_on_the_shared_folder_where_there_is_one(registered):
     found = work.resolve(registered, "flights", "new")
 
-    assert work.provide(found, "/task/champion", "/task/champion") == found.uri
-    assert work.provide(found.nothing, "/task/base_model", "/task/base_model") == found.nothing_uri
+    assert work.materialize(found, "/task/champion", "/task/champion") == found.uri
+    assert work.materialize(found.no_model, "/task/base_model", "/task/base_model") == found.no_model_uri
 
 
 def test_fills_the_tasks_own_output_where_there_is_no_shared_disk(tmp_path):
-    nothing = work.Found("", "", "")
+    nothing = work.ResolvedChampion("", "", "")
 
-    assert work.provide(nothing, "gs://bucket/champion", str(tmp_path / "champion")) == "gs://bucket/champion"
+    assert work.materialize(nothing, "gs://bucket/champion", str(tmp_path / "champion")) == "gs://bucket/champion"
     assert [path.name for path in (tmp_path / "champion").iterdir()] == [work.NO_MODEL]
 
 

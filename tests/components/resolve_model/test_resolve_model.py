@@ -28,7 +28,7 @@ def registered(tmp_path_factory):
 
 def graph(found):
     return (
-        Path(work.provide(found, "/task/model", "/task/model")) / layouts.SERVING_MODEL / "saved_model.pb"
+        Path(work.materialize(found, "/task/model", "/task/model")) / layouts.SERVING_MODEL / "saved_model.pb"
     ).read_text()
 
 

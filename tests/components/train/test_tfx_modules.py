@@ -39,7 +39,7 @@ metrics_specs { metrics { class_name: "SparseCategoricalAccuracy" threshold {
 
 
 def ingested(root, uri, query, split, storage):
-    request = ingest.Request(
+    request = ingest.IngestRequest(
         {"rows": {"uri": str(uri)}}, small_examples.write_text(root / "rows.sql", query), split,
         options={"format": storage},
     )  # fmt: skip
@@ -49,15 +49,15 @@ def ingested(root, uri, query, split, storage):
 
 def trained(examples, schema_file, module, root, **hyperparameters):
     graph = str(root / "graph")
-    transform.analyze(transform.Request(examples, schema_file, module), graph)
-    request = train.Request(examples, graph, schema_file, "", module, hyperparameters)
+    transform.analyze(transform.TransformRequest(examples, schema_file, module), graph)
+    request = train.TrainingRequest(examples, graph, schema_file, "", module, hyperparameters)
     train.train(request, str(root / "model"), str(root / "run"))
     return str(root / "model")
 
 
 def judged(examples, schema_file, model, root, config, **gates):
     config_file = small_examples.write_text(root / "evaluation.pbtxt", config)
-    request = evaluate.Request(
+    request = evaluate.EvaluationRequest(
         examples, schema_file, model, str(root / "none"), "", config_file, {"min_baseline_gain": 0.1, **gates}
     )
     outputs = evaluate.Outputs(str(root / "evaluation"), str(root / "blessing"), str(root / "page.html"))

@@ -30,7 +30,7 @@ def prepared(tmp_path_factory):
 def request_for(prepared, tmp_path, source=MODULE, **changed):
     module = small_examples.write_text(tmp_path / "small_model.py", source)
     fields = {"examples_path": prepared[0], "base_model_path": "", **changed}
-    return work.Request(graph_path=prepared[2], schema_file=prepared[1], module=module, **fields)
+    return work.TrainingRequest(graph_path=prepared[2], schema_file=prepared[1], module=module, **fields)
 
 
 def train(request, tmp_path):
@@ -241,5 +241,5 @@ def test_another_training_does_not_take_its_checkpoints(prepared, tmp_path, chan
         other = request_for(prepared, tmp_path, hyperparameters={"epochs": 2}, examples_path=examples)
     else:
         graph = small_examples.write_text(tmp_path / "graph", "")
-        other = work.Request(prepared[0], graph, prepared[1], "", request.module, request.hyperparameters)
+        other = work.TrainingRequest(prepared[0], graph, prepared[1], "", request.module, request.hyperparameters)
     assert work._key(other) != key

@@ -27,7 +27,7 @@ def prepared(tmp_path_factory):
 def request_for(tmp_path, source, rows=20):
     examples = small_examples.write(tmp_path / "examples", small_examples.table(rows))
     schema = small_examples.write_text(tmp_path / "schema.pbtxt", small_examples.SCHEMA)
-    return work.Request(examples, schema, small_examples.write_text(tmp_path / "features.py", source))
+    return work.TransformRequest(examples, schema, small_examples.write_text(tmp_path / "features.py", source))
 
 
 def apply(graph_path, schema_path, table):
@@ -81,7 +81,7 @@ def test_summary_names_columns_read_and_features_made(prepared):
 
 
 def test_analysis_again_gives_the_same_metadata(prepared, tmp_path):
-    request = work.Request(prepared[0], prepared[1], str(Path(prepared[1]).parent / "small_features.py"))
+    request = work.TransformRequest(prepared[0], prepared[1], str(Path(prepared[1]).parent / "small_features.py"))
     first, second = (work.analyze(request, str(tmp_path / name)) for name in ("a", "b"))
     assert first == second == {"rows": ROWS, "columns": 4, "features": 4}
     assert json.dumps(first)
@@ -89,7 +89,7 @@ def test_analysis_again_gives_the_same_metadata(prepared, tmp_path):
 
 def test_beam_arguments_choose_the_runner(tmp_path, prepared):
     module = str(Path(prepared[1]).parent / "small_features.py")
-    request = work.Request(prepared[0], prepared[1], module, ["--runner=BundleBasedDirectRunner"])
+    request = work.TransformRequest(prepared[0], prepared[1], module, ["--runner=BundleBasedDirectRunner"])
     assert work.analyze(request, str(tmp_path / "graph"))["features"] == 4
 
 
@@ -132,14 +132,14 @@ def test_schema_that_is_none_is_refused(tmp_path):
 
 
 def test_not_materialised_is_an_empty_dataset(prepared, tmp_path):
-    request = work.Request(prepared[0], prepared[1], "")
+    request = work.TransformRequest(prepared[0], prepared[1], "")
     work.write_examples(request, prepared[2], str(tmp_path / "out"), materialize=False)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [work.NOT_MATERIALIZED]
 
 
 def test_materialised_rows_are_those_of_the_graph(prepared, tmp_path):
     out = str(tmp_path / "out")
-    work.write_examples(work.Request(prepared[0], prepared[1], ""), prepared[2], out, materialize=True)
+    work.write_examples(work.TransformRequest(prepared[0], prepared[1], ""), prepared[2], out, materialize=True)
     manifest = layouts.read_manifest(out)
     assert {split.name: split.rows for split in manifest.splits} == {"train": ROWS, "eval": 100}
     assert manifest.columns == {"colour_xf": "int", "label": "int", "size_xf": "float", "weight_xf": "float"}
@@ -154,7 +154,9 @@ def test_beam_materialises_the_same_rows(prepared, tmp_path):
     tables = []
     for name, arguments in (("memory", []), ("beam", ["--direct_num_workers=1"])):
         out = str(tmp_path / name)
-        work.write_examples(work.Request(prepared[0], prepared[1], "", arguments), prepared[2], out, materialize=True)
+        work.write_examples(
+            work.TransformRequest(prepared[0], prepared[1], "", arguments), prepared[2], out, materialize=True
+        )
         tables.append(pyarrow.parquet.ParquetDataset(layouts.split_files(out, "train")).read())
     assert tables[0].equals(tables[1])
 
@@ -162,7 +164,7 @@ def test_beam_materialises_the_same_rows(prepared, tmp_path):
 def test_an_eval_split_of_no_rows_is_materialised_as_none(prepared, tmp_path):
     examples = tmp_path / "examples"
     small_examples.write(examples, small_examples.table(50), small_examples.table(0), shards=1)
-    work.write_examples(work.Request(str(examples), prepared[1], ""), prepared[2], str(tmp_path / "out"), True)
+    work.write_examples(work.TransformRequest(str(examples), prepared[1], ""), prepared[2], str(tmp_path / "out"), True)
     split = layouts.read_manifest(tmp_path / "out").split("eval")
     assert (split.rows, split.files) == (0, [])
     assert list(reading.iter_batches(layouts.split_files(tmp_path / "out", "eval"))) == []
@@ -188,7 +190,7 @@ def preprocessing_fn(inputs):
     numbers = tf.concat([inputs[f"c{index:04}"] for index in range(2_000)], axis=1)
     return {"numbers": tft.scale_to_z_score(numbers, elementwise=True), "label": inputs["label"]}
 """)  # fmt: skip
-    request, graph = work.Request(str(examples), schema, module), str(tmp_path / "graph")
+    request, graph = work.TransformRequest(str(examples), schema, module), str(tmp_path / "graph")
     assert work.analyze(request, graph) == {"rows": 300, "columns": 2_001, "features": 2}
     work.write_examples(request, graph, str(tmp_path / "out"), materialize=True)
     written = pyarrow.parquet.ParquetDataset(layouts.split_files(tmp_path / "out", "eval")).read()

@@ -58,7 +58,7 @@ def test_without_settings_the_hyperparameters_are_handed_on(bench, capsys):
 def test_handing_on_imports_nothing_heavy():
     script = (
         "import sys, tempfile; from kfp_ct.components.tune import work; d = tempfile.mkdtemp();"
-        "work.tune(work.Request('', '', '', ''), work.Outputs(d, d + '/view.html'));"
+        "work.tune(work.TuningRequest('', '', '', ''), work.Outputs(d, d + '/view.html'));"
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'keras_tuner', 'pyarrow')))"
     )
     root = ROOT

@@ -47,7 +47,7 @@ class Verdict:
 def judge(tmp_path, examples):
     def judged(model, champion="", data=examples, **infra):
         blessing.write(tmp_path / "evaluated", blessing.decide(model, [blessing.Check("auc", True, "good")]))
-        request = work.Request(
+        request = work.InfraRequest(
             data, model, champion or str(tmp_path / "none"), "3" if champion else "", str(tmp_path / "evaluated"),
             {**FEW, **infra},
         )  # fmt: skip
@@ -81,7 +81,7 @@ def test_the_blessing_of_evaluate_alone_is_not_enough(judge, good, tmp_path):
 
 def test_a_model_that_evaluate_refused_is_not_served(good, tmp_path, examples):
     blessing.write(tmp_path, blessing.decide(good, [blessing.Check("auc", False, "auc too low")]))
-    request = work.Request(examples, good, str(tmp_path), "", str(tmp_path), {})
+    request = work.InfraRequest(examples, good, str(tmp_path), "", str(tmp_path), {})
     with pytest.raises(ModelNotBlessedError, match="refused by evaluate"):
         work.validate(request, work.Outputs(str(tmp_path), str(tmp_path), str(tmp_path / "x.html")))
 

@@ -1,4 +1,4 @@
-"""The serving trial at a URL and in a container: the same checks, and a clear word where there is no service."""
+"""The service at a URL and in a container: the same checks, and a clear word where there is no service."""
 
 import json
 import shutil
@@ -54,7 +54,7 @@ def judge(tmp_path, examples):
     def judged(model, server, **infra):
         blessing.write(tmp_path / "evaluated", blessing.decide(model, [blessing.Check("auc", True, "good")]))
         settings = {**FEW, "server": server, **infra}
-        request = work.Request(examples, model, str(tmp_path / "none"), "", str(tmp_path / "evaluated"), settings)
+        request = work.InfraRequest(examples, model, str(tmp_path / "none"), "", str(tmp_path / "evaluated"), settings)
         outputs = work.Outputs(str(tmp_path / "final"), str(tmp_path / "report"), str(tmp_path / "view.html"))
         result = work.validate(request, outputs)
         return result, layouts.read_json(tmp_path / "report" / layouts.SUMMARY)

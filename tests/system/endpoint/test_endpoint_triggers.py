@@ -32,24 +32,24 @@ def send(endpoint, project="flights", **request):
 
 @pytest.mark.slow
 def test_a_request_starts_one_run_that_says_why(endpoint, workspace):
-    wish = {"json": {"cause": "June is back", "by": "ada"}, "headers": {"Idempotency-Key": "k"}}
-    first = send(endpoint, **wish)
+    request = {"json": {"cause": "June is back", "by": "ada"}, "headers": {"Idempotency-Key": "k"}}
+    first = send(endpoint, **request)
 
     assert first.status_code == 202, first.text
     said = first.json()
     assert (said["decision"], said["reasons"]) == ("fire", ["ada asked for a run: June is back"])
-    assert send(endpoint, **wish).json() == said
+    assert send(endpoint, **request).json() == said
     assert [run.run_id for run in endpoint.client().list_runs().runs] == [said["run"]]
 
     held = send(endpoint, headers=SCHEDULER)
-    assert (held.status_code, held.json()["reasons"]) == (200, [f"the run {said['run']} is going on"])
+    assert (held.status_code, held.json()["reasons"]) == (200, [f"the run {said['run']} is in progress"])
 
     assert ended(endpoint.client(), said["run"]).state == "FAILED"
     entry = history.read(history.path_of(workspace.home, "flights"))[0]
     assert (entry.firing.run, entry.firing.state) == (said["run"], decide.FAILED)
     why = ct(workspace.home, "why", said["run"]).out
     assert "ask: ada asked for a run: June is back" in why
-    assert "told by HTTP http/k" in why
+    assert "from the message HTTP http/k" in why
     record = (workspace.runs / said["run"] / "run.json").read_text()
     assert '"triggers": [\n   "ask"\n  ]' in record
     assert '"cause": "ask: ada asked for a run: June is back"' in record

@@ -87,7 +87,7 @@ def test_what_monitoring_kept_is_read_line_by_line(tmp_path):
     path = tmp_path / "history.jsonl"
     path.write_text(f"{json.dumps(entry)}\nnot JSON\n{{}}\n")
     (found,) = observe.periods(path)
-    assert found.moved == ("temp", "visib")
+    assert found.drifted == ("temp", "visib")
     assert not found.higher_is_better
     assert observe.periods(tmp_path / "none") == ()
 
@@ -95,13 +95,13 @@ def test_what_monitoring_kept_is_read_line_by_line(tmp_path):
 def test_a_firing_whose_process_is_gone_holds_nothing_back(tmp_path):
     path = history.path_of(tmp_path, "flights")
     decision = decide.Decision(True, ("data",), ("new",), (), ("span:a",))
-    firing = history.begin(path, decision, datetime.datetime.now(datetime.UTC))
+    firing = history.record(path, decision, datetime.datetime.now(datetime.UTC))
     assert history.read(path)[0].firing.state == decide.RUNNING
-    history.started(path, firing)
+    history.mark_started(path, firing)
     gone = path.read_text().replace(f'"process": {os.getpid()}', '"process": 4194304')
     path.write_text(gone)
     assert history.read(path)[0].firing.state == decide.FAILED
-    history.end(path, firing, "run-1", decide.SUCCEEDED)
+    history.mark_ended(path, firing, "run-1", decide.SUCCEEDED)
     (entry,) = history.read(path)
     assert (entry.firing.state, entry.firing.run, entry.reasons) == (decide.SUCCEEDED, "run-1", ("new",))
 
@@ -135,10 +135,10 @@ def test_looking_changes_nothing_and_three_files_are_one_reason(project):
 
 
 def test_of_two_watches_only_one_begins_a_run(project, monkeypatch):
-    begun = []
+    recorded = []
 
     def execute(workspace, request, console):
-        begun.append(request.cause)
+        recorded.append(request.cause)
         time.sleep(0.5)
         raise UsageError("it stops here")
 
@@ -156,7 +156,7 @@ def test_of_two_watches_only_one_begins_a_run(project, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
-    assert begun == ["data: 3 new files, 3 rows"]
+    assert recorded == ["data: 3 new files, 3 rows"]
     assert len(errors) == 1
     assert [entry.firing.state for entry in history.read(project.history)] == [decide.FAILED]
 
@@ -167,7 +167,7 @@ def test_a_watch_survives_a_run_that_fails(project, monkeypatch):
 
     monkeypatch.setattr(watch.runner, "execute", lambda *_: (_ for _ in ()).throw(UsageError("no data")))
     with pytest.raises(KeyboardInterrupt):
-        watch.forever(project, 1, Console(quiet=True), stop)
+        watch.watch_forever(project, 1, Console(quiet=True), stop)
     assert watch.look(project, datetime.datetime.now(datetime.UTC)).holds[0] == "data: no new data"
 
 
@@ -194,6 +194,6 @@ def test_new_data_trains_a_model_once_and_why_says_so(tmp_path, monkeypatch):
     (entry,) = history.read(watched.history)
     assert entry.firing.state == decide.SUCCEEDED
     said = ct(home, "why", entry.firing.run).out
-    assert "was begun by ct watch" in said
+    assert "was started by ct watch" in said
     assert "new flights: 2 new files, rows not counted" in said
     assert ct(home, "why", "nothing").code == 2

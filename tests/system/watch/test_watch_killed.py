@@ -20,9 +20,9 @@ KILLS = [("keep", "call"), ("keep", "return"), ("begin", "call"), ("begin", "ret
 def queue(folder):
     """Queues runs as the endpoint does, so far as can be seen here: a file a run, named by the firing."""
 
-    def start(_, begun):
-        (folder / begun.firing).touch()
-        return begun.firing
+    def start(_, recorded):
+        (folder / recorded.firing).touch()
+        return recorded.firing
 
     return start
 
@@ -53,21 +53,21 @@ def test_an_acknowledged_message_whose_run_never_began_is_not_lost(at, tmp_path)
 
     def pulling():
         kill_me_at(*at)
-        _, begun = receive.receive(project, [MESSAGE])
-        watch.carry_out(project, begun, Console(quiet=True))
+        _, recorded = receive.receive(project, [MESSAGE])
+        watch.run_pipeline(project, recorded, Console(quiet=True))
 
     assert exit_code(in_child(pulling)) == -signal.SIGKILL
 
-    assert watch.begin(project, NOW).decision.reasons == ("Pub/Sub asked for a run: x",)
+    assert watch.record_decision(project, NOW).decision.reasons == ("Pub/Sub asked for a run: x",)
 
 
 def test_a_run_that_had_begun_is_not_begun_again(tmp_path):
     project = watched(tmp_path)
 
     def pulling():
-        _, begun = receive.receive(project, [MESSAGE])
+        _, recorded = receive.receive(project, [MESSAGE])
         kill_me_at("started", "return")
-        history.started(project.history, begun.firing)
+        history.mark_started(project.history, recorded.firing)
 
     assert exit_code(in_child(pulling)) == -signal.SIGKILL
 

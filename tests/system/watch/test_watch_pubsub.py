@@ -71,17 +71,17 @@ def topic(emulator):
 @pytest.fixture
 def runs(monkeypatch):
     """The causes of runs that were begun, of which none is carried out."""
-    begun = []
+    recorded = []
 
     class Done:
         state, id = "SUCCEEDED", "run-1"
 
     def execute(workspace, request, console):
-        begun.append((request.cause, request.decision["messages"]))
+        recorded.append((request.cause, request.decision["messages"]))
         return Done
 
     monkeypatch.setattr(watch.runner, "execute", execute)
-    return begun
+    return recorded
 
 
 def turn(project, topic, seconds=3.0):
@@ -100,14 +100,14 @@ def test_three_files_written_together_are_one_run_and_their_messages_are_gone(to
 
     assert turn(project, topic).fire
 
-    ((cause, told),) = runs
+    ((cause, text),) = runs
     assert cause == "data: 3 new files, rows not counted"
-    assert set(told) == {f"Pub/Sub pubsub/{number}" for number in numbers}
+    assert set(text) == {f"Pub/Sub pubsub/{number}" for number in numbers}
     assert not topic.left()
     assert not turn(project, topic, 0.5).fire
     said = explain(project.workspace, "run-1").text()
     assert "data: 3 new files" in said
-    assert f"told by Pub/Sub pubsub/{numbers[0]}" in said
+    assert f"from the message Pub/Sub pubsub/{numbers[0]}" in said
 
 
 @emulated
@@ -126,7 +126,7 @@ def test_what_is_held_is_acknowledged_and_begun_later(topic, runs, tmp_path):
     project = watched(tmp_path, triggers=[{"name": "data", "kind": "new_data", "min_files": 2}])
     topic.publish(*notification("1.csv"))
     decision = turn(project, topic)
-    assert decision.holds == ("data: 1 new file, rows not counted; waits for 2 files",)
+    assert decision.holds == ("data: 1 new file, rows not counted; waiting for 2 files",)
     assert not topic.left(), "its message and the decision are on the disk"
 
     topic.publish(*notification("2.csv"))
@@ -141,7 +141,7 @@ def test_a_message_that_says_nothing_does_not_come_again_and_again(topic, runs, 
     project = watched(tmp_path)
     topic.publish(b"\xff not JSON")
 
-    assert "it says nothing that starts a run" in turn(project, topic).holds[0]
+    assert "the message holds nothing that starts a run" in turn(project, topic).holds[0]
     assert not topic.left()
     assert runs == []
 
@@ -199,7 +199,7 @@ def test_objects_are_watched_as_files_are_and_a_notification_of_one_tells_nothin
         bucket.blob("other/2.csv").upload_from_string("x\n1\n")
         decision = watch.look(project, now())
         assert decision.reasons == ("1 new file, rows not counted",)
-        history.end(project.history, history.begin(project.history, decision, now()), "r", decide.SUCCEEDED)
+        history.mark_ended(project.history, history.record(project.history, decision, now()), "r", decide.SUCCEEDED)
         assert not watch.look(project, now()).fire
 
         bucket.blob("in/1.csv").upload_from_string("x\n1\n2\n")
@@ -208,5 +208,5 @@ def test_objects_are_watched_as_files_are_and_a_notification_of_one_tells_nothin
         assert again.reasons == ("1 new file, rows not counted",)
         assert again.keys != decision.keys
         blob = bucket.get_blob("in/1.csv")
-        told = observe.object_span("gs://data/in/1.csv", blob.md5_hash, blob.generation, frozenset())
-        assert again.keys == (f"span:{told.id}",)
+        text = observe.object_span("gs://data/in/1.csv", blob.md5_hash, blob.generation, frozenset())
+        assert again.keys == (f"span:{text.id}",)

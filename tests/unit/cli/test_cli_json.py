@@ -96,7 +96,7 @@ def test_why_a_person_started_a_run(tmp_path):
 
     assert (explained["run"], explained["by"], explained["at"]) == (run.id, "ada", None)
     assert explained["reasons"] == [{"trigger": "", "text": "June is back"}]
-    assert ct(tmp_path, "why", run.id).out == f"{run.id} was begun by ada: June is back\n"
+    assert ct(tmp_path, "why", run.id).out == f"{run.id} was started by ada: June is back\n"
 
 
 def test_the_decision_of_one_look(tmp_path):

@@ -41,12 +41,12 @@ def test_nothing_seen_holds_and_says_what_it_waits_for():
     decision = decide(policy(*triggers), Observations(), [], NOW)
     assert not decision.fire
     assert decision.holds == (
-        "ask: nobody asks",
+        "ask: no request",
         "data: no new data",
-        "worse: 0 of 1 monitored periods are there",
-        "other: 0 of 1 monitored periods are there",
+        "worse: only 0 of 1 periods were monitored",
+        "other: only 0 of 1 periods were monitored",
     )
-    assert decision.look_again is None
+    assert decision.recheck_at is None
 
 
 def test_three_new_files_are_one_run_and_none_after_it():
@@ -62,7 +62,7 @@ def test_three_new_files_are_one_run_and_none_after_it():
 def test_data_that_still_arrives_is_waited_for():
     settling = Trigger("data", "new_data", settle=300)
     decision = decide(policy(settling), data("a", arrived=ago(minutes=2)), [], NOW)
-    assert (decision.fire, decision.look_again) == (False, NOW + datetime.timedelta(minutes=3))
+    assert (decision.fire, decision.recheck_at) == (False, NOW + datetime.timedelta(minutes=3))
     assert decide(policy(settling), data("a", arrived=ago(minutes=5)), [], NOW).fire
 
 
@@ -83,7 +83,7 @@ def test_too_little_data_waits_but_not_for_ever(trigger, seen, fires):
 
 
 def test_a_wish_is_answered_once_and_by_name():
-    seen = Observations(wishes=(ManualRequest("1", "ada"),))
+    seen = Observations(manual_requests=(ManualRequest("1", "ada"),))
     decision = decide(policy(ASK), seen, [], NOW)
     assert (decision.fire, decision.reasons) == (True, ("ada asked for a run",))
     assert not decide(policy(ASK), seen, [after(decision)], NOW).fire
@@ -108,7 +108,7 @@ def test_a_schedule_that_never_fired_waits_for_its_time():
     daily = policy(Trigger("daily", "schedule", cron="0 6 * * *"))
     decision = decide(daily, Observations(), [], NOW)
     assert not decision.fire
-    assert decision.look_again == datetime.datetime(2026, 11, 26, 6, 0, tzinfo=datetime.UTC)
+    assert decision.recheck_at == datetime.datetime(2026, 11, 26, 6, 0, tzinfo=datetime.UTC)
 
 
 def period(number=1, **fields):
@@ -156,9 +156,9 @@ def test_a_bad_period_is_answered_once_and_the_next_bad_one_again():
 
 def test_features_must_move_as_many_and_as_long_as_asked():
     other = Trigger("other", "distribution", features=("a", "b"), min_features=2, periods=2)
-    both = (period(1, moved=("a", "b", "c")), period(2, moved=("b", "a")))
+    both = (period(1, drifted=("a", "b", "c")), period(2, drifted=("b", "a")))
     assert decide(policy(other), Observations(periods=both), [], NOW).fire
-    for seen in [both[:1], (both[0], period(2, moved=("a", "c"))), (period(1, moved=()), both[1])]:
+    for seen in [both[:1], (both[0], period(2, drifted=("a", "c"))), (period(1, drifted=()), both[1])]:
         assert not decide(policy(other), Observations(periods=seen), [], NOW).fire
 
 
@@ -169,34 +169,34 @@ def test_features_must_move_as_many_and_as_long_as_asked():
         (
             {"daily_budget": 1},
             [Firing(ago(hours=11), ("x",), ("span:x",))],
-            "runs today: 1, the budget of the day",
+            "1 automatic runs today, which is the daily budget",
         ),
         ({"quiet_hours": ((datetime.time(11), datetime.time(13)),)}, [], "quiet hours until 13:00"),
         ({"quiet_hours": ((datetime.time(22), datetime.time(12, 30)),)}, [], "quiet hours until 12:30"),
-        ({}, [Firing(ago(days=9), ("x",), ("span:x",), module.RUNNING, "run-1")], "the run run-1 is going on"),
+        ({}, [Firing(ago(days=9), ("x",), ("span:x",), module.RUNNING, "run-1")], "the run run-1 is in progress"),
     ],
 )
 def test_what_holds_a_run_back_is_said_and_a_person_is_held_by_a_run_only(fields, history, hold):
     held = decide(policy(DATA, **fields), data("a"), history, NOW)
     assert (held.fire, held.holds) == (False, (hold,))
     assert held.triggers == ("data",)
-    asked = dataclasses.replace(data("a"), wishes=(ManualRequest("1"),))
+    asked = dataclasses.replace(data("a"), manual_requests=(ManualRequest("1"),))
     running = any(firing.state == module.RUNNING for firing in history)
     assert decide(policy(ASK, DATA, **fields), asked, history, NOW).fire is not running
 
 
 def test_what_is_over_holds_nothing_back():
-    history = [Firing(ago(hours=13), ("x",), ("span:x",)), Firing(ago(minutes=1), ("ask",), ("wish:9",))]
+    history = [Firing(ago(hours=13), ("x",), ("span:x",)), Firing(ago(minutes=1), ("ask",), ("manual:9",))]
     fields = {"cooldown": 3600.0, "daily_budget": 1, "quiet_hours": ((datetime.time(9), datetime.time(12)),)}
     assert decide(policy(DATA, **fields), data("a"), history, NOW).fire
 
 
 def test_everything_wanted_at_a_time_is_one_run():
-    seen = dataclasses.replace(data("a"), wishes=(ManualRequest("1"),), periods=(period(),))
+    seen = dataclasses.replace(data("a"), manual_requests=(ManualRequest("1"),), periods=(period(),))
     worse = Trigger("worse", "performance", max_loss=0.03)
     decision = decide(policy(ASK, DATA, worse), seen, [], NOW)
     assert decision.triggers == ("ask", "data", "worse")
-    assert decision.keys == ("wish:1", "span:a", "performance:p1")
+    assert decision.keys == ("manual:1", "span:a", "performance:p1")
 
 
 MOMENTS = st.integers(0, 96).map(lambda hours: NOW + datetime.timedelta(hours=hours))
@@ -210,20 +210,20 @@ MOMENTS = st.integers(0, 96).map(lambda hours: NOW + datetime.timedelta(hours=ho
 )
 def test_in_any_life_nothing_is_answered_twice_and_the_bounds_are_kept(moments, budget, cooldown):
     rules = policy(ASK, DATA, daily_budget=budget, cooldown=cooldown * 3600.0)
-    history, spans, wishes = [], {}, []
+    history, spans, manual_requests = [], {}, []
     for number, (moment, names, asked) in enumerate(sorted(moments, key=lambda each: each[0])):
         for name in names:
             spans.setdefault(name, Span(name, moment, 1))
         if asked:
-            wishes.append(ManualRequest(str(number)))
-        seen = Observations(tuple(wishes), tuple(spans.values()))
+            manual_requests.append(ManualRequest(str(number)))
+        seen = Observations(tuple(manual_requests), tuple(spans.values()))
         decision = decide(rules, seen, history, moment)
         assert decision == decide(rules, seen, list(reversed(history)), moment), "the order of history is nothing"
         if decision.fire:
             history.append(Firing(moment, decision.triggers, decision.keys))
     keys = [key for firing in history for key in firing.keys]
     assert len(keys) == len(set(keys))
-    own = sorted(firing.at for firing in history if firing.by_itself)
+    own = sorted(firing.at for firing in history if firing.automatic)
     assert all(later - earlier >= datetime.timedelta(hours=cooldown) for earlier, later in itertools.pairwise(own))
     for day in {at.date() for at in own}:
         assert sum(at.date() == day for at in own) <= budget

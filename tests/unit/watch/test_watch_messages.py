@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kfp_ct.base.errors import UsageError
 from kfp_ct.watch import decide, history, inbox, journal, messages, policy, receive, watch
-from kfp_ct.watch.decide import ManualRequest, Period, Span, Tick
+from kfp_ct.watch.decide import JobFiring, ManualRequest, Period, Span
 from kfp_ct.watch.messages import MessageError
 from watched_projects import ALL_KINDS, make, notification, watched
 
@@ -55,7 +55,7 @@ OBJECT = Span("gs://data/f.csv:m", WRITTEN)
          ManualRequest("http/k", "ada", "June is back")),
         (pushed({"cause": "look"}), {}, "pubsub/7", ManualRequest("pubsub/7", "Pub/Sub", "look")),
         (pushed({"job": "nightly"}), {}, "pubsub/7",
-         Tick("pubsub/7", "nightly", datetime.datetime(2026, 11, 25, 10, tzinfo=datetime.UTC))),
+         JobFiring("pubsub/7", "nightly", datetime.datetime(2026, 11, 25, 10, tzinfo=datetime.UTC))),
         (pushed(*notification("f.csv")), {}, "pubsub/7", OBJECT),
         (pushed(None, notification("f.csv")[1]), {}, "pubsub/7", Span("gs://data/f.csv:1700000000000000", WRITTEN)),
         (*storage_event(), "event///storage.googleapis.com/projects/_/buckets/data/1", OBJECT),
@@ -63,7 +63,7 @@ OBJECT = Span("gs://data/f.csv:m", WRITTEN)
         (pushed({"cause": "x"}), {"ce-id": "7", "ce-type": "google.cloud.pubsub.topic.v1.messagePublished"},
          "pubsub/7", ManualRequest("pubsub/7", "Pub/Sub", "x")),
         (b"", SCHEDULER, "scheduler/nightly@2026-11-25T03:00:00-05:00",
-         Tick("scheduler/nightly@2026-11-25T03:00:00-05:00", "nightly",
+         JobFiring("scheduler/nightly@2026-11-25T03:00:00-05:00", "nightly",
               datetime.datetime(2026, 11, 25, 8, tzinfo=datetime.UTC))),
         (json.dumps({"period": PERIOD}).encode(), {"Idempotency-Key": "k"}, "http/k", None),
     ],
@@ -73,7 +73,7 @@ OBJECT = Span("gs://data/f.csv:m", WRITTEN)
 def test_every_envelope_says_the_same(body, headers, number, seen):
     message = messages.from_http(body, headers)
     assert message.id == number
-    found = messages.observed(message)
+    found = messages.to_observation(message)
     assert found == seen if seen else isinstance(found, Period)
 
 
@@ -95,7 +95,7 @@ def test_every_envelope_says_the_same(body, headers, number, seen):
 )
 def test_what_says_nothing_is_refused(body, headers):
     with pytest.raises(MessageError):
-        messages.observed(messages.from_http(body, headers))
+        messages.to_observation(messages.from_http(body, headers))
 
 
 @hypothesis_settings(max_examples=60, deadline=None)
@@ -108,7 +108,7 @@ def test_what_says_nothing_is_refused(body, headers):
 def test_whatever_comes_is_a_message_or_refused(body):
     for headers in ({}, {"ce-id": "1"}, SCHEDULER):
         with contextlib.suppress(MessageError):
-            assert messages.keys(messages.observed(messages.from_http(body, headers)))
+            assert messages.to_observation(messages.from_http(body, headers)).keys
 
 
 class Starter:
@@ -117,8 +117,8 @@ class Starter:
     def __init__(self):
         self.causes = []
 
-    def __call__(self, watched, begun):
-        self.causes.append(begun.cause)
+    def __call__(self, watched, recorded):
+        self.causes.append(recorded.cause)
         return f"run-{len(self.causes)}"
 
 
@@ -133,7 +133,7 @@ def test_all_five_kinds_are_decided_by_message(tmp_path):
         (*storage_event(), "data: 1 new file, rows not counted"),
         (json.dumps({"period": PERIOD}).encode(), {},
          "worse: auc was 0.6 up to 2013-07-01 00:00, baseline 0.7, allowed to lose 0.03; "
-         "other: 1 features moved up to 2013-07-01 00:00: temp"),
+         "other: 1 features drifted up to 2013-07-01 00:00: temp"),
     ]):  # fmt: skip
         start = Starter()
         status, said = send(make(tmp_path / str(number), "in/*.csv", ALL_KINDS), start, body, headers)
@@ -158,14 +158,15 @@ def test_a_message_that_comes_again_is_answered_as_before(tmp_path):
 
 def test_three_files_of_a_batch_are_one_run(tmp_path):
     project = watched(tmp_path)
-    came = [messages.from_pubsub(str(i), json.dumps(notification(f"{i}.csv")[0]).encode(), notification(f"{i}.csv")[1])
-            for i in range(3)]  # fmt: skip
+    notifications = [notification(f"{i}.csv") for i in range(3)]
+    received = [messages.from_pubsub(str(i), json.dumps(data).encode(), attributes)
+                for i, (data, attributes) in enumerate(notifications)]  # fmt: skip
 
-    answers, begun = receive.receive(project, [*came, came[0]])
+    answers, recorded = receive.receive(project, [*received, received[0]])
 
-    assert begun.cause == "data: 3 new files, rows not counted"
+    assert recorded.cause == "data: 3 new files, rows not counted"
     assert {each.decision for each in answers.values()} == {inbox.FIRE}
-    assert receive.receive(project, came) == (answers, None)
+    assert receive.receive(project, received) == (answers, None)
     (entry,) = history.read(project.history)
     assert entry.messages == ("Pub/Sub pubsub/0", "Pub/Sub pubsub/1", "Pub/Sub pubsub/2")
 
@@ -181,17 +182,17 @@ def test_what_is_held_is_kept_and_starts_a_run_when_its_time_has_come(tmp_path):
     assert (status, said["decision"], said["reasons"]) == (200, "hold", ["data: 1 new files are still arriving"])
     project = watch.open_watch(workspace, "flights")
     assert watch.look(project, datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=2)).fire
-    assert receive.look_again(project, start) is None
+    assert receive.start_held_run(project, start) is None
     (workspace.root / "pipelines/flights/triggers.yaml").write_text(json.dumps({"triggers": [DATA]}))
-    assert receive.look_again(watch.open_watch(workspace, "flights"), start).run == "run-1"
-    assert receive.look_again(watch.open_watch(workspace, "flights"), start) is None
+    assert receive.start_held_run(watch.open_watch(workspace, "flights"), start).run == "run-1"
+    assert receive.start_held_run(watch.open_watch(workspace, "flights"), start) is None
 
 
 def test_what_no_message_asked_for_is_left_to_the_watch(tmp_path):
     project = watched(tmp_path, triggers=[DATA, {"name": "ask", "kind": "on_demand"}])
     (project.workspace.root / "in").mkdir()
     (project.workspace.root / "in" / "f.csv").write_text("x\n1\n")
-    assert receive.look_again(project, Starter()) is None
+    assert receive.start_held_run(project, Starter()) is None
     assert watch.look(project, datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)).fire
 
 
@@ -199,7 +200,7 @@ def test_a_job_keeps_cooldown_and_budget_and_a_wish_does_not(tmp_path):
     workspace, start = make(tmp_path, "in/*.csv", ALL_KINDS, cooldown="1h"), Starter()
     project = watch.open_watch(workspace, "flights")
     assert send(workspace, start, b"", SCHEDULER)[0] == 202
-    history.end(project.history, journal.read(project.history)[0]["firing"], "run-1", decide.SUCCEEDED)
+    history.mark_ended(project.history, journal.read(project.history)[0]["firing"], "run-1", decide.SUCCEEDED)
 
     status, said = send(workspace, start, b"", {**SCHEDULER, "X-CloudScheduler-ScheduleTime": "2026-11-26T03:00:00Z"})
 
@@ -214,8 +215,11 @@ def test_a_job_keeps_cooldown_and_budget_and_a_wish_does_not(tmp_path):
         (b'{"cause": "x"}', {}, "flights has no trigger of the kind on_demand"),
         (b"", SCHEDULER, "no trigger of the kind schedule with job: nightly"),
         (json.dumps({"period": PERIOD}).encode(), {}, "no trigger of the kind performance or distribution"),
-        (*storage_event("other/f.csv"), "gs://data/other/f.csv is behind none of the sources gs://data/in/*.csv"),
-        (b"{}", {}, "it says nothing that starts a run"),
+        (
+            *storage_event("other/f.csv"),
+            "gs://data/other/f.csv does not belong to any of the sources gs://data/in/*.csv",
+        ),
+        (b"{}", {}, "the message holds nothing that starts a run"),
     ],
 )
 def test_what_no_trigger_takes_is_refused_and_a_sender_that_insists_is_thanked(tmp_path, body, headers, problem):
@@ -260,11 +264,11 @@ def test_a_line_that_was_cut_off_by_a_crash_spoils_no_other(tmp_path):
 def test_a_message_that_was_kept_but_not_answered_is_decided_when_it_comes_again(tmp_path):
     project = watched(tmp_path)
     message = messages.from_pubsub("7", b'{"cause": "x"}', {})
-    inbox.keep(inbox.path_of(project.workspace.home, "flights"), message)
+    inbox.store(inbox.path_of(project.workspace.home, "flights"), message)
 
-    answers, begun = receive.receive(project, [message])
+    answers, recorded = receive.receive(project, [message])
 
-    assert begun is not None
+    assert recorded is not None
     assert answers["pubsub/7"].decision == inbox.FIRE
 
 

@@ -241,7 +241,7 @@ def test_one_that_comes_while_a_step_is_started_stops_that_step_too(place, numbe
         os.kill(os.getpid(), number)
 
     monkeypatch.setattr(builder._Saving, "started", interrupted)
-    request = builder.Request(Path("cloudbuild.yaml"), place.source, containers=False)
+    request = builder.BuildRequest(Path("cloudbuild.yaml"), place.source, containers=False)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
     try:
         with pytest.raises(KeyboardInterrupt):

@@ -168,7 +168,7 @@ def test_only_what_changed_is_built_again(store, host, project, tmp_path, monkey
     lock = tmp_path / "images.lock"
 
     def make(commit):
-        request = build.Request(project, store, commit, container_engine.IMAGE, "none")
+        request = build.ImageRequest(project, store, commit, container_engine.IMAGE, "none")
         built = build.build(request, ["one", "two"], lambda _: None)
         build.write_lock(lock, built, build.base_image(container_engine.IMAGE))
         return built
@@ -209,7 +209,7 @@ def test_a_lock_without_digests_is_refused(tmp_path, text):
 def test_a_build_that_fails_names_the_step(store, host, project, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", host)
     (project / "Dockerfile").write_text(DOCKERFILE.replace("COPY one one", "COPY one one\nRUN exit 3"))
-    request = build.Request(project, store, "commit", container_engine.IMAGE, "none")
+    request = build.ImageRequest(project, store, "commit", container_engine.IMAGE, "none")
     with pytest.raises(build.ImageError, match=r"the image one cannot be built: .*non-zero code: 3"):
         build.build(request, ["one"], lambda _: None)
 
@@ -228,7 +228,7 @@ def test_packages_are_installed_once_and_their_layers_are_those_of_every_commit(
 
     def make(commit):
         said = []
-        build.build(build.Request(project, store, commit, container_engine.IMAGE, "none"), ["one"], said.append)
+        build.build(build.ImageRequest(project, store, commit, container_engine.IMAGE, "none"), ["one"], said.append)
         return said
 
     assert any("RUN cat" in each for each in make("first"))

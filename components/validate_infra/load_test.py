@@ -12,7 +12,7 @@ from kfp_ct.components.validate_infra.config import Infra
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial:
+class LoadTest:
     """Predictions in the order of the rows, and how long they took."""
 
     batched: list[Any]
@@ -26,7 +26,7 @@ class Trial:
         return {"p50_ms": float(p50), "p99_ms": float(p99), "rows_per_s": len(self.batched) / self.batch_seconds}
 
 
-def run(server: Server, instances: list[Any], settings: Infra) -> Trial:
+def run(server: Server, instances: list[Any], settings: Infra) -> LoadTest:
     """Sends every row twice: in batches, then alone.
 
     Raises:
@@ -49,7 +49,7 @@ def run(server: Server, instances: list[Any], settings: Infra) -> Trial:
 
     with concurrent.futures.ThreadPoolExecutor(settings.concurrency) as pool:
         list(pool.map(ask, shares))
-    return Trial(batched, single, latencies, batch_seconds)
+    return LoadTest(batched, single, latencies, batch_seconds)
 
 
 def _batches(server: Server, instances: list[Any], settings: Infra) -> tuple[list[Any], float]:

@@ -31,7 +31,7 @@ from tensorflow_model_analysis.metrics import (
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
-from kfp_ct.components.evaluate.gate_settings import BINARY, MULTICLASS
+from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS
 
 Floats = npt.NDArray[np.float32]
 Metrics = dict[metric_types.MetricKey, Any]

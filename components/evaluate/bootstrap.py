@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from kfp_ct.components.evaluate.gate_settings import MULTICLASS, Gates
 from kfp_ct.components.evaluate.samples import Array, Floats, Sample
+from kfp_ct.components.evaluate.settings import MULTICLASS, Gates
 
 DRAWS = 1_000
 METHOD = f"paired bootstrap, {DRAWS:,} draws"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from kfp_ct.components.evaluate import bootstrap
-from kfp_ct.components.evaluate.gate_settings import MULTICLASS, REGRESSION
 from kfp_ct.components.evaluate.samples import Floats, Scored, class_name
+from kfp_ct.components.evaluate.settings import MULTICLASS, REGRESSION
 
 POINTS = 200
 CALIBRATION_BINS = 15

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from kfp_ct.components.evaluate import bootstrap
-from kfp_ct.components.evaluate.gate_settings import BINARY, MULTICLASS, Gates
 from kfp_ct.components.evaluate.samples import Array, Floats, Sample
+from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS, Gates
 
 # What Keras clips probabilities to, so that our log loss is its cross-entropy.
 EPSILON = 1e-7

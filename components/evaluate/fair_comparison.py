@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.errors import DataError
-from kfp_ct.components.evaluate.gate_settings import Gates
+from kfp_ct.components.evaluate.settings import Gates
 from kfp_ct.data import layouts
 from kfp_ct.data.layouts import Manifest
 from kfp_ct.models.blessing import Check

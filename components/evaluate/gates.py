@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from kfp_ct.components.evaluate import display, estimates, slices
 from kfp_ct.components.evaluate.estimates import Interval
-from kfp_ct.components.evaluate.gate_settings import BINARY, MULTICLASS, Gates
 from kfp_ct.components.evaluate.samples import Array, Floats, Sample, Scored, class_name, constant
+from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS, Gates
 from kfp_ct.models.blessing import Check
 
 

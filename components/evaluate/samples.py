@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kfp_ct.components.evaluate.config import Output
-from kfp_ct.components.evaluate.gate_settings import BINARY, MULTICLASS, REGRESSION
+from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS, REGRESSION
 
 Floats: TypeAlias = npt.NDArray[np.floating]
 Array: TypeAlias = npt.NDArray[np.float64]

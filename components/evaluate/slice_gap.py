@@ -1,12 +1,13 @@
 """The consistency rule: between the values of a column, the model's quality may differ only so much."""
 
+import math
 from typing import Any
 
 import pyarrow as pa
 
 from kfp_ct.components.evaluate import display, estimates, slices
-from kfp_ct.components.evaluate.gate_settings import Gates
 from kfp_ct.components.evaluate.samples import Floats, Sample
+from kfp_ct.components.evaluate.settings import Gates
 from kfp_ct.models.blessing import Check
 
 
@@ -35,8 +36,9 @@ def checks(
 
 
 def _check(gates: Gates, column: str, judged: list[tuple[float, str, int]]) -> tuple[Check, dict[str, Any]]:
+    allowed = math.inf if gates.max_slice_gap is None else gates.max_slice_gap
     entry: dict[str, Any] = {"column": column, "slices": len(judged), "metric": gates.metric, "gap": None,
-                             "allowed": gates.max_slice_gap}  # fmt: skip
+                             "allowed": allowed}  # fmt: skip
     if len(judged) < 2:
         there = f"{len(judged) or 'no'} value{'' if len(judged) == 1 else 's'} of {column}"
         reason = (
@@ -47,10 +49,10 @@ def _check(gates: Gates, column: str, judged: list[tuple[float, str, int]]) -> t
     gap = high[0] - low[0]
     entry |= {"gap": gap} | {end: {"slice": name, "value": value, "rows": rows}
                              for end, (value, name, rows) in (("low", low), ("high", high))}  # fmt: skip
-    passed = gap <= gates.max_slice_gap
+    passed = gap <= allowed
     reason = (
         f"{display.title(gates.metric)} differs by {display.number(gap)} between the {len(judged)} values of {column} "
         f"with at least {gates.min_slice_rows:,} rows: {low[1]} {display.number(low[0])}, "
-        f"{high[1]} {display.number(high[0])}; at most {gates.max_slice_gap:g} is allowed"
+        f"{high[1]} {display.number(high[0])}; at most {allowed:g} is allowed"
     )
     return Check("slice_gap", passed, reason), entry

@@ -10,9 +10,9 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from kfp_ct.components.evaluate import curves, display, slices
 from kfp_ct.components.evaluate.config import CHALLENGER, CHAMPION
-from kfp_ct.components.evaluate.gate_settings import BINARY
 from kfp_ct.components.evaluate.results import Evaluation
 from kfp_ct.components.evaluate.samples import Scores
+from kfp_ct.components.evaluate.settings import BINARY
 from kfp_ct.data import layouts
 
 ROLES = {"challenger": CHALLENGER, "champion": CHAMPION}

@@ -13,8 +13,8 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.components.evaluate.config import Output
-from kfp_ct.components.evaluate.gate_settings import BINARY, METRICS, MULTICLASS, REGRESSION, Gates
 from kfp_ct.components.evaluate.samples import Floats
+from kfp_ct.components.evaluate.settings import BINARY, METRICS, MULTICLASS, REGRESSION, Gates
 from kfp_ct.data import layouts, user_code
 
 _OR_LOGITS = ", or say gates.model_output: logits"

@@ -10,8 +10,8 @@ from tensorflow_model_analysis.slicer import slicer_lib
 
 from kfp_ct.components.evaluate import array_metrics, display, slices
 from kfp_ct.components.evaluate.config import CHAMPION
-from kfp_ct.components.evaluate.gate_settings import Gates
 from kfp_ct.components.evaluate.results import CrossKey, Evaluation
+from kfp_ct.components.evaluate.settings import Gates
 from kfp_ct.models.blessing import Check
 
 Key = slices.SliceKey | CrossKey

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
-from kfp_ct.base import task_log
+from kfp_ct.base import setting_problems, task_log
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.components.evaluate import (
     array_metrics,
@@ -26,9 +25,9 @@ from kfp_ct.components.evaluate import (
     view,
 )
 from kfp_ct.components.evaluate.config import CHALLENGER, CHAMPION, Plan, read_plan
-from kfp_ct.components.evaluate.gate_settings import LOGITS, Gates, read_gates
 from kfp_ct.components.evaluate.model import Model, Signature
 from kfp_ct.components.evaluate.samples import Scores
+from kfp_ct.components.evaluate.settings import LOGITS, Gates
 from kfp_ct.components.evaluate.summary import Result
 from kfp_ct.components.evaluate.tasks import Decoder
 from kfp_ct.data import batches, layouts, saved_model
@@ -93,9 +92,8 @@ def evaluate(request: EvaluationRequest, outputs: Outputs) -> Result:
     Raises:
         ComponentError: There are no rows to judge on, a model cannot be read or scored, or a setting does not fit.
     """
-    job = _Job(
-        request, read_plan(request.eval_config), read_gates(request.gates), saved_model.exists(request.champion_path)
-    )
+    asked = setting_problems.read(Gates, request.gates, "gates")
+    job = _Job(request, read_plan(request.eval_config), asked, saved_model.exists(request.champion_path))
     config = job.plan.for_run(job.has_champion)
     schema = batches.read_schema(request.schema_file)
     wanted = _computations(config, schema, request.eval_config)
@@ -211,7 +209,7 @@ def _judge(job: _Job, scores: Scores, decoder: Decoder, report: dict[str, Any]) 
         if rules.slices:
             check, report["slice_comparison"] = gates.holds_on_slices(rules, paired, scores.columns)
             checks.append(check)
-    if math.isfinite(rules.max_slice_gap):
+    if rules.max_slice_gap is not None:
         found, report["slice_gaps"] = slice_gap.checks(rules, scored.sample, challenger, scores.columns)
         checks += found
     return checks
@@ -224,7 +222,7 @@ def _conclude(job: _Job, outputs: Outputs, report: dict[str, Any], checks: list[
     report |= {
         "blessed": verdict.blessed,
         "compared_with": compared_with,
-        "gates": dataclasses.asdict(job.gates),
+        "gates": job.gates.model_dump(),
         "checks": [dataclasses.asdict(check) for check in verdict.checks],
     }
     report = summary.clean(report)

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.base.errors import DataError
 
 # Rows that types are guessed from, and the share of values that must fit a type. Below it the column is text;
 # above it the values that do not fit are bad values, so that one per cent of them never makes a number a text.
@@ -26,20 +26,15 @@ _READ = INTEGERS | {
 _TYPE = re.compile(r"(?P<name>[A-Z][A-Z0-9]*(?: [A-Z]+)*) ?(?P<size>\([0-9, ]+\))?(?P<lists>(?:\[\])?)")
 
 
-def normalize(source: str, column: str, declared: str) -> str:
-    """Returns DuckDB's own name of a declared SQL type.
+READABLE = f"one of {', '.join(sorted(_READ))}, or a list such as BIGINT[]"
 
-    Raises:
-        ConfigurationError: It is no type that a column can be read as.
-    """
-    match = _TYPE.fullmatch(" ".join(str(declared).upper().split()))
+
+def normalized(declared: str) -> str:
+    """Returns DuckDB's own name of a declared SQL type; empty if it is none that a column can be read as."""
+    match = _TYPE.fullmatch(" ".join(declared.upper().split()))
     base = _ALIASES.get(match["name"], match["name"]) if match else ""
     if not match or base not in _READ:
-        raise ConfigurationError(
-            f"source {source}: column {column} cannot be read as {declared!r}\n"
-            f"expected: one of {', '.join(sorted(_READ))}, or a list such as BIGINT[]\n"
-            f"fix: correct sources.{source}.columns"
-        )
+        return ""
     return base + (match["size"] or "") * (base == "DECIMAL") + match["lists"]
 
 

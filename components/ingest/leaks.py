@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.components.ingest import database
+from kfp_ct.components.ingest import database, splits
 from kfp_ct.components.ingest.column_types import Stored
 from kfp_ct.components.ingest.database import identifier
-from kfp_ct.components.ingest.splits import Split
+from kfp_ct.components.ingest.settings import Split
 from kfp_ct.data.layouts import EVAL, TRAIN
 
 EXAMPLES = 5
@@ -28,17 +28,18 @@ def check(connection: duckdb.DuckDBPyConnection, split: Split, columns: Mapping[
         ConfigurationError: A column of the key or of the time is not among the written ones.
         DataError: A key or a time is on both sides, or no row has a key or a time to look at.
     """
-    for field, names in (("keys", split.keys), ("time", [split.time] if split.time else [])):
+    key, time = splits.keys(split), splits.time(split)
+    for field, names in (("keys", key), ("time", [time] if time else [])):
         if missing := [name for name in names if name not in columns]:
             raise ConfigurationError(
                 f"split.{field} names {', '.join(missing)}, which is not in the examples\n"
                 f"expected: columns that the query selects: {', '.join(columns)}\n"
                 f"fix: select it, or correct split.{field}"
             )
-    keys = _check_keys(connection, split.keys) if split.keys else 0
-    if split.time:
-        _check_times(connection, split.time, columns[split.time].kind)
-    return {"keys": list(split.keys), "keys_examined": keys, "time": split.time}
+    examined = _check_keys(connection, key) if key else 0
+    if time:
+        _check_times(connection, time, columns[time].kind)
+    return {"keys": list(key), "keys_examined": examined, "time": time}
 
 
 def _check_keys(connection: duckdb.DuckDBPyConnection, keys: tuple[str, ...]) -> int:

@@ -6,7 +6,6 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -14,8 +13,9 @@ import pyarrow.parquet
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.components.ingest import column_types, csv_source, database, files, jsonl_source
+from kfp_ct.components.ingest import csv_source, database, files, jsonl_source
 from kfp_ct.components.ingest.database import identifier, literal
+from kfp_ct.components.ingest.settings import Source
 from kfp_ct.components.ingest.warehouse import Warehouse
 
 QUARANTINE = "quarantine.jsonl"
@@ -23,21 +23,10 @@ QUARANTINE = "quarantine.jsonl"
 QUARANTINE_ROWS, QUARANTINE_CHARACTERS = 10_000, 2_000
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """What a user says of one table."""
+class NamedSource(Source):
+    """A source with the name of the table it becomes."""
 
     name: str
-    uri: str = ""
-    format: str = ""
-    null_values: tuple[str, ...] = ()
-    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    bigquery: str = ""
-
-    @property
-    def origin(self) -> str:
-        """Where the rows come from, for people."""
-        return f"bigquery:{self.bigquery}" if self.bigquery else self.uri
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,18 +38,12 @@ class Loaded:
     files: list[Path]
 
 
-def parse(sources: Mapping[str, Any]) -> list[Source]:
-    """Checks what users wrote under `sources`.
-
-    Raises:
-        ConfigurationError: There is none, or one is neither a URI nor an object with the known fields.
-    """
-    if not sources:
-        raise ConfigurationError("no sources are given\nexpected: sources: {table name: URI}")
-    return [_parse_one(name, described) for name, described in sources.items()]
+def named(sources: Mapping[str, Source]) -> list[NamedSource]:
+    """Returns sources with their names."""
+    return [NamedSource(name=name, **dict(source)) for name, source in sources.items()]
 
 
-def load(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path, warehouse: Warehouse) -> Loaded:
+def load(connection: duckdb.DuckDBPyConnection, source: NamedSource, folder: Path, warehouse: Warehouse) -> Loaded:
     """Makes a table (or a view) named as the source; rows that cannot be read go to `ct.rejects`.
 
     Raises:
@@ -116,42 +99,12 @@ def demand_readable(
             )
 
 
-def _parse_one(name: str, described: Any) -> Source:
-    fields = {"uri": described} if isinstance(described, str) else described
-    known = {field.name for field in dataclasses.fields(Source)} - {"name"}
-    places = [fields.get(place) for place in ("uri", "bigquery")] if isinstance(fields, Mapping) else []
-    if not isinstance(fields, Mapping) or [bool(place) for place in places].count(True) != 1:
-        raise _source_error(name, f"it is {described!r}")
-    if not all(isinstance(place, str) for place in places if place):
-        raise _source_error(name, f"it is {described!r}")
-    if fields.get("bigquery") and len(fields) > 1:
-        raise _source_error(name, "beside bigquery there is nothing to say: its columns have types")
-    if unknown := set(fields) - known:
-        raise _source_error(name, f"it has {', '.join(sorted(unknown))}")
-    nulls, columns = fields.get("null_values") or [], fields.get("columns") or {}
-    if not isinstance(columns, Mapping) or not isinstance(nulls, list) or not all(isinstance(n, str) for n in nulls):
-        raise _source_error(name, "null_values or columns are of another type")
-    if (format := fields.get("format") or "") not in ("", *files.FORMATS):
-        raise _source_error(name, f"its format is {format!r}")
-    types = {column: column_types.normalize(name, column, declared) for column, declared in columns.items()}
-    return Source(name, fields.get("uri", ""), format, tuple(nulls), types, fields.get("bigquery", ""))
-
-
-def _source_error(name: str, reason: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"source {name} is not described rightly: {reason}\n"
-        f"expected: a URI, or an object with uri, format ({', '.join(files.FORMATS)}), null_values (list of texts) "
-        "and columns (name to SQL type); or an object with bigquery: project.dataset.table, or an .sql file\n"
-        f"fix: correct sources.{name} in the settings file"
-    )
-
-
-def _reading(source: Source) -> csv_source.Reading:
+def _reading(source: NamedSource) -> csv_source.Reading:
     return csv_source.Reading(source.null_values, source.columns)
 
 
 def _load_tfrecord(
-    connection: duckdb.DuckDBPyConnection, source: Source, found: list[Path], folder: Path
+    connection: duckdb.DuckDBPyConnection, source: NamedSource, found: list[Path], folder: Path
 ) -> list[Path]:
     _demand_no_types(source, "TFRecord")
     # Imported here: it needs TensorFlow, which takes seconds that other formats need not wait for.
@@ -160,14 +113,15 @@ def _load_tfrecord(
     return tfrecord_source.load(connection, source.name, found, folder / f"{source.name}-tfrecord")
 
 
-def _demand_no_types(source: Source, format: str) -> None:
+def _demand_no_types(source: NamedSource, format: str) -> None:
     if source.columns or source.null_values:
-        raise _source_error(
-            source.name, f"columns and null_values are for CSV and JSON Lines, {format} has its own types"
+        raise ConfigurationError(
+            f"sources.{source.name}: columns and null_values are for CSV and JSON Lines, {format} has its own types\n"
+            f"fix: leave them out of sources.{source.name} in the settings file"
         )
 
 
-def _view_parquet(connection: duckdb.DuckDBPyConnection, source: Source, found: list[Path]) -> None:
+def _view_parquet(connection: duckdb.DuckDBPyConnection, source: NamedSource, found: list[Path]) -> None:
     _demand_no_types(source, "Parquet")
     for file in found:
         try:

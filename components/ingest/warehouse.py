@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from kfp_ct.cloud import bigquery
+from kfp_ct.cloud.bigquery_access import Access
 from kfp_ct.components.ingest import query
 from kfp_ct.components.ingest.query import Query, Window
 
@@ -20,7 +21,7 @@ _TOKEN = re.compile(
 class Warehouse:
     """BigQuery as this run may use it."""
 
-    access: bigquery.Access
+    access: Access
     window: Window
 
     def query(self, reference: str) -> Query | None:

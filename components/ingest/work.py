@@ -11,9 +11,9 @@ from typing import Any
 
 import duckdb
 
-from kfp_ct.base import task_log
-from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
-from kfp_ct.components.ingest import column_types, database, leaks, options, query, shards, sources, splits
+from kfp_ct.base import setting_problems, task_log
+from kfp_ct.base.errors import ComponentError, DataError
+from kfp_ct.components.ingest import column_types, database, leaks, query, settings, shards, sources, splits
 from kfp_ct.components.ingest.column_types import Stored
 from kfp_ct.components.ingest.database import identifier
 from kfp_ct.components.ingest.warehouse import Warehouse
@@ -42,12 +42,11 @@ class Plan:
     """A request whose every part was checked, before any data is read."""
 
     request: IngestRequest
-    options: options.Options
-    sources: list[sources.Source]
+    settings: settings.Parameters
+    sources: list[sources.NamedSource]
     window: query.Window
     warehouse: Warehouse
     query: query.Query
-    split: splits.Split
 
 
 def ingest(request: IngestRequest, output_path: str | Path) -> dict[str, Any]:
@@ -72,50 +71,34 @@ def ingest(request: IngestRequest, output_path: str | Path) -> dict[str, Any]:
         database.close_to_other_files(connection, root, readable)
         columns = _select(connection, plan)
         _demand_splits(connection, plan)
-        leak_check = leaks.check(connection, plan.split, columns)
+        leak_check = leaks.check(connection, plan.settings.split, columns)
+        layout = shards.Layout(splits.names(plan.settings.split), plan.settings.options.format)
         manifest = layouts.Manifest(
-            splits=shards.write(
-                connection, root, columns, shards.Layout(splits.names(plan.split), plan.options.format)
-            ),
+            splits=shards.write(connection, root, columns, layout),
             columns={name: column.kind for name, column in columns.items()},
             fingerprint=shards.fingerprint(connection, columns),
             sources={source.name: source.origin for source in plan.sources},
             window=plan.window.to_json(),
             split_by=dict(request.split),
-            format=plan.options.format,
+            format=plan.settings.options.format,
             rejected_rows=sum(source.rejected for source in loaded.values()),
         )
         return _finish(root, manifest, loaded, leak_check)
 
 
 def _plan(request: IngestRequest) -> Plan:
-    if not 0 <= request.max_bad_fraction <= 1:
-        raise ConfigurationError(f"max_bad_fraction is {request.max_bad_fraction}\nexpected: a number from 0 to 1")
-    chosen = options.parse(request.options)
+    asked = setting_problems.read(settings.Parameters, dataclasses.asdict(request), "")
     window = query.parse_window(request.window_start, request.window_end)
-    warehouse = Warehouse(chosen.bigquery, window)
-    split = splits.parse(request.split)
-    if chosen.engine == options.BIGQUERY:
-        found, selected = _in_warehouse(request)
+    warehouse = Warehouse(asked.options.bigquery, window)
+    if asked.options.engine == settings.BIGQUERY:
+        # The query that BigQuery runs is the only source.
+        found = [sources.NamedSource(name=RESULT, bigquery=request.query)]
+        selected = query.Query(request.query, f"SELECT * FROM {RESULT}", {})
     else:
-        found, selected = sources.parse(request.sources), query.read(request.query, window)
-    remote = [asked for source in found if (asked := warehouse.query(source.bigquery))]
+        found, selected = sources.named(asked.sources), query.read(request.query, window)
+    remote = [bound for source in found if (bound := warehouse.query(source.bigquery))]
     query.demand_window([*remote, selected], window)
-    return Plan(request, chosen, found, window, warehouse, selected, split)
-
-
-def _in_warehouse(request: IngestRequest) -> tuple[list[sources.Source], query.Query]:
-    """Makes the query that BigQuery runs the only source."""
-    if request.sources:
-        raise ConfigurationError(
-            f"sources names {', '.join(request.sources)}, but the query runs in BigQuery\n"
-            "expected: no sources, the query names BigQuery's own tables\n"
-            "fix: leave sources empty, or leave options.engine out and name a source {bigquery: …}"
-        )
-    if not request.query.endswith(".sql"):
-        raise ConfigurationError(f"the query is {request.query!r}\nexpected: a file that ends in .sql")
-    selected = query.Query(request.query, f"SELECT * FROM {RESULT}", {})
-    return [sources.Source(RESULT, bigquery=request.query)], selected
+    return Plan(request, asked, found, window, warehouse, selected)
 
 
 @contextlib.contextmanager
@@ -153,9 +136,9 @@ def _select(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Stor
     selected = query.require_select(connection, plan.query)
     types = query.columns(connection, selected)
     columns = {name: column_types.stored(name, identifier(name), type_name) for name, type_name in types.items()}
-    split = plan.split.expression(splits.Columns(types, columns), plan.window.end)
-    if isinstance(plan.split, splits.ColumnSplit):
-        del columns[plan.split.column]
+    split = splits.expression(plan.settings.split, splits.Columns(types, columns), plan.window.end)
+    if isinstance(plan.settings.split, settings.ColumnSplit):
+        del columns[plan.settings.split.column]
     try:
         shards.select(connection, shards.Selection(selected.sql, selected.parameters, columns, split))
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
@@ -199,11 +182,11 @@ def _overflowing(connection: duckdb.DuckDBPyConnection, selected: query.Query, n
 
 
 def _demand_splits(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    rows, wanted = shards.count(connection), splits.names(plan.split)
+    rows, wanted = shards.count(connection), splits.names(plan.settings.split)
     if valueless := rows.pop(None, 0):
         raise DataError(
             f"{valueless:,} rows have no value in the split's column {plan.request.split['column']}\n"
-            f"expected: {'an instant' if plan.split.time else 'a split'} in every row\n"
+            f"expected: {'an instant' if splits.time(plan.settings.split) else 'a split'} in every row\n"
             f"fix: leave such rows out in {plan.request.query}"
         )
     if unknown := sorted(str(name) for name in rows.keys() - set(wanted)):

@@ -31,7 +31,7 @@ def monitor(
         labels: Labels that came later: Parquet, CSV or JSON Lines (a file or a pattern) with request_id, label and,
             where requests have several rows, row. Empty for none.
         history: JSON Lines file with one line a version and period; empty for none.
-        rules: Thresholds and policies: see components/monitor/rules.py.
+        rules: Thresholds and policies: see components/monitor/settings.py.
 
     Returns:
         Whether to retrain.

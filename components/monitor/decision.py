@@ -4,8 +4,8 @@ import dataclasses
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from kfp_ct.components.monitor import rules as kinds
-from kfp_ct.components.monitor.rules import MISSING, Rules
+from kfp_ct.components.monitor import settings as kinds
+from kfp_ct.components.monitor.settings import MISSING, Rules
 
 if TYPE_CHECKING:  # reports draw the page where there is no TensorFlow
     from kfp_ct.components.monitor.champion import Champion

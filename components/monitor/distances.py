@@ -21,7 +21,7 @@ from scipy import stats
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from kfp_ct.components.monitor import histograms, request_log
-from kfp_ct.components.monitor.rules import MISSING, Rules
+from kfp_ct.components.monitor.settings import MISSING, Rules
 from kfp_ct.data import drift, feature_statistics
 
 # The divergence that counts within TFDV's error can have at most, found on flights: 0.0004.
@@ -103,9 +103,8 @@ def compare_predictions(current: pa.Table, before: pa.Table, rules: Rules) -> li
     schema = schema_pb2.Schema()
     for name in names:
         schema.feature.add(name=name)
-    rules = dataclasses.replace(
-        rules, infinity_norm=rules.predictions, jensen_shannon_divergence=rules.predictions, missing=rules.predictions
-    )
+    same = dict.fromkeys(("infinity_norm", "jensen_shannon_divergence", "missing"), rules.predictions)
+    rules = rules.model_copy(update=same)
     return [
         item
         for item in compare(schema, current.select(names), before.select(names), "drift", rules)

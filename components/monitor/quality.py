@@ -11,7 +11,7 @@ import pyarrow as pa
 from kfp_ct.base.errors import DataError
 from kfp_ct.components.monitor import metrics, request_log
 from kfp_ct.components.monitor.metrics import Array
-from kfp_ct.components.monitor.rules import Rules
+from kfp_ct.components.monitor.settings import Rules
 
 _USUAL = ("probability", "probabilities", "prediction", "predictions", "output_0", "score", "scores")
 

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kfp_ct.base import task_log
+from kfp_ct.base import setting_problems, task_log
 from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.clock import windows
 from kfp_ct.components.monitor import champion as champions
 from kfp_ct.components.monitor import decision, distances, history, labels, quality, request_log, view
-from kfp_ct.components.monitor import rules as rule_settings
 from kfp_ct.components.monitor.champion import Champion
 from kfp_ct.components.monitor.request_log import Period, Traffic
-from kfp_ct.components.monitor.rules import Rules
+from kfp_ct.components.monitor.settings import FAIL, Parameters, Rules
 from kfp_ct.data import layouts
 
 # A period that is not given ends now and is so long.
@@ -35,6 +35,13 @@ class MonitoringRequest:
     labels: str
     history: str
     rules: dict[str, Any]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parameters that its settings.py describes."""
+        start, end = self.window
+        return {"model_name": self.model_name, "request_log": self.log_root, "window_start": start, "window_end": end,
+                "rules": self.rules}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +62,8 @@ def monitor(request: MonitoringRequest, outputs: Outputs, now: datetime.datetime
         ComponentError: A setting does not fit, or the champion, the log or the labels cannot be read.
         DataError: No row was logged, and the rules say that this is an error; everything is written before.
     """
-    rules = rule_settings.read(request.rules)
+    asked = setting_problems.read(Parameters, request.settings, "")
+    rules = asked.rules
     period = _period(request.window, now or datetime.datetime.now(datetime.UTC))
     champion = champions.read(request.model_path, request.model_metadata)
     report = _examine(request, rules, period, champion)
@@ -64,7 +72,7 @@ def monitor(request: MonitoringRequest, outputs: Outputs, now: datetime.datetime
     layouts.write_json(Path(outputs.report_path) / layouts.SUMMARY, report)
     layouts.write_text(outputs.view_path, view.draw(report, past))
     task_log.summary(decision.summary_line(report))
-    if report["state"] == decision.NO_TRAFFIC and rules.no_traffic == rule_settings.FAIL:
+    if report["state"] == decision.NO_TRAFFIC and rules.no_traffic == FAIL:
         raise DataError(
             f"nothing examined: {report['alarms'][0]['text']}\n"
             f"expected: requests to {request.model_name} v{champion.version} from {period.start.isoformat()} to "
@@ -102,7 +110,7 @@ def _examine(request: MonitoringRequest, rules: Rules, period: Period, champion:
             "coverage": len(joined.rows) / examined if examined else None,
         },
         "staleness": decision.staleness(champion, period.end, rules),
-        "rules": {**dataclasses.asdict(rules), "retrain_on": list(rules.retrain_on)},
+        "rules": rules.model_dump(mode="json"),
     }
 
 
@@ -162,19 +170,10 @@ def _means(rows: pa.Table) -> dict[str, float]:
 
 
 def _period(window: tuple[str, str], now: datetime.datetime) -> Period:
-    start, end = (_moment(text) for text in window)
-    end = end or now.replace(second=0, microsecond=0) + datetime.timedelta(minutes=1)
-    start = start or end - _USUAL_PERIOD
-    if start >= end:
-        raise ConfigurationError(f"the period from {start.isoformat()} to {end.isoformat()} has no length")
-    return Period(start, end)
-
-
-def _moment(text: str) -> datetime.datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{text!r} is no time\nexpected: ISO 8601, such as 2013-06-01T00:00") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    start, end = windows.bounds(*window, now)
+    minute = now.replace(second=0, microsecond=0) + datetime.timedelta(minutes=1)
+    last = end.replace(tzinfo=datetime.UTC) if end else minute
+    first = start.replace(tzinfo=datetime.UTC) if start else last - _USUAL_PERIOD
+    if first >= last:
+        raise ConfigurationError(f"the period from {first.isoformat()} to {last.isoformat()} has no length")
+    return Period(first, last)

@@ -12,10 +12,12 @@ import pyarrow.parquet
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
 from kfp_ct.cloud import bigquery
+from kfp_ct.cloud.bigquery_access import Access
 from kfp_ct.components.predict_batch.plan import Shard
+from kfp_ct.components.predict_batch.settings import TABLE
 from kfp_ct.components.predict_batch.shard import Job
 
-_TABLE = re.compile(r"(?P<dataset>(?P<project>[a-z][a-z0-9:.-]*)\.\w+)\.[^.`/$@\s]+")
+_TABLE = re.compile(TABLE)
 
 
 def check(table: str) -> None:
@@ -143,9 +145,9 @@ def _connected(table: str) -> Iterator[Any]:
         raise ConfigurationError(
             f"destination.table is {table!r}\nexpected: project.dataset.table\nfix: correct it in the settings file"
         )
-    with bigquery.connected(bigquery.Access(match["project"])) as client:
-        location = client.get_dataset(match["dataset"]).location
-    with bigquery.connected(bigquery.Access(match["project"], location)) as client:
+    with bigquery.connected(Access(project=match[2])) as client:
+        location = client.get_dataset(match[1]).location
+    with bigquery.connected(Access(project=match[2], location=location)) as client:
         yield client
 
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kfp_ct.base import atomic_files, task_log
+from kfp_ct.base import atomic_files, setting_problems, task_log
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.components.predict_batch import loading, outputs, plan
 from kfp_ct.components.predict_batch import shard as shards
 from kfp_ct.components.predict_batch.outputs import Tally
+from kfp_ct.components.predict_batch.settings import Parameters
 from kfp_ct.data import layouts
 from kfp_ct.data.saved_model import SavedModel
 from kfp_ct.pages.formats import percent
@@ -32,6 +33,11 @@ class PredictionRequest:
     signature: str = "serving_default"
     max_nonfinite_fraction: float = 0.0
     beam_pipeline_args: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parameters that its settings.py describes, but for where predictions go."""
+        return {name: getattr(self, name) for name in Parameters.model_fields if name != "destination"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +64,8 @@ def predict(
         DataError: There are no rows, a column is missing or of another type, too many predictions are not finite, or
             the table did not take every row.
     """
-    _check(request, destination)
-    table = str(destination.get("table") or "")
+    asked = setting_problems.read(Parameters, {**request.settings, "destination": destination}, "")
+    table = asked.destination.table
     if table:
         loading.check(table)
     planned = plan.shards(request.examples_path, shard_rows)
@@ -67,7 +73,7 @@ def predict(
     _demand_columns(request, columns)
     chosen = [list(request.keys), list(request.carry), request.signature, request.model_version]
     identity = plan.identity(request.examples_path, request.model_path, chosen, planned)
-    folder = Path(destination["folder"]) / identity[:16] if destination.get("folder") else Path(output_path)
+    folder = Path(asked.destination.folder or output_path) / (identity[:16] if asked.destination.folder else "")
     with atomic_files.writing_to("the folder of predictions", folder), atomic_files.locked(folder / "_lock"):
         job = dataclasses.replace(_start_or_resume(request, identity, folder, list(columns)), table=table)
         tally = _score(job, planned, request)
@@ -76,23 +82,6 @@ def predict(
             loading.load(job, planned)
         metadata = _finish(job, planned, tally, request)
     return Written(str(folder), metadata)
-
-
-def _check(request: PredictionRequest, destination: Mapping[str, Any]) -> None:
-    if unknown := sorted(set(destination) - {"folder", "table"}):
-        raise ConfigurationError(
-            f"destination has {', '.join(unknown)}\nexpected: folder and table\n"
-            "fix: correct destination in the settings file"
-        )
-    if not 0 <= request.max_nonfinite_fraction <= 1:
-        raise ConfigurationError(
-            f"max_nonfinite_fraction is {request.max_nonfinite_fraction}\nexpected: a number from 0 to 1"
-        )
-    if not request.keys:
-        raise ConfigurationError(
-            "no keys are given\nexpected: the columns that say which row a prediction is of\n"
-            "fix: name them under keys in the settings file"
-        )
 
 
 def _demand_columns(request: PredictionRequest, columns: Mapping[str, str]) -> None:

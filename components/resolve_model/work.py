@@ -3,8 +3,9 @@
 import dataclasses
 import datetime
 
-from kfp_ct.base import task_log
+from kfp_ct.base import setting_problems, task_log
 from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.resolve_model.settings import Parameters
 from kfp_ct.models import model_version, registered_model, registry
 
 
@@ -29,19 +30,14 @@ def resolve(registry_uri: str, model_name: str, version: str) -> ResolvedModel:
         ConfigurationError: There is no such version, an argument does not fit, or the registry does not answer.
         DataError: The registry names files that are gone.
     """
-    model_version.check_model_name(model_name)
-    wanted = version.strip()
-    if wanted != model_version.CHAMPION and not wanted.isdecimal():
-        raise ConfigurationError(
-            f"version is {version!r}\nexpected: {model_version.CHAMPION!r} or the number of a version\n"
-            "fix: correct version in the settings file"
-        )
+    given = {"registry_uri": registry_uri, "model_name": model_name, "version": version}
+    version = setting_problems.read(Parameters, given, "").version
     reader = registry.open_reader(registry_uri)
-    by_alias = wanted == model_version.CHAMPION
-    found = reader.champion(model_name) if by_alias else reader.version(model_name, wanted)
+    by_alias = version == model_version.CHAMPION
+    found = reader.champion(model_name) if by_alias else reader.version(model_name, version)
     if found is None:
         raise ConfigurationError(
-            f"the registry {registry_uri} has no {'champion' if by_alias else f'version {wanted}'} of {model_name}\n"
+            f"the registry {registry_uri} has no {'champion' if by_alias else f'version {version}'} of {model_name}\n"
             f"expected: {'a model that was blessed and registered' if by_alias else 'the number of a version'}\n"
             f"fix: {'run the training pipeline first' if by_alias else 'correct version in the settings file'},"
             " or correct registry_uri and model_name"

@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import inspect
 import json
-import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,16 +13,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kfp_ct.base import task_log
-from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
+from kfp_ct.base import setting_problems, task_log
+from kfp_ct.base.errors import DataError, TrainingError
 from kfp_ct.components.train import checkpoints, diagnosis
 from kfp_ct.components.train.callbacks import History, StopOnNonFiniteLoss
+from kfp_ct.components.train.settings import Parameters
 from kfp_ct.data import batches, layouts, user_code
 from kfp_ct.data.fn_args import DataAccessor, FnArgs, whole_numbers
+from kfp_ct.data.settings import Hyperparameters
 from kfp_ct.data.training_data import Reader
-
-# Batch size that steps are counted in where the hyperparameters name none; TFX's examples use it.
-DEFAULT_BATCH_SIZE = 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +36,11 @@ class TrainingRequest:
     hyperparameters: dict[str, Any] = dataclasses.field(default_factory=dict)
     checkpoints: str = ""
     distribution: str = ""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parameters that its settings.py describes."""
+        return {name: getattr(self, name) for name in Parameters.model_fields}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +72,7 @@ def train(request: TrainingRequest, model_path: str, run_path: str) -> dict[str,
         TrainingError: The loss is not finite, or no SavedModel that loads was left.
     """
     request = dataclasses.replace(request, hyperparameters=whole_numbers(request.hyperparameters))
+    setting_problems.read(Parameters, request.settings, "")
     manifest = layouts.read_manifest(request.examples_path)
     if not manifest.split(layouts.TRAIN).rows:
         raise DataError("the train split has no rows\nexpected: rows to train on\nfix: widen the window")
@@ -102,14 +106,15 @@ def _callbacks(reader: Reader, history: History, run_path: str) -> list[Any]:
 
 def _fn_args(request: TrainingRequest, outputs: _Outputs, reader: Reader, callbacks: list[Any]) -> FnArgs:
     base_model = Path(request.base_model_path) / layouts.SERVING_MODEL
+    ours = setting_problems.read(Hyperparameters, request.hyperparameters, "hyperparameters")
     # In TFX, steps are arguments of their own: a module may take any hyperparameters for KerasTuner's.
     tuned = {key: value for key, value in request.hyperparameters.items() if key not in ("train_steps", "eval_steps")}
     return FnArgs(
         working_dir=outputs.working_dir,
         train_files=layouts.split_files(request.examples_path, layouts.TRAIN),
         eval_files=_split_files(request.examples_path, layouts.EVAL),
-        train_steps=_steps(request, layouts.TRAIN),
-        eval_steps=_steps(request, layouts.EVAL),
+        train_steps=ours.steps(ours.train_steps, _rows(request.examples_path, layouts.TRAIN)),
+        eval_steps=ours.steps(ours.eval_steps, _rows(request.examples_path, layouts.EVAL)),
         schema_path=request.schema_file,
         transform_graph_path=request.graph_path,
         data_accessor=DataAccessor(reader.dataset, reader.record_batches),
@@ -128,14 +133,9 @@ def _split_files(examples_path: str, split: str) -> list[str]:
     return layouts.split_files(examples_path, split) if split in names else []
 
 
-def _steps(request: TrainingRequest, split: str) -> int:
-    """Returns the steps asked for, else those of one pass: a dataset may repeat for ever."""
-    asked = request.hyperparameters.get(f"{split}_steps")
-    if asked:
-        return int(asked)
-    splits = layouts.read_manifest(request.examples_path).splits
-    rows = next((each.rows for each in splits if each.name == split), 0)
-    return math.ceil(rows / int(request.hyperparameters.get("batch_size") or DEFAULT_BATCH_SIZE))
+def _rows(examples_path: str, split: str) -> int:
+    splits = layouts.read_manifest(examples_path).splits
+    return next((each.rows for each in splits if each.name == split), 0)
 
 
 @contextlib.contextmanager
@@ -148,8 +148,6 @@ def _strategy(distribution: str) -> Iterator[bool]:
         "mirrored": tf.distribute.MirroredStrategy,
         "multi_worker_mirrored": tf.distribute.MultiWorkerMirroredStrategy,
     }
-    if distribution not in makers:
-        raise ConfigurationError(f"unknown distribution {distribution!r}\nexpected: empty or one of {sorted(makers)}")
     strategy = makers[distribution]()
     resolver = strategy.cluster_resolver
     task = getattr(resolver, "task_type", None), getattr(resolver, "task_id", None)

@@ -2,16 +2,17 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from keras_tuner.src.engine import trial as kt_trial
 from keras_tuner.src.engine import tuner_utils
 
+from kfp_ct.base import setting_problems
 from kfp_ct.base.errors import ComponentError, ConfigurationError
 from kfp_ct.data import batches, user_code
 from kfp_ct.data.fn_args import DataAccessor, FnArgs
+from kfp_ct.data.settings import Hyperparameters
 from kfp_ct.data.training_data import Reader
 
 
@@ -106,14 +107,13 @@ def adopt(tuner: Any, project: tuple[str, str], state: dict[str, Any]) -> Any:
 
 def _fn_args(job: Job, working_dir: str) -> FnArgs:
     reader = Reader(batches.read_schema(job.schema_file), job.graph_path)
-    batch_size = int(job.hyperparameters.get("batch_size") or 40)
-    steps: Callable[[int], int] = lambda rows: math.ceil(rows / batch_size)  # noqa: E731
+    ours = setting_problems.read(Hyperparameters, job.hyperparameters, "hyperparameters")
     return FnArgs(
         working_dir=working_dir,
         train_files=job.train_files,
         eval_files=job.eval_files,
-        train_steps=int(job.hyperparameters.get("train_steps") or steps(job.train_rows)),
-        eval_steps=int(job.hyperparameters.get("eval_steps") or steps(job.eval_rows)),
+        train_steps=ours.steps(ours.train_steps, job.train_rows),
+        eval_steps=ours.steps(ours.eval_steps, job.eval_rows),
         schema_path=job.schema_file,
         transform_graph_path=job.graph_path,
         data_accessor=DataAccessor(reader.dataset, reader.record_batches),

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from kfp_ct.base import task_log
-from kfp_ct.components.tune import settings, view
+from kfp_ct.base import setting_problems, task_log
+from kfp_ct.components.tune import view
 from kfp_ct.components.tune.settings import Tuning
 from kfp_ct.data import layouts
 
@@ -52,12 +52,12 @@ def tune(request: TuningRequest, outputs: Outputs) -> dict[str, Any]:
         return request.hyperparameters
     from kfp_ct.data.fn_args import whole_numbers
 
-    tuning = settings.parse(whole_numbers(request.tuning))
+    tuning = setting_problems.read(Tuning, request.tuning, "tuning")
     given = whole_numbers(request.hyperparameters)
     found = _search(dataclasses.replace(request, hyperparameters=given), tuning)
     chosen = {**found["values"], **given}
     overruled = sorted(name for name in found["values"] if name in given)
-    summary = found | {"tuning": dataclasses.asdict(tuning), "hyperparameters": chosen, "overruled": overruled}
+    summary = found | {"tuning": tuning.model_dump(), "hyperparameters": chosen, "overruled": overruled}
     _write(summary, outputs)
     task_log.summary(_summary_line(summary))
     return chosen
@@ -75,7 +75,7 @@ def _search(request: TuningRequest, tuning: Tuning) -> dict[str, Any]:
         hyperparameters = request.hyperparameters | ({"epochs": tuning.epochs} if tuning.epochs else {})
         job = Job(
             request.graph_path, request.schema_file, request.module, drawn.train_files, drawn.eval_files,
-            drawn.train_rows, drawn.eval_rows, hyperparameters, dataclasses.asdict(tuning),
+            drawn.train_rows, drawn.eval_rows, hyperparameters, tuning.model_dump(),
         )  # fmt: skip
         lasting = f"{request.checkpoints.rstrip('/')}/tune-{_key(request)}" if request.checkpoints else ""
         found = Search(job, tuning, lasting or f"{scratch}/search").run()

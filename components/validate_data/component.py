@@ -34,12 +34,14 @@ def validate_data(
         drifted: Whether a feature of the train split is farther from the champion's than its drift_comparator allows.
         drifted_features: Their names.
     """
+    from kfp_ct.base import setting_problems
     from kfp_ct.base.errors import reported
-    from kfp_ct.components.validate_data import work
+    from kfp_ct.components.validate_data import settings, work
 
     with reported():
         inputs = work.Inputs(statistics.path, schema.path, champion.path, champion.metadata.get("version", ""))
-        rules = work.Rules(label, environment, tuple(deny))
+        given = {"label": label, "environment": environment, "deny": deny}
+        rules = setting_problems.read(settings.Parameters, given, "")
         result = work.validate(inputs, work.Outputs(anomalies.path, view.path), rules)
         anomalies.metadata.update(result.metadata)
         return (result.drifted, result.drifted_features)

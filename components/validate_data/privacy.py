@@ -4,25 +4,11 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.components.validate_data.anomaly import Anomaly, feature_name
 
 KIND = "PERSONAL_DATA"
 # `annotation { tag: "personal_data" }` of a feature, TensorFlow Metadata's place for what a feature means.
 TAGS = ("personal_data", "pii")
-
-
-def check_deny_list(deny: Sequence[Any]) -> None:
-    """Refuses a deny list that could not deny.
-
-    Raises:
-        ConfigurationError: An entry is no name or pattern.
-    """
-    for pattern in deny:
-        if not isinstance(pattern, str) or not pattern.strip():
-            raise ConfigurationError(
-                f"an entry of deny is no name or pattern: {pattern!r}\nexpected: for example `*email*` or `passenger_*`"
-            )
 
 
 def personal_columns(splits: Mapping[str, Any], schema: Any, deny: Sequence[str]) -> list[Anomaly]:

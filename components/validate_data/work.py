@@ -16,6 +16,7 @@ from kfp_ct.base import task_log
 from kfp_ct.base.errors import AnomaliesFoundError, ConfigurationError, DataError
 from kfp_ct.components.validate_data import anomaly_report, comparison, own_checks, privacy, view
 from kfp_ct.components.validate_data.anomaly import Anomaly, from_tfdv, with_own_checks, without_repeats
+from kfp_ct.components.validate_data.settings import Parameters
 from kfp_ct.data import drift, layouts
 
 STATISTICS, DIFFERENCES = "FeatureStats.pb", "SchemaDiff.pb"
@@ -40,21 +41,6 @@ class Outputs:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rules:
-    """What is demanded beyond the schema.
-
-    Attributes:
-        label: Column that must have at least two values in every split; empty for none.
-        environment: Schema environment the data belongs to; ignored if the schema declares none.
-        deny: Patterns of column names that may not be in the data.
-    """
-
-    label: str = ""
-    environment: str = "TRAINING"
-    deny: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
 class Result:
     """What a run goes on with: the artifact's metadata, and what drifted."""
 
@@ -67,7 +53,7 @@ class Result:
         return bool(self.drifted_features)
 
 
-def validate(inputs: Inputs, outputs: Outputs, rules: Rules) -> Result:
+def validate(inputs: Inputs, outputs: Outputs, rules: Parameters) -> Result:
     """Writes `Split-<name>/SchemaDiff.pb`, `summary.json` and the page, and only then says no if it must.
 
     A distribution that merely moved inside the schema's bounds is no anomaly: it is a reason to retrain.
@@ -88,7 +74,6 @@ def validate(inputs: Inputs, outputs: Outputs, rules: Rules) -> Result:
     """
     schema = _read_schema(inputs.schema_path, rules.environment)
     drift.check_comparators(schema)
-    privacy.check_deny_list(rules.deny)
     splits = _read_statistics(inputs.statistics_path)
     found = _find(splits, schema, rules, outputs)
     champion = comparison.Champion(inputs.champion_path, inputs.champion_version)
@@ -110,7 +95,7 @@ def validate(inputs: Inputs, outputs: Outputs, rules: Rules) -> Result:
 def _find(
     splits: dict[str, statistics_pb2.DatasetFeatureStatisticsList],
     schema: schema_pb2.Schema,
-    rules: Rules,
+    rules: Parameters,
     outputs: Outputs,
 ) -> list[Anomaly]:
     """Returns what stops the run, personal data first, and writes TFDV's files."""
@@ -127,7 +112,7 @@ def _find(
 def _validate_split(
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
     schema: schema_pb2.Schema,
-    rules: Rules,
+    rules: Parameters,
     kept: tuple[Path, list[Anomaly]],
 ) -> list[Anomaly]:
     """Returns a split's anomalies and leaves them, personal data among them, in TFDV's own format."""

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from kfp_ct.components.validate_infra.config import Infra
+from kfp_ct.components.validate_infra.settings import Infra
 from kfp_ct.data import layouts
 from kfp_ct.models.blessing import Check
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kfp_ct.components.validate_infra.client import Client, Server
-from kfp_ct.components.validate_infra.config import Infra
+from kfp_ct.components.validate_infra.settings import Infra
 
 
 @dataclasses.dataclass(frozen=True)

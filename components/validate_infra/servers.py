@@ -8,7 +8,7 @@ from tensorflow.core.framework import types_pb2
 
 from kfp_ct.components.validate_infra import container, server, signature
 from kfp_ct.components.validate_infra.client import Client, Server, ServerError
-from kfp_ct.components.validate_infra.config import CONTAINER, SUBPROCESS, Infra
+from kfp_ct.components.validate_infra.settings import CONTAINER, SUBPROCESS, Infra
 
 
 @contextlib.contextmanager

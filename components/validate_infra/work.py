@@ -6,11 +6,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from kfp_ct.base import task_log
+from kfp_ct.base import setting_problems, task_log
 from kfp_ct.components.validate_infra import budgets, load_test, rows, servers, signature, view
 from kfp_ct.components.validate_infra.client import Client, Server, ServerError
-from kfp_ct.components.validate_infra.config import Infra, read_infra
 from kfp_ct.components.validate_infra.load_test import LoadTest
+from kfp_ct.components.validate_infra.settings import Infra
 from kfp_ct.data import layouts, saved_model
 from kfp_ct.data.saved_model import Role, SavedModel
 from kfp_ct.models import blessing
@@ -69,7 +69,7 @@ def validate(request: InfraRequest, outputs: Outputs) -> Result:
     Raises:
         ComponentError: evaluate did not bless this model, it cannot be read here, or a setting does not fit.
     """
-    settings = read_infra(request.infra)
+    settings = setting_problems.read(Infra, request.infra, "infra")
     evaluated = blessing.demand(request.blessing_path, request.model_path, (blessing.EVALUATE,))
     columns = list(layouts.read_manifest(request.examples_path).columns)
     model = SavedModel(request.model_path, settings.signature, columns, _ROLE)
@@ -175,7 +175,7 @@ def _conclude(
         "blessed": final.blessed,
         "compared_with": evaluated.compared_with,
         "rows": found.rows,
-        "settings": dataclasses.asdict(settings),
+        "settings": settings.model_dump(),
         "checks": [dataclasses.asdict(check) for check in found.checks],
         "measured": measured,
         "budgets": budgets.table(settings, found.measured),

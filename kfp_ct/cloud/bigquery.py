@@ -5,7 +5,6 @@ without credentials.
 """
 
 import contextlib
-import dataclasses
 import datetime
 import os
 import re
@@ -19,52 +18,12 @@ import pyarrow.parquet
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.cloud.bigquery_access import Access
 
-# What one query or table may cost to read, where the settings do not say: about 0.6 dollars on demand.
-MAX_BYTES = 100 * 10**9
 # Streams read at once; each holds one row group in memory.
 STREAMS = 4
 GROUP_ROWS, GROUP_BYTES = 50_000, 64 << 20
 LABELS = {"managed_by": "kfp-ct"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Access:
-    """Who pays, where, how much at most, and under which labels.
-
-    Attributes:
-        project: Project that jobs run in; empty for the credentials' own.
-        location: Location of the data; empty lets BigQuery find out.
-        max_bytes_billed: Nothing that would read more is run.
-        labels: Labels of jobs, beside our own.
-    """
-
-    project: str = ""
-    location: str = ""
-    max_bytes_billed: int = MAX_BYTES
-    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-
-def parse(settings: Mapping[str, Any]) -> Access:
-    """Checks what users wrote of BigQuery.
-
-    Raises:
-        ConfigurationError: There is an unknown field, or one is of another type.
-    """
-    fields = dict(settings)
-    labels, limit = fields.get("labels", {}), fields.get("max_bytes_billed", MAX_BYTES)
-    texts = all(isinstance(fields.get(name, ""), str) for name in ("project", "location"))
-    labelled = isinstance(labels, Mapping) and all(isinstance(text, str) for text in labels.values())
-    # KFP carries numbers in a dict as doubles.
-    whole = isinstance(limit, int | float) and not isinstance(limit, bool) and limit == limit // 1 and limit > 0
-    known = {field.name for field in dataclasses.fields(Access)}
-    if fields.keys() - known or not (texts and labelled and whole):
-        raise ConfigurationError(
-            f"the settings of BigQuery are {fields!r}\n"
-            f"expected: {', '.join(sorted(known))}: texts, a number of bytes, and an object of texts\n"
-            "fix: correct options.bigquery in the settings file"
-        )
-    return Access(**{**fields, "max_bytes_billed": int(limit)})
 
 
 def read_table(table: str, access: Access, folder: Path) -> list[Path]:

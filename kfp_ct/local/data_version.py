@@ -48,12 +48,15 @@ def data_version(sources: Mapping[str, Any], root: Path, options: Mapping[str, A
 
 def _bigquery_version(reference: str, access: Mapping[str, Any]) -> bytes:
     # Imported here: the client takes a second to import, and most projects read no table.
+    from kfp_ct.base import setting_problems
     from kfp_ct.cloud import bigquery
+    from kfp_ct.cloud.bigquery_access import Access
 
     if reference.endswith(".sql"):
         return uuid.uuid4().bytes
     try:
-        return f"{reference}\0{bigquery.modified(reference, bigquery.parse(access))}".encode()
+        allowed = setting_problems.read(Access, access, "bigquery")
+        return f"{reference}\0{bigquery.modified(reference, allowed)}".encode()
     except ComponentError as error:
         raise UsageError(str(error)) from error
 

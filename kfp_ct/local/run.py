@@ -152,8 +152,8 @@ def _dated(chosen: settings.Settings) -> settings.Settings:
         return chosen
     try:
         start, end = windows.absolute(start, end, datetime.datetime.now(datetime.UTC))
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    except ValueError:  # what is wrong with it is said with everything else that is
+        return chosen
     dates = {"window_start": start, "window_end": end}
     return dataclasses.replace(chosen, parameters={**chosen.parameters, **dates})
 

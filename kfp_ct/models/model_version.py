@@ -15,7 +15,9 @@ from kfp_ct.base.errors import ConfigurationError
 CHAMPION = "champion"
 SQLITE = "sqlite:///"
 SCHEMES = (SQLITE, "http://", "https://")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+MODEL_NAME_IS = "letters, digits, '.', '_' and '-', a letter or digit first, at most 128"
+REGISTRY_IS = "sqlite:///path/to/registry.db or http(s)://server"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +58,9 @@ def check_model_name(name: str) -> str:
     Raises:
         ConfigurationError: It is not.
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(MODEL_NAME, name):
         raise ConfigurationError(
-            f"{name!r} cannot be a model name\n"
-            "expected: letters, digits, '.', '_' and '-', a letter or digit first, at most 128\n"
-            "fix: correct model_name in the settings file"
+            f"{name!r} cannot be a model name\nexpected: {MODEL_NAME_IS}\nfix: correct model_name in the settings file"
         )
     return name
 
@@ -73,7 +73,7 @@ def check_uri(uri: str) -> str:
     """
     if not uri.startswith(SCHEMES) or uri in SCHEMES:
         raise ConfigurationError(
-            f"the registry URI {uri!r} cannot be used\nexpected: sqlite:///path/to/registry.db or http(s)://server\n"
+            f"the registry URI {uri!r} cannot be used\nexpected: {REGISTRY_IS}\n"
             "fix: correct registry_uri in the settings file"
         )
     return uri

@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 Package = dict[str, Any]  # the pipeline document of a package, as parsed YAML
 
 _LOGICAL = re.compile(r"kfp-ct-(.+)-python:local")
-# Types of parameters, as JSON schema names them.
-JSON_TYPES = {
-    "STRING": "string",
-    "NUMBER_INTEGER": "integer",
-    "NUMBER_DOUBLE": "number",
-    "BOOLEAN": "boolean",
-    "LIST": "array",
-    "STRUCT": "object",
-}
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,126}[a-z0-9])?")
 
 
@@ -59,7 +50,7 @@ def compile_pipeline(pipeline: str, name: str) -> Package:
 def with_defaults(package: Package, parameters: Mapping[str, Any]) -> Package:
     """Makes values the defaults of pipeline inputs, so that a run started by hand begins from them."""
     changed = copy.deepcopy(package)
-    for name, value in parameters.items():
+    for name, value in typed(package, parameters).items():
         inputs(changed)[name].update(defaultValue=value, isOptional=True)
     return changed
 
@@ -125,11 +116,16 @@ def defaults(package: Package) -> dict[str, Any]:
 
 
 def typed(package: Package, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives whole numbers their type again where an input is one: in a package, and on the wire, all are doubles."""
-    definitions = inputs(package)
-    whole = [name for name, value in values.items() if isinstance(value, float) and value.is_integer()]
-    integers = {n for n in whole if definitions.get(n, {}).get("parameterType") == "NUMBER_INTEGER"}
-    return {name: int(value) if name in integers else value for name, value in values.items()}
+    """Gives numbers the type of their input: JSON has one kind, in a package and on the wire all are doubles."""
+    kinds = {name: definition["parameterType"] for name, definition in inputs(package).items()}
+    return {name: _of_kind(kinds.get(name, ""), value) for name, value in values.items()}
+
+
+def _of_kind(kind: str, value: Any) -> Any:
+    if kind == "NUMBER_INTEGER" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if kind == "NUMBER_DOUBLE" and whole else value
 
 
 def dump(package: Package) -> str:

@@ -1,22 +1,23 @@
 """Settings of a project for one environment, checked against the pipeline's inputs before anything runs."""
 
+import copy
 import dataclasses
-import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import jsonschema
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from kfp_ct.base.errors import UsageError
-from kfp_ct.clock import windows
-from kfp_ct.package import package
-from kfp_ct.project.workspace import Workspace
+from kfp_ct.project import yaml_file
+from kfp_ct.project.workspace import Workspace, make_importable
+
+if TYPE_CHECKING:
+    from kfp_ct.base.setting_problems import Path as SettingPath
+    from kfp_ct.package.package import Package
 
 TARGETS = ("kfp", "vertex")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+Document = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,13 +28,27 @@ class Settings:
     environment: str
     pipeline: str  # import path of the pipeline's module
     parameters: dict[str, Any]
-    # What deploying needs to know of a service, by name: kfp, vertex (see kfp_ct/deploy/target.py).
+    # What deploying needs to know of a service, by name: kfp, vertex (see kfp_ct/project/targets.py).
     targets: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    # The files they come from, the one that was asked for first; what was given beside the files has no name.
+    layers: tuple[tuple[str, Document], ...] = ()
 
     @property
     def pipeline_name(self) -> str:
         """The pipeline's name on a backend, such as flights-training."""
         return f"{self.project}-{self.pipeline.rpartition('.')[2]}".replace("_", "-")
+
+    @property
+    def file(self) -> str:
+        """The settings file, for people."""
+        return f"pipelines/{self.project}/settings/{self.environment}.yaml"
+
+    def origin(self, path: "SettingPath") -> str:
+        """Returns the name of the file that a value comes from; empty if it was given beside the files."""
+        for name, document in self.layers:
+            if _holds(document if path[0] in TARGETS else document.get("parameters") or {}, path):
+                return name
+        return ""
 
 
 def load(workspace: Workspace, project: str, environment: str, overrides: Mapping[str, Any]) -> Settings:
@@ -49,19 +64,25 @@ def load(workspace: Workspace, project: str, environment: str, overrides: Mappin
         UsageError: A file is missing or is not a mapping with `pipeline` and `parameters`.
     """
     folder = workspace.settings_folder(project)
-    document = _read(folder, f"{environment}.yaml", [])
+    layers = _layers(folder, f"{environment}.yaml", [])
+    document: Document = {}
+    for _, each in reversed(layers):
+        document = _merge(document, each)
+    parameters = copy.deepcopy(document.get("parameters") or {})
+    given: Document = {}
+    for name, value in overrides.items():
+        _assign(parameters, name, value)
+        _assign(given, name, value)
     unknown = set(document) - {"pipeline", "parameters", *TARGETS}
-    if unknown or "pipeline" not in document:
-        problem = f"unknown entry {sorted(unknown)[0]!r}" if unknown else "no entry 'pipeline'"
+    if unknown or not isinstance(document.get("pipeline"), str):
+        problem = f"unknown entry {min(map(str, unknown))!r}" if unknown else "no entry 'pipeline'"
         raise UsageError(
             f"{folder / environment}.yaml: {problem}\nexpected: pipeline, parameters, extends, kfp, vertex"
         )
-    parameters = document.get("parameters") or {}
-    for name, value in overrides.items():
-        _assign(parameters, name, value)
     targets = {name: document[name] or {} for name in TARGETS if name in document}
     expanded = _expand(parameters, {"CT_HOME": str(workspace.home)})
-    return Settings(project, environment, document["pipeline"], expanded, targets)
+    beside = ("", {"parameters": given})
+    return Settings(project, environment, document["pipeline"], expanded, targets, (beside, *layers))
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -74,56 +95,53 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not sign or not name:
         raise UsageError(f"--set {text!r}\nexpected: --set NAME=VALUE, such as --set hyperparameters.epochs=3")
     try:
-        parsed = yaml.safe_load(value) if value else ""
-    except yaml.YAMLError as error:
+        parsed = yaml_file.parse(value) if value else ""
+    except ValueError as error:
         raise UsageError(f"--set {text!r}: the value is not YAML ({error})") from error
-    # A bare date is a string to a pipeline.
-    return name, value if not isinstance(parsed, bool | int | float | str | list | dict) else parsed
+    return name, value if parsed is None and value.strip().lower() not in ("null", "~") else parsed
 
 
-def validate(settings: Settings, compiled: package.Package, workspace: Workspace) -> None:
-    """Checks every argument against the compiled pipeline's inputs: missing, unknown, type, range.
+def validate(settings: Settings, compiled: "Package", workspace: Workspace) -> None:
+    """Checks every argument against the pipeline's inputs and what components say of their parameters.
 
     Raises:
         UsageError: Lists everything that does not fit, with the settings file to edit.
     """
-    definitions = package.inputs(compiled)
-    problems = [_unknown(name, definitions) for name in settings.parameters if name not in definitions]
-    problems += [
-        f"{name}: missing (type {_type(definition)})"
-        for name, definition in definitions.items()
-        if name not in settings.parameters and not definition.get("isOptional") and "defaultValue" not in definition
-    ]
-    limits = _limits(workspace, settings.pipeline)
-    for name, value in settings.parameters.items():
-        if name in definitions:
-            problems += _misfits(name, value, definitions[name], limits.get(name, {}))
-    problems += _windows(settings.parameters)
+    # What describes settings takes a tenth of a second to import, which a command that checks none need not wait for.
+    from kfp_ct.project import targets, validation
+
+    make_importable(workspace)
+    problems = validation.problems(compiled, settings.parameters)
+    for name, section in settings.targets.items():
+        problems += targets.misfits(name, section, complete=False)
     if problems:
-        where = f"pipelines/{settings.project}/settings/{settings.environment}.yaml"
-        details = "\n".join(f"- {problem}" for problem in problems)
-        fix = f"fix: edit {where} or pass --set NAME=VALUE"
+        details = "\n".join(f"- {problem}{_named(settings.origin(problem.path))}" for problem in problems)
+        fix = f"fix: edit {settings.file} or pass --set NAME=VALUE"
         raise UsageError(f"these settings do not fit the pipeline {settings.pipeline}\n{details}\n{fix}")
 
 
-def _read(folder: Path, name: str, seen: list[str]) -> dict[str, Any]:
+def _named(file: str) -> str:
+    return f" ({file})" if file else ""
+
+
+def _layers(folder: Path, name: str, seen: list[str]) -> list[tuple[str, Document]]:
+    """Returns a settings file and those it extends, itself first."""
     path = folder / name
     if name in seen:
         raise UsageError(f"{path} extends itself: {' → '.join([*seen, name])}")
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
         raise UsageError(f"there are no settings {path}\nexpected: one of {known}")
-    try:
-        document = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not YAML: {error}") from error
-    if not isinstance(document, dict) or not isinstance(document.get("parameters", {}), dict):
+    document = yaml_file.read(path) or {}
+    if not isinstance(document, dict) or not isinstance(document.get("parameters") or {}, dict):
         raise UsageError(f"{path}: expected a mapping with pipeline, parameters and extends")
     base = document.pop("extends", None)
-    return _merge(_read(folder, base, [*seen, name]), document) if base else document
+    if base is not None and not isinstance(base, str):
+        raise UsageError(f"{path}: extends is {base!r}\nexpected: the name of one settings file, such as base.yaml")
+    return [(name, document), *(_layers(folder, base, [*seen, name]) if base else [])]
 
 
-def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Document, over: Mapping[str, Any]) -> Document:
     merged = dict(base)
     for key, value in over.items():
         nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
@@ -131,7 +149,16 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _assign(parameters: dict[str, Any], path: str, value: Any) -> None:
+def _holds(value: Any, path: "SettingPath") -> bool:
+    for part in path:
+        entries = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
+        if part not in entries:
+            return False
+        value = entries[part]
+    return True
+
+
+def _assign(parameters: Document, path: str, value: Any) -> None:
     *parents, last = path.split(".")
     target = parameters
     for parent in parents:
@@ -149,34 +176,3 @@ def _expand(value: Any, variables: Mapping[str, str]) -> Any:
     if isinstance(value, str):
         return _VARIABLE.sub(lambda match: variables.get(match[1], match[0]), value)
     return value
-
-
-def _unknown(name: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"{name}: the pipeline has no such input" + (f"; did you mean {close[0]}?" if close else "")
-
-
-def _type(definition: Mapping[str, Any]) -> str:
-    return package.JSON_TYPES[definition["parameterType"]]
-
-
-def _misfits(name: str, value: Any, definition: Mapping[str, Any], limits: Mapping[str, Any]) -> Sequence[str]:
-    schema = {**limits, "type": _type(definition)}
-    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(value), key=lambda error: str(error.path))
-    # A value of the wrong type breaks every other rule too; its type is what to say.
-    errors = [e for e in errors if e.validator == "type" and not e.path] or errors
-    return [f"{'.'.join([name, *map(str, error.path)])}: {error.message}" for error in errors]
-
-
-def _windows(parameters: Mapping[str, Any]) -> list[str]:
-    start, end = parameters.get("window_start"), parameters.get("window_end")
-    if not isinstance(start, str) or not isinstance(end, str) or windows.is_relative(start):
-        return []
-    if start and end and start >= end:
-        return [f"window_start {start} is not before window_end {end}"]
-    return []
-
-
-def _limits(workspace: Workspace, pipeline: str) -> dict[str, Any]:
-    path = workspace.root / f"{pipeline.replace('.', '/')}.limits.yaml"
-    return yaml.safe_load(path.read_text()) if path.is_file() else {}

@@ -22,6 +22,7 @@ from kfp_ct.components.evaluate import work as evaluate
 from kfp_ct.components.schema import work as schema
 from kfp_ct.components.statistics import work as statistics
 from kfp_ct.components.validate_data import work as validate_data
+from kfp_ct.components.validate_data.settings import Parameters
 from kfp_ct.components.validate_infra import work as validate_infra
 from kfp_ct.data import layouts
 from kfp_ct.models import blessing, serving_folder
@@ -214,7 +215,7 @@ class ModelTests:
         schema.write_schema(bench.path("all/stats"), bench.path("all/schema"), project.schema_file)
         found = validate_data.Outputs(bench.path("all/anomalies"), bench.path("all/anomalies.html"))
         given = validate_data.Inputs(bench.path("all/stats"), bench.path("all/schema"))
-        validate_data.validate(given, found, validate_data.Rules(project.label))
+        validate_data.validate(given, found, Parameters(label=project.label))
         request = evaluate.EvaluationRequest(
             bench.examples, bench.path("all/schema/schema.pbtxt"), bench.model, "", "", project.eval_config, {}
         )

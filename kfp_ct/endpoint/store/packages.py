@@ -1,17 +1,15 @@
 """Packages that callers hand over: read as KFP's client writes them, checked, and fitted to this machine."""
 
 import io
-import json
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jsonschema
-
-from kfp_ct.base.errors import PackageError
+from kfp_ct.base.errors import PackageError, UsageError
 from kfp_ct.endpoint.store.faults import invalid
 from kfp_ct.package import check, package, processes, yaml_documents
+from kfp_ct.project import validation
 
 # KFP's own bound (kubeflow/pipelines, backend/src/apiserver/common/const.go).
 LARGEST = 32 << 20
@@ -62,20 +60,15 @@ def checked(found: package.Package) -> package.Package:
 
 
 def arguments(found: package.Package, given: Mapping[str, Any]) -> None:
-    """Refuses parameters that do not fit the package's inputs.
+    """Refuses parameters that do not fit the package's inputs, or what components say of their parameters.
 
     Raises:
-        Fault: Lists what is unknown, missing or of another type.
+        Fault: Lists what is unknown, missing, of another type or not allowed.
     """
-    inputs = package.inputs(found)
-    problems = [f"{name}: the pipeline has no such input" for name in given if name not in inputs]
-    for name, definition in inputs.items():
-        if name in given:
-            kind = package.JSON_TYPES.get(definition.get("parameterType", ""))
-            if kind and not jsonschema.Draft202012Validator({"type": kind}).is_valid(given[name]):
-                problems.append(f"{name}: expected a value of type {kind}, got {json.dumps(given[name])[:80]}")
-        elif not definition.get("isOptional") and "defaultValue" not in definition:
-            problems.append(f"{name}: missing")
+    try:
+        problems = validation.problems(found, given)
+    except UsageError as error:
+        raise invalid(str(error)) from error
     if problems:
         raise invalid("these parameters do not fit the pipeline\n" + "\n".join(f"- {each}" for each in problems))
 

@@ -17,7 +17,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.cloud import bigquery
+from kfp_ct.cloud.bigquery_access import Access
 from kfp_ct.components.ingest import column_types, database, sources
 from kfp_ct.components.ingest.database import identifier
 from kfp_ct.components.ingest.query import Window
@@ -58,8 +58,8 @@ def profile(request: Request) -> dict[str, Any]:
     """
     marks = _marks(request.data)
     with tempfile.TemporaryDirectory() as folder, database.open_database(Path(folder)) as connection:
-        source = sources.Source("data", request.data, "csv", tuple(marks))
-        nowhere = Warehouse(bigquery.Access(), Window())  # a file needs none
+        source = sources.NamedSource(name="data", uri=request.data, format="csv", null_values=tuple(marks))
+        nowhere = Warehouse(Access(), Window())  # a file needs none
         loaded = sources.load(connection, source, Path(folder), nowhere)
         if loaded.rows < FEWEST_ROWS:
             raise DataError(

@@ -61,17 +61,17 @@ def test_evaluation_config_that_does_not_fit_is_an_error(judge, text, message):
 @pytest.mark.parametrize(
     ("gates", "message"),
     [
-        pytest.param({"min_gains": 0.1}, "unknown gates", id="unknown gate"),
-        pytest.param({"metric": "f2"}, "no metric 'f2'", id="unknown metric"),
-        pytest.param({"min_gain": "0.1"}, "min_gain is '0.1'", id="text for a number"),
-        pytest.param({"min_slice_rows": 1.5}, "min_slice_rows is 1.5", id="fraction of a row"),
-        pytest.param({"min_gain": True}, "min_gain is True", id="bool for a number"),
+        pytest.param({"min_gains": 0.1}, "gates.min_gains is not a setting: did you mean min_gain?", id="unknown gate"),
+        pytest.param({"metric": "f2"}, 'gates.metric is "f2": expected one of', id="unknown metric"),
+        pytest.param({"min_gain": "0.1"}, 'min_gain is "0.1": expected a number', id="text for a number"),
+        pytest.param({"min_slice_rows": 1.5}, "min_slice_rows is 1.5: expected a whole number", id="fraction of a row"),
+        pytest.param({"min_gain": True}, "min_gain is true: expected a number", id="bool for a number"),
         pytest.param({"min_gain": math.nan}, "min_gain", id="NaN"),
-        pytest.param({"slices": "origin"}, "list of column names", id="text for a list"),
+        pytest.param({"slices": "origin"}, "expected a list of texts that are not empty", id="text for a list"),
         pytest.param({"slices": ["tail"]}, "gates.slices names the column 'tail'", id="slice column"),
-        pytest.param({"max_slice_loss": -1}, "max_slice_loss and gates.max_slice_gap at least 0", id="negative"),
+        pytest.param({"max_slice_loss": -1}, "gates.max_slice_loss is -1: expected a number of 0 or", id="negative"),
         pytest.param({"classes": [1, 2]}, "a list of names", id="numbers for names"),
-        pytest.param({"confidence": 95}, "confidence is 95", id="confidence in per cent"),
+        pytest.param({"confidence": 95}, "confidence is 95: expected a number from 0.5 to below 1", id="per cent"),
     ],
 )
 def test_gates_that_do_not_fit_are_an_error(judge, gates, message):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from kfp_ct.components.evaluate import bootstrap as resampling
 from kfp_ct.components.evaluate import estimates
-from kfp_ct.components.evaluate.gate_settings import Gates
 from kfp_ct.components.evaluate.samples import Sample
+from kfp_ct.components.evaluate.settings import Gates
 
 
 def pair(count, seed=0):

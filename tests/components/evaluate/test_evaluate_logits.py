@@ -6,7 +6,7 @@ import pytest
 import evaluations
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.components.evaluate import model
-from kfp_ct.components.evaluate.gate_settings import Gates
+from kfp_ct.components.evaluate.settings import Gates
 
 examples, judge, models = evaluations.FIXTURES
 

@@ -8,6 +8,7 @@ import bigquery_emulator
 from ingesting import assert_refused, ids, ingest, rows, table
 from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError, UsageError
 from kfp_ct.cloud import bigquery
+from kfp_ct.cloud.bigquery_access import Access
 from kfp_ct.components.ingest.query import Window
 from kfp_ct.components.ingest.warehouse import Warehouse
 from kfp_ct.data import layouts
@@ -76,7 +77,7 @@ def test_only_real_parameters_of_bigquerys_sql_are_bound(tmp_path):
     # @g's
     FROM t WHERE x = '''it's @h''' /* @i */"""
     (tmp_path / "query.sql").write_text(text)
-    asked = Warehouse(bigquery.Access(), Window()).query(str(tmp_path / "query.sql"))
+    asked = Warehouse(Access(), Window()).query(str(tmp_path / "query.sql"))
     assert (asked.sql, asked.parameters) == (text, {"window_start": None})
 
 
@@ -115,7 +116,7 @@ def test_a_broken_stream_is_read_on_from_where_it_broke(warehouse, tmp_path):
 
 def test_memory_holds_a_piece_of_each_stream(warehouse, tmp_path, monkeypatch):
     monkeypatch.setattr(layouts, "BATCH_ROWS", 1_000)
-    (first, second) = bigquery.read_table("acme.air.flights", bigquery.parse(OPTIONS["bigquery"]), tmp_path / "parts")
+    (first, second) = bigquery.read_table("acme.air.flights", Access(**OPTIONS["bigquery"]), tmp_path / "parts")
     groups = [bigquery.pyarrow.parquet.read_metadata(path) for path in (first, second)]
     assert [each.num_rows for each in groups] == [1200, 1200]
     assert [each.row_group(0).num_rows for each in groups] == [1000, 1000]
@@ -189,14 +190,14 @@ def test_a_project_that_nobody_names_is_asked_for(warehouse, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"engine": "spark"}, "options.engine is 'spark'"),
-        ({"engines": "bigquery"}, "options has engines"),
-        ({"bigquery": "acme"}, "options has bigquery 'acme'"),
-        ({"bigquery": {"cap": 1}}, "the settings of BigQuery"),
-        ({"bigquery": {"max_bytes_billed": 0}}, "the settings of BigQuery"),
-        ({"bigquery": {"max_bytes_billed": 0.5}}, "the settings of BigQuery"),
-        ({"bigquery": {"labels": {"a": 1}}}, "the settings of BigQuery"),
-        ({"bigquery": {"project": 1}}, "the settings of BigQuery"),
+        ({"engine": "spark"}, 'options.engine is "spark": expected one of duckdb, bigquery'),
+        ({"engines": "bigquery"}, "options.engines is not a setting: did you mean engine?"),
+        ({"bigquery": "acme"}, 'options.bigquery is "acme": expected an object'),
+        ({"bigquery": {"cap": 1}}, "options.bigquery.cap is not a setting"),
+        ({"bigquery": {"max_bytes_billed": 0}}, "max_bytes_billed is 0: expected a whole number of 1 or more"),
+        ({"bigquery": {"max_bytes_billed": 0.5}}, "max_bytes_billed is 0.5: expected a whole number"),
+        ({"bigquery": {"labels": {"a": 1}}}, "options.bigquery.labels.a is 1: expected a text"),
+        ({"bigquery": {"project": 1}}, "options.bigquery.project is 1: expected a text"),
     ],
 )
 def test_wrong_options_are_refused(tmp_path, options, words):

@@ -56,26 +56,26 @@ def test_the_time_split_takes_every_type_of_instant(tmp_path, days, type_name):
     [
         ({**BY_TIME, "column": "when"}, "column when is not in the result, which has id, seen"),
         ({**BY_TIME, "column": "id"}, "column id is of type BIGINT"),
-        ({**BY_TIME, "holdout": "a while"}, "split is"),
-        ({**BY_TIME, "holdout": "0 days"}, "split is"),
-        ({**BY_TIME, "holdout": "1 day'; DROP TABLE t"}, "split is"),
-        ({**BY_TIME, "columns": ["id"]}, "split is"),
-        ({**BY_ID, "eval_fraction": 0}, "split is"),
-        ({**BY_ID, "eval_fraction": 1.0}, "split is"),
-        ({**BY_ID, "eval_fraction": "0.2"}, "split is"),
-        ({**BY_ID, "columns": []}, "split is"),
+        ({**BY_TIME, "holdout": "a while"}, 'split.holdout is "a while": expected such as 1 month'),
+        ({**BY_TIME, "holdout": "0 days"}, 'split.holdout is "0 days"'),
+        ({**BY_TIME, "holdout": "1 day'; DROP TABLE t"}, "split.holdout is"),
+        ({**BY_TIME, "columns": ["id"]}, "split.columns is not a setting: did you mean column?"),
+        ({**BY_ID, "eval_fraction": 0}, "split.eval_fraction is 0: expected a number above 0 and below 1"),
+        ({**BY_ID, "eval_fraction": 1.0}, "split.eval_fraction is 1.0"),
+        ({**BY_ID, "eval_fraction": "0.2"}, 'split.eval_fraction is "0.2": expected a number'),
+        ({**BY_ID, "columns": []}, "split.columns is []: expected a list that is not empty"),
         ({**BY_ID, "columns": ["key"]}, "column key is not in the result"),
         ({**BY_ID, "method": "group", "columns": ["key"]}, "column key is not in the result"),
-        ({**BY_ID, "keys": "id"}, "split is"),
-        ({**BY_ID, "time": "seen"}, "split is"),
+        ({**BY_ID, "keys": "id"}, 'split.keys is "id": expected a list of texts'),
+        ({**BY_ID, "time": "seen"}, "split.time is not a setting"),
         ({"method": "stratified", "label": "key", "eval_fraction": 0.2}, "column key is not in the result"),
-        ({"method": "stratified", "label": "id", "eval_fraction": 2}, "split is"),
-        ({"method": "stratified", "eval_fraction": 0.2}, "split is"),
+        ({"method": "stratified", "label": "id", "eval_fraction": 2}, "split.eval_fraction is 2"),
+        ({"method": "stratified", "eval_fraction": 0.2}, "split.label is missing: expected a text"),
         ({"method": "column", "column": "part"}, "column part is not in the result"),
-        ({"method": "column", "column": "part", "time": 3}, "split is"),
-        ({"method": "column"}, "split is"),
-        ({}, "split is"),
-        ({"method": "random"}, "split is"),
+        ({"method": "column", "column": "part", "time": 3}, "split.time is 3: expected a text"),
+        ({"method": "column"}, "split.column is missing"),
+        ({}, "split.method is missing: expected one of column, group, hash, none, stratified, time"),
+        ({"method": "random"}, 'split.method is "random": expected one of column, group'),
     ],
     ids=str,
 )
@@ -289,5 +289,5 @@ def test_one_row_is_enough_to_score_and_none_is_not(tmp_path):
 
     with pytest.raises(DataError, match="has no rows"):
         ingest(tmp_path, source, "SELECT * FROM t WHERE id > 1", {"method": "none"})
-    with pytest.raises(ConfigurationError, match="split is"):
+    with pytest.raises(ConfigurationError, match=r"split\.keys is not a setting"):
         ingest(tmp_path, source, split={"method": "none", "keys": ["id"]})

@@ -230,15 +230,15 @@ def test_a_period_that_is_not_given_is_the_last_day(model, tmp_path):
 @pytest.mark.parametrize(
     ("window", "rules", "said"),
     [
-        (("2013-06-02", "2013-06-01"), {}, "has no length"),
-        (("June", ""), {}, "is no time"),
-        (WINDOW, {"threshold": 1}, "unknown rules"),
+        (("2013-06-02", "2013-06-01"), {}, "is empty"),
+        (("June", ""), {}, "window_start is .June.: expected a date or instant"),
+        (WINDOW, {"threshold": 1}, "rules.threshold is not a setting"),
         (WINDOW, {"confidence": 1.0}, "rules.confidence"),
         (WINDOW, {"min_rows": 0.5}, "rules.min_rows"),
         (WINDOW, {"min_rows": True}, "rules.min_rows"),
         (WINDOW, {"min_quality": "much"}, "rules.min_quality"),
-        (WINDOW, {"retrain_on": ["weather"]}, "retrain_on names"),
-        (WINDOW, {"retrain_on": "skew"}, "a list of words"),
+        (WINDOW, {"retrain_on": ["weather"]}, "retrain_on.0. is .weather.: expected one of skew"),
+        (WINDOW, {"retrain_on": "skew"}, "rules.retrain_on is .skew.: expected a list, each item one of"),
         (WINDOW, {"no_traffic": "ignore"}, "rules.no_traffic"),
     ],
 )

@@ -10,7 +10,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 import small_examples
 from kfp_ct.components.monitor import distances
-from kfp_ct.components.monitor.rules import Rules
+from kfp_ct.components.monitor.settings import Rules
 from kfp_ct.data import feature_statistics
 
 SCHEMA = text_format.Parse(small_examples.SCHEMA, schema_pb2.Schema())

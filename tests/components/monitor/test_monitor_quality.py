@@ -10,7 +10,7 @@ import pytest
 import small_examples
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.components.monitor import labels, metrics, quality
-from kfp_ct.components.monitor.rules import Rules
+from kfp_ct.components.monitor.settings import Rules
 from served_traffic import answered, champion, log, monitor
 
 ROWS = pa.table({

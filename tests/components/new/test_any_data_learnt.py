@@ -16,10 +16,12 @@ from tfx_bsl.public import tfxio
 import release_artifacts
 import small_examples
 from any_tables import NAMES, TEXTS, dataset, described, tables
+from kfp_ct.base import setting_problems
 from kfp_ct.base.errors import AnomaliesFoundError, ConfigurationError
 from kfp_ct.components.register import work as register
 from kfp_ct.components.transform import work as transform
 from kfp_ct.components.validate_data import work as validate_data
+from kfp_ct.components.validate_data.settings import Parameters
 from kfp_ct.data import batches, layouts
 from kfp_ct.data.training_data import Reader
 from kfp_ct.models import registry, registry_mlflow
@@ -137,7 +139,8 @@ def test_any_rows_pass_or_stop_with_an_account(tmp_path_factory, table, other, l
     outputs = validate_data.Outputs(str(folder / "anomalies"), str(folder / "anomalies.html"))
     stopped = None
     try:
-        validate_data.validate(inputs, outputs, validate_data.Rules(label, deny=deny))
+        rules = setting_problems.read(Parameters, {"label": label, "deny": deny}, "")
+        validate_data.validate(inputs, outputs, rules)
     except ConfigurationError:
         assert any(not pattern.strip() for pattern in deny)
         return

@@ -49,9 +49,9 @@ def test_finds_the_champion_or_a_version_and_hands_on_its_own_folder(registered,
     [
         ("flights", "3", r"has no version 3 of flights\n.*\nfix: correct version"),
         ("taxi", "champion", r"has no champion of taxi\n.*\nfix: run the training pipeline first"),
-        ("flights", "newest", "version is 'newest'\nexpected: 'champion' or the number"),
-        ("flights", "", "version is ''"),
-        ("../flights", "champion", "cannot be a model name"),
+        ("flights", "newest", 'version is "newest": expected champion, or the number'),
+        ("flights", "", 'version is ""'),
+        ("../flights", "champion", 'model_name is "../flights": expected letters'),
     ],
 )
 def test_says_what_there_is_not(registered, name, version, message):

@@ -12,8 +12,10 @@ import pyarrow.parquet
 import pytest
 
 import small_examples
+from kfp_ct.base import setting_problems
 from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
-from kfp_ct.components.tune import rows, settings, work
+from kfp_ct.components.tune import rows, work
+from kfp_ct.components.tune.settings import Tuning
 from kfp_ct.data import layouts, reading, tfrecord
 from repository import ROOT
 from tuning import request, write_module
@@ -188,16 +190,16 @@ def test_a_damaged_state_starts_over(bench, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("tuning", "said"),
     [
-        ({"trails": 3}, "unknown setting tuning.trails"),
-        ({"trials": 0}, "tuning.trials is 0"),
-        ({"parallel": "two"}, "tuning.parallel is 'two'"),
-        ({"rows": True}, "tuning.rows is True"),
+        ({"trails": 3}, "tuning.trails is not a setting: did you mean trials"),
+        ({"trials": -1}, "tuning.trials is -1: expected a whole number of 0 or more"),
+        ({"parallel": "two"}, 'tuning.parallel is "two"'),
+        ({"rows": True}, "tuning.rows is true: expected a whole number"),
         ({"objective": 3}, "tuning.objective is 3"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_refused(tuning, said):
     with pytest.raises(ConfigurationError, match=said):
-        settings.parse(tuning)
+        setting_problems.read(Tuning, tuning, "tuning")
 
 
 def test_an_objective_that_the_tuner_does_not_have_is_refused(bench):

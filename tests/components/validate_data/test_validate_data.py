@@ -7,6 +7,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
 from kfp_ct.base.errors import AnomaliesFoundError, ConfigurationError, DataError
 from kfp_ct.components.validate_data import work
+from kfp_ct.components.validate_data.settings import Parameters
 from kfp_ct.data import feature_statistics, layouts
 
 SCHEMA = """
@@ -59,7 +60,7 @@ class Gate:
             path.write_bytes(feature_statistics.compute(rows.to_batches(), name).SerializeToString())
         inputs = work.Inputs(str(self.root / "statistics"), str(self.root / "schema"))
         outputs = work.Outputs(str(self.anomalies), str(self.page))
-        return work.validate(inputs, outputs, work.Rules(label, environment)).metadata
+        return work.validate(inputs, outputs, Parameters(label=label, environment=environment)).metadata
 
     def refuse(self, splits, **options):
         """Expects a no; returns its message and the anomalies that were written before it was said."""
@@ -265,7 +266,7 @@ def test_a_schema_that_is_not_there_is_named(gate):
     gate.validate({"train": table()})
     (gate.root / "schema" / "schema.pbtxt").unlink()
     with pytest.raises(ConfigurationError, match=r"no schema\.pbtxt in .*schema"):
-        work.validate(work.Inputs(str(gate.root / "statistics"), str(gate.root / "schema")), None, work.Rules())
+        work.validate(work.Inputs(str(gate.root / "statistics"), str(gate.root / "schema")), None, Parameters())
 
 
 def test_a_schema_that_is_none_is_named(gate):

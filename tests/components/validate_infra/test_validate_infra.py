@@ -13,10 +13,11 @@ import tensorflow as tf
 from kfp import dsl
 
 import small_examples
+from kfp_ct.base import setting_problems
 from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError
 from kfp_ct.components.validate_infra import work
-from kfp_ct.components.validate_infra.config import read_infra
 from kfp_ct.components.validate_infra.server import ServerError, serving
+from kfp_ct.components.validate_infra.settings import Infra
 from kfp_ct.data import layouts
 from kfp_ct.models import blessing
 from served_answers import COLUMNS, FEW, save
@@ -185,7 +186,7 @@ def test_a_new_input_that_must_be_there_is_a_no(judge, good, tmp_path, examples)
 )
 def test_settings_that_do_not_fit_are_named(settings, said):
     with pytest.raises(ConfigurationError, match=said):
-        read_infra(settings)
+        setting_problems.read(Infra, settings, "infra")
 
 
 @pytest.mark.usefixtures("real_interpreter")

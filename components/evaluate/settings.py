@@ -1,0 +1,119 @@
+"""The settings of evaluate: the EvalConfig file and the gates that stand beside it."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.base.settings import Count, Names, NamesText, NotNegative, Settings, Text, Texts, misfit
+
+BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
+PROBABILITIES, LOGITS = "probabilities", "logits"
+# The primary metrics of each task; the first is the default.
+METRICS = {
+    BINARY: ("auc", "log_loss", "accuracy", "balanced_accuracy"),
+    MULTICLASS: ("accuracy", "log_loss", "macro_auc", "balanced_accuracy"),
+    REGRESSION: ("rmse", "mse", "mae", "r2"),
+}
+Metric = Literal["", "auc", "log_loss", "accuracy", "balanced_accuracy", "macro_auc", "rmse", "mse", "mae", "r2"]
+
+
+def _names_or_file(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise misfit("expected a list of names, or the name of a vocabulary file")
+
+
+class Gates(Settings):
+    """What must hold besides the EvalConfig's thresholds."""
+
+    task: Literal["", "binary", "multiclass", "regression"] = Field(
+        "", description="The task; empty: what the EvalConfig, the labels and the predictions say."
+    )
+    model_output: Literal["probabilities", "logits"] = Field(
+        "probabilities",
+        description="Whether classifiers, the champion too, end in probabilities or in logits, which a sigmoid or "
+        "softmax then turns into probabilities.",
+    )
+    output: str = Field(
+        "", description="Which of a model's outputs the gates judge, by TFMA's output name; empty: the first."
+    )
+    classes: Annotated[
+        tuple[str, ...] | str, BeforeValidator(_names_or_file, json_schema_input_type=list[str] | str)
+    ] = Field(
+        (),
+        description="Class names in the order of the model's output, or the name of a vocabulary file, one per line: "
+        "an asset of the model, a path or a URI. Empty: text labels are looked up in the schema's domain.",
+    )
+    metric: Metric = Field(
+        "",
+        description="The primary metric, by which challenger and champion are compared; one of the task's. Empty: the "
+        "task's first. " + "; ".join(f"{task}: {', '.join(metrics)}" for task, metrics in METRICS.items()) + ".",
+    )
+    confidence: float = Field(0.95, ge=0.5, lt=1, description="Level of the two-sided intervals.")
+    min_gain: float = Field(
+        0.0, description="The champion must be beaten by more than this, at the interval's lower end."
+    )
+    if_not_significant: Literal["keep_champion", "accept"] = Field(
+        "keep_champion", description="Whether a challenger that is neither better nor worse is refused or accepted."
+    )
+    if_champion_saw_rows: Literal["refuse", "warn"] = Field(
+        "refuse",
+        description="Whether a champion that may have been trained on eval rows ends in a refusal or a warning.",
+    )
+    min_baseline_gain: float = Field(
+        0.0, description="The constant prediction must be beaten by more than this, at the interval's lower end."
+    )
+    slices: Names = Field(
+        (),
+        description="Columns on whose values the model may not lose more than max_slice_loss against the champion.",
+    )
+    min_slice_rows: Count = Field(500, description="Slices with fewer rows are not judged.")
+    if_slice_small: Literal["skip", "judge", "refuse"] = Field(
+        "skip",
+        description="What a threshold bound to a smaller slice does: skip, saying so; judge all the same; refuse.",
+    )
+    max_slice_loss: NotNegative = Field(0.05, description="Allowed loss of the primary metric on a judged slice.")
+    max_slice_gap: NotNegative | None = Field(
+        None,
+        description="Allowed distance of the primary metric between two values of one of the slices; null: any.",
+    )
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Says which gates do not fit together."""
+        if self.max_slice_gap is not None and not self.slices:
+            yield (
+                "max_slice_gap",
+                "it compares the values of slicing columns, and slices names none; expected such as slices: [origin]",
+            )
+        if self.task:
+            yield from self._conflicts_with(self.task)
+
+    def settled(self, task: str) -> "Gates":
+        """Returns the gates with task and metric filled in.
+
+        Raises:
+            ConfigurationError: The metric is none of the task's, or a regression is said to end in logits.
+        """
+        if found := list(self._conflicts_with(task)):
+            listed = "\n".join(f"gates.{name}: {text}" for name, text in found)
+            raise ConfigurationError(f"{listed}\nfix: correct it, or set gates.task")
+        return self.model_copy(update={"task": task, "metric": self.metric or METRICS[task][0]})
+
+    def _conflicts_with(self, task: str) -> Iterator[tuple[str, str]]:
+        if self.metric and self.metric not in METRICS[task]:
+            allowed = ", ".join(METRICS[task])
+            yield "metric", f"{self.metric} is not a metric of the task {task}: expected one of {allowed}"
+        if task == REGRESSION and self.model_output == LOGITS:
+            yield "model_output", "logits do not fit the task regression, whose values are what they are"
+
+
+class Parameters(Settings):
+    """The parameters of evaluate."""
+
+    eval_config: Annotated[Text, NamesText("evaluation config")]
+    gates: Gates
+    beam_pipeline_args: Texts

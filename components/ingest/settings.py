@@ -1,0 +1,166 @@
+"""The settings of ingest: sources, the split, the window, and by which engine in which format."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from kfp_ct.base.settings import Fraction, Names, NamesText, Settings, Text, Texts, expected, misfit
+from kfp_ct.clock import window_settings
+from kfp_ct.cloud.bigquery_access import Access
+from kfp_ct.components.ingest import column_types
+
+DUCKDB, BIGQUERY = "duckdb", "bigquery"
+_HOLDOUT = re.compile(r"[1-9]\d* (minute|hour|day|week|month|quarter|year)s?")
+
+
+class Options(Settings):
+    """By which engine the query is run, and how the examples are written."""
+
+    engine: Literal["duckdb", "bigquery"] = Field(
+        "duckdb",
+        description="duckdb runs the query over the sources; bigquery runs it itself, over its own tables, without "
+        "sources.",
+    )
+    format: Literal["parquet", "tfrecord"] = Field(
+        "parquet",
+        description="Files of the examples: Parquet, or gzipped TFRecord of tf.Example, named as TFX names them.",
+    )
+    bigquery: Access = Field(Access(), description="Who pays for BigQuery, and how much at most.")
+
+
+def _sql_type(declared: str) -> str:
+    name = column_types.normalized(declared)
+    if not name:
+        raise misfit(f"expected {column_types.READABLE}")
+    return name
+
+
+SqlType = Annotated[str, AfterValidator(_sql_type), expected(column_types.READABLE)]
+
+
+class Source(Settings):
+    """Where a table's rows come from: files, or BigQuery."""
+
+    uri: str = Field(
+        "",
+        description="A file, glob or folder, local or at gs://: CSV (.gz and .zip, too), Parquet, JSON Lines, TFRecord "
+        "of tf.Example.",
+    )
+    format: Literal["", "csv", "parquet", "jsonl", "tfrecord"] = Field(
+        "", description="Format of the files; empty: what their names say."
+    )
+    null_values: Texts = Field((), description="Texts that stand for a missing value, in CSV and JSON Lines.")
+    columns: dict[str, SqlType] = Field(
+        {}, description="SQL types of columns of CSV and JSON Lines; others are guessed."
+    )
+    bigquery: Annotated[str, NamesText("query", suffix=".sql")] = Field(
+        "", description="In place of uri: project.dataset.table, or a file of BigQuery's SQL that ends in .sql."
+    )
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Says what cannot be said together."""
+        if bool(self.uri) == bool(self.bigquery):
+            yield "uri", "expected either it or bigquery"
+        if self.bigquery and (self.format or self.null_values or self.columns):
+            yield "bigquery", "beside it nothing is taken: BigQuery's columns have types"
+        elif self.format in ("parquet", "tfrecord") and (self.columns or self.null_values):
+            name = "columns" if self.columns else "null_values"
+            yield name, f"it is for CSV and JSON Lines, {self.format} has its own types"
+
+    @property
+    def origin(self) -> str:
+        """Where the rows come from, for people."""
+        return f"bigquery:{self.bigquery}" if self.bigquery else self.uri
+
+
+def _uri_alone(value: Any) -> Any:
+    return {"uri": value} if isinstance(value, str) else value
+
+
+def _holdout(text: str) -> str:
+    plain = text.strip().lower()
+    if not _HOLDOUT.fullmatch(plain):
+        raise misfit("expected such as 1 month (minutes, hours, days, weeks, months, quarters, years)")
+    return plain
+
+
+Share = Annotated[float, Field(gt=0, lt=1, description="Share of the rows that evaluate.")]
+Keys = Annotated[Names, Field(description="Columns whose values, together, must not be in two splits.")]
+
+
+class TimeSplit(Settings):
+    """The newest rows evaluate: those of the last `holdout` before the window's end."""
+
+    method: Literal["time"]
+    column: Text = Field(description="A DATE or TIMESTAMP column of the query's result.")
+    holdout: Annotated[str, AfterValidator(_holdout), expected("such as 1 month")] = Field(
+        description="How much before the window's end evaluates, such as 1 month."
+    )
+    keys: Keys = ()
+
+
+class HashSplit(Settings):
+    """A fixed share of keys evaluates: a key, with all its rows, is on the same side in every run and window."""
+
+    method: Literal["hash", "group"]
+    columns: Annotated[Names, Field(min_length=1)] = Field(description="Integer or text columns that are the key.")
+    eval_fraction: Share
+    keys: Annotated[Names, Field(description="Columns to check in place of those.")] = ()
+
+
+class StratifiedSplit(Settings):
+    """Of every label's rows the same share evaluates, to half a row: those whose content has the lowest hashes."""
+
+    method: Literal["stratified"]
+    label: Text = Field(description="Column of the labels.")
+    eval_fraction: Share
+    keys: Keys = ()
+
+
+class ColumnSplit(Settings):
+    """A column says `train` or `eval`. It is not written: no model must see it."""
+
+    method: Literal["column"]
+    column: Text = Field(description="The column.")
+    keys: Keys = ()
+    time: str = Field("", description="Column of which all instants to train on must be before those to evaluate on.")
+
+
+class NoSplit(Settings):
+    """No row trains or evaluates: all are to be scored."""
+
+    method: Literal["none"]
+
+
+Split = TimeSplit | HashSplit | StratifiedSplit | ColumnSplit | NoSplit
+
+
+def _some_sql(text: str) -> Iterable[str]:
+    if not re.sub(r"--[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL).strip():
+        yield "it holds no SQL: expected one SELECT over the sources"
+
+
+class Parameters(Settings):
+    """The parameters of ingest."""
+
+    sources: dict[Text, Annotated[Source, BeforeValidator(_uri_alone, json_schema_input_type=Text | Source)]]
+    query: Annotated[Text, NamesText("query", _some_sql)]
+    split: Annotated[Split, Field(discriminator="method")]
+    window_start: window_settings.Start
+    window_end: window_settings.Instant
+    max_bad_fraction: Fraction
+    options: Options
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Says which parameters do not fit together."""
+        yield from window_settings.conflicts(self.window_start, self.window_end)
+        if self.options.engine == DUCKDB and not self.sources:
+            yield "sources", "none is given; expected {table name: URI}"
+        if self.options.engine == BIGQUERY and self.sources:
+            named = ", ".join(self.sources)
+            fix = "leave sources empty, or leave out the option engine and name a source {bigquery: …}"
+            yield "sources", f"{named} cannot be used, the query runs in BigQuery over its own tables; {fix}"
+        if self.options.engine == BIGQUERY and not self.query.endswith(".sql"):
+            yield "query", f"{self.query} is not a file that ends in .sql, which BigQuery's engine expects"

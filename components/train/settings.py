@@ -1,0 +1,14 @@
+"""The settings of train."""
+
+from typing import Annotated, Literal
+
+from kfp_ct.base.settings import NamesModule, Settings, Text
+from kfp_ct.data.settings import Hyperparameters
+
+
+class Parameters(Settings):
+    """The parameters of train."""
+
+    module: Annotated[Text, NamesModule("run_fn")]
+    hyperparameters: Hyperparameters
+    distribution: Literal["", "mirrored", "multi_worker_mirrored"]

@@ -1,0 +1,87 @@
+"""Values against what components say of their parameters, before anything runs.
+
+Which of a pipeline's inputs reaches which parameter is read from the compiled package, so a DAG that a user edited, an
+input of another name and a component of their own are checked alike: a component whose body imports its `work` from a
+folder is described by `Parameters` in that folder's `settings.py`.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kfp_ct.base import setting_problems
+from kfp_ct.base.errors import UsageError
+from kfp_ct.base.setting_problems import Problem
+from kfp_ct.base.settings import Settings
+from kfp_ct.package import arguments, package, wiring
+from kfp_ct.package.package import Package
+from kfp_ct.package.wiring import Constant, FromInput, Task
+
+
+def problems(compiled: Package, given: Mapping[str, Any]) -> list[Problem]:
+    """Returns everything about values that does not fit a package: unknown, missing, of another type, not allowed.
+
+    Args:
+        compiled: A package.
+        given: Values by the inputs' names; the package's defaults stand for those that are left out.
+
+    Raises:
+        UsageError: A component's settings.py cannot be imported.
+    """
+    found = arguments.problems(compiled, given)
+    wrong = {problem.path[0] for problem in found}
+    defaults = {name: each["defaultValue"] for name, each in package.inputs(compiled).items() if "defaultValue" in each}
+    fitting = {name: value for name, value in {**defaults, **given}.items() if name not in wrong}
+    for task in wiring.tasks(compiled):
+        found += _of_task(task, fitting)
+    return list(dict.fromkeys(found))
+
+
+def described(component_package: str) -> type[Settings] | None:
+    """Returns the description of a component's parameters; None where it has none.
+
+    Raises:
+        UsageError: Its settings.py cannot be imported.
+    """
+    name = f"{component_package}.settings"
+    try:
+        if not component_package or importlib.util.find_spec(name) is None:
+            return None
+        found = getattr(importlib.import_module(name), "Parameters", None)
+    except ModuleNotFoundError as error:
+        if error.name and name.startswith(error.name):  # a package that was made elsewhere
+            return None
+        raise UsageError(
+            f"{name} cannot be imported: {error}\nfix: a settings.py imports pydantic and kfp_ct"
+        ) from error
+    except Exception as error:  # it is a user's file
+        raise UsageError(f"{name} cannot be imported: {type(error).__name__}: {error}\nfix: correct it") from error
+    return found if isinstance(found, type) and issubclass(found, Settings) else None
+
+
+def known(task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values of a task's parameters that are known before a run."""
+    found = {}
+    for parameter, source in task.sources.items():
+        if isinstance(source, FromInput) and source.name in values:
+            found[parameter] = values[source.name]
+        elif isinstance(source, Constant):
+            found[parameter] = source.value
+    return found
+
+
+def _of_task(task: Task, values: Mapping[str, Any]) -> Iterator[Problem]:
+    model = described(task.package)
+    if model is None:
+        return
+    given = {name: value for name, value in known(task, values).items() if name in model.model_fields}
+    for problem in setting_problems.problems(model, given):
+        parameter, *rest = problem.path
+        if parameter in given:
+            yield Problem((*_place(task, str(parameter)), *rest), problem.text)
+
+
+def _place(task: Task, parameter: str) -> tuple[str, ...]:
+    source = task.sources[parameter]
+    return (source.name,) if isinstance(source, FromInput) else (f"{task.name}({parameter})",)

@@ -1,8 +1,21 @@
-"""Processes that components and their tests start have their imports done: see helpers/warm_python.py."""
+"""What all tests of components share.
+
+Processes that components and their tests start have their imports done: see helpers/warm_python.py. Every import
+statement that runs is held against the import closures that the cache trusts: see helpers/executed_imports.py.
+"""
 
 import pytest
 
+import executed_imports
 import interpreters
+
+
+def pytest_configure(config):
+    executed_imports.start()
+
+
+def pytest_unconfigure(config):
+    executed_imports.stop()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -12,3 +25,11 @@ def warm_interpreter(shared, request):
         yield
         return
     yield from interpreters.started_by(interpreters.component_interpreter(shared))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imports_are_foreseen():
+    """A file's tests also test that no module of ours imports what its closure lacks."""
+    yield
+    assert executed_imports.executed
+    assert executed_imports.unforeseen() == []

@@ -146,12 +146,14 @@ class ImportClosure:
 
     def _literal_paths(self, module: Module, facts: Facts) -> Iterator[Path]:
         """Yields the files that a string of the module names, from its own folder or from where tasks run."""
+        # The library reads nothing of a repository that it is not given the name of.
+        roots = () if module.package.partition(".")[0] == LIBRARY else self._finder.roots
         for text in facts.literals:
             if text.startswith("/"):
                 if not text.startswith(_VOLATILE) and Path(text).is_file():
                     yield Path(text)
                 continue
-            for base in (module.folder, *self._finder.roots):
+            for base in (module.folder, *roots):
                 path = Path(os.path.normpath(base / text))
                 if path.is_file():
                     yield path

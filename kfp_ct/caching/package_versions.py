@@ -11,8 +11,8 @@ from kfp_ct.package import package as packages
 from kfp_ct.package.resolution import ResolvedTask, Upstream, resolve
 
 CODE_VERSION, TRAINING_KEY = "code_version", "training_key"
-# Parameters that say where something is kept, not what is trained; what is searched for is in the key by itself.
-_NOT_OF_THE_TRAINING = ("checkpoints", "hyperparameters", "tuning")
+# Parameters that say where something is kept, not what is trained; hyperparameters are in the key by themselves.
+_NOT_OF_THE_TRAINING = ("checkpoints", "hyperparameters", "tuning", "registry_uri", "model_name", CODE_VERSION)
 
 
 class PackageVersions:
@@ -45,7 +45,9 @@ class PackageVersions:
         three are in the training key beside this. Where no model is registered by a training key, every step counts.
         """
         steps = self.training_steps() or set(self.tasks)
-        return _hash({name: [self.versions[name].digest, self._settings(name)] for name in steps})
+        made_of = {name: [self.versions[name].digest, self._settings(name)] for name in steps}
+        # Of the step that makes the key only its settings: whether training starts from the champion is one.
+        return _hash({**made_of, **{name: [self._settings(name)] for name in self._keys() - steps}})
 
     def now(self, task: str, command: Sequence[str], parameters: Mapping[str, Any]) -> TaskVersion:
         """Returns a task's version at this moment, with the values that it is given.
@@ -65,7 +67,7 @@ class PackageVersions:
 
     def training_steps(self) -> set[str]:
         """Returns the tasks between the examples and the model; empty if no task is told of a training key."""
-        keys = {name for name, task in self.tasks.items() if CODE_VERSION in {*task.parameters, *task.unknown}}
+        keys = self._keys()
         examples = {one.task for key in keys for several in self.tasks[key].artifacts.values() for one in several}
         steps: set[str] = set()
         waiting = [model.task for model in self._models(keys)]
@@ -75,6 +77,10 @@ class PackageVersions:
                 steps.add(name)
                 waiting += self.tasks[name].upstream
         return steps
+
+    def _keys(self) -> set[str]:
+        """Returns the tasks that make a training key of the code version."""
+        return {name for name, task in self.tasks.items() if CODE_VERSION in {*task.parameters, *task.unknown}}
 
     def _models(self, keys: set[str]) -> list[Upstream]:
         """Returns the models that are registered under a training key."""

@@ -48,10 +48,9 @@ class TaskVersion:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def changed_sources(self, later: "TaskVersion") -> list[str]:
-        """Returns which of its code, modules and environment are not the same in a later version of the same task."""
-        now = {**later.code, **later.modules, **later.environment}
-        before = {**self.code, **self.modules, **self.environment}
-        return sorted(name for name, digest in before.items() if now.get(name) != digest)
+        """Returns which Python files are not the same in a later version of the same task; data may be a run's own."""
+        now, before = {**later.code, **later.modules}, {**self.code, **self.modules}
+        return sorted(name for name, digest in before.items() if name.endswith(".py") and now.get(name) != digest)
 
 
 class Versions(Protocol):

@@ -18,6 +18,7 @@ from kfp_ct.package import package
 from kfp_ct.project.environments import component_python
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs.events import State
+from kfp_ct.runs.task_inputs import Lookup
 from repository import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -185,8 +186,8 @@ def leave(marker: str) -> str:
 
 @dsl.pipeline(name="boom")
 def named_like_its_component(marker: str):
-    leave(marker=marker)
-    boom(marker=marker)
+    left = leave(marker=marker)
+    boom(marker=marker).after(left)
 
 
 @dsl.pipeline(name="greeting")
@@ -215,6 +216,129 @@ def test_a_task_has_the_environment_variables_it_was_given(tmp_path):
     succeeded, outcomes = carried_out(with_a_variable, tmp_path, marker=str(tmp_path / "ran"))
     assert succeeded
     assert outcomes["leave"].parameters["Output"] == "hello 'you' $HOME"
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def answer(module: str, out: dsl.Output[dsl.Dataset], edit: str = "") -> str:
+    import pathlib
+
+    import shared_code
+
+    from kfp_ct.data.user_code import load_module
+
+    if edit:
+        pathlib.Path(edit).write_text("ANSWER = 'edited'")
+    text = load_module(module).ANSWER + shared_code.MARK
+    pathlib.Path(out.path).write_text(text)
+    return text
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def choose(name: str) -> str:
+    return f"{name}rd"
+
+
+@dsl.pipeline(name="answers")
+def answers(edit: str = ""):
+    answer(module="first")
+    second = answer(module="second", edit=edit)
+    chosen = choose(name="thi")
+    answer(module=chosen.output).after(second)
+
+
+class Answers:
+    """A repository whose pipeline has three tasks of one component, each with a module of its own."""
+
+    def __init__(self, root):
+        self.root, self.home = root, root / ".ct"
+        self.servers = TaskServers(component_python(ROOT), root, root / "log")
+        for name in ("first", "second", "third"):
+            (root / f"{name}.py").write_text(f"ANSWER = '{name}'")
+        (root / "shared_code.py").write_text("MARK = '!'")
+        compiler.Compiler().compile(answers, str(root / "package.yaml"))
+        self.compiled = package.load_package(root / "package.yaml")
+
+    def run(self, **arguments):
+        ears, workspace = Ears(), Workspace(self.root, self.home)
+        versions = PackageVersions(self.compiled, arguments, SourceVersions(workspace))
+        engine = Engine(workspace, [ears], versions)
+        ears.succeeded = engine.run(self.compiled, arguments, self.servers, self.root / "kfp.log")
+        return ears
+
+    def ran(self, **arguments):
+        return {name for name, each in self.run(**arguments).outcomes.items() if each.state is not State.CACHED}
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    # The component environment of this repository serves the other one.
+    monkeypatch.setenv("CT_COMPONENT_PYTHON", str(component_python(ROOT)))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    made = Answers(tmp_path)
+    with made.servers:
+        yield made
+
+
+def test_each_task_of_one_component_reruns_for_its_own_module(repository):
+    first = repository.run()
+    answered = {name: each.parameters["Output"] for name, each in first.outcomes.items()}
+    assert answered == {"answer": "first!", "answer-2": "second!", "choose": "third", "answer-3": "third!"}
+    assert repository.ran() == set()
+    (repository.root / "second.py").write_text("ANSWER = 'changed'")
+    again = repository.run()
+    assert {name for name, each in again.outcomes.items() if each.state is not State.CACHED} == {"answer-2"}
+    assert again.outcomes["answer-2"].parameters["Output"] == "changed!"
+
+
+def test_a_module_that_only_the_run_names_counts(repository):
+    repository.run()
+    (repository.root / "third.py").write_text("ANSWER = 'changed'")
+    again = repository.run()
+    assert {name for name, each in again.outcomes.items() if each.state is not State.CACHED} == {"answer-3"}
+    assert again.outcomes["answer-3"].parameters["Output"] == "changed!"
+
+
+def test_what_every_task_imports_reruns_every_task(repository):
+    repository.run()
+    (repository.root / "shared_code.py").write_text("MARK = '?'")
+    assert repository.ran() == {"answer", "answer-2", "answer-3"}
+
+
+def test_what_no_task_imports_reruns_none(repository):
+    repository.run()
+    (repository.root / "fourth.py").write_text("ANSWER = ''")
+    (repository.root / "first.py").write_text("# why\nANSWER = 'first'")
+    assert repository.ran() == set()
+
+
+def test_a_deleted_artifact_is_a_miss_that_says_so(repository):
+    first = repository.run()
+    uri = first.outcomes["answer"].artifacts["out"]["uri"]
+    Path(uri).unlink()
+    again = repository.run()
+    assert again.inputs["answer"].lookup is Lookup.DELETED
+    assert again.inputs["answer"].deleted == uri
+    assert again.outcomes["answer"].state is State.SUCCEEDED
+    assert again.inputs["answer-2"].lookup is Lookup.HIT
+
+
+def test_a_step_does_not_begin_with_sources_that_changed_during_the_run(repository):
+    """The second task edits what the third imports: what that would do is not what the run began with."""
+    ears = repository.run(edit=str(repository.root / "shared_code.py"))
+    assert not ears.succeeded
+    failed = ears.outcomes["answer-3"]
+    assert failed.state is State.FAILED
+    assert "shared_code.py changed after the run had begun" in failed.error
+    assert "fix: run again" in failed.error
+
+
+def test_what_a_change_overlapped_is_not_kept(repository):
+    """A task that ran while its module was edited may have read either state: the cache keeps neither."""
+    edit = str(repository.root / "second.py")
+    first = repository.run(edit=edit)
+    assert first.outcomes["answer-2"].parameters["Output"] == "edited!"
+    (repository.root / "second.py").write_text("ANSWER = 'second'")
+    assert repository.run(edit=edit).inputs["answer-2"].lookup is Lookup.MISS
 
 
 KILLED_RUN = """

@@ -98,6 +98,7 @@ EDITS = [
     pytest.param("kfp_ct/base/task_log.py", "x = 1\n", "ingest", True, id="what every step imports"),
     pytest.param("kfp_ct/report/page.py", "x = 1\n", "nothing", False, id="the report"),
     pytest.param("kfp_ct/pages/templates/styles/report.css", "a {}\n", "nothing", False, id="the report's colours"),
+    pytest.param("kfp_ct/pages/templates/components/evaluate/page.html", "x\n", "evaluate", False, id="a template"),
     pytest.param("kfp_ct/endpoint/ui/ui.css", "a {}\n", "nothing", False, id="the UI's colours"),
     pytest.param("kfp_ct/caching/task_version.py", "x = 1\n", "nothing", False, id="how versions are told"),
     pytest.param("README.md", "x\n", "nothing", False, id="the README"),
@@ -157,6 +158,7 @@ def test_a_setting_makes_run_again(project, parameters, first):
     [
         pytest.param({"features_module": "pipelines.other.model"}, True, id="other features"),
         pytest.param({"distribution": "mirrored"}, True, id="distributed"),
+        pytest.param({"warm_start": True}, True, id="from the champion's weights"),
         pytest.param({"checkpoints": "/elsewhere"}, False, id="checkpoints elsewhere"),
         pytest.param({"hyperparameters": {"epochs": 9}}, False, id="hyperparameters, which the key has beside"),
         pytest.param({"gates": {"min_gain": 0.1}}, False, id="gates"),

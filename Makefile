@@ -10,7 +10,7 @@ UV_COMPILE := $(AUTHOR)/uv pip compile --quiet --generate-hashes --no-annotate -
 # What a repository made by `ct init` has of its own; what it shares is linked there.
 MADE := kfp_ct/new/templates/repository/requirements
 
-.PHONY: help setup setup-dev run run-small serve test coverage check build wheel format docs lock clean
+.PHONY: help setup setup-dev run run-small serve test test-fast coverage check build wheel format docs lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,9 +30,11 @@ run-small: setup ## the same on three months and two epochs: what every build ru
 serve: setup ## serve the deployed model over TF Serving's REST API
 	@$(AUTHOR)/ct serve
 
-test: setup-dev ## run every test, in both environments
-	$(AUTHOR)/python $(PYTEST)
-	$(COMPONENTS)/python $(PYTEST)
+test: setup-dev ## run every test, in both environments at once
+	$(AUTHOR)/python tests/run.py
+
+test-fast: setup-dev ## run the tests that start no process and need no TensorFlow: seconds
+	$(AUTHOR)/python $(PYTEST) tests/unit
 
 coverage: setup-dev ## lines and branches of components/ that their tests reach, per file
 	$(COMPONENTS)/python $(PYTEST) --cov=components --cov-branch --cov-report=term-missing:skip-covered

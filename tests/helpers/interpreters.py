@@ -1,5 +1,6 @@
 """The Pythons that tests start processes with: warm by default, real ones with `pytest --cold`."""
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -27,7 +28,8 @@ AUTHOR_MODULES = (
 
 def component_interpreter(shared: Path) -> Path:
     """Returns a warm stand-in for the component environment's Python, one for all who share the folder."""
-    return warm_python.interpreter(shared / "warm" / "components", _component_python(), COMPONENT_MODULES)
+    python = Path(REAL) if importlib.util.find_spec("tensorflow") else _component_python()
+    return warm_python.interpreter(shared / "warm" / "components", python, COMPONENT_MODULES)
 
 
 def author_interpreter(shared: Path) -> Path:

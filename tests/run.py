@@ -1,0 +1,102 @@
+"""Runs the tests of both environments at once: `make test`.
+
+What one half waits for (services, schedules, processes), the other computes. Lines of progress come as they are made,
+the name of their half in front; then each half's report as pytest writes it; last, the closing line of each.
+
+Exit code: pytest's own of the first half that failed, also where one had no tests; 0 if both passed.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+HALVES = {"author": ROOT / ".venv/bin/python", "components": ROOT / ".venv-components/bin/python"}
+# A file's tests share what they are slow to make; conftest.py orders the files.
+OPTIONS = ("-q", "--dist", "loadfile", "--no-loadscope-reorder")
+PROGRESS = re.compile(r"^[.FEsxX]+ *\[ *\d+%\]$")
+STARTING = "bringing up nodes..."
+WIDTH = max(map(len, HALVES))
+
+
+class Half:
+    """The run of one environment's tests; what it says is kept, but for its progress."""
+
+    def __init__(self, name: str, command: Sequence[str | Path], environment: dict[str, str]) -> None:
+        self.name = name
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in map(str.rstrip, self.process.stdout):
+            if PROGRESS.match(line):
+                print(f"{self.name:{WIDTH}} {line}", flush=True)
+            elif line and line != STARTING:
+                self.lines.append(line)
+
+    def wait(self) -> int:
+        """Waits for its end; returns its exit code."""
+        code = self.process.wait()
+        self._reader.join()
+        return code
+
+    def report(self) -> None:
+        """Prints what it said, up to its closing line."""
+        if len(self.lines) > 1:
+            print(f"\n{self.name}", *self.lines[:-1], sep="\n", flush=True)
+
+    @property
+    def closing_line(self) -> str:
+        return self.lines[-1] if self.lines else f"{self.name}: pytest said nothing"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs both halves; returns the exit code."""
+    options, pytests = _parser().parse_known_args(arguments)
+    folder = Path(tempfile.mkdtemp(prefix="ct-tests-"))
+    halves = [_start(name, folder, getattr(options, name), pytests) for name in HALVES]
+    try:
+        codes = [half.wait() for half in halves]
+    except KeyboardInterrupt:  # both have heard it too
+        codes = [half.wait() for half in halves]
+    for half in halves:
+        half.report()
+    print("", *(half.closing_line for half in halves), sep="\n", flush=True)
+    code = next((code for code in codes if code), 0)
+    if code:
+        print(f"what the tests made is in {folder}", file=sys.stderr)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    return code
+
+
+def _start(name: str, folder: Path, workers: int, pytests: Sequence[str]) -> Half:
+    command = [HALVES[name], "-m", "pytest", *OPTIONS, "-n", str(workers), "--basetemp", folder / name, *pytests]
+    return Half(name, command, {**os.environ, "CT_TESTS_SHARED": str(folder / "shared")})
+
+
+def _parser() -> argparse.ArgumentParser:
+    cores = os.cpu_count() or 1
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--author", type=int, default=cores, metavar="N", help="processes of the author's half")
+    # Each holds a TensorFlow of 1 GB, and computes where the author's half waits.
+    parser.add_argument(
+        "--components", type=int, default=max(1, cores // 2), metavar="N", help="processes of the components' half"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

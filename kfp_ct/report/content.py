@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kfp_ct.data import layouts
 from kfp_ct.project.workspace import Workspace
+from kfp_ct.runs import cache_misses
+from kfp_ct.runs.cache_misses import StepAccount
 
 if TYPE_CHECKING:
     from kfp_ct.runs.record import Run, Task
@@ -31,6 +33,7 @@ class Content:
     deployment: dict[str, Any]
     predictions: dict[str, Any] = dataclasses.field(default_factory=dict)
     monitoring: dict[str, Any] = dataclasses.field(default_factory=dict)
+    cache: tuple[StepAccount, ...] = ()  # why steps ran
 
     @property
     def checks(self) -> list[dict[str, Any]]:
@@ -68,6 +71,7 @@ def gather(run: "Run", folder: Path) -> Content:
         deployment=reader.read("deploy", "deployment"),
         predictions=reader.read("predict_batch", "predictions"),
         monitoring=reader.read("monitor", "report"),
+        cache=tuple(cache_misses.explain(run, folder.parent)),
     )
 
 

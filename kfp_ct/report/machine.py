@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from kfp_ct.report import cache
 from kfp_ct.report.content import Content, jsonable
 from kfp_ct.report.decision import Decision, champion_version
 
@@ -13,7 +14,8 @@ def account(content: Content, decision: Decision) -> dict[str, Any]:
     Returns:
         run (the record), decision (outcome, headline, consequence, step, details), checks, metrics (challenger,
         champion), comparison, baseline, slices, slice_comparison, curves, training, data (the manifest),
-        statistics, anomalies, deployment, predictions and monitoring; what the run did not get to is empty.
+        statistics, anomalies, deployment, predictions, monitoring and cache (why steps ran); what the run did not get
+        to is empty.
     """
     evaluation = content.evaluation
     said = dataclasses.asdict(decision)
@@ -38,5 +40,6 @@ def account(content: Content, decision: Decision) -> dict[str, Any]:
             "deployment": content.deployment,
             "predictions": content.predictions,
             "monitoring": content.monitoring,
+            "cache": cache.machine(content),
         }
     )

@@ -11,6 +11,7 @@ from kfp_ct.pages.markup import render
 from kfp_ct.report import (
     anomalies,
     artifacts,
+    cache,
     comparison,
     curves,
     dag,
@@ -43,6 +44,7 @@ class Part:
 # By heading; a part without values does not appear.
 SECTIONS = {
     "Steps": Part("steps.html", steps.describe),
+    "Why steps ran": Part("cache.html", cache.describe),
     "Predictions": Part("predictions.html", predictions.describe),
     "Monitoring": Part("monitoring.html", monitoring.describe),
     "Against the champion": Part("comparison.html", comparison.describe),

@@ -26,7 +26,8 @@ class Reason:
     """One thing that kept a step from the cache.
 
     Attributes:
-        kind: code, module, file, environment, interface, parameter, input, first_run, off, never, deleted or unknown.
+        kind: code, module, file, environment, interface, parameter, input, first_run, off, never, deleted, no_inputs or
+            unknown.
         name: What it is about: a file, a parameter, an input; empty where there is nothing to name.
         text: The reason in words.
     """
@@ -106,7 +107,7 @@ def _account(run: record.Run, task: record.Task, folder: Path, earlier: _Earlier
     if not account.ran:
         return account
     if inputs is None:
-        return dataclasses.replace(account, reasons=(Reason("unknown", "", "this run kept no inputs of its steps"),))
+        return dataclasses.replace(account, reasons=(Reason("no_inputs", "", "this run kept no inputs of its steps"),))
     if inputs.lookup is Lookup.NEVER:
         why = _NEVER.get(task.component, "the pipeline says so: set_caching_options(False)")
         return dataclasses.replace(account, reasons=(Reason("never", "", f"never cached: {why}"),))

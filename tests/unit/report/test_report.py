@@ -46,7 +46,9 @@ def test_a_blessed_run_says_what_is_served_and_why(laboratory):
 
 def test_every_part_of_a_finished_run_is_drawn_in_order(laboratory):
     drawn, _ = laboratory.written(laboratory.run())
-    assert Reader(drawn).headings == [name for name in page.SECTIONS if name not in ("Predictions", "Monitoring")]
+    assert Reader(drawn).headings == [
+        name for name in page.SECTIONS if name not in ("Why steps ran", "Predictions", "Monitoring")
+    ]
     assert not_drawn(drawn) == []
 
 

@@ -36,7 +36,7 @@ def lock_of(home: Path, project: str) -> Path:
     return home / "triggers" / f".{project}.lock"
 
 
-def record(path: Path, decision: Decision, now: datetime.datetime, messages: tuple[str, ...] = ()) -> str:
+def record_firing(path: Path, decision: Decision, now: datetime.datetime, messages: tuple[str, ...] = ()) -> str:
     """Records a firing before its run begins; returns the firing's id.
 
     A firing whose process ended before `mark_started` or `mark_queued` does not count: the next look decides again.

@@ -87,7 +87,7 @@ def record_decision(watch: Watch, now: datetime.datetime) -> RecordedDecision:
     if not decision.fire:
         return RecordedDecision(decision)
     senders = inbox.messages_behind(inbox.read(inbox.path_of(watch.workspace.home, watch.project)), decision.keys)
-    firing = history.record(watch.history, decision, now, senders)
+    firing = history.record_firing(watch.history, decision, now, senders)
     record = {"at": now.isoformat(), **dataclasses.asdict(decision), "messages": senders}
     return RecordedDecision(
         decision, firing, {name: value for name, value in record.items() if name not in ("holds", "recheck_at")}

@@ -95,7 +95,7 @@ def test_what_monitoring_kept_is_read_line_by_line(tmp_path):
 def test_a_firing_whose_process_is_gone_holds_nothing_back(tmp_path):
     path = history.path_of(tmp_path, "flights")
     decision = decide.Decision(True, ("data",), ("new",), (), ("span:a",))
-    firing = history.record(path, decision, datetime.datetime.now(datetime.UTC))
+    firing = history.record_firing(path, decision, datetime.datetime.now(datetime.UTC))
     assert history.read(path)[0].firing.state == decide.RUNNING
     history.mark_started(path, firing)
     gone = path.read_text().replace(f'"process": {os.getpid()}', '"process": 4194304')

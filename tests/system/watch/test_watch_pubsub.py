@@ -180,7 +180,9 @@ def test_the_command_takes_messages_and_says_what_became_of_them(topic, tmp_path
 
 @emulated
 def test_a_subscription_that_is_not_there_is_named(emulator, tmp_path):
-    with pytest.raises(UsageError, match="there is no projects/test/subscriptions/none\nfix: gcloud pubsub"):
+    with pytest.raises(
+        UsageError, match="the subscription projects/test/subscriptions/none does not exist\nfix: gcloud pubsub"
+    ):
         Subscription("projects/test/subscriptions/none", 3).turn(watched(tmp_path), QUIET)
 
 
@@ -199,7 +201,9 @@ def test_objects_are_watched_as_files_are_and_a_notification_of_one_tells_nothin
         bucket.blob("other/2.csv").upload_from_string("x\n1\n")
         decision = watch.look(project, now())
         assert decision.reasons == ("1 new file, rows not counted",)
-        history.mark_ended(project.history, history.record(project.history, decision, now()), "r", decide.SUCCEEDED)
+        history.mark_ended(
+            project.history, history.record_firing(project.history, decision, now()), "r", decide.SUCCEEDED
+        )
         assert not watch.look(project, now()).fire
 
         bucket.blob("in/1.csv").upload_from_string("x\n1\n2\n")

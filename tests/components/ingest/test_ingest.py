@@ -83,13 +83,16 @@ def test_an_unreadable_file_is_one_clear_error(place, name, content, words):
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ({"uri": "a.csv", "nulls": ["NA"]}, "it has nulls"),
-        ({"uri": "a.csv", "format": "xml"}, "its format is 'xml'"),
-        ({"uri": "a.csv", "null_values": "NA"}, "null_values or columns"),
-        ({"uri": "a.csv", "columns": {"x": "STRUCT(a INT)"}}, "x cannot be read as 'STRUCT(a INT)'"),
-        ({"uri": "a.csv", "columns": {"x": "BIGINT); DROP TABLE t; --"}}, "cannot be read as"),
-        ({"t": {"format": "csv"}}, "not described rightly"),
-        ({"t": 3}, "it is 3"),
+        ({"uri": "a.csv", "nulls": ["NA"]}, "sources.t.nulls is not a setting: did you mean null_values?"),
+        ({"uri": "a.csv", "format": "xml"}, 'sources.t.format is "xml": expected one of'),
+        ({"uri": "a.csv", "null_values": "NA"}, 'sources.t.null_values is "NA": expected a list of texts'),
+        (
+            {"uri": "a.csv", "columns": {"x": "STRUCT(a INT)"}},
+            'sources.t.columns.x is "STRUCT(a INT)": expected one of BIGINT',
+        ),
+        ({"uri": "a.csv", "columns": {"x": "BIGINT); DROP TABLE t; --"}}, "sources.t.columns.x is "),
+        ({"t": {"format": "csv"}}, "sources.t.uri: expected either it or bigquery"),
+        ({"t": 3}, "sources.t is 3: expected a text that is not empty, or an object with uri"),
     ],
 )
 def test_a_source_described_wrongly_is_refused_before_reading(place, source, words):
@@ -97,7 +100,7 @@ def test_a_source_described_wrongly_is_refused_before_reading(place, source, wor
 
 
 def test_no_sources_is_refused(place):
-    with pytest.raises(ConfigurationError, match="no sources"):
+    with pytest.raises(ConfigurationError, match="sources: none is given"):
         work.ingest(work.IngestRequest({}, place.file("q.sql", "SELECT 1"), BY_ID), place.out)
 
 

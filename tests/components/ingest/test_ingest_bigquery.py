@@ -115,7 +115,7 @@ def test_a_broken_stream_is_read_on_from_where_it_broke(warehouse, tmp_path):
 
 
 def test_memory_holds_a_piece_of_each_stream(warehouse, tmp_path, monkeypatch):
-    monkeypatch.setattr(layouts, "BATCH_ROWS", 1_000)
+    monkeypatch.setattr(bigquery, "GROUP_ROWS", 1_000)
     (first, second) = bigquery.read_table("acme.air.flights", Access(**OPTIONS["bigquery"]), tmp_path / "parts")
     groups = [bigquery.pyarrow.parquet.read_metadata(path) for path in (first, second)]
     assert [each.num_rows for each in groups] == [1200, 1200]
@@ -207,9 +207,9 @@ def test_wrong_options_are_refused(tmp_path, options, words):
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ({"t": {"bigquery": "a.b.c", "uri": "a.csv"}}, "it is"),
-        ({"t": {"bigquery": 3}}, "it is"),
-        ({"t": {"bigquery": "a.b.c", "format": "csv"}}, "beside bigquery"),
+        ({"t": {"bigquery": "a.b.c", "uri": "a.csv"}}, "sources.t.uri: expected either it or bigquery"),
+        ({"t": {"bigquery": 3}}, "sources.t.bigquery is 3: expected a text"),
+        ({"t": {"bigquery": "a.b.c", "format": "csv"}}, "sources.t.bigquery: beside it nothing is taken"),
     ],
 )
 def test_a_source_described_wrongly_is_refused(tmp_path, source, words):
@@ -217,7 +217,13 @@ def test_a_source_described_wrongly_is_refused(tmp_path, source, words):
 
 
 def test_a_query_in_bigquery_has_no_sources(tmp_path):
-    assert_refused(ConfigurationError, "names t", root=tmp_path, source="a.csv", options=IN_BIGQUERY)
+    assert_refused(
+        ConfigurationError,
+        "sources: t cannot be used, the query runs in BigQuery",
+        root=tmp_path,
+        source="a.csv",
+        options=IN_BIGQUERY,
+    )
 
 
 def test_a_window_that_a_query_in_bigquery_ignores_is_refused(tmp_path):

@@ -1,7 +1,5 @@
 """How often identical traffic raises an alarm, with thresholds of zero: sampling noise alone has to be borne."""
 
-import dataclasses
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -76,7 +74,7 @@ def test_a_small_change_of_many_rows_is_found_where_thresholds_allow_none(popula
              if item.exceeded}  # fmt: skip
 
     assert list(found) == ["size"]
-    allowed = dataclasses.replace(ZERO, jensen_shannon_divergence=0.1)
+    allowed = ZERO.model_copy(update={"jensen_shannon_divergence": 0.1})
     again = distances.compare(schema, shifted, baseline, "skew", allowed)
     assert not [item for item in again if item.feature == "size" and item.exceeded]
 

@@ -163,8 +163,6 @@ def test_predictions_that_are_refused_reach_no_table(warehouse, model, tmp_path)
     [
         ("acme.gone.scores", DataError, "does not find something: Not found: Dataset acme:gone"),
         ("acme.air.late_view", ConfigurationError, "is a view"),
-        ("scores", ConfigurationError, "destination.table is 'scores'"),
-        ("acme.air.`x`", ConfigurationError, "expected: project.dataset.table"),
     ],
 )
 def test_what_cannot_be_written_is_said_before_anything_is_scored(
@@ -172,6 +170,16 @@ def test_what_cannot_be_written_is_said_before_anything_is_scored(
 ):
     warehouse.database.execute("CREATE VIEW acme.air.late_view AS SELECT 1 AS id")
     assert_refused(error, words, run=lambda: predict(examples, model, tmp_path / "kept", table))
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize("table", ["scores", "acme.air.`x`"])
+def test_what_is_no_table_is_refused_before_anything_is_scored(examples, model, tmp_path, table):
+    with pytest.raises(ConfigurationError) as refused:
+        predict(examples, model, tmp_path / "kept", table)
+    first, fix = str(refused.value).splitlines()
+    assert first == f'destination.table is "{table}": expected a BigQuery table, project.dataset.table'
+    assert fix.startswith("fix: ")
     assert not (tmp_path / "kept").exists()
 
 

@@ -183,7 +183,7 @@ def test_zero_train_rows_are_refused(prepared, tmp_path):
 
 
 def test_an_unknown_distribution_is_refused(prepared, tmp_path):
-    with pytest.raises(ConfigurationError, match="unknown distribution 'magic'"):
+    with pytest.raises(ConfigurationError, match='distribution is "magic": expected one of'):
         train(request_for(prepared, tmp_path, distribution="magic"), tmp_path)
 
 

@@ -172,13 +172,13 @@ def test_a_new_input_that_must_be_there_is_a_no(judge, good, tmp_path, examples)
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"p98_ms": 3}, "no setting p98_ms"),
+        ({"p98_ms": 3}, "infra.p98_ms is not a setting: did you mean p99_ms"),
         ({"rows": 0}, "infra.rows is 0"),
         ({"rows": 1.5}, "whole number"),
         ({"p99_ms": -1}, "above 0"),
         ({"p99_ms": True}, "above 0"),
-        ({"signature": ""}, "name of a signature"),
-        ({"server": "docker:"}, "expected: subprocess, docker:IMAGE"),
+        ({"signature": ""}, 'infra.signature is "": expected a text that is not empty'),
+        ({"server": "docker:"}, "expected subprocess, docker:IMAGE"),
         ({"server": "http://host:8501"}, "a model's address"),
         ({"server": "http://host:8501/v1/models/x:predict"}, "a model's address"),
         ({"server": 1}, "infra.server is 1"),

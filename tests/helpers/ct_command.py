@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from kfp_ct.project.environments import component_python
 from repository import ROOT
 
 # Three real months, the third held out, two passes: small, and still a model worth serving.
@@ -38,12 +39,14 @@ def command_line(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "kfp_ct.cli.main", *arguments]
 
 
-def ct(home: Path, *arguments: str) -> Done:
+def ct(home: Path, *arguments: str, root: Path = ROOT) -> Done:
     environment = {**os.environ, "CT_HOME": str(home)}
-    result = subprocess.run(command_line(*arguments), cwd=ROOT, env=environment, capture_output=True, text=True)
+    if root != ROOT:  # a copy has no environments of its own
+        environment |= {"CT_COMPONENT_PYTHON": str(component_python(ROOT)), "PYTHONPATH": str(root)}
+    result = subprocess.run(command_line(*arguments), cwd=root, env=environment, capture_output=True, text=True)
     assert "Traceback" not in result.stderr + result.stdout, result.stderr + result.stdout
     return Done(result.returncode, result.stdout, result.stderr)
 
 
-def run(home: Path, *arguments: str) -> Done:
-    return ct(home, "run", "flights", "--json", *arguments)
+def run(home: Path, *arguments: str, root: Path = ROOT) -> Done:
+    return ct(home, "run", "flights", "--json", *arguments, root=root)

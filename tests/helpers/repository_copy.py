@@ -9,14 +9,13 @@ from pathlib import Path
 from kfp_ct.project.environments import component_python
 from repository import ROOT
 
-IGNORED = shutil.ignore_patterns("__pycache__")
 COPIED = ("components", "kfp_ct", "pipelines", "tests", "requirements", "docs", "infra")
 
 
 def make(folder: Path) -> Path:
-    """Copies sources, tests and settings; environments and local state stay where they are."""
+    """Copies sources with their bytecode, tests and settings; environments and local state stay where they are."""
     for name in COPIED:
-        shutil.copytree(ROOT / name, folder / name, ignore=IGNORED, symlinks=True)
+        shutil.copytree(ROOT / name, folder / name, symlinks=True)
     for path in (path for path in ROOT.iterdir() if path.is_file()):
         shutil.copy(path, folder)
     return folder
@@ -28,11 +27,5 @@ def run(root: Path, *command: str, python: str | Path = "") -> subprocess.Comple
         **os.environ, "CT_HOME": str(root / ".ct"), "CT_COMPONENT_PYTHON": str(component_python()),
         "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
-    return subprocess.run(
-        [str(python or sys.executable), "-m", *command],
-        cwd=root,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    line = [str(python or sys.executable), "-m", *command]
+    return subprocess.run(line, cwd=root, env=environment, capture_output=True, text=True, check=False)

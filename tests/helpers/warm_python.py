@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 import types
+import warnings
 from pathlib import Path
 
 # Python and TensorFlow read these when they start: a process that is asked for with others starts from nothing.
@@ -210,7 +211,9 @@ def _said(code: object) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    option, *rest = arguments
+    filters, (option, *rest) = _without_warnings(arguments)
+    sys.warnoptions += filters
+    warnings._processoptions(filters)
     main = types.ModuleType("__main__")
     main.__builtins__ = __builtins__
     first = str(Path.cwd())
@@ -225,12 +228,16 @@ def _run(arguments: list[str]) -> int:
     if option == "-c":
         text, name, sys.argv, first = rest[0], "<string>", ["-c", *rest[1:]], ""
     else:
-        text, name, sys.argv, first = Path(option).read_text(), option, arguments, str(Path(option).absolute().parent)
+        text, name, sys.argv, first = Path(option).read_text(), option, [option, *rest], _folder_of(option)
         main.__file__ = option
     sys.modules["__main__"] = main
     sys.path[:0] = [first, *_python_path()]
     exec(compile(text, name, "exec"), main.__dict__)
     return 0
+
+
+def _folder_of(script: str) -> str:
+    return str(Path(script).resolve().parent)
 
 
 def _python_path() -> list[str]:
@@ -283,8 +290,20 @@ def _die_by(number: int) -> None:
 
 
 def _can_be_warm(arguments: list[str]) -> bool:
-    started_so = bool(arguments) and (arguments[0] in ("-m", "-c") or not arguments[0].startswith("-"))
+    first, *rest = _without_warnings(arguments)[1] or ["-"]
+    if first == "-m" and rest[:1] == ["pytest"]:
+        return False  # it rewrites its plugins as they are imported
+    started_so = first in ("-m", "-c") or not first.startswith("-")
     return started_so and not any(os.environ.get(name) for name in READ_AT_START) and os.environ.get(KERAS, "0") == "0"
+
+
+def _without_warnings(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Splits leading `-W FILTER` off; returns the filters and the other arguments."""
+    filters = []
+    while len(arguments) > 1 and arguments[0] == "-W":
+        filters.append(arguments[1])
+        arguments = arguments[2:]
+    return filters, arguments
 
 
 def _connect(path: str) -> socket.socket | None:

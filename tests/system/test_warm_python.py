@@ -47,6 +47,13 @@ def test_modules_code_and_files_run_with_arguments_input_folder_and_variables(py
     assert run(python, "-c", "import beside", env={**os.environ, "PYTHONPATH": ""}).returncode == 1
 
 
+def test_warnings_are_filtered_as_asked(python):
+    code = "import sys, warnings; warnings.warn('w'); print('wave' in sys.modules)"
+    done = run(python, "-W", "ignore", "-c", code)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert run(python, "-W", "error", "-c", code).returncode == 1
+
+
 @pytest.mark.parametrize(
     ("code", "exit_code", "said"),
     [
@@ -126,6 +133,13 @@ def test_what_it_starts_by_sys_executable_is_warm_too(python):
 def test_what_python_reads_at_its_start_is_given_to_python_itself(python, options, variables):
     done = run(python, *options, "-c", "import sys; print('wave' in sys.modules)", env={**os.environ, **variables})
     assert done.stdout == "False\n"
+
+
+def test_pytest_imports_its_plugins_itself(python, tmp_path):
+    (tmp_path / "test_one.py").write_text("import sys\ndef test_one(): assert 'wave' not in sys.modules")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error")
+    done = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_server_ends_with_the_last_who_used_it(tmp_path):

@@ -25,7 +25,7 @@ def refused(root, *arguments):
     [
         pytest.param("flights", "taken: there is pipelines/flights", id="a project"),
         pytest.param("training", "taken: there is pipelines/training.py", id="a pipeline"),
-        pytest.param("html", r"taken: there is tests/components/pages/test_html.py", id="a test"),
+        pytest.param("charts", r"taken: there is tests/unit/pages/test_charts.py", id="a test"),
         pytest.param("Churn", "cannot be a project's name", id="upper case"),
         pytest.param("../x", "cannot be a project's name", id="a path"),
         pytest.param("class", "cannot be a project's name", id="a word of Python"),

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 import awkward_data
+import interpreters
 import repository_copy
 from kfp_ct.project.environments import component_python
 
@@ -25,7 +26,7 @@ def refused(root, *arguments):
     [
         pytest.param("flights", "taken: there is pipelines/flights", id="a project"),
         pytest.param("training", "taken: there is pipelines/training.py", id="a pipeline"),
-        pytest.param("charts", r"taken: there is tests/unit/pages/test_charts.py", id="a test"),
+        pytest.param("ingest", "taken: there is tests/components/ingest/test_ingest.py", id="a test"),
         pytest.param("Churn", "cannot be a project's name", id="upper case"),
         pytest.param("../x", "cannot be a project's name", id="a path"),
         pytest.param("class", "cannot be a project's name", id="a word of Python"),
@@ -109,7 +110,7 @@ def test_a_new_component_passes_the_checks_and_fails_its_test_until_it_is_writte
     for check in (("ruff", "check", *written), ("ruff", "format", "--check", *written), ("mypy", written[0])):
         done = repository_copy.run(root, *check)
         assert done.returncode == 0, done.stdout + done.stderr
-    rules = repository_copy.run(root, "pytest", "-q", "tests/unit/test_map.py")
+    rules = repository_copy.run(root, "pytest", "-q", "tests/unit/test_map.py", python=interpreters.REAL)
     assert rules.returncode == 0, rules.stdout
     test = ("pytest", "-q", f"tests/components/{name}/test_{name}.py")
     unwritten = repository_copy.run(root, *test, python=component_python())

@@ -2,13 +2,13 @@
 
 import os
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import installed_library
+import interpreters
 from repository import ROOT
 
 LINKED = "kfp_ct/new/templates/repository/"
@@ -54,7 +54,7 @@ def test_pip_installs_it_into_an_empty_environment(wheel, tmp_path):
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
 
-    run(sys.executable, "-m", "venv", "empty")
+    run(interpreters.REAL, "-m", "venv", "empty")
     python, ct = tmp_path / "empty/bin/python", tmp_path / "empty/bin/ct"
     run(python, "-m", "pip", "install", "--quiet", wheel)
     files = run(python, "-c", "import importlib.metadata as m; print(*m.files('kfp-ct'), sep='\\n')").split()

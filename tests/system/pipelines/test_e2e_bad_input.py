@@ -123,7 +123,7 @@ def test_a_label_of_one_class(home, source):
     ("arguments", "said"),
     [
         pytest.param(("--set", "max_bad=1"), "did you mean max_bad_fraction?", id="unknown-setting"),
-        pytest.param(("--set", "sources=3"), "3 is not of type 'object'", id="wrong-type"),
+        pytest.param(("--set", "sources=3"), "sources is 3: expected an object", id="wrong-type"),
         pytest.param(("--set", "nonsense"), "expected: --set NAME=VALUE", id="no-assignment"),
         pytest.param(("--settings", "moon"), "there are no settings", id="unknown-environment"),
         pytest.param(("--home", "/proc/nowhere"), "fix: set CT_HOME (or pass --home)", id="not-writable"),

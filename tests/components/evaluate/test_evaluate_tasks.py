@@ -162,11 +162,16 @@ def test_classes_may_be_binarised_and_averaged(judge, tmp_path):
         ),
         pytest.param(CLASSES % "kind", {"task": "regression"}, "3 values a row", id="width"),
         pytest.param(
-            CLASSES % "kind", {"metric": "rmse"}, "gates.metric is 'rmse', and the task is multiclass", id="metric"
+            CLASSES % "kind",
+            {"metric": "rmse"},
+            "gates.metric: rmse is not a metric of the task multiclass",
+            id="metric",
         ),
         pytest.param(CLASSES % "kind", {"classes": ["a", "b"]}, "2 classes are named", id="too few names"),
         pytest.param(CLASSES % "kind", {"classes": ["a", "b", "a"]}, "names a class twice", id="a name twice"),
-        pytest.param(CLASSES % "kind", {"task": "clustering"}, "no task 'clustering'", id="task"),
+        pytest.param(
+            CLASSES % "kind", {"task": "clustering"}, 'gates.task is "clustering": expected one of', id="task"
+        ),
     ],
 )
 def test_tasks_that_do_not_fit_are_an_error(judge, text, settings, message):

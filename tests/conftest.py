@@ -39,6 +39,11 @@ def pytest_ignore_collect(collection_path: Path):
     return collection_path.is_relative_to(COMPONENT_TESTS) != IN_COMPONENT_ENVIRONMENT or None
 
 
+def pytest_configure():
+    """Takes away the width of whose terminal this is: what commands print hangs on it."""
+    os.environ.pop("COLUMNS", None)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     """Files with slow cases first: begun last, one of them would go on alone while the other cores idle."""

@@ -245,9 +245,9 @@ def test_images_that_no_cluster_can_pull_are_refused():
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        pytest.param({"vertex": {"project": "p"}}, "'bucket' is a required property", id="missing"),
-        pytest.param({"kfp": {"hots": "x"}}, "'hots' was unexpected", id="unknown"),
-        pytest.param({"kfp": {"auth": "magic"}}, "kfp.auth: 'magic' is not one of", id="bad"),
+        pytest.param({"vertex": {"project": "p"}}, "vertex.bucket is missing: expected gs://BUCKET", id="missing"),
+        pytest.param({"kfp": {"hots": "x"}}, "kfp.hots is not a setting: did you mean host", id="unknown"),
+        pytest.param({"kfp": {"auth": "magic"}}, 'kfp.auth is "magic": expected one of none, token', id="bad"),
     ],
 )
 def test_sections_of_settings_are_checked(section, said):

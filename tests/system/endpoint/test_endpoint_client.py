@@ -208,7 +208,11 @@ def test_an_archived_experiment_takes_no_runs(client, package):
 
 @pytest.mark.parametrize(
     ("parameters", "said"),
-    [({}, "number: missing"), ({"number": "two"}, "of type integer"), ({"number": 1, "nr": 2}, "no such input")],
+    [
+        ({}, "number is missing"),
+        ({"number": "two"}, "expected a whole number"),
+        ({"number": 1, "nr": 2}, "no such input"),
+    ],
 )
 def test_parameters_that_do_not_fit_are_refused(client, package, parameters, said):
     with pytest.raises(kfp_server_api.ApiException) as refused:

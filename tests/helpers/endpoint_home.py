@@ -16,6 +16,7 @@ import os
 import sqlite3
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -88,6 +89,11 @@ def make(folder: Path, name: Name = str) -> Home:
     return home
 
 
+def _next_millisecond() -> None:
+    """Gives what is made next a later time of creation, by which pages sort; it is kept in milliseconds."""
+    time.sleep(0.002)
+
+
 def _context(folder: Path) -> Context:
     workspace = Workspace(folder / "repository", folder / "home")
     (workspace.root / "components").mkdir(parents=True)
@@ -147,7 +153,9 @@ def _pipelines(connection, home: Home, spec, name: Name) -> None:
                            "code_source_url": "https://example.org/commit/0123"}),
     ):  # fmt: skip
         row = store_pipelines.create_version(connection, made["id"], content, {"name": version, **about})
+        _next_millisecond()
         home.versions.append(row["id"])
+    _next_millisecond()
     empty = store_pipelines.create_pipeline(connection, name("no versions"), name("no versions"), "", {})
     home.pipelines["empty"] = empty["id"]
 
@@ -170,6 +178,7 @@ def _runs(connection, home: Home, spec, group: str, name: Name) -> None:
             parameters=parameters, cause=name("started by hand"),
         )  # fmt: skip
         row = store_runs.create(connection, home.workspace, wanted)
+        _next_millisecond()
         home.runs[label] = row["id"]
         if state != store_runs.PENDING:
             store_runs.change(connection, row, store_runs.RUNNING, started_at=_ago(60))
@@ -281,6 +290,7 @@ def _schedules(connection, home: Home, spec, group: str, name: Name) -> None:
         )  # fmt: skip
         schedule = {"trigger": trigger, "max_concurrency": 1, "no_catchup": True, **settings}
         row = store_recurring.create(connection, wanted, schedule)
+        _next_millisecond()
         home.schedules[label] = row["id"]
     values = {"error": name("2026-01-05T04:30:00Z: the pipeline has no input\nnumber"), "last_scheduled_at": now()}
     broken = recurring_runs.c.id == home.schedules["broken"]

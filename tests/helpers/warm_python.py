@@ -51,9 +51,10 @@ def interpreter(folder: Path, python: Path, modules: tuple[str, ...]) -> Path:
 
     The server is started by the first who asks, and ends when the last process that asked has ended.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    launcher, users = folder / "python", folder / "users"
+    launcher, users = folder / "bin" / "python", folder / "users"
+    launcher.parent.mkdir(parents=True, exist_ok=True)
     if not launcher.exists():
+        _look_like(folder, python)
         paths = {"python": python, "module": __file__, "socket": folder / "socket"}
         text = LAUNCHER.format(**{name: shlex.quote(str(path)) for name, path in paths.items()})
         partial = folder / f"python-{os.getpid()}"
@@ -67,6 +68,14 @@ def interpreter(folder: Path, python: Path, modules: tuple[str, ...]) -> Path:
         os.close(os.open(folder / "started", os.O_CREAT | os.O_EXCL))
         _start(folder, python, modules)
     return launcher
+
+
+def _look_like(folder: Path, python: Path) -> None:
+    """Gives who looks around a Python what is around this one: the environment's configuration and its packages."""
+    for name in ("pyvenv.cfg", "lib"):
+        if (python.parent.parent / name).exists():
+            with contextlib.suppress(FileExistsError):
+                (folder / name).symlink_to(python.parent.parent / name)
 
 
 def _start(folder: Path, python: Path, modules: tuple[str, ...]) -> None:

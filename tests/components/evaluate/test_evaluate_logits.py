@@ -39,9 +39,9 @@ def test_nobody_guesses(judge):
 
 
 def test_a_regression_has_no_logits_and_there_is_no_third_kind(judge):
-    with pytest.raises(ConfigurationError, match="the task is regression"):
+    with pytest.raises(ConfigurationError, match=r"gates\.model_output: logits do not fit the task regression"):
         Gates(model_output="logits").settled("regression")
-    with pytest.raises(ConfigurationError, match="there is no model_output 'odds'"):
+    with pytest.raises(ConfigurationError, match=r"model_output is .odds.: expected one of probabilities, logits"):
         judge("good", model_output="odds")
 
 

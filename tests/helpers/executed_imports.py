@@ -16,6 +16,7 @@ from repository import ROOT
 
 OURS = ("kfp_ct.", "pipelines.", "components.")
 executed: set[tuple[str, str, str, tuple[str, ...], int]] = set()
+_judged: set[tuple[str, str, str, tuple[str, ...], int]] = set()
 _import = builtins.__import__
 
 
@@ -39,11 +40,17 @@ def _closure() -> ImportClosure:
     return ImportClosure(ModuleFinder([ROOT], ROOT), FileIndex())
 
 
+@functools.cache
+def _files(importer: str) -> set[Path]:
+    return {path.resolve() for path in _closure().of_module(importer)}
+
+
 def unforeseen() -> list[str]:
-    """Returns the imports of our modules by our modules that the importer's closure does not have."""
+    """Returns imports by our modules of our modules that the importer's closure lacks, of those since the last call."""
     found = set()
-    for importer, package, name, names, level in executed:
-        files = {path.resolve() for path in _closure().of_module(importer)}
+    for importer, package, name, names, level in executed - _judged:
+        _judged.add((importer, package, name, names, level))
+        files = _files(importer)
         for module in _modules(package, name, names, level):
             file = getattr(sys.modules[module], "__file__", None)
             if module.startswith(OURS) and file and Path(file).resolve() not in files:

@@ -31,6 +31,7 @@ from tensorflow_model_analysis.metrics import (
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
+from kfp_ct.components.evaluate import exact_metrics
 from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS
 
 Floats = npt.NDArray[np.float32]
@@ -72,6 +73,7 @@ class Computations:
 
 def computations(config: config_pb2.EvalConfig, schema: schema_pb2.Schema | None = None) -> Computations:
     """Returns what TFMA would compute for a config that names its models."""
+    config = exact_metrics.exact(config)
     found = metric_specs.to_computations(list(config.metrics_specs), config, schema)
     # Metrics bring what they depend on along: the first of equal computations stays, so that order is kept.
     combined = list(dict.fromkeys(item for item in found if isinstance(item, metric_types.MetricComputation)))
@@ -132,6 +134,8 @@ def _differences(metrics: Metrics, baseline: str) -> Metrics:
 def _fits(combiner: Any, task: str) -> bool:
     if isinstance(combiner, binary_confusion_matrices._BinaryConfusionMatrixCombiner) and combiner._example_id_key:
         return False
+    if isinstance(combiner, exact_metrics.TallyCombiner) and combiner._key.sub_key is not None:
+        return False
     if task != MULTICLASS:
         return type(combiner) in _FILLERS
     if isinstance(combiner, tf_metric_wrapper._CompilableMetricsCombiner):
@@ -172,6 +176,11 @@ def _fill_histogram(combiner: Any, rows: Slice) -> dict[int, calibration_histogr
         int(i): calibration_histogram.Bucket(int(i), float(label_sums[i]), float(prediction_sums[i]), float(counts[i]))
         for i in np.flatnonzero(counts)
     }
+
+
+def _fill_tallies(combiner: Any, rows: Slice) -> exact_metrics.Tallies:
+    labels, predictions = _model_rows(combiner._key.model_name, rows)
+    return exact_metrics.Tallies.of(predictions, labels, rows.row_weights(combiner))
 
 
 def _fill_confusion_matrices(combiner: Any, rows: Slice) -> Any:
@@ -220,5 +229,6 @@ _FILLERS: dict[type, Callable[[Any, Slice], Any]] = {
     calibration_histogram._CalibrationHistogramCombiner: _fill_histogram,
     binary_confusion_matrices._BinaryConfusionMatrixCombiner: _fill_confusion_matrices,
     tf_metric_wrapper._CompilableMetricsCombiner: _fill_keras,
+    exact_metrics.TallyCombiner: _fill_tallies,
     **dict.fromkeys(_ERRORS, _fill_error),
 }

@@ -19,7 +19,7 @@ from tensorflow_model_analysis.slicer import slicer_lib
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 from tfx_bsl.arrow import table_util
 
-from kfp_ct.components.evaluate import array_metrics, slices
+from kfp_ct.components.evaluate import array_metrics, exact_metrics, slices
 from kfp_ct.components.evaluate.config import prediction_column
 from kfp_ct.components.evaluate.samples import Scores
 from kfp_ct.data import beam_runner, layouts
@@ -97,7 +97,7 @@ def write_batches(batches: Any, folder: str, config: config_pb2.EvalConfig, sche
     They are wired here, since `tfma.ExtractEvaluateAndWriteResults` refuses change thresholds over stored predictions.
     """
     paths = {key: f"{folder}/{key}" for key in ("metrics", "plots", "attributions", "validations")}
-    evaluators = [evaluator.MetricsPlotsAndValidationsEvaluator(config, schema=schema)]
+    evaluators = [evaluator.MetricsPlotsAndValidationsEvaluator(exact_metrics.exact(config), schema=schema)]
     _ = (
         batches
         | tfma.BatchedInputsToExtracts()

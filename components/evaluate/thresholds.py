@@ -1,6 +1,7 @@
 """The EvalConfig's thresholds as checks: TFMA decides, the reasons quote its numbers."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -163,7 +164,9 @@ def _name(key: Any) -> str:
 
 
 def _value(value: float | None) -> str:
-    return "is missing" if value is None else display.number(value)
+    if value is None:
+        return "is missing"
+    return "is not defined" if math.isnan(value) else display.number(value)
 
 
 def _demanded(bound: Any) -> str:

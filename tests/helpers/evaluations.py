@@ -116,10 +116,12 @@ FORMULAS = {
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
-    """Returns a model artifact by name, saved when first asked for."""
+    """Returns a model artifact by name, saved when first asked for; a path is one already."""
     root, saved = tmp_path_factory.mktemp("models"), {}
 
     def model(name):
+        if name not in saved and Path(name).is_dir():
+            return name
         if name not in saved:
             module = OTHERS.get(name, lambda: Scorer(FORMULAS[name]))()
             tf.saved_model.save(module, str(root / name / "Format-Serving"), {"serving_default": module.serve})

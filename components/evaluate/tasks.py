@@ -16,6 +16,7 @@ from kfp_ct.components.evaluate.config import Output
 from kfp_ct.components.evaluate.samples import Floats
 from kfp_ct.components.evaluate.settings import BINARY, METRICS, MULTICLASS, REGRESSION, Gates
 from kfp_ct.data import layouts, user_code
+from kfp_ct.pages.formats import quoted
 
 _OR_LOGITS = ", or say gates.model_output: logits"
 # A sigmoid or softmax in float32 may end a rounding error outside.
@@ -58,7 +59,7 @@ class Decoder:
         if found.null_count:
             strange = sorted(set(column.unique().to_pylist()) - set(self.classes))
             raise DataError(
-                f"the label {self.output.label} has the value {strange[0]!r}, which is no class\n"
+                f"the label {self.output.label} has the value {quoted(strange[0])}, which is no class\n"
                 f"expected: one of {list(self.classes[:20])}\nfix: name every class in gates.classes, in order"
             )
         return found.to_numpy().astype(np.float32)

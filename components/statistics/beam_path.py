@@ -44,14 +44,9 @@ def write_statistics(
                 | f"Spread[{split}]" >> beam.Reshuffle()
                 | f"Read[{split}]" >> beam.ParDo(ReadBatches()).with_output_types(pa.RecordBatch)
                 | f"Compute[{split}]" >> tfdv.GenerateStatistics(tfdv.StatsOptions(**feature_statistics.SKETCHES))
-                | f"Name[{split}]" >> beam.Map(_named, split)
+                | f"Name[{split}]" >> beam.Map(feature_statistics.finished, split)
             )
             _ = statistics | f"Write[{split}]" >> tfdv.WriteStatisticsToBinaryFile(_uri(outputs[split]))
-
-
-def _named(statistics: Any, split: str) -> Any:
-    statistics.datasets[0].name = split
-    return statistics
 
 
 def _uri(path: str | Path) -> str:

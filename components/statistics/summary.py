@@ -6,6 +6,8 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from kfp_ct.data import feature_statistics
+
 _TYPES = {
     statistics_pb2.FeatureNameStatistics.INT: "int",
     statistics_pb2.FeatureNameStatistics.FLOAT: "float",
@@ -19,8 +21,9 @@ def read_split(name: str, path: Path) -> dict[str, Any]:
 
     Returns:
         name, num_examples and features: each with name, type, present (rows that have it), missing (fraction of
-        rows) and what fits its type: min, median, mean, std, max, zeros, nan and histogram (10 buckets of equal
-        width: low, high, count), or unique, average_length and top_values (10: value, count). None is unknown.
+        rows) and what fits its type: min, median, mean, std, max, zeros, nan (among the missing), infinite and
+        histogram (10 buckets of equal width: low, high, count), or unique, average_length and top_values (10: value,
+        count). None is unknown.
     """
     statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
     dataset = statistics.datasets[0]
@@ -38,22 +41,27 @@ def _feature(feature: Any, rows: int) -> dict[str, Any]:
         "type": kind,
         "present": present,
         "missing": 1 - present / rows if rows else 1.0,
-        **(_text(details) if is_text else _numbers(details, present, kind)),
+        **(_text(details) if is_text else _numbers(details, present, kind) | _not_finite(feature)),
     }
 
 
 def _numbers(stats: Any, present: int, kind: str) -> dict[str, Any]:
-    nan = int(max((histogram.num_nan for histogram in stats.histograms), default=0))
-    if present <= nan:
-        return {"min": None, "median": None, "mean": None, "std": None, "max": None, "zeros": 0, "nan": nan,
-                "histogram": []}  # fmt: skip
+    if not present:
+        return {"min": None, "median": None, "mean": None, "std": None, "max": None, "zeros": 0, "histogram": []}
     shown = int if kind == "int" else _clean
     standard = [h for h in stats.histograms if h.type == statistics_pb2.Histogram.STANDARD]
     return {
         "min": shown(stats.min), "median": shown(stats.median), "mean": _clean(stats.mean),
-        "std": _clean(stats.std_dev), "max": shown(stats.max), "zeros": int(stats.num_zeros), "nan": nan,
+        "std": _clean(stats.std_dev), "max": shown(stats.max), "zeros": int(stats.num_zeros),
         "histogram": [bucket for histogram in standard[:1] for bucket in _buckets(histogram)],
     }  # fmt: skip
+
+
+def _not_finite(feature: Any) -> dict[str, int]:
+    return {
+        "nan": feature_statistics.nan_values(feature),
+        "infinite": sum(feature_statistics.infinite_values(feature)),
+    }
 
 
 def _buckets(histogram: Any) -> list[dict[str, float]]:

@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from kfp_ct.pages.charts import legend
+from kfp_ct.pages.formats import quoted
 from kfp_ct.pages.markup import render
 from kfp_ct.pages.sparklines import Bucket, Histogram, Share, ShareChart, histogram, shares
 
@@ -56,7 +57,7 @@ def _histogram(name: str, of: BySplit, splits: Sequence[str]) -> Histogram:
 def _text(name: str, of: BySplit, splits: Sequence[str]) -> Feature:
     first = next(of[split] for split in splits if split in of)
     if first["unique"] > first["present"] * _MOSTLY_DISTINCT:
-        return Feature(name, None, None, f"mostly distinct, such as {first['top_values'][0]['value']}", of)
+        return Feature(name, None, None, f"mostly distinct, such as {quoted(first['top_values'][0]['value'])}", of)
     return Feature(name, None, _top_values(of, splits), "", of)
 
 

@@ -66,10 +66,16 @@ def _window(manifest: layouts.Manifest) -> str:
     return " to ".join(manifest.window.get(end) or "open" for end in ("start", "end"))
 
 
+def _infinite(feature: dict[str, Any]) -> int:
+    return feature.get("infinite", 0)
+
+
 def _report(report: dict[str, Any]) -> dict[str, Any]:
     splits = report["splits"]
     features = {feature["name"] for split in splits for feature in split["features"]}
     worst = max((f for s in splits for f in s["features"]), key=lambda feature: feature["missing"], default=None)
     missing = f"; most missing: {worst['name']} {percent(worst['missing'])}" if worst and worst["missing"] else ""
-    task_log.summary(f"{len(features)} features over {len(splits)} splits{missing}")
+    infinite = dict.fromkeys(feature["name"] for split in splits for feature in split["features"] if _infinite(feature))
+    named = f"; infinite values: {', '.join(infinite)}" if infinite else ""
+    task_log.summary(f"{len(features)} features over {len(splits)} splits{missing}{named}")
     return {"rows": {split["name"]: split["num_examples"] for split in splits}, "features": len(features)}

@@ -6,7 +6,13 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
+from kfp_ct.data import feature_statistics
+from kfp_ct.pages.formats import quoted
+
 MISSING_KINDS = ("SCHEMA_MISSING_COLUMN", "FEATURE_TYPE_NOT_PRESENT")
+INFINITE = "INFINITE_VALUES"
+# What TFDV says of infinite values where the schema bounds them.
+_BOUNDED = ("FLOAT_TYPE_BIG_FLOAT", "FLOAT_TYPE_SMALL_FLOAT", "FLOAT_TYPE_HAS_INF")
 # TFDV says the same twice: a missing value also spoils a fixed shape.
 _REPEATS = {"INVALID_FEATURE_SHAPE": ("FEATURE_TYPE_LOW_FRACTION_PRESENT", *MISSING_KINDS)}
 # Differences between distributions are a reason to retrain, not to stop.
@@ -94,9 +100,12 @@ def from_tfdv(
 
 
 def without_repeats(own: Sequence[Anomaly], found: Sequence[Anomaly]) -> list[Anomaly]:
-    """Drops what TFDV has already said: that a column is missing or empty."""
-    missing = {anomaly.feature for anomaly in found if anomaly.kind in MISSING_KINDS}
-    return [anomaly for anomaly in own if anomaly.feature not in missing]
+    """Drops what TFDV has already said: that a column is missing or empty, or beyond its bounds."""
+    missing, beyond = (
+        {anomaly.feature for anomaly in found if anomaly.kind in kinds} for kinds in (MISSING_KINDS, _BOUNDED)
+    )
+    kept = [anomaly for anomaly in own if anomaly.feature not in missing]
+    return [anomaly for anomaly in kept if anomaly.kind != INFINITE or anomaly.feature not in beyond]
 
 
 def with_own_checks(result: anomalies_pb2.Anomalies, own: Sequence[Anomaly]) -> anomalies_pb2.Anomalies:
@@ -140,7 +149,8 @@ def _of_feature(case: _Case, name: str, dataset: Any) -> Anomaly:
 
 
 def _as_tfdv_says(case: _Case) -> _Explanation:
-    return _Explanation(case.reason.description.strip().rstrip("."))
+    said = case.reason.description.strip() or case.reason.short_description.strip()
+    return _Explanation(said.rstrip(".:") or _kind(case.reason))
 
 
 def _unseen_values(case: _Case) -> _Explanation:
@@ -149,7 +159,7 @@ def _unseen_values(case: _Case) -> _Explanation:
     unseen = [(bucket.label, int(bucket.sample_count)) for bucket in buckets if bucket.label not in case.vocabulary]
     if not unseen:
         return _as_tfdv_says(case)
-    names = ", ".join(repr(value) for value, _ in unseen[:3]) + (", …" if len(unseen) > 3 else "")
+    names = ", ".join(quoted(value) for value, _ in unseen[:3]) + (", …" if len(unseen) > 3 else "")
     values = "a value" if len(unseen) == 1 else f"{len(unseen)} values"
     return _Explanation(
         f"{values} not in the schema's domain of {len(case.vocabulary)}", sum(n for _, n in unseen), names
@@ -172,8 +182,11 @@ def _empty_column(case: _Case) -> _Explanation:
 
 
 def _missing_values(case: _Case) -> _Explanation:
-    allowed = f"present in at least {case.expected.presence.min_fraction:.4g} of the rows"
-    return _Explanation(f"missing values (the schema wants it {allowed})", int(common(case.feature).num_missing))
+    wanted = case.expected.presence.min_fraction
+    allowed = "in every row" if wanted == 1 else f"in at least {100 * wanted:.6g} % of the rows"
+    nan = feature_statistics.nan_values(case.feature)
+    missing = f"missing values, {nan:,} of them NaN" if nan else "missing values"
+    return _Explanation(f"{missing} (the schema wants it present {allowed})", int(common(case.feature).num_missing))
 
 
 def _wrong_type(case: _Case) -> _Explanation:
@@ -193,12 +206,24 @@ def _too_small(case: _Case) -> _Explanation:
 
 
 def _nan(case: _Case) -> _Explanation:
-    return _Explanation("NaN values", int(max((h.num_nan for h in case.numbers.histograms), default=0)))
+    return _Explanation("NaN values", feature_statistics.nan_values(case.feature))
+
+
+def _infinite(case: _Case) -> _Explanation:
+    low, high = feature_statistics.infinite_values(case.feature)
+    return _Explanation("infinite values", low + high, "-inf" if low else "inf")
+
+
+def _invalid_domain(case: _Case) -> _Explanation:
+    named = case.expected.domain
+    if not named or case.vocabulary:
+        return _as_tfdv_says(case)
+    return _Explanation(f"its `domain` is {named!r}, of which the schema has no string_domain")
 
 
 def _example(feature: Any) -> str:
     if feature.WhichOneof("stats") == "string_stats":
-        return repr(feature.string_stats.top_values[0].value) if feature.string_stats.top_values else ""
+        return quoted(feature.string_stats.top_values[0].value) if feature.string_stats.top_values else ""
     return f"{feature.num_stats.median:g}" if common(feature).num_non_missing else ""
 
 
@@ -214,4 +239,6 @@ _EXPLAIN = {
     "INT_TYPE_SMALL_INT": _too_small,
     "FLOAT_TYPE_SMALL_FLOAT": _too_small,
     "FLOAT_TYPE_HAS_NAN": _nan,
+    "FLOAT_TYPE_HAS_INF": _infinite,
+    "INVALID_DOMAIN_SPECIFICATION": _invalid_domain,
 }

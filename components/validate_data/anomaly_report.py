@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kfp_ct.components.validate_data import privacy
-from kfp_ct.components.validate_data.anomaly import Anomaly
+from kfp_ct.components.validate_data.anomaly import INFINITE, Anomaly
 from kfp_ct.components.validate_data.comparison import Comparison
 from kfp_ct.pages.formats import percent
 
@@ -16,6 +16,10 @@ _FIXES = {
     "SCHEMA_MISSING_COLUMN": "a column that is gone for good: take its feature out of the schema and of the model",
     "NO_VALUES": "a column that is no longer delivered: take it out, or mark its feature `lifecycle_stage: DEPRECATED`",
     privacy.KIND: "personal data: take the column out of the query; if it is none, correct its tag or the deny list",
+    INFINITE: "infinite values: bound them or take them out in the query; if they are meant, give the feature "
+    "`float_domain { max: inf }` (or `min: -inf`)",
+    "INVALID_DOMAIN_SPECIFICATION": "a domain that is not there: add a string_domain of that name to the schema, or "
+    "correct the feature's `domain`",
     "LABEL_CONSTANT": "a label of one class: widen the window, or check how the query computes it",
 }
 

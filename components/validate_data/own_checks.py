@@ -1,11 +1,15 @@
-"""What TFDV lets pass and no training survives: a column without a value, a label of one class."""
+"""What TFDV lets pass and no training survives: a column without a value, infinite values, a label of one class."""
 
+import math
 from typing import Any
 
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from kfp_ct.components.validate_data.anomaly import Anomaly, common, feature_name
+from kfp_ct.components.validate_data.anomaly import INFINITE, Anomaly, common, feature_name
+from kfp_ct.data import feature_statistics
+from kfp_ct.pages.formats import quoted
 
+_NOTHING = statistics_pb2.FeatureNameStatistics()
 # Stages whose features TFDV does not validate, because nothing relies on them.
 _UNUSED_STAGES = (
     schema_pb2.PLANNED, schema_pb2.ALPHA, schema_pb2.DEPRECATED, schema_pb2.DEBUG_ONLY, schema_pb2.DISABLED,
@@ -21,6 +25,38 @@ def empty_columns(
     empty = [name for name in wanted if name in statistics and not common(statistics[name]).num_non_missing]
     rows = int(dataset.num_examples)
     return [Anomaly(dataset.name, name, "NO_VALUES", "column without any value", rows, 1.0) for name in sorted(empty)]
+
+
+def infinite_values(
+    dataset: statistics_pb2.DatasetFeatureStatistics, schema: schema_pb2.Schema, environment: str
+) -> list[Anomaly]:
+    """Finds infinite values, unless the schema's float_domain has an infinite bound on their side.
+
+    One of them makes the mean and the variance of its column NaN, and so every z-score.
+    """
+    statistics = {feature_name(feature): feature for feature in dataset.features}
+    wanted = [feature for feature in schema.feature if _in_use(feature, schema, environment)]
+    found = []
+    for feature in sorted(wanted, key=lambda each: each.name):
+        low, high = feature_statistics.infinite_values(statistics.get(feature.name, _NOTHING))
+        low, high = (
+            0 if -math.inf == feature.float_domain.min else low,
+            0 if math.inf == feature.float_domain.max else high,
+        )
+        if low or high:
+            fraction = (low + high) / dataset.num_examples
+            found.append(
+                Anomaly(
+                    dataset.name,
+                    feature.name,
+                    INFINITE,
+                    "infinite values",
+                    low + high,
+                    fraction,
+                    "-inf" if low else "inf",
+                )
+            )
+    return found
 
 
 def label(
@@ -55,7 +91,7 @@ def _only_value(feature: Any) -> str | None:
     """Returns the value of a feature that has no other, else None."""
     if feature.WhichOneof("stats") == "string_stats":
         stats = feature.string_stats
-        return None if stats.unique > 1 else repr(next((top.value for top in stats.top_values), ""))
+        return None if stats.unique > 1 else quoted(next((top.value for top in stats.top_values), ""))
     stats = feature.num_stats
     return f"{stats.min:g}" if stats.min >= stats.max else None
 

@@ -121,9 +121,11 @@ def _validate_split(
     result = tfdv.validate_statistics(statistics, schema, environment=declared)
     dataset = statistics.datasets[0]
     found = from_tfdv(result, dataset, schema)
-    own = own_checks.empty_columns(dataset, schema, rules.environment) + own_checks.label(
-        dataset, schema, (rules.label, rules.environment)
-    )
+    own = [
+        *own_checks.empty_columns(dataset, schema, rules.environment),
+        *own_checks.infinite_values(dataset, schema, rules.environment),
+        *own_checks.label(dataset, schema, (rules.label, rules.environment)),
+    ]
     own = without_repeats(own, found)
     folder.mkdir(parents=True, exist_ok=True)
     whole = with_own_checks(result, own + personal)

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -103,13 +104,13 @@ def to_features(columns: Mapping[str, tf.Tensor], specs: Mapping[str, FeatureSpe
 
 
 def to_lists(batch: pa.RecordBatch, columns: Iterable[str]) -> pa.RecordBatch:
-    """Converts columns to lists of at most one value, the form that TFX's libraries take; null becomes a null list."""
+    """Converts columns to lists of at most one value, as TFX's libraries take them; null and NaN become a null list."""
     arrays = {name: _column(batch, name) for name in columns}
     return pa.RecordBatch.from_arrays([_to_list(array) for array in arrays.values()], names=list(arrays))
 
 
 def to_examples(batch: pa.RecordBatch, columns: Iterable[str] | None = None) -> list[bytes]:
-    """Converts rows to serialized `tf.Example`s, for models whose only input is a string tensor; null is absent."""
+    """Converts rows to serialized `tf.Example`s, for models whose only input is text; null and NaN are absent."""
     names = batch.schema.names if columns is None else columns
     return example_coder.RecordBatchToExamples(to_lists(batch, names))
 
@@ -148,6 +149,8 @@ def _to_list(column: pa.Array) -> pa.LargeListArray:
         return column
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = column.cast(pa.binary())
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     present = column.is_valid().to_numpy(zero_copy_only=False)
     # An offset that is null makes the list at it null.
     ends = np.concatenate([[0], np.cumsum(present)]).astype(np.int64)

@@ -3,6 +3,7 @@
 Measured on 261,506 rows of 16 columns: 0.3 s here, 16 s on Beam's in-process runner.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,11 +24,12 @@ def compute(batches: Iterable[Any], name: str) -> statistics_pb2.DatasetFeatureS
     """Computes the statistics of one dataset.
 
     Args:
-        batches: `pyarrow.RecordBatch`es of integer, floating-point or string columns; null is missing.
+        batches: `pyarrow.RecordBatch`es of integer, floating-point or string columns; null is missing, and so is NaN.
         name: Name of the dataset in the result.
 
     Returns:
-        What `tfdv.generate_statistics_in_memory` returns over all rows at once (quantiles within TFDV's 1 %).
+        What `tfdv.generate_statistics_in_memory` returns over all rows at once (quantiles within TFDV's 1 %); NaN is
+        missing.
 
     Raises:
         DataError: A column is of another type.
@@ -43,8 +45,45 @@ def compute(batches: Iterable[Any], name: str) -> statistics_pb2.DatasetFeatureS
                 for generator, accumulator in zip(generators, accumulators, strict=True)
             ]
         statistics = stats_impl.extract_statistics_output(accumulators, generators)
+    return finished(statistics, name)
+
+
+def finished(
+    statistics: statistics_pb2.DatasetFeatureStatisticsList, name: str
+) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """Names a dataset, and counts NaN among the missing values, which TFDV takes for values.
+
+    Numpy, pandas, Spark and JSON write what is missing in a float column as NaN; every later step reads it so. The
+    histograms keep their count of NaN. In lists NaN stays a value: which row it is of is not in the statistics.
+    """
     statistics.datasets[0].name = name
+    for feature in statistics.datasets[0].features:
+        common, nan = feature.num_stats.common_stats, nan_values(feature)
+        if not nan or common.max_num_values > 1:
+            continue
+        common.num_missing += nan
+        common.num_non_missing -= nan
+        common.tot_num_values -= nan
+        if not common.num_non_missing:
+            common.min_num_values = common.max_num_values = 0
+            common.avg_num_values = 0.0
     return statistics
+
+
+def nan_values(feature: Any) -> int:
+    """Returns how many values of a feature are NaN."""
+    return int(max((histogram.num_nan for histogram in feature.num_stats.histograms), default=0))
+
+
+def infinite_values(feature: Any) -> tuple[int, int]:
+    """Returns how many values of a feature are minus infinity, and how many plus infinity."""
+    standard = [each for each in feature.num_stats.histograms if each.type == statistics_pb2.Histogram.STANDARD]
+    buckets = [bucket for histogram in standard for bucket in histogram.buckets]
+    counts = [
+        sum(bucket.sample_count for bucket in buckets if bucket.low_value == bucket.high_value == end)
+        for end in (-math.inf, math.inf)
+    ]
+    return round(counts[0]), round(counts[1])
 
 
 def to_lists(batch: Any) -> Any:
@@ -57,9 +96,22 @@ def to_lists(batch: Any) -> Any:
         if not _is_supported(field.type):
             raise DataError(
                 f"column {field.name!r} has the type {field.type}\nexpected: integers, floats or strings\n"
-                "fix: cast it in the query, for example to VARCHAR or BIGINT"
+                f"fix: {_fix(field.type)}"
             )
     return table_util.CanonicalizeRecordBatch(batch)
+
+
+def _fix(kind: Any) -> str:
+    """Says how the query can make a column of a type that statistics take."""
+    if pa.types.is_struct(kind) or pa.types.is_map(kind) or pa.types.is_nested(kind):
+        return "select its parts in the query as columns of their own, for example a.b AS b or a[1] AS first"
+    if pa.types.is_decimal(kind):
+        return "cast it in the query, for example to DOUBLE"
+    if pa.types.is_boolean(kind):
+        return "cast it in the query, for example to BIGINT"
+    if pa.types.is_null(kind):
+        return "take it out of the query, since it has no value; or cast it to the type that it should have"
+    return "cast it in the query, for example to VARCHAR, or to a number by epoch(…)"
 
 
 def _is_supported(kind: Any) -> bool:

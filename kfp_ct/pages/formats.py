@@ -40,6 +40,13 @@ def percent(fraction: float | None) -> str:
     return f"{share:.1f} %" if share % 1 and (share < 10 or share > 99) else f"{share:.0f} %"
 
 
+def quoted(value: Any, most: int = 60) -> str:
+    """Formats a value of the data as an example: as Python writes it; of a long text its beginning and its length."""
+    if isinstance(value, str | bytes) and len(value) > most:
+        return f"{value[:most]!r}… ({len(value):,} characters)"
+    return repr(value)
+
+
 def metric(value: Any, digits: int = 4) -> str:
     """Formats a metric with a fixed number of digits, whole numbers with separators; a dash where there is none."""
     if not isinstance(value, int | float) or not math.isfinite(value):

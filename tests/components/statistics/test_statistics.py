@@ -176,7 +176,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_nan_infinity_and_empty_columns_leave_the_summary_readable(tmp_path):
+def test_nan_infinity_and_empty_columns_leave_the_summary_readable(tmp_path, capsys):
     table = pa.table(
         {
             "odd": pa.array([1.0, math.nan, math.inf, None], pa.float32()),
@@ -191,10 +191,31 @@ def test_nan_infinity_and_empty_columns_leave_the_summary_readable(tmp_path):
     work.write_statistics(examples, str(tmp_path / "out"), str(tmp_path / "v.html"), [])
     features = layouts.read_json(tmp_path / "out" / "summary.json")["splits"][0]["features"]
     by_name = {feature["name"]: feature for feature in features}
-    assert by_name["odd"]["nan"] == 1
+    assert (by_name["odd"]["nan"], by_name["odd"]["infinite"], by_name["odd"]["present"]) == (1, 1, 2)
     assert by_name["odd"]["max"] is None
     assert by_name["only_nan"]["mean"] is None
-    assert all(by_name[name]["missing"] == 1 for name in ("empty_float", "empty_int", "empty_text"))
+    empty = ("only_nan", "empty_float", "empty_int", "empty_text")
+    assert all(by_name[name]["missing"] == 1 for name in empty)
+    assert "; infinite values: odd\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("beam", [[], ["--direct_num_workers=1"]], ids=["in memory", "Beam"])
+def test_nan_is_counted_and_validated_as_null_is(tmp_path, beam):
+    values = [1.0, None, 2.5, None, 4.0]
+    written = {}
+    for name, missing in (("null", None), ("nan", math.nan)):
+        column = pa.array([missing if value is None else value for value in values], pa.float64(), from_pandas=False)
+        examples = write_examples(tmp_path / name, {"train": pa.table({"x": column})})
+        work.write_statistics(examples, str(tmp_path / f"{name}-out"), str(tmp_path / "v.html"), beam)
+        written[name] = read_statistics(tmp_path / f"{name}-out", "train").features[0].num_stats
+    counts = ("num_missing", "num_non_missing", "tot_num_values", "min_num_values", "avg_num_values")
+    null, nan = (
+        [getattr(stats.common_stats, count) for count in counts] + [stats.min, stats.max, stats.mean, stats.std_dev]
+        for stats in (written["null"], written["nan"])
+    )
+    assert nan == null
+    assert null[:2] == [2, 3]
+    assert feature_statistics.nan_values(read_statistics(tmp_path / "nan-out", "train").features[0]) == 2
 
 
 @given(

@@ -1,5 +1,7 @@
 """The data-validation gate: says no to every anomaly and to nothing at all, yes to data that merely moved."""
 
+import math
+
 import pyarrow as pa
 import pytest
 from google.protobuf import text_format
@@ -120,6 +122,10 @@ CASES = {
         {"carrier": pa.array([*CARRIERS[:80], *[None] * 20])},
         ("carrier", "FEATURE_TYPE_LOW_FRACTION_PRESENT", "missing values (the schema wants it present in", 20),
     ),
+    "floats that are NaN in every row, as numpy writes missing ones": (
+        {"gust": pa.array([math.nan] * ROWS, pa.float32())},
+        ("gust", "NO_VALUES", "column without any value", ROWS),
+    ),
     "value above the range": (
         {"hour": pa.array([*[1] * 99, 24], pa.int64())},
         ("hour", "INT_TYPE_BIG_INT", "values above the schema's maximum of 23", None),
@@ -159,6 +165,63 @@ def test_the_message_says_how_many_an_example_and_the_fix(gate):
         "fix: correct the source or the query if the data is wrong; change the schema if the world has changed",
         "fix: a new value that is real: add it to the feature's string_domain",
     ]
+
+
+REQUIRED = 'feature { name: "gust" type: FLOAT presence { min_fraction: 1.0 } shape { dim { size: 1 } } } '
+
+
+@pytest.mark.parametrize("missing", [math.nan, None], ids=["NaN", "null"])
+@pytest.mark.parametrize("every", [True, False], ids=["every row", "some rows"])
+def test_a_required_number_may_be_neither_null_nor_nan(gate, missing, every):
+    values = [missing] * ROWS if every else [missing, *[1.0] * (ROWS - 1)]
+    rows = pa.table({"gust": pa.array(values, pa.float32(), from_pandas=False)})
+    message, anomalies = gate.refuse({"train": rows}, schema=REQUIRED, label="")
+    assert [(anomaly["feature"], anomaly["how_many"]) for anomaly in anomalies] == [("gust", ROWS if every else 1)]
+    if not every:
+        nan = ", 1 of them NaN" if missing else ""
+        assert f"gust (train): missing values{nan} (the schema wants it present in every row); 1 row (1 %)" in message
+
+
+def test_a_share_of_rows_is_said_in_percent(gate):
+    message, _ = gate.refuse({"train": table(carrier=pa.array([*CARRIERS[:80], *[None] * 20]))})
+    assert "missing values (the schema wants it present in at least 90 % of the rows); 20 rows (20 %)" in message
+
+
+@pytest.mark.parametrize(
+    ("bounds", "count"), [("", 2), ("max: inf", 1), ("min: -inf max: inf", 0), ("min: 0.0 max: 9.0", None)], ids=repr
+)
+def test_infinite_values_stop_the_run_unless_the_schema_has_them(gate, bounds, count):
+    rows = pa.table({"gust": pa.array([*[1.0] * 98, math.inf, -math.inf], pa.float32())})
+    schema = REQUIRED.replace("shape", f"float_domain {{ {bounds} }} shape") if bounds else REQUIRED
+    if count == 0:
+        assert gate.validate({"train": rows}, schema=schema, label="")["anomalies"] == 0
+        return
+    message, anomalies = gate.refuse({"train": rows}, schema=schema, label="")
+    if count is None:  # what TFDV says of its bounds is not said twice
+        assert {anomaly["kind"] for anomaly in anomalies} == {"FLOAT_TYPE_BIG_FLOAT", "FLOAT_TYPE_SMALL_FLOAT"}
+        return
+    assert f"- gust (train): infinite values; {count} row" in message
+    assert "float_domain { max: inf }" in message
+
+
+def test_a_domain_that_the_schema_does_not_define_is_named(gate):
+    schema = 'feature { name: "dest" type: BYTES domain: "airports" }'
+    message, _ = gate.refuse({"train": table().select(["dest"])}, schema=schema, label="")
+    assert "- dest (train): its `domain` is 'airports', of which the schema has no string_domain\n" in message
+    assert "fix: a domain that is not there: add a string_domain of that name" in message
+
+
+@pytest.mark.parametrize(
+    ("column", "schema"),
+    [("dest", 'feature { name: "dest" type: INT }'), ("dest", 'feature { name: "other" type: INT }'),
+     ("dest", 'feature { name: "dest" type: BYTES string_domain { value: "A" } }')],
+    ids=["type", "new column", "domain"],
+)  # fmt: skip
+def test_of_a_long_text_an_example_shows_the_beginning(gate, column, schema):
+    review = pa.array(["It broke on the first day. " * 20] * ROWS)
+    message, _ = gate.refuse({"train": pa.table({column: review})}, schema=schema, label="")
+    assert "such as 'It broke on the first day. It broke on the first day. It bro'… (540 characters)" in message
+    assert max(map(len, message.splitlines())) < 250
 
 
 def test_a_long_list_is_cut_but_counted(gate):

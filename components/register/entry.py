@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from kfp_ct.base import redaction
+
 # MLflow's limits are 250 characters for a name, 500 for a run's parameter and 5,000 for a tag.
 _NAME_LENGTH, PARAMETER_LENGTH, TAG_LENGTH = 250, 500, 5_000
 
@@ -42,4 +44,5 @@ def mlflow_name(name: str) -> str:
 
 
 def _text(value: Any) -> str:
+    value = redaction.redact_tree(value)
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)

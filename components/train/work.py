@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kfp_ct.base import setting_problems, task_log
+from kfp_ct.base import secrets, setting_problems, task_log
 from kfp_ct.base.errors import DataError, TrainingError
 from kfp_ct.components.train import checkpoints, diagnosis
 from kfp_ct.components.train.callbacks import History, StopOnNonFiniteLoss
@@ -122,8 +122,8 @@ def _fn_args(request: TrainingRequest, outputs: _Outputs, reader: Reader, callba
         eval_model_dir=str(Path(outputs.working_dir) / "Format-TFMA"),
         model_run_dir=outputs.run_path,
         base_model=str(base_model) if base_model.is_dir() else None,
-        hyperparameters=tuned,
-        custom_config=dict(request.hyperparameters),
+        hyperparameters=secrets.resolve(tuned),
+        custom_config=secrets.resolve(request.hyperparameters),
         callbacks=callbacks,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from keras_tuner.src.engine import trial as kt_trial
 from keras_tuner.src.engine import tuner_utils
 
-from kfp_ct.base import setting_problems
+from kfp_ct.base import secrets, setting_problems
 from kfp_ct.base.errors import ComponentError, ConfigurationError
 from kfp_ct.data import batches, user_code
 from kfp_ct.data.fn_args import DataAccessor, FnArgs
@@ -121,7 +121,7 @@ def _fn_args(job: Job, working_dir: str) -> FnArgs:
         eval_model_dir="",
         model_run_dir="",
         base_model=None,
-        hyperparameters=dict(job.hyperparameters),
-        custom_config={**job.hyperparameters, "tuning": dict(job.tuning)},
+        hyperparameters=secrets.resolve(job.hyperparameters),
+        custom_config={**secrets.resolve(job.hyperparameters), "tuning": dict(job.tuning)},
         callbacks=[],
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 
+from kfp_ct.base import secrets
 from kfp_ct.components.validate_infra import container, server, signature
 from kfp_ct.components.validate_infra.client import Client, Server, ServerError
 from kfp_ct.components.validate_infra.settings import CONTAINER, SUBPROCESS, Infra
@@ -30,7 +31,8 @@ def connect(model_path: str, settings: Infra) -> Iterator[Server]:
 
 
 def _remote(model_path: str, settings: Infra) -> Server:
-    client = Client(settings.server, settings.request_s)
+    address = secrets.resolve(settings.server)
+    client = Client(address, settings.request_s)
     try:
         loaded = client.signatures().get(settings.signature)
         nulls = client.ready()
@@ -41,7 +43,7 @@ def _remote(model_path: str, settings: Infra) -> Server:
         before = {kind: _types(loaded.get(kind, {})) for kind in ("inputs", "outputs")}
         wanted = {"inputs": _kinds(expected.inputs), "outputs": _kinds(expected.outputs)}
         if before == wanted:
-            return Server(settings.server, lambda: None, None, nulls)
+            return Server(address, lambda: None, None, nulls)
         raise ServerError(f"{settings.server} has loaded another model: its signature has {before}, expected {wanted}")
     raise ServerError(f"{settings.server} has loaded another model: it has no signature {settings.signature}")
 

@@ -22,7 +22,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from kfp_ct.base import task_log
+from kfp_ct.base import redaction, task_log
 
 
 class CtError(Exception):
@@ -93,9 +93,13 @@ class ModelNotBlessedError(ComponentError):
 
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
-    """Turns a `ComponentError` into one message on standard error and its exit code."""
+    """Turns a `ComponentError` into one message on standard error and its exit code; no secret is printed."""
+    streams = sys.stdout, sys.stderr
+    redaction.guard_streams()  # and stays where something unforeseen ends the step, for its traceback
     try:
         yield
+        sys.stdout, sys.stderr = streams
     except ComponentError as error:
         task_log.error(str(error))
+        sys.stdout, sys.stderr = streams
         sys.exit(error.exit_code)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from kfp_ct.base import settings
+from kfp_ct.base import redaction, settings
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.base.setting_schema import Node, Schema
 
@@ -73,7 +73,7 @@ def dotted(path: Path) -> str:
 
 def shown(value: Any) -> str:
     """Writes a value as JSON, cut to a line's length."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = redaction.redact(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kfp_ct.base import errors
+from kfp_ct.base import errors, redaction
 from kfp_ct.cli import exit_codes, groups, output, version
 
 ENVIRONMENT = {
@@ -45,6 +45,7 @@ def root(
 
 def main() -> None:
     """Runs the command line of this process and ends it with the exit code."""
+    redaction.guard_streams()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

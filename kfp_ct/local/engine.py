@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from google.protobuf import json_format
 from kfp import dsl, local
@@ -21,6 +21,7 @@ from kfp.local import docker_task_handler, pipeline_orchestrator, status, subpro
 from kfp.local.orchestrator import task_executor
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from kfp_ct.base import redaction, secrets
 from kfp_ct.base import task_log as protocol
 from kfp_ct.base.errors import CtError, RunFailedError
 from kfp_ct.caching.package_versions import PackageVersions
@@ -55,6 +56,7 @@ class Engine:
         self._output = TaskOutput()
         self._tasks: TaskServers | Containers | None = None
         self._child: subprocess.Popen[str] | None = None
+        self._referred: dict[str, str] = {}  # environment variables that arguments refer to
 
     def run(
         self, compiled: package.Package, arguments: dict[str, Any], tasks: TaskServers | Containers, log: Path
@@ -68,6 +70,9 @@ class Engine:
             log: File that receives what kfp itself has to say.
         """
         self._tasks = tasks
+        self._referred = {name: os.environ[name] for name in secrets.references(arguments) if name in os.environ}
+        for name, value in self._referred.items():
+            redaction.remember(name, value)
         in_containers = isinstance(tasks, Containers)
         local.init(
             local.DockerRunner() if in_containers else local.SubprocessRunner(use_venv=False),
@@ -82,7 +87,7 @@ class Engine:
         # components would run as that component alone, past the hooks.
         spec = json_format.ParseDict(compiled, pipeline_spec_pb2.PipelineSpec())
         succeeded = False
-        with self._hooks(), log.open("a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+        with self._hooks(), log.open("a") as file, _redirected(file):
             try:
                 pipeline_orchestrator.run_local_pipeline(spec, arguments)
                 succeeded = True
@@ -176,7 +181,7 @@ class Engine:
         return Outcome(
             state=state,
             seconds=seconds,
-            parameters={name: value for name, value in outputs.items() if name not in artifacts},
+            parameters=redaction.redact_tree({name: value for name, value in outputs.items() if name not in artifacts}),
             artifacts={
                 name: {"uri": value.uri, "type": value.schema_title, "metadata": value.metadata}
                 for name, value in artifacts.items()
@@ -212,10 +217,11 @@ class Engine:
 
     def _run_container(self, command: list[str], variables: Mapping[str, str]) -> status.Status:
         assert isinstance(self._tasks, Containers)  # noqa: S101 - set by run, which installs the handler
-        self._output.exit_code = self._tasks.run(command, variables, self._say)
+        self._output.exit_code = self._tasks.run(command, {**self._referred, **variables}, self._say)
         return status.Status.SUCCESS if self._output.exit_code == 0 else status.Status.FAILURE
 
     def _say(self, line: str) -> None:
+        line = redaction.redact(line)
         self._output.add(line)
         for listener in self._listeners:
             listener.line(self._current, line)
@@ -226,6 +232,14 @@ class Engine:
         if self._child is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _redirected(file: TextIO) -> Iterator[None]:
+    """Has a file receive what is printed, without secrets."""
+    kept = redaction.redacted(file)
+    with contextlib.redirect_stdout(kept), contextlib.redirect_stderr(kept):
+        yield
 
 
 def _cached_summary(artifacts: dict[str, dsl.Artifact], summary: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from kfp_ct.base import redaction, secrets
 from kfp_ct.base.errors import RunFailedError, UsageError
 from kfp_ct.base.interrupts import terminable
 from kfp_ct.caching.package_versions import PackageVersions
@@ -74,8 +75,15 @@ def prepare(workspace: project.Workspace, request: RunRequest) -> Prepared:
     if not request.container_image:
         require_component_python(workspace.root)
     compiled = _runnable(compile_project(workspace, chosen))
+    _demand_variables(chosen.parameters)
     run = _new_run(workspace, request, chosen)
     return complete(workspace, run, compiled, chosen.parameters, _containers(workspace, request, chosen.parameters))
+
+
+def _demand_variables(parameters: Mapping[str, Any]) -> None:
+    if problems := secrets.unset(parameters):
+        listed = "\n".join(f"- {problem}" for problem in problems)
+        raise UsageError(f"the tasks would miss environment variables\n{listed}\nfix: export them, then run again")
 
 
 def _runnable(compiled: package.Package) -> package.Package:
@@ -181,7 +189,7 @@ def _new_run(workspace: project.Workspace, request: RunRequest, chosen: settings
         environment=chosen.environment,
         pipeline=chosen.pipeline,
         parameters={},
-        cause=request.cause,
+        cause=redaction.redact(request.cause),
         decision=dict(request.decision),
         commit=project.commit(workspace.root),
         versions={**record.versions(), "components": component_set()[0].removesuffix(".txt")},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from kfp_ct.base import secrets
 from kfp_ct.base.errors import ConfigurationError
 
 CHAMPION = "champion"
@@ -17,7 +18,7 @@ SQLITE = "sqlite:///"
 SCHEMES = (SQLITE, "http://", "https://")
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 MODEL_NAME_IS = "letters, digits, '.', '_' and '-', a letter or digit first, at most 128"
-REGISTRY_IS = "sqlite:///path/to/registry.db or http(s)://server"
+REGISTRY_IS = "sqlite:///path/to/registry.db, http(s)://server, or ${NAME} for an environment variable that holds one"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,22 +67,24 @@ def check_model_name(name: str) -> str:
 
 
 def check_uri(uri: str) -> str:
-    """Returns a registry URI this library can use.
+    """Returns a registry URI this library can use, with what its references to environment variables stand for.
 
     Raises:
         ConfigurationError: Its scheme is another, or it names nothing.
     """
-    if not uri.startswith(SCHEMES) or uri in SCHEMES:
+    resolved = secrets.resolve(uri)
+    if not resolved.startswith(SCHEMES) or resolved in SCHEMES:
         raise ConfigurationError(
             f"the registry URI {uri!r} cannot be used\nexpected: {REGISTRY_IS}\n"
             "fix: correct registry_uri in the settings file"
         )
-    return uri
+    return str(resolved)
 
 
 def database_path(uri: str) -> Path | None:
     """Returns the absolute path of a SQLite registry's file; None for a server."""
-    return Path(uri.removeprefix(SQLITE)).resolve() if check_uri(uri).startswith(SQLITE) else None
+    uri = check_uri(uri)
+    return Path(uri.removeprefix(SQLITE)).resolve() if uri.startswith(SQLITE) else None
 
 
 def models_root(database: Path) -> Path:

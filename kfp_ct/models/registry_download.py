@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mlflow.artifacts import download_artifacts
 
-from kfp_ct.models import registry_mlflow
+from kfp_ct.models import model_version, registry_mlflow
 
 
 def download(registry_uri: str, source: str, folder: Path) -> None:
@@ -17,8 +17,9 @@ def download(registry_uri: str, source: str, folder: Path) -> None:
     shutil.rmtree(folder)  # what a killed download left
     partial = folder / ".partial"
     partial.mkdir(parents=True)
+    tracking_uri = model_version.check_uri(registry_uri)
     with registry_mlflow.reaching(registry_uri):
-        downloaded = download_artifacts(artifact_uri=source, dst_path=str(partial), tracking_uri=registry_uri)
+        downloaded = download_artifacts(artifact_uri=source, dst_path=str(partial), tracking_uri=tracking_uri)
     # MLflow puts it into a folder named after the source's last part.
     for path in Path(downloaded).iterdir():
         path.rename(folder / path.name)

@@ -12,7 +12,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from kfp_ct.base import atomic_files
+from kfp_ct.base import atomic_files, redaction
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.models import champion_history, model_version
 
@@ -71,6 +71,7 @@ def open_client(uri: str) -> MlflowClient:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     database = model_version.database_path(uri)
     if database is None:
+        uri = model_version.check_uri(uri)
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
     if not database.is_file():
         with (
@@ -112,9 +113,10 @@ def reaching(uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        first = str(error).splitlines()[0]
+        first = redaction.redact(str(error).splitlines()[0])
         raise ConfigurationError(
-            f"the registry {uri} did not do what was asked: {first}\nexpected: an MLflow 3 registry that answers\n"
+            f"the registry {redaction.redact(uri)} did not do what was asked: {first}\n"
+            "expected: an MLflow 3 registry that answers\n"
             "fix: see that the server is up and registry_uri is right, then run again"
         ) from error
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import jinja2
 from markupsafe import Markup
 
+from kfp_ct.base import redaction
 from kfp_ct.pages import formats
 
 Kind = Literal["ok", "warn", "bad", "info"]  # of a note or a badge
@@ -61,7 +62,9 @@ def environment(folder: Path = TEMPLATES) -> jinja2.Environment:
 
 
 def _shown(value: Any) -> Any:
-    return formats.MISSING if value is None else value
+    if value is None:
+        return formats.MISSING
+    return redaction.redact(value) if type(value) is str else value  # finished markup was looked at when it was made
 
 
 def _bytecode_cache(folder: Path) -> jinja2.BytecodeCache | None:

@@ -108,12 +108,13 @@ def validate(settings: Settings, compiled: "Package", workspace: Workspace) -> N
         UsageError: Lists everything that does not fit, with the settings file to edit.
     """
     # What describes settings takes a tenth of a second to import, which a command that checks none need not wait for.
+    from kfp_ct.base import secrets
     from kfp_ct.project import targets, validation
 
     make_importable(workspace)
     problems = validation.problems(compiled, settings.parameters)
     for name, section in settings.targets.items():
-        problems += targets.misfits(name, section, complete=False)
+        problems += [*secrets.in_the_clear(section, (name,)), *targets.misfits(name, section, complete=False)]
     if problems:
         details = "\n".join(f"- {problem}{_named(settings.origin(problem.path))}" for problem in problems)
         fix = f"fix: edit {settings.file} or pass --set NAME=VALUE"

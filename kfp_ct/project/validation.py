@@ -10,11 +10,11 @@ import importlib.util
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kfp_ct.base import setting_problems
+from kfp_ct.base import secrets, setting_problems
 from kfp_ct.base.errors import UsageError
 from kfp_ct.base.setting_problems import Problem
 from kfp_ct.base.settings import Settings
-from kfp_ct.package import arguments, package, wiring
+from kfp_ct.package import arguments, clear_secrets, package, wiring
 from kfp_ct.package.package import Package
 from kfp_ct.package.wiring import Constant, FromInput, Task
 
@@ -29,7 +29,9 @@ def problems(compiled: Package, given: Mapping[str, Any]) -> list[Problem]:
     Raises:
         UsageError: A component's settings.py cannot be imported.
     """
-    found = arguments.problems(compiled, given)
+    clear = [*secrets.in_the_clear(given), *clear_secrets.problems(compiled)]
+    hidden = {problem.path for problem in clear}
+    found = [*clear, *(each for each in arguments.problems(compiled, given) if each.path not in hidden)]
     wrong = {problem.path[0] for problem in found}
     defaults = {name: each["defaultValue"] for name, each in package.inputs(compiled).items() if "defaultValue" in each}
     fitting = {name: value for name, value in {**defaults, **given}.items() if name not in wrong}

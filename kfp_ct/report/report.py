@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kfp_ct.base import redaction
 from kfp_ct.data import layouts
 from kfp_ct.report import machine, page
 from kfp_ct.report.content import gather
@@ -26,6 +27,6 @@ def write(run: "Run", folder: Path) -> Path:
     """
     content = gather(run, folder)
     decision = decide(content)
-    layouts.write_json(folder / JSON, machine.account(content, decision))
+    layouts.write_json(folder / JSON, redaction.redact_tree(machine.account(content, decision)))
     layouts.write_text(folder / PAGE, page.draw(content, decision))
     return folder / PAGE

@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfp_ct.base import redaction
 from kfp_ct.data import layouts
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs import task_inputs
@@ -99,7 +100,10 @@ class Recorder:
 
     def save(self) -> None:
         """Writes the record."""
-        layouts.write_text(self.folder / RECORD, json.dumps(dataclasses.asdict(self.run), indent=1, default=str))
+        layouts.write_text(
+            self.folder / RECORD,
+            json.dumps(redaction.redact_tree(dataclasses.asdict(self.run)), indent=1, default=str),
+        )
 
     def started(self, task: str, component: str) -> None:
         """A task begins."""
@@ -114,7 +118,7 @@ class Recorder:
     def line(self, task: str, text: str) -> None:
         """Keeps what the task writes in its own log."""
         with (self.folder / "logs" / f"{task}.log").open("a") as file:
-            file.write(f"{text}\n")
+            file.write(f"{redaction.redact(text)}\n")
 
     def ended(self, task: str, outcome: Outcome) -> None:
         """A task ended."""

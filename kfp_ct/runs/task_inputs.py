@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from kfp_ct.base import redaction
 from kfp_ct.data import layouts
 
 FOLDER = "inputs"
@@ -46,7 +47,10 @@ class TaskInputs:
 
 def write(inputs: TaskInputs, folder: Path, task: str) -> None:
     """Writes a task's inputs below a run's folder."""
-    layouts.write_text(_path(folder, task), json.dumps(dataclasses.asdict(inputs), indent=1, default=str))
+    layouts.write_text(
+        _path(folder, task),
+        json.dumps(redaction.redact_tree(dataclasses.asdict(inputs)), indent=1, default=str),
+    )
 
 
 def read(folder: Path, task: str) -> TaskInputs | None:

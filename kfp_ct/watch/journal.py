@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kfp_ct.base import atomic_files
+from kfp_ct.base import atomic_files, redaction
 
 
 def append(path: Path, event: dict[str, Any]) -> None:
@@ -16,7 +16,7 @@ def append(path: Path, event: dict[str, Any]) -> None:
         with path.open("ab+") as file:
             # A line that a crash cut off stays a line of its own.
             torn = file.tell() > 0 and _last_byte(file) != b"\n"
-            file.write((b"\n" if torn else b"") + json.dumps(event).encode() + b"\n")
+            file.write((b"\n" if torn else b"") + json.dumps(redaction.redact_tree(event)).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from kfp_ct.base import redaction
 from kfp_ct.base.interrupts import defer_signals
 from kfp_ct.ci.cloudbuild.config import Build, Step
 from kfp_ct.ci.cloudbuild.runners import Command
@@ -193,7 +194,7 @@ class _Running:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         with self._log.open("w") as log, self._process.stdout as lines:
             for line in lines:
-                log.write(f"{self._on_line(line.rstrip())}\n")
+                log.write(f"{redaction.redact(self._on_line(line.rstrip()))}\n")
                 log.flush()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from kfp_ct.base import redaction
 from kfp_ct.base.errors import CtError
 from kfp_ct.data import layouts
 from kfp_ct.endpoint.store import folders
@@ -24,6 +25,7 @@ _PATIENCE = 5.0
 
 def main() -> int:
     """Runs one attempt; exits with 0 if it is done, whatever it came to."""
+    redaction.guard_streams()
     parser = argparse.ArgumentParser()
     parser.add_argument("run")
     parser.add_argument("--root", type=Path, required=True)
@@ -55,13 +57,16 @@ def _attempt(workspace: project.Workspace, folder: Path, attempt: int) -> int:
         run.perform(workspace, prepared, Console(file=sys.stdout, highlight=False, width=160))
     except CtError as error:
         # Where there is no record yet, this is all there is to say.
-        layouts.write_text(folder / FAILURE, str(error))
+        layouts.write_text(folder / FAILURE, redaction.redact(str(error)))
         print(error)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        layouts.write_text(folder / FAILURE, f"the run could not be carried out: {error}\nsee {folder / 'worker.log'}")
+        layouts.write_text(
+            folder / FAILURE,
+            f"the run could not be carried out: {redaction.redact(str(error))}\nsee {folder / 'worker.log'}",
+        )
         raise
     return 0
 

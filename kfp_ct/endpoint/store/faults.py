@@ -5,6 +5,7 @@ Source: google/rpc/code.proto and its mapping to HTTP.
 
 from typing import Any
 
+from kfp_ct.base import redaction, secrets
 from kfp_ct.package.backend_limits import LONGEST_DESCRIPTION
 
 INVALID, NOT_FOUND, EXISTS, DENIED, PRECONDITION, UNAUTHENTICATED = 3, 5, 6, 7, 9, 16
@@ -24,9 +25,9 @@ class Fault(Exception):
     """
 
     def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = redaction.redact(message)
+        super().__init__(self.message)
 
     @property
     def status(self) -> int:
@@ -52,7 +53,7 @@ def check_name(kind: str, name: str, longest: int = 128) -> str:
     """
     if not name.strip() or len(name) > longest or not name.isprintable():
         raise invalid(f"{name[:40]!r} is no {kind} name: expected 1 to {longest} printable characters")
-    return name
+    return check_text(f"the name of this {kind}", name)
 
 
 def check_description(kind: str, text: str) -> str:
@@ -65,6 +66,17 @@ def check_description(kind: str, text: str) -> str:
         raise invalid(
             f"the description of this {kind} has {len(text)} characters: KFP's database takes {LONGEST_DESCRIPTION}"
         )
+    return check_text(f"the description of this {kind}", text)
+
+
+def check_text(where: str, text: str) -> str:
+    """Returns a text that lists and pages may show.
+
+    Raises:
+        Fault: It holds a secret in the clear.
+    """
+    if secrets.in_the_clear(text):
+        raise invalid(f"{where}{secrets.IN_THE_CLEAR}")
     return text
 
 

@@ -6,9 +6,10 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kfp_ct.base import secrets
 from kfp_ct.base.errors import PackageError, UsageError
 from kfp_ct.endpoint.store.faults import invalid
-from kfp_ct.package import check, package, processes, yaml_documents
+from kfp_ct.package import check, clear_secrets, package, processes, yaml_documents
 from kfp_ct.project import validation
 
 # KFP's own bound (kubeflow/pipelines, backend/src/apiserver/common/const.go).
@@ -49,7 +50,7 @@ def checked(found: package.Package) -> package.Package:
     try:
         fitted = processes.fitted(found)
         check.check(fitted)
-        problems = [*processes.problems(fitted), *_unsupported(found)]
+        problems = [*processes.problems(fitted), *_unsupported(found), *map(str, clear_secrets.problems(found))]
     except PackageError as error:
         raise invalid(str(error)) from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -66,7 +67,7 @@ def arguments(found: package.Package, given: Mapping[str, Any]) -> None:
         Fault: Lists what is unknown, missing, of another type or not allowed.
     """
     try:
-        problems = validation.problems(found, given)
+        problems = [*validation.problems(found, given), *secrets.unset(given)]
     except UsageError as error:
         raise invalid(str(error)) from error
     if problems:

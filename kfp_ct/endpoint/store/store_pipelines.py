@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
+from kfp_ct.base import secrets
 from kfp_ct.endpoint.store.database import new_id, now, row_of
-from kfp_ct.endpoint.store.faults import check_name, exists, invalid, not_found, precondition
+from kfp_ct.endpoint.store.faults import check_name, check_text, exists, invalid, not_found, precondition
 from kfp_ct.endpoint.store.listing import Listed
 from kfp_ct.endpoint.store.tables import pipelines, versions
 from kfp_ct.package import package
@@ -40,8 +41,9 @@ def create_pipeline(connection: Connection, name: str, display_name: str, descri
         Fault: The name is not one, or is taken.
     """
     row: dict[str, Any] = {
-        "id": new_id(), "name": check_name("pipeline", name or display_name), "display_name": display_name or name,
-        "description": description, "tags": read_tags(tags), "created_at": now(),
+        "id": new_id(), "name": check_name("pipeline", name or display_name),
+        "display_name": check_text("display_name", display_name or name),
+        "description": check_text("description", description), "tags": read_tags(tags), "created_at": now(),
     }  # fmt: skip
     if connection.execute(sqlalchemy.select(pipelines.c.id).where(pipelines.c.name == row["name"])).first():
         raise exists("pipeline", row["name"])
@@ -68,6 +70,8 @@ def create_version(
     taken = sqlalchemy.select(versions.c.id).where(versions.c.pipeline_id == pipeline_id, versions.c.name == name)
     if connection.execute(taken).first():
         raise exists("version", name)
+    for field in ("display_name", "description", "code_source_url"):
+        check_text(field, about.get(field) or "")
     row = {
         "id": new_id(), "pipeline_id": pipeline_id, "name": name, "display_name": about.get("display_name") or name,
         "description": about.get("description") or "", "code_source_url": about.get("code_source_url") or "",
@@ -142,4 +146,6 @@ def read_tags(tags: Any) -> dict[str, str]:
         return {}
     if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
         raise invalid("tags: expected a map of texts")
+    if problems := secrets.in_the_clear(tags, ("tags",)):
+        raise invalid(str(problems[0]))
     return tags

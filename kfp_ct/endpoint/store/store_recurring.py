@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from kfp_ct.endpoint.store import clock, packages, store_experiments, store_runs
 from kfp_ct.endpoint.store.database import moment, new_id, now, row_of
-from kfp_ct.endpoint.store.faults import Fault, check_description, check_name, invalid
+from kfp_ct.endpoint.store.faults import Fault, check_description, check_name, check_text, invalid
 from kfp_ct.endpoint.store.listing import Listed
 from kfp_ct.endpoint.store.tables import recurring_runs, runs
 from kfp_ct.project.workspace import Workspace
@@ -39,6 +39,8 @@ def create(connection: Connection, wanted: store_runs.Wanted, schedule: Mapping[
     """
     check_name("recurring run", wanted.name, store_runs.LONGEST_NAME)
     check_description("recurring run", wanted.description)
+    check_text("pipeline_root", wanted.pipeline_root)
+    check_text("service_account", wanted.service_account)
     clock.check(schedule["trigger"])
     if not 1 <= schedule["max_concurrency"] <= _MOST_AT_ONCE:
         raise invalid(f"max_concurrency is {schedule['max_concurrency']}: expected 1 to {_MOST_AT_ONCE}")

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from kfp_ct.endpoint.store import clock, folders, packages, store_experiments, store_pipelines
 from kfp_ct.endpoint.store.database import moment, now, row_of
-from kfp_ct.endpoint.store.faults import check_description, check_name, invalid, precondition
+from kfp_ct.endpoint.store.faults import check_description, check_name, check_text, invalid, precondition
 from kfp_ct.endpoint.store.listing import Listed
 from kfp_ct.endpoint.store.tables import experiments, runs
 from kfp_ct.package import package
@@ -61,6 +61,8 @@ def create(connection: Connection, workspace: Workspace, wanted: Wanted) -> Mapp
     """
     check_name("run", wanted.name, LONGEST_NAME)
     check_description("run", wanted.description)
+    check_text("pipeline_root", wanted.pipeline_root)
+    check_text("service_account", wanted.service_account)
     compiled, version = package_of(connection, wanted)
     experiment = store_experiments.chosen(connection, wanted.experiment_id)
     run_id, created = record.new_id(), datetime.datetime.now(datetime.UTC)

@@ -99,3 +99,22 @@ def test_resolving_imports_neither_mlflow_nor_tensorflow(registered):
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
 
     assert said.splitlines()[-2:] == ["2", "[]"]
+
+
+def test_a_registry_that_a_variable_names_is_read_and_only_the_reference_is_said(registered, monkeypatch, tmp_path):
+    monkeypatch.setenv("REGISTRY", registered)
+    monkeypatch.setenv("SERVER", "http://trainer:S3cretPw@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+    found = work.resolve("${REGISTRY}", "flights", "champion")
+    assert (found.version, graph(found)) == ("2", "graph two")
+
+    with pytest.raises(ConfigurationError, match=r"has no version 3 of flights") as refused:
+        work.resolve("${REGISTRY}", "flights", "3")
+    assert "the registry ${REGISTRY} has" in str(refused.value)
+    with pytest.raises(ConfigurationError, match="the registry") as unanswered:
+        work.resolve("${SERVER}", "flights", "champion")
+    assert "S3cretPw" not in str(unanswered.value)
+    assert str(unanswered.value).startswith("the registry ${SERVER} did not do what was asked")
+    with pytest.raises(ConfigurationError, match="variable NOWHERE, which is not set"):
+        work.resolve("${NOWHERE}", "flights", "champion")

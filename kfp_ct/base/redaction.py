@@ -1,0 +1,151 @@
+"""Takes secrets out of text that leaves: terminals, logs, records, reports, pages, answers, messages.
+
+What is taken out: passwords in URIs, tokens of known forms, values that stand beside a name such as `password=`, and
+the values of environment variables that are named as secrets or that a setting refers to (`kfp_ct/base/secrets.py`).
+It is the second line: settings and requests that hold a secret in the clear are refused before anything is written.
+"""
+
+import functools
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO, cast
+from urllib.parse import quote, unquote
+
+HIDDEN = "***"
+# Shorter values are words that stand in other places, too.
+_SHORTEST = 8
+_SHORTEST_REFERRED = 4
+_WORDS = (
+    r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|secret[_-]?key|account[_-]?key"
+    r"|private[_-]?key|x-(?:amz|goog)-(?:signature|credential))"
+)
+_NAME = re.compile(rf"(?:^|[\W_]|(?<=[a-z]))(?:{_WORDS}|(?P<token>token))(?:[_-]?id)?$", re.IGNORECASE)
+_VARIABLE = re.compile(r"(?:^|_)(?:KEY|AUTH|COOKIE|CREDENTIALS)$", re.IGNORECASE)
+_NOT_A_VALUE = r"(?!\$\{|\*{3}|\$\(|%s|\{)"
+# In machine learning a token is a word, too: `oov_token: "<unknown>"`.
+_MIXED = r"(?=[\w.+/=-]{8})(?=[A-Za-z_.+/=-]{0,200}\d)[\w.+/=-]+"
+_PAIR = re.compile(
+    rf"((?:{_WORDS}|(?P<token>(?<!page_)token))[\"']?\s{{0,2}}"
+    rf"(?:=\s{{0,2}}[\"']?|:\s{{0,2}}[\"']|:\s{{0,2}}(?=[^\s\"',;&]{{0,99}}\d))){_NOT_A_VALUE}"
+    rf"(?!(?:none|null|true|false)\b)(?(token){_MIXED}|[^\s\"',;&]{{4,}})",
+    re.IGNORECASE,
+)
+_URI = re.compile(
+    rf"(://[^\s/?#:@'\"<>\[]{{0,64}}:)(?!\d{{1,5}}(?:[/?#]|$)){_NOT_A_VALUE}"
+    r"([^\s/?#'\"<>]{1,256}|[^\s'\"<>]{1,64}?)(?=@)"
+)
+_HEADER = re.compile(r"((?:Authorization[\"']?\s*[:=]\s*[\"']?(?:Bearer |Basic )?|\bBearer ))([\w.~+/=-]{12,})")
+_TOKEN = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?:AKIA|ASIA)[A-Z0-9]{16}\b|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}"
+    r"|AIza[\w-]{35}|ya29\.[\w-]{20,}|xox[abprs]-[\w-]{10,}|sk-[\w-]{20,}|hf_[A-Za-z0-9]{20,}|pypi-[\w-]{16,}"
+    r"|eyJ[\w-]{10,999}\.eyJ[\w-]{5,9999}\.[\w-]+)"
+)
+_PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL)
+
+
+def redact(text: str) -> str:
+    """Returns a text without the secrets in it."""
+    for value, name in sorted(_values().items(), key=lambda item: -len(item[0])):
+        text = text.replace(value, name)
+    return _without_forms(_PAIR.sub(rf"\1{HIDDEN}", text) if "=" in text or ":" in text else text)
+
+
+def redact_tree(value: Any) -> Any:
+    """Returns a value of JSON without the secrets in its texts, and without those that their names say are secret."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: HIDDEN if is_secret(key, each) else redact_tree(each) for key, each in value.items()}
+    return [redact_tree(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def is_secret(name: Any, value: Any) -> bool:
+    """Whether a value is a secret by its name: `password`, `api_key`; a reference, a path and an address are not."""
+    named = _NAME.search(name) if isinstance(name, str) and isinstance(value, str) else None
+    if not named or not _could_be(value):
+        return False
+    if named["token"]:
+        return bool(re.fullmatch(_MIXED, value))
+    return len(value) >= _SHORTEST or "pass" in named[0].lower()
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a text holds a secret in the clear."""
+    pairs = text if re.search(r"\s", text) else _PAIR.sub(HIDDEN, text)  # `token = 'x'` in SQL compares columns
+    return _without_forms(pairs) != text or any(value in text for value in _values())
+
+
+def remember(name: str, value: str) -> None:
+    """Keeps the value of an environment variable, and the password in it, out of what is written from now on."""
+    _add(_values(), name, value, _SHORTEST_REFERRED)
+
+
+class RedactedStream:
+    """A text stream that writes to another one without secrets."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes a text; returns its length, as if it had been written as it is."""
+        self._stream.write(redact(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Writes lines."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def redacted(stream: TextIO) -> TextIO:
+    """Returns a stream that writes to another one without secrets."""
+    return stream if isinstance(stream, RedactedStream) else cast(TextIO, RedactedStream(stream))
+
+
+def guard_streams() -> None:
+    """Keeps secrets out of everything that this process prints from now on, tracebacks among it."""
+    _values.cache_clear()
+    sys.stdout, sys.stderr = redacted(sys.stdout), redacted(sys.stderr)
+
+
+def _without_forms(text: str) -> str:
+    if "://" in text:
+        text = _URI.sub(rf"\1{HIDDEN}", text)
+    if "-----BEGIN" in text:
+        text = _PEM.sub(HIDDEN, text)
+    return _TOKEN.sub(HIDDEN, _HEADER.sub(rf"\1{HIDDEN}", text))
+
+
+@functools.cache
+def _values() -> dict[str, str]:
+    """Returns the values that are kept out, and what stands for each; from this process's environment at first."""
+    found: dict[str, str] = {}
+    for name, value in os.environ.items():
+        if (_NAME.search(name) or _VARIABLE.search(name)) and _could_be(value):
+            _add(found, name, value, _SHORTEST)
+        elif "://" in value:
+            _add_passwords(found, name, value, _SHORTEST)
+    return found
+
+
+def _add(values: dict[str, str], name: str, value: str, shortest: int) -> None:
+    if len(value) >= shortest:
+        values[value] = f"${{{name}}}"
+    _add_passwords(values, name, value, shortest)
+
+
+def _add_passwords(values: dict[str, str], name: str, value: str, shortest: int) -> None:
+    for _, password in _URI.findall(value):
+        for each in {password, unquote(password), quote(password, safe="")}:
+            if len(each) >= shortest:
+                values.setdefault(each, HIDDEN)
+
+
+def _could_be(value: str) -> bool:
+    plain = not re.search(r"\s", value) and not value.startswith(("/", "./", "~", "${", HIDDEN, "{{"))
+    return plain and "://" not in value and value.lower() not in ("", "true", "false", "none", "null")

@@ -7,26 +7,11 @@ from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import config_util
 
 from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.components.evaluate import eval_config
+from kfp_ct.components.evaluate.eval_config import Output
 from kfp_ct.data import user_code
 
 CHALLENGER, CHAMPION = "candidate", "baseline"  # TFMA's names for them
-
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-    """One output of the models, and the columns that say what it should have been.
-
-    Attributes:
-        name: TFMA's name of it; empty if it is the only one.
-        label: The label's column.
-        prediction_key: The model's name of it; empty means the model's only one.
-        weight: The column of the rows' weights; empty if all rows count alike.
-    """
-
-    name: str
-    label: str
-    prediction_key: str = ""
-    weight: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +87,6 @@ def read_plan(reference: str) -> Plan:
         raise ConfigurationError(
             f"{reference} is not an EvalConfig: {error}\nexpected: tfma.EvalConfig in protobuf's text format"
         ) from error
-    if not any(spec.metrics for spec in config.metrics_specs):
-        raise ConfigurationError(
-            f"{reference} names no metrics\nexpected: metrics_specs {{ metrics {{ class_name: 'AUC' }} }}"
-        )
     plain = (spec for spec in config.slicing_specs if not spec.slice_keys_sql)
     if not any(not spec.feature_keys and not spec.feature_values for spec in plain):
         config.slicing_specs.insert(0, config_pb2.SlicingSpec())  # every verdict needs the overall slice
@@ -113,48 +94,17 @@ def read_plan(reference: str) -> Plan:
 
 
 def _plan(config: config_pb2.EvalConfig, reference: str) -> Plan:
-    specs = [spec for spec in config.model_specs if not spec.is_baseline] or [config_pb2.ModelSpec()]
-    outputs = _outputs_of_specs(config, specs) if len(specs) > 1 else _outputs(config, specs[0])
-    if nameless := [output for output in outputs if not output.label]:
-        which = f" of the output {nameless[0].name}" if nameless[0].name else ""
-        raise ConfigurationError(
-            f"{reference} names no label{which}\n"
-            "expected: model_specs { label_key: '<column>' }, or label_keys { key: '<output>' value: '<column>' }"
-        )
-    if len(outputs) > 1:
-        for metrics in config.metrics_specs:
-            if not metrics.output_names:
-                metrics.output_names.extend(output.name for output in outputs)
-            if unknown := sorted(set(metrics.output_names) - {output.name for output in outputs}):
-                raise ConfigurationError(
-                    f"{reference}: metrics_specs names the outputs {unknown}, which no model_specs have\n"
-                    f"expected: some of {[output.name for output in outputs]}"
-                )
+    if found := list(eval_config.unusable(config)):
+        listed = "\n".join(f"{reference}: {each}" for each in found)
+        raise ConfigurationError(f"{listed}\nfix: edit {reference}")
+    outputs = eval_config.outputs(config)
+    for metrics in config.metrics_specs if len(outputs) > 1 else ():
+        asked = eval_config.asked_outputs(config, metrics) or [output.name for output in outputs]
+        del metrics.output_names[:]
+        metrics.output_names.extend(asked)
     _add_counts_for_sql(config)
-    return Plan(config, outputs, specs[0].signature_name or "serving_default")
-
-
-def _outputs(config: config_pb2.EvalConfig, spec: config_pb2.ModelSpec) -> tuple[Output, ...]:
-    asked = [name for metrics in config.metrics_specs for name in metrics.output_names]
-    names = list(dict.fromkeys([*asked, *sorted(spec.label_keys), *sorted(spec.prediction_keys)]))
-    return tuple(
-        Output(
-            name,
-            spec.label_keys.get(name, spec.label_key),
-            spec.prediction_keys.get(name, spec.prediction_key or name),
-            spec.example_weight_keys.get(name, spec.example_weight_key),
-        )
-        for name in names or [""]
-    )
-
-
-def _outputs_of_specs(config: config_pb2.EvalConfig, specs: list[config_pb2.ModelSpec]) -> tuple[Output, ...]:
-    """Several model specs over one model, as configs for TFMA have them, are its outputs: the name is the output."""
-    for metrics in config.metrics_specs:
-        metrics.output_names.extend(name for name in metrics.model_names if name not in metrics.output_names)
-    return tuple(
-        Output(spec.name, spec.label_key, spec.prediction_key or spec.name, spec.example_weight_key) for spec in specs
-    )
+    signatures = [spec.signature_name for spec in eval_config.specs_of_models(config)]
+    return Plan(config, outputs, (signatures or [""])[0] or "serving_default")
 
 
 def _add_counts_for_sql(config: config_pb2.EvalConfig) -> None:

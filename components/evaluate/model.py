@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kfp_ct.base.errors import ConfigurationError
-from kfp_ct.components.evaluate.config import Output
+from kfp_ct.components.evaluate.eval_config import Output
 from kfp_ct.data.saved_model import Role, SavedModel
 
 

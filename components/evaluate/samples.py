@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kfp_ct.components.evaluate.config import Output
+from kfp_ct.components.evaluate.eval_config import Output
 from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS, REGRESSION
 
 Floats: TypeAlias = npt.NDArray[np.floating]

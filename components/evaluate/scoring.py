@@ -10,7 +10,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.components.evaluate import tasks
-from kfp_ct.components.evaluate.config import CHALLENGER, Output, Plan
+from kfp_ct.components.evaluate.config import CHALLENGER, Plan
+from kfp_ct.components.evaluate.eval_config import Output
 from kfp_ct.components.evaluate.model import Model
 from kfp_ct.components.evaluate.samples import Array, Floats, Sample, Scored, Scores
 from kfp_ct.components.evaluate.settings import MULTICLASS, Gates

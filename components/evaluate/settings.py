@@ -1,12 +1,14 @@
 """The settings of evaluate: the EvalConfig file and the gates that stand beside it."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
 from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.base.setting_problems import nearest
 from kfp_ct.base.settings import Count, Names, NamesText, NotNegative, Settings, Text, Texts, misfit
+from kfp_ct.components.evaluate import eval_config
 
 BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
 PROBABILITIES, LOGITS = "probabilities", "logits"
@@ -114,6 +116,16 @@ class Gates(Settings):
 class Parameters(Settings):
     """The parameters of evaluate."""
 
-    eval_config: Annotated[Text, NamesText("evaluation config")]
+    READS_SPLITS: ClassVar[tuple[str, ...]] = ("examples",)
+
+    eval_config: Annotated[Text, NamesText("evaluation config", eval_config.problems)]
     gates: Gates
     beam_pipeline_args: Texts
+
+    def conflicts_with_texts(self, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Says that the gates judge an output that the EvalConfig has not."""
+        names = eval_config.output_names(texts.get("eval_config", ""))
+        if self.gates.output and names and self.gates.output not in names:
+            near = nearest(self.gates.output, names)
+            listed = f"expected one of {', '.join(names)}" if any(names) else "its only output has no name"
+            yield "gates.output", f"{self.eval_config} has no output {self.gates.output!r}; {near or listed}"

@@ -12,7 +12,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.components.evaluate.config import Output
+from kfp_ct.components.evaluate.eval_config import Output
 from kfp_ct.components.evaluate.samples import Floats
 from kfp_ct.components.evaluate.settings import BINARY, METRICS, MULTICLASS, REGRESSION, Gates
 from kfp_ct.data import layouts, user_code

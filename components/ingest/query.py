@@ -14,15 +14,11 @@ from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.clock import windows
 from kfp_ct.components.ingest import database
 from kfp_ct.components.ingest.database import identifier
+from kfp_ct.components.ingest.sql_text import PARAMETERS, TOKEN
 from kfp_ct.data import user_code
 
 # Columns that ingest adds while it works.
 RESERVED = ("ct_split", "ct_hash")
-# Strings, quoted names and comments are passed over, so that only real uses are bound.
-_TOKEN = re.compile(
-    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | @(?P<name>[A-Za-z_]\w*)""", re.DOTALL | re.VERBOSE
-)
-_PARAMETERS = ("window_start", "window_end")
 _TEMPORAL = ("DATE", "TIMESTAMP")
 
 
@@ -62,7 +58,7 @@ def read(file: str, window: Window) -> Query:
     Raises:
         ConfigurationError: There is no such file, or it names an unknown parameter.
     """
-    return bind_window(file, window, _TOKEN, "CAST(${} AS TIMESTAMP)")
+    return bind_window(file, window, TOKEN, "CAST(${} AS TIMESTAMP)")
 
 
 def bind_window(file: str, window: Window, token: re.Pattern[str], form: str) -> Query:
@@ -83,19 +79,19 @@ def bind_window(file: str, window: Window, token: re.Pattern[str], form: str) ->
         name = match["name"]
         if not name:
             return match[0]
-        if name not in _PARAMETERS:
+        if name not in PARAMETERS:
             raise ConfigurationError(f"{file} uses @{name}\nexpected: @window_start and @window_end only")
         used.add(name)
         return form.format(name)
 
     sql = token.sub(written, user_code.read_text(file, "query"))
-    values = dict(zip(_PARAMETERS, (window.start, window.end), strict=True))
+    values = dict(zip(PARAMETERS, (window.start, window.end), strict=True))
     return Query(file, sql, {name: values[name] for name in sorted(used)})
 
 
 def demand_window(queries: Sequence[Query], window: Window) -> None:
     """Raises `ConfigurationError` where a bound of the window is given, but none of the queries uses it."""
-    for name, value in zip(_PARAMETERS, (window.start, window.end), strict=True):
+    for name, value in zip(PARAMETERS, (window.start, window.end), strict=True):
         if value and not any(name in query.parameters for query in queries):
             files = ", ".join(query.file for query in queries)
             raise ConfigurationError(

@@ -1,7 +1,7 @@
 """The settings of ingest: sources, the split, the window, and by which engine in which format."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -9,9 +9,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from kfp_ct.base.settings import Fraction, Names, NamesText, Settings, Text, Texts, expected, misfit
 from kfp_ct.clock import window_settings
 from kfp_ct.cloud.bigquery_access import Access
-from kfp_ct.components.ingest import column_types
+from kfp_ct.components.ingest import column_types, sql_text
 
 DUCKDB, BIGQUERY = "duckdb", "bigquery"
+NO_SPLIT = "none"
 _HOLDOUT = re.compile(r"[1-9]\d* (minute|hour|day|week|month|quarter|year)s?")
 
 
@@ -137,21 +138,24 @@ class NoSplit(Settings):
 Split = TimeSplit | HashSplit | StratifiedSplit | ColumnSplit | NoSplit
 
 
-def _some_sql(text: str) -> Iterable[str]:
-    if not re.sub(r"--[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL).strip():
-        yield "it holds no SQL: expected one SELECT over the sources"
-
-
 class Parameters(Settings):
     """The parameters of ingest."""
 
     sources: dict[Text, Annotated[Source, BeforeValidator(_uri_alone, json_schema_input_type=Text | Source)]]
-    query: Annotated[Text, NamesText("query", _some_sql)]
+    query: Annotated[Text, NamesText("query", sql_text.nothing)]
     split: Annotated[Split, Field(discriminator="method")]
     window_start: window_settings.Start
     window_end: window_settings.Instant
     max_bad_fraction: Fraction
     options: Options
+
+    @classmethod
+    def without_splits(cls, given: Mapping[str, Any]) -> tuple[tuple[str, ...], str] | None:
+        """Says that all rows are to be scored, where the split says so."""
+        split = given.get("split")
+        if not isinstance(split, Mapping) or split.get("method") != NO_SPLIT:
+            return None
+        return ("split", "method"), f'"{NO_SPLIT}": it leaves no rows to train on or to evaluate'
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Says which parameters do not fit together."""
@@ -164,3 +168,16 @@ class Parameters(Settings):
             yield "sources", f"{named} cannot be used, the query runs in BigQuery over its own tables; {fix}"
         if self.options.engine == BIGQUERY and not self.query.endswith(".sql"):
             yield "query", f"{self.query} is not a file that ends in .sql, which BigQuery's engine expects"
+
+    def conflicts_with_texts(self, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Says what a query of DuckDB's lacks, or uses that is not there."""
+        text = texts.get("query", "")
+        if self.options.engine != DUCKDB or not text or list(sql_text.nothing(text)):
+            return
+        found = [*sql_text.unknown_parameters(text), *sql_text.unread(text, self.sources)]
+        yield from (("query", f"{self.query}: {each}") for each in found)
+        if any(source.bigquery.endswith(".sql") for source in self.sources.values()):
+            return  # whose queries may be the ones that use the window
+        for name in sql_text.PARAMETERS:
+            if getattr(self, name).strip() and name not in sql_text.parameters(text):
+                yield name, f"{self.query} does not use it: expected a condition on @{name}, or no {name}"

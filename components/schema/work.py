@@ -8,7 +8,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ConfigurationError
-from kfp_ct.components.schema import summary
+from kfp_ct.components.schema import curated, summary
 from kfp_ct.data import layouts, user_code
 
 
@@ -55,9 +55,9 @@ def parse(text: str, origin: str) -> schema_pb2.Schema:
         schema = text_format.Parse(text, schema_pb2.Schema())
     except text_format.ParseError as error:
         raise ConfigurationError(_parse_error(text, origin, error)) from error
-    problem = _contradiction(schema)
-    if problem:
-        raise ConfigurationError(f"the schema {origin} {problem}\nfix: edit {origin}")
+    if found := list(curated.contradictions(schema)):
+        listed = "\n".join(f"the schema {origin}: {each}" for each in found)
+        raise ConfigurationError(f"{listed}\nfix: edit {origin}")
     return schema
 
 
@@ -71,34 +71,3 @@ def _parse_error(text: str, origin: str, error: text_format.ParseError) -> str:
         "expected: a tensorflow.metadata.v0.Schema in text format\n"
         f"fix: correct the line, or take `schema_file` out of the settings to have a schema inferred"
     )
-
-
-def _contradiction(schema: schema_pb2.Schema) -> str:
-    """Says what TFDV would only stumble over later; empty if nothing."""
-    names = [feature.name for feature in schema.feature]
-    if not names:
-        return "has no feature\nexpected: one `feature { name: … type: … }` for every column"
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        return f"names a feature twice: {', '.join(twice)}\nexpected: one entry a feature"
-    return next((problem for feature in schema.feature if (problem := _feature_problem(feature, schema))), "")
-
-
-def _feature_problem(feature: Any, schema: schema_pb2.Schema) -> str:
-    if not feature.name:
-        return "has a feature without a name\nexpected: `name: …` in every feature"
-    if feature.type == schema_pb2.TYPE_UNKNOWN:
-        return f"gives feature {feature.name!r} no type\nexpected: type: INT, FLOAT or BYTES"
-    defined = [domain.name for domain in schema.string_domain]
-    if feature.WhichOneof("domain_info") == "domain" and feature.domain not in defined:
-        return (
-            f"gives feature {feature.name!r} the domain {feature.domain!r}, which it does not define\n"
-            f"expected: one of {defined}, or `string_domain {{ name: {feature.domain!r} … }}`"
-        )
-    unknown = sorted({*feature.in_environment, *feature.not_in_environment} - set(schema.default_environment))
-    if feature.not_in_environment and unknown:
-        return (
-            f"takes feature {feature.name!r} out of an environment that it does not declare: {', '.join(unknown)}\n"
-            f"expected: default_environment: {unknown[0]!r} at the top"
-        )
-    return ""

@@ -1,6 +1,6 @@
 """The settings of tune."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ class Tuning(Settings):
 
 class Parameters(Settings):
     """The parameters of tune."""
+
+    READS_SPLITS: ClassVar[tuple[str, ...]] = ("examples",)
 
     module: Annotated[Text, NamesModule("tuner_fn", with_parameter="tuning")]
     hyperparameters: Hyperparameters

@@ -5,8 +5,8 @@ them than their type. It is read before a run (`kfp_ct/project/validation.py`) a
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -19,8 +19,28 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    # Names of the input artifacts that must have the splits train and eval; said by a component's Parameters.
+    READS_SPLITS: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def without_splits(cls, given: Mapping[str, Any]) -> tuple[tuple[str, ...], str] | None:
+        """Says that a component makes a dataset without the splits train and eval: by which setting, and how so.
+
+        Args:
+            given: Its parameters, as far as they are known before a run.
+        """
+        return None
+
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Says which settings do not fit together: the one to blame, and words that go on after "NAME: "."""
+        yield from ()
+
+    def conflicts_with_texts(self, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Says which settings do not fit the text files that others name, where those are here before a run.
+
+        Args:
+            texts: Text by the name of the setting that names the file.
+        """
         yield from ()
 
     @model_validator(mode="after")

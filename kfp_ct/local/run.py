@@ -26,6 +26,7 @@ from kfp_ct.package import check, package, processes
 from kfp_ct.project import settings
 from kfp_ct.project import workspace as project
 from kfp_ct.project.environments import component_python, component_set, require_component_python
+from kfp_ct.project.named_files import NamedFiles
 from kfp_ct.report import report
 from kfp_ct.runs import record
 from kfp_ct.runs.events import State
@@ -55,11 +56,13 @@ class Prepared:
     containers: Containers | None = None
 
 
-def compile_project(workspace: project.Workspace, chosen: settings.Settings) -> package.Package:
-    """Compiles a project's pipeline with its settings as defaults, and checks both."""
+def compile_project(
+    workspace: project.Workspace, chosen: settings.Settings, runs_here: bool = False
+) -> package.Package:
+    """Compiles a project's pipeline with its settings as defaults, and checks both, with the files that are named."""
     project.make_importable(workspace)
     compiled = package.compile_pipeline(chosen.pipeline, chosen.pipeline_name)
-    settings.validate(chosen, compiled, workspace)
+    settings.validate(chosen, compiled, workspace, NamedFiles(workspace.root, runs_here))
     compiled = package.with_defaults(compiled, chosen.parameters)
     check.check(compiled)
     return compiled
@@ -74,7 +77,7 @@ def prepare(workspace: project.Workspace, request: RunRequest) -> Prepared:
     chosen = _dated(settings.load(workspace, request.project, request.environment, request.overrides))
     if not request.container_image:
         require_component_python(workspace.root)
-    compiled = _runnable(compile_project(workspace, chosen))
+    compiled = _runnable(compile_project(workspace, chosen, runs_here=not request.container_image))
     _demand_variables(chosen.parameters)
     run = _new_run(workspace, request, chosen)
     return complete(workspace, run, compiled, chosen.parameters, _containers(workspace, request, chosen.parameters))

@@ -38,35 +38,58 @@ class Task:
         package: Import path of the component's folder; empty where it does not import its work from one.
         sources: Where its parameters come from.
         descriptions: What the component says of its parameters.
+        producers: The task that makes each of its input artifacts, of the same DAG or of one around it.
     """
 
     name: str
     package: str
     sources: Mapping[str, Source]
     descriptions: Mapping[str, str]
+    producers: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scope:
+    """A DAG's inputs as they are bound, and the names of the DAGs around its tasks."""
+
+    parameters: Mapping[str, Source]
+    artifacts: Mapping[str, str]
+    prefix: str = ""
 
 
 def tasks(package: Package) -> list[Task]:
     """Returns the tasks of all DAGs of a package, in their order."""
     root = package["root"]
     bound: dict[str, Source] = {name: FromInput(name) for name in _parameters(root)}
-    return list(_tasks(package, root.get("dag", {}), bound, ""))
+    return list(_tasks(package, root.get("dag", {}), _Scope(bound, {})))
 
 
-def _tasks(package: Package, dag: Mapping[str, Any], bound: Mapping[str, Source], prefix: str) -> Iterator[Task]:
+def _tasks(package: Package, dag: Mapping[str, Any], scope: _Scope) -> Iterator[Task]:
     for name, task in dag.get("tasks", {}).items():
         component = package["components"][task["componentRef"]["name"]]
         definitions = _parameters(component)
         given = task.get("inputs", {}).get("parameters", {})
         sources = {
-            parameter: _source(given[parameter], bound) if parameter in given else _default(definition)
+            parameter: _source(given[parameter], scope.parameters) if parameter in given else _default(definition)
             for parameter, definition in definitions.items()
         }
+        producers = _producers(task, scope)
+        full = f"{scope.prefix}{name}"
         if "dag" in component:
-            yield from _tasks(package, component["dag"], sources, f"{prefix}{name}.")
+            yield from _tasks(package, component["dag"], _Scope(sources, producers, f"{full}."))
         else:
             said = {each: " ".join(d.get("description", "").split()) for each, d in definitions.items()}
-            yield Task(f"{prefix}{name}", _component_package(package, component), sources, said)
+            yield Task(full, _component_package(package, component), sources, said, producers)
+
+
+def _producers(task: Mapping[str, Any], scope: _Scope) -> dict[str, str]:
+    found = {}
+    for name, given in task.get("inputs", {}).get("artifacts", {}).items():
+        if "taskOutputArtifact" in given:
+            found[name] = f"{scope.prefix}{given['taskOutputArtifact']['producerTask']}"
+        elif given.get("componentInputArtifact") in scope.artifacts:
+            found[name] = scope.artifacts[given["componentInputArtifact"]]
+    return found
 
 
 def _parameters(component: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

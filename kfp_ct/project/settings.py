@@ -14,6 +14,7 @@ from kfp_ct.project.workspace import Workspace, make_importable
 if TYPE_CHECKING:
     from kfp_ct.base.setting_problems import Path as SettingPath
     from kfp_ct.package.package import Package
+    from kfp_ct.project.named_files import NamedFiles
 
 TARGETS = ("kfp", "vertex")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -101,8 +102,14 @@ def parse_override(text: str) -> tuple[str, Any]:
     return name, value if parsed is None and value.strip().lower() not in ("null", "~") else parsed
 
 
-def validate(settings: Settings, compiled: "Package", workspace: Workspace) -> None:
+def validate(settings: Settings, compiled: "Package", workspace: Workspace, files: "NamedFiles | None" = None) -> None:
     """Checks every argument against the pipeline's inputs and what components say of their parameters.
+
+    Args:
+        settings: The settings.
+        compiled: The package that they are for.
+        workspace: Where components of one's own are.
+        files: Looks at the files and modules that the settings name, too.
 
     Raises:
         UsageError: Lists everything that does not fit, with the settings file to edit.
@@ -112,7 +119,7 @@ def validate(settings: Settings, compiled: "Package", workspace: Workspace) -> N
     from kfp_ct.project import targets, validation
 
     make_importable(workspace)
-    problems = validation.problems(compiled, settings.parameters)
+    problems = validation.problems(compiled, settings.parameters, files)
     for name, section in settings.targets.items():
         problems += [*secrets.in_the_clear(section, (name,)), *targets.misfits(name, section, complete=False)]
     if problems:

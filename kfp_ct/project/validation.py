@@ -7,7 +7,7 @@ folder is described by `Parameters` in that folder's `settings.py`.
 
 import importlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kfp_ct.base import secrets, setting_problems
@@ -17,14 +17,16 @@ from kfp_ct.base.settings import Settings
 from kfp_ct.package import arguments, clear_secrets, package, wiring
 from kfp_ct.package.package import Package
 from kfp_ct.package.wiring import Constant, FromInput, Task
+from kfp_ct.project.named_files import NamedFiles
 
 
-def problems(compiled: Package, given: Mapping[str, Any]) -> list[Problem]:
+def problems(compiled: Package, given: Mapping[str, Any], files: NamedFiles | None = None) -> list[Problem]:
     """Returns everything about values that does not fit a package: unknown, missing, of another type, not allowed.
 
     Args:
         compiled: A package.
         given: Values by the inputs' names; the package's defaults stand for those that are left out.
+        files: Looks at the files and modules that the values name, too.
 
     Raises:
         UsageError: A component's settings.py cannot be imported.
@@ -35,8 +37,10 @@ def problems(compiled: Package, given: Mapping[str, Any]) -> list[Problem]:
     wrong = {problem.path[0] for problem in found}
     defaults = {name: each["defaultValue"] for name, each in package.inputs(compiled).items() if "defaultValue" in each}
     fitting = {name: value for name, value in {**defaults, **given}.items() if name not in wrong}
-    for task in wiring.tasks(compiled):
-        found += _of_task(task, fitting)
+    tasks = wiring.tasks(compiled)
+    for task in tasks:
+        found += _of_task(task, fitting, files)
+    found += _without_splits(tasks, fitting)
     return list(dict.fromkeys(found))
 
 
@@ -73,15 +77,35 @@ def known(task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _of_task(task: Task, values: Mapping[str, Any]) -> Iterator[Problem]:
+def _of_task(task: Task, values: Mapping[str, Any], files: NamedFiles | None) -> Iterator[Problem]:
     model = described(task.package)
     if model is None:
         return
     given = {name: value for name, value in known(task, values).items() if name in model.model_fields}
-    for problem in setting_problems.problems(model, given):
+    found = [each for each in setting_problems.problems(model, given) if each.path[0] in given]
+    wrong = {problem.path[0] for problem in found}
+    if files:
+        found += files.problems(model, {name: value for name, value in given.items() if name not in wrong})
+    for problem in found:
         parameter, *rest = problem.path
-        if parameter in given:
-            yield Problem((*_place(task, str(parameter)), *rest), problem.text)
+        yield Problem((*_place(task, str(parameter)), *rest), problem.text)
+
+
+def _without_splits(tasks: Sequence[Task], values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Says that a dataset whose rows are all to be scored goes to components that train or evaluate."""
+    for task in tasks:
+        model = described(task.package)
+        lacking = model.without_splits(known(task, values)) if model else None
+        readers = [each.name for each in tasks if task.name in _read_by_splits(each)] if lacking else []
+        if lacking and readers:
+            (parameter, *rest), said = lacking
+            text = f" is {said}, which {', '.join(readers)} {'needs' if len(readers) == 1 else 'need'}"
+            yield Problem((*_place(task, parameter), *rest), f"{text}; expected another split")
+
+
+def _read_by_splits(task: Task) -> list[str]:
+    model = described(task.package)
+    return [task.producers.get(artifact, "") for artifact in model.READS_SPLITS] if model else []
 
 
 def _place(task: Task, parameter: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from kfp_ct.components.evaluate import work
+from kfp_ct.components.evaluate import eval_config, work
 from kfp_ct.data import layouts
 from kfp_ct.models import blessing
 from repository import ROOT
@@ -204,6 +204,8 @@ def judge(tmp_path, examples, models):
         )  # fmt: skip
         outputs = work.Outputs(f"{root}/evaluation", f"{root}/blessing", f"{root}/view.html")
         result = work.evaluate(request, outputs)
+        # What blesses a model is nothing that checks before a run refuse.
+        assert not result.blessed or list(eval_config.problems((tmp_path / "eval_config.pbtxt").read_text())) == []
         report = json.loads((root / "evaluation" / "summary.json").read_text())
         return Verdict(blessing.read(root / "blessing"), report, result, root)
 

@@ -9,7 +9,7 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.components.evaluate import curves, tasks, view_curves
-from kfp_ct.components.evaluate.config import Output
+from kfp_ct.components.evaluate.eval_config import Output
 from kfp_ct.components.evaluate.samples import Sample, Scored
 from kfp_ct.components.evaluate.settings import Gates
 from kfp_ct.pages import markup

@@ -11,7 +11,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
 from kfp_ct.components.evaluate import array_metrics, results, slices
-from kfp_ct.components.evaluate.config import Output, Plan
+from kfp_ct.components.evaluate.config import Plan
+from kfp_ct.components.evaluate.eval_config import Output
 from kfp_ct.components.evaluate.samples import Sample, Scored, Scores
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*divide:RuntimeWarning:tensorflow_model_analysis")

@@ -13,7 +13,7 @@ import small_examples
 from ingesting import assert_refused, ids, ingest, rows, table
 from kfp_ct.base.errors import DataError
 from kfp_ct.components.evaluate import scoring
-from kfp_ct.components.evaluate.config import Output
+from kfp_ct.components.evaluate.eval_config import Output
 from kfp_ct.components.evaluate.tasks import Decoder
 from kfp_ct.components.statistics import work as statistics
 from kfp_ct.components.train import work as train

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import shutil
 
 import pytest
@@ -66,6 +67,12 @@ def test_shipped_settings_fit_the_pipeline(workspace, compiled, environment):
             {"split": {"column": "x"}},
             "split.method is missing: expected one of column, group, hash, none",
             id="no-method",
+        ),
+        pytest.param(
+            {"split": {"method": "none"}},
+            'split.method is "none": it leaves no rows to train on or to evaluate, which evaluate, train, transform, '
+            "tune need; expected another split",
+            id="nothing-to-train-on",
         ),
         pytest.param({"split.columns": ["x"]}, "split.columns is not a setting: did you mean column?", id="of"),
         pytest.param({"sources.weather.uri": ""}, "sources.weather.uri: expected either it or bigquery", id="neither"),
@@ -258,6 +265,32 @@ def test_an_override_is_taken_or_refused_but_never_crashes(text):
     except UsageError:
         return
     assert text.startswith(f"{name}=")
+
+
+def test_a_misspelt_rule_of_the_monitor_is_named(workspace):
+    compiled = package.compile_pipeline("pipelines.monitoring", "flights-monitoring")
+    chosen = settings.load(workspace, "flights", "monitoring-local", {"rules.max_los": 0.1})
+    with pytest.raises(UsageError, match=r"- rules\.max_los is not a setting: did you mean max_loss\?"):
+        settings.validate(chosen, compiled, workspace)
+    del chosen.parameters["rules"]["max_los"]
+    settings.validate(chosen, compiled, workspace)
+
+
+def test_settings_that_the_documentation_proposes_are_taken(workspace, compiled):
+    pages = [ROOT / "README.md", *(page for page in (ROOT / "docs").glob("*.md") if page.name != "cli.md")]
+    text = "\n".join(page.read_text() for page in pages)
+    named = re.findall(r"--set (?:'([\w.]+=[^']+)'|([a-z][\w.]*=[^\s`']+))", text)
+    found = [quoted or plain for quoted, plain in named if plain != "name=value"]
+    assert any(each.startswith("tuning=") for each in found)
+    for each in found:
+        name, value = settings.parse_override(each)
+        settings.validate(settings.load(workspace, "flights", "local", {name: value}), compiled, workspace)
+
+
+def test_rows_that_are_all_to_be_scored_are_no_problem_where_nothing_trains(workspace):
+    compiled = package.compile_pipeline("pipelines.batch_prediction", "flights-batch-prediction")
+    chosen = settings.load(workspace, "flights", "batch_prediction-local", {})
+    settings.validate(chosen, compiled, workspace)
 
 
 def test_a_relative_window_fits(workspace, compiled):

@@ -62,12 +62,14 @@ def run_fn(fn_args: Any) -> None:
     train, held_out = _split(fn_args, parameters)
     if parameters.shuffle_labels:
         train = train.map(lambda features, label: (features, tf.random.shuffle(label, seed=parameters.seed)))
-    model = compiled(output, parameters, parameters.epochs * int(train.cardinality()))
+    steps = int(train.cardinality())
+    model = compiled(output, parameters, parameters.epochs * steps)
     # A window of a few days may hold out none.
     watched = "loss" if held_out is None else "val_loss"
     stop = keras.callbacks.EarlyStopping(watched, mode="min", patience=parameters.patience, restore_best_weights=True)
     model.fit(
-        train,
+        train.repeat(),  # one iterator for all epochs: to make one costs as much as hundreds of steps
+        steps_per_epoch=steps,
         validation_data=held_out,
         validation_batch_size=8192,
         epochs=parameters.epochs,
@@ -93,7 +95,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     tuning = fn_args.custom_config.get("tuning", {})
     output = tft.TFTransformOutput(fn_args.transform_graph_path)
     train, held_out = _split(fn_args, given)
-    steps = given.epochs * int(train.cardinality())
+    steps = int(train.cardinality())
 
     def hypermodel(hp: Any) -> keras.Model:
         keras.utils.set_random_seed(given.seed)
@@ -103,7 +105,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
             "embedding": lambda: hp.Choice("embedding", [4, 8, 16]),
         }
         searched = {name: value() for name, value in ranges.items() if name not in fn_args.hyperparameters}
-        return compiled(output, dataclasses.replace(given, **searched), steps)
+        return compiled(output, dataclasses.replace(given, **searched), given.epochs * steps)
 
     tuner = keras_tuner.RandomSearch(
         hypermodel,
@@ -113,8 +115,9 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
         directory=fn_args.working_dir,
         project_name="flights",
     )
-    fit = {"validation_data": held_out, "validation_batch_size": 8192, "epochs": given.epochs, "shuffle": False}
-    return TunerFnResult(tuner, {"x": train, **fit})
+    validation = {"validation_data": held_out, "validation_batch_size": 8192}
+    training = {"x": train.repeat(), "steps_per_epoch": steps, "epochs": given.epochs, "shuffle": False}
+    return TunerFnResult(tuner, {**training, **validation})
 
 
 def compiled(output: tft.TFTransformOutput, parameters: Hyperparameters, steps: int) -> keras.Model:

@@ -3,6 +3,7 @@
 import dataclasses
 
 from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import config_util
 
@@ -11,6 +12,7 @@ from kfp_ct.components.evaluate import eval_config
 from kfp_ct.components.evaluate.eval_config import Output
 from kfp_ct.data import user_code
 
+SERVING = "SERVING"  # TensorFlow Metadata's customary name of the environment without a label
 CHALLENGER, CHAMPION = "candidate", "baseline"  # TFMA's names for them
 
 
@@ -40,6 +42,17 @@ class Plan:
             for output in self.outputs:
                 _name_columns(spec, output)
         return config
+
+    def training_only(self, schema: schema_pb2.Schema) -> dict[str, str]:
+        """Returns the columns that no client has when it asks, and what they are.
+
+        A weight that clients have all the same is one with `in_environment: "SERVING"` in the schema.
+        """
+        served = {feature.name for feature in schema.feature if SERVING in feature.in_environment}
+        left_out = {feature.name for feature in schema.feature if SERVING in feature.not_in_environment}
+        found = dict.fromkeys(sorted(left_out), "not in the schema's environment SERVING")
+        found |= {output.weight: "the weight" for output in self.outputs if output.weight not in {"", *served}}
+        return found | {output.label: "the label" for output in self.outputs}
 
     @property
     def slice_columns(self) -> list[str]:

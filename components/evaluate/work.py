@@ -66,6 +66,7 @@ class _Job:
     plan: Plan
     gates: Gates
     has_champion: bool
+    training_only: dict[str, str]
 
     @property
     def champion_title(self) -> str:
@@ -93,9 +94,10 @@ def evaluate(request: EvaluationRequest, outputs: Outputs) -> Result:
         ComponentError: There are no rows to judge on, a model cannot be read or scored, or a setting does not fit.
     """
     asked = setting_problems.read(Gates, request.gates, "gates")
-    job = _Job(request, read_plan(request.eval_config), asked, saved_model.exists(request.champion_path))
+    plan, schema = read_plan(request.eval_config), batches.read_schema(request.schema_file)
+    has_champion = saved_model.exists(request.champion_path)
+    job = _Job(request, plan, asked, has_champion, plan.training_only(schema))
     config = job.plan.for_run(job.has_champion)
-    schema = batches.read_schema(request.schema_file)
     wanted = _computations(config, schema, request.eval_config)
     with _workers(request, outputs) as workers:
         carry_all = bool(array_metrics.unsupported(config, wanted))
@@ -218,7 +220,7 @@ def _judge(job: _Job, scores: Scores, decoder: Decoder, report: dict[str, Any]) 
 def _conclude(job: _Job, outputs: Outputs, report: dict[str, Any], checks: list[Check]) -> Result:
     request = job.request
     compared_with = (request.champion_version or "champion") if job.has_champion else ""
-    verdict = blessing.decide(request.model_path, checks, compared_with)
+    verdict = blessing.decide(request.model_path, checks, compared_with, job.training_only)
     report |= {
         "blessed": verdict.blessed,
         "compared_with": compared_with,

@@ -19,13 +19,17 @@ def validate_infra(
 ) -> bool:
     """Serves the model with the prediction service, sends it eval rows, and completes or withdraws its blessing.
 
+    It asks as clients do: raw values, each row alone and in batches, without label, weight and columns that the schema
+    keeps out of the environment SERVING. A model that cannot be asked without those is not blessed.
+
     Args:
         examples: Dataset with a manifest; rows of its eval split are sent.
         model: SavedModel under Format-Serving/.
         champion: The model whose clients must go on working; a folder without a SavedModel if there is none.
         evaluated: The blessing that evaluate gave this model; anything but a yes is refused.
         blessing: The final verdict: the checks of evaluate and those made here.
-        infra_validation: summary.json: checks, measurements, mismatches, and one request with its answer.
+        infra_validation: summary.json: checks, measurements, mismatches, what a request must have, and one request with
+            its answer.
         metrics: Latency, throughput, memory, start time and size.
         view: Checks, latencies and budgets as a page.
         infra: server (subprocess, docker:IMAGE, or the address of a service that has this model,

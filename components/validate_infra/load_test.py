@@ -26,8 +26,14 @@ class LoadTest:
         return {"p50_ms": float(p50), "p99_ms": float(p99), "rows_per_s": len(self.batched) / self.batch_seconds}
 
 
-def run(server: Server, instances: list[Any], settings: Infra) -> LoadTest:
+def run(server: Server, instances: list[Any], alone: list[Any], settings: Infra) -> LoadTest:
     """Sends every row twice: in batches, then alone.
+
+    Args:
+        server: Where to.
+        instances: The rows as they are sent in batches.
+        alone: The same rows as each is sent by itself.
+        settings: Rows of a batch, and clients at a time.
 
     Raises:
         ServerError: A request is not answered.
@@ -42,7 +48,7 @@ def run(server: Server, instances: list[Any], settings: Infra) -> LoadTest:
         try:
             for row in share:
                 begin = time.perf_counter()
-                single[row] = client.predict([instances[row]], settings.signature)[0]
+                single[row] = client.predict([alone[row]], settings.signature)[0]
                 latencies[row] = 1000 * (time.perf_counter() - begin)
         finally:
             client.close()

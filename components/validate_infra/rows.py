@@ -31,8 +31,9 @@ def sample(examples_path: str, wanted: int) -> pa.RecordBatch | None:
 def instances(batch: pa.RecordBatch, model: SavedModel, nulls: bool = True) -> list[Any]:
     """Returns the rows as JSON values: an object a row; or base64 of serialised tf.Examples.
 
-    A missing value is null; where `nulls` are refused, as by TensorFlow Serving, it is what the model takes for one
-    (`batches.MISSING`), and NaN is the token that its JSON has for it.
+    Whole numbers are written without a point, as clients have them. A missing value is null; where `nulls` are
+    refused, as by TensorFlow Serving, it is what the model takes for one (`batches.MISSING`), and NaN is the token that
+    its JSON has for it.
     """
     if not model.inputs:
         return [{"b64": base64.b64encode(example).decode()} for example in batches.to_examples(batch)]
@@ -44,6 +45,18 @@ def instances(batch: pa.RecordBatch, model: SavedModel, nulls: bool = True) -> l
     names = model.inputs
     columns = [[_json(value) for value in batch.column(name).to_pylist()] for name in names]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def with_booleans(instances: list[Any]) -> list[Any]:
+    """Returns the same rows with true and false in the columns that hold nothing but 1 and 0, as some clients have."""
+    if not instances or not isinstance(instances[0], dict) or "b64" in instances[0]:
+        return instances
+    written = {name: {repr(row[name]) for row in instances} - {"None"} for name in instances[0]}
+    flags = {name for name, values in written.items() if values and values <= {"0", "1"}}
+    return [
+        {name: bool(value) if name in flags and value is not None else value for name, value in row.items()}
+        for row in instances
+    ]
 
 
 def difference(served: Any, outputs: dict[str, Any], row: int, tolerance: float) -> str:
@@ -81,7 +94,11 @@ def _difference(served: Any, expected: Any, tolerance: float) -> str:
 def _json(value: Any) -> Any:
     if isinstance(value, bytes):
         return {"b64": base64.b64encode(value).decode()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return int(value) if value.is_integer() else value
+    return value
 
 
 def _filled(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """What clients of the champion rely on: its signature's inputs and outputs, read without loading the model."""
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 
 import tensorflow as tf
@@ -15,6 +16,10 @@ class Signature:
 
     inputs: dict[str, str]
     outputs: dict[str, str]
+
+    def without(self, names: Collection[str]) -> "Signature":
+        """Returns the signature as it is without some inputs."""
+        return Signature({name: kind for name, kind in self.inputs.items() if name not in names}, self.outputs)
 
 
 def read(model_path: str, name: str) -> Signature | None:

@@ -7,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from kfp_ct.base import setting_problems, task_log
-from kfp_ct.components.validate_infra import budgets, load_test, rows, servers, signature, view
+from kfp_ct.components.validate_infra import asking, budgets, load_test, rows, servers, signature, view
+from kfp_ct.components.validate_infra.asking import Input
 from kfp_ct.components.validate_infra.client import Client, Server, ServerError
 from kfp_ct.components.validate_infra.load_test import LoadTest
 from kfp_ct.components.validate_infra.settings import Infra
@@ -78,9 +79,23 @@ def validate(request: InfraRequest, outputs: Outputs) -> Result:
     if sample is None:
         found.checks.append(Check("answers", False, "the eval split has no rows: no answer was compared"))
     else:
-        _serve(request, settings, model, sample, found)
+        no = asking.refusal(model, sample, evaluated.training_only)
+        if no:
+            found.checks.append(no)
+        else:
+            asked = _Asked(model, asking.client_rows(sample, evaluated.training_only), evaluated.training_only)
+            _serve(request, settings, asked, found)
     found.checks.extend(budgets.judge(settings, found.measured))
     return _conclude(request, outputs, settings, evaluated, found)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """The model, the rows that it is asked about as a client has them, and the columns that no client has."""
+
+    model: SavedModel
+    rows: pa.RecordBatch
+    training_only: dict[str, str]
 
 
 @dataclasses.dataclass
@@ -90,13 +105,12 @@ class _Validation:
     latencies_ms: list[float]
     mismatches: list[str]
     example: dict[str, Any] = dataclasses.field(default_factory=dict)
+    inputs: list[Input] = dataclasses.field(default_factory=list)
     rows: int = 0
 
 
-def _serve(
-    request: InfraRequest, settings: Infra, model: SavedModel, sample: pa.RecordBatch, found: _Validation
-) -> None:
-    expected, answering = model.run(sample), False
+def _serve(request: InfraRequest, settings: Infra, asked: _Asked, found: _Validation) -> None:
+    expected, answering = asked.model.run(asked.rows), False
     try:
         task_log.progress("starting the prediction service" if settings.starts else f"asking {settings.server}")
         with servers.connect(request.model_path, settings) as server:
@@ -104,9 +118,12 @@ def _serve(
             found.checks.append(Check("server", True, _server_text(server)))
             if server.load_s is not None:
                 found.measured["load_s"] = server.load_s
-            sent = rows.instances(sample, model, server.nulls)
+            known = signature.read(request.model_path, settings.signature)
+            found.inputs = asking.inputs(asked.model, known, asked.rows, server.nulls)
+            found.checks.append(asking.described(found.inputs))
+            sent = rows.instances(asked.rows, asked.model, server.nulls)
             task_log.progress(f"sending {len(sent):,} rows in batches and one by one")
-            answers = load_test.run(server, sent, settings)
+            answers = load_test.run(server, sent, rows.with_booleans(sent) if server.nulls else sent, settings)
             found.measured |= answers.measured()
             if (memory := server.peak_memory_mb()) is not None:
                 found.measured["memory_mb"] = memory
@@ -114,7 +131,8 @@ def _serve(
             found.latencies_ms, found.rows = answers.latencies_ms, len(sent)
             first = {"signature_name": settings.signature, "instances": sent[:1]}
             found.example = {"request": first, "response": {"predictions": answers.single[:1]}}
-            found.checks.append(_compatible(request, settings, Client(server.url, settings.request_s), sent[0]))
+            client = Client(server.url, settings.request_s)
+            found.checks.append(_compatible(request, settings, client, (sent[0], asked.training_only)))
     except ServerError as error:
         found.checks.append(Check("answers" if answering else "server", False, str(error)))
 
@@ -141,7 +159,8 @@ def _compare(answers: LoadTest, expected: dict[str, Any], settings: Infra, found
         found.checks.append(Check("answers", True, message))
 
 
-def _compatible(request: InfraRequest, settings: Infra, client: Client, instance: Any) -> Check:
+def _compatible(request: InfraRequest, settings: Infra, client: Client, asked: tuple[Any, dict[str, str]]) -> Check:
+    instance, training_only = asked
     if not saved_model.exists(request.champion_path):
         return Check("signature", True, "there is no champion whose clients could break")
     title = f"champion v{request.champion_version}" if request.champion_version else "the champion"
@@ -149,6 +168,7 @@ def _compatible(request: InfraRequest, settings: Infra, client: Client, instance
     after = signature.read(request.model_path, settings.signature)
     if before is None or after is None:
         return Check("signature", before is None, f"{title} has {'no' if before is None else 'a'} {settings.signature}")
+    before = before.without(training_only)  # no client has ever sent them
     if broken := signature.breaking_changes(before, after):
         return Check("signature", False, f"clients of {title} would break: {'; '.join(broken)}")
     added = sorted(set(after.inputs) - set(before.inputs))
@@ -182,6 +202,7 @@ def _conclude(
         "mismatches": found.mismatches,
         "latencies_ms": [round(value, 3) for value in found.latencies_ms],
         "example": _finite(found.example),
+        "inputs": [dataclasses.asdict(each) for each in found.inputs],
     }
     layouts.write_json(f"{outputs.report_path}/{layouts.SUMMARY}", report)
     layouts.write_text(outputs.view_path, view.draw(report, found.mismatches[:_SHOWN_MISMATCHES]))

@@ -34,6 +34,8 @@ class Blessing:
     checks: list[Check]
     compared_with: str = ""  # the champion's version; empty where there was none
     stages: list[str] = dataclasses.field(default_factory=list)  # that have judged the model, in order
+    # Columns that a client does not have when it asks, and what they are: label, weight, training only.
+    training_only: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def refusals(self) -> list[str]:
@@ -41,11 +43,14 @@ class Blessing:
         return [check.reason for check in self.checks if not check.passed]
 
 
-def decide(model_path: str, checks: list[Check], compared_with: str = "") -> Blessing:
+def decide(
+    model_path: str, checks: list[Check], compared_with: str = "", training_only: dict[str, str] | None = None
+) -> Blessing:
     """Gives evaluate's verdict: yes if every gate let the model through; over zero gates it is a no."""
     checks = _or_refusal(checks)
     blessed = all(check.passed for check in checks)
-    return Blessing(blessed, layouts.tree_fingerprint(model_path), checks, compared_with, [EVALUATE])
+    fingerprint = layouts.tree_fingerprint(model_path)
+    return Blessing(blessed, fingerprint, checks, compared_with, [EVALUATE], training_only or {})
 
 
 def extended(verdict: Blessing, stage: str, checks: list[Check]) -> Blessing:

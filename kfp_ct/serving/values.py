@@ -1,6 +1,8 @@
 """JSON values to array values: TensorFlow Serving's mapping and messages, and what stands for a missing value.
 
-Source of the mapping: https://www.tensorflow.org/tfx/serving/api_rest, "JSON mapping".
+Source of the mapping: https://www.tensorflow.org/tfx/serving/api_rest, "JSON mapping". A raw feature takes more, as
+long as no precision is lost, since a client's data has one kind of number: whole numbers written either way, true and
+false for 1 and 0, and 1 and 0 for true and false.
 """
 
 import base64
@@ -16,8 +18,8 @@ import numpy as np
 MISSING_INT = -(2**63)
 B64 = "b64"
 _JSON_TYPES = {dict: "Object", list: "Array", str: "String", int: "Number", float: "Number", type(None): "Null"}
-# Whole numbers up to here are exact in the type.
-_EXACT = {"float16": 2**11 - 1, "float32": 2**24 - 1, "float64": 2**53 - 1}
+# Whole numbers up to here are exact as JSON's floating-point numbers.
+_WHOLE = 2**53
 _SHOWN = 80
 
 
@@ -79,24 +81,42 @@ def convert(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
 
 
 def _floats(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
-    types = _check_types(leaves, spec, (float, int))
-    if int in types:
-        exact = _EXACT.get(str(spec.array_type), 0)
-        _check(leaves, lambda value: type(value) is not int or abs(value) <= exact, _lossy(spec))
+    types = _check_types(leaves, spec, (float, int, bool) if spec.is_raw_feature else (float, int))
     largest = float(np.finfo(spec.array_type).max)
+    if int in types:
+        _check(leaves, lambda value: type(value) is not int or _is_exact(value, spec, largest), _lossy(spec))
     if types & {float}:
         _check(leaves, lambda value: value is None or abs(value) <= largest or not math.isfinite(value), _lossy(spec))
     return _filled(leaves, types, spec)
 
 
+def _is_exact(value: int, spec: InputSpec, largest: float) -> bool:
+    return abs(value) <= largest and int(spec.array_type.type(value)) == value
+
+
 def _integers(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
+    if spec.is_raw_feature and not set(map(type, leaves)) <= {int, type(None)}:
+        leaves = [_as_integer(value, spec) for value in leaves]
     types = _check_types(leaves, spec, (int,))
     limits = np.iinfo(spec.array_type)
     _check(leaves, lambda value: value is None or limits.min <= value <= limits.max, _type_error(spec))
     return _filled(leaves, types, spec)
 
 
+def _as_integer(value: Any, spec: InputSpec) -> Any:
+    """A whole number, however it is written; NaN is missing where something can be."""
+    if isinstance(value, bool):
+        return int(value)
+    if not isinstance(value, float):
+        return value
+    if math.isnan(value) and spec.missing is not None:
+        return None
+    return int(value) if value.is_integer() and abs(value) <= _WHOLE else value
+
+
 def _booleans(leaves: list[Any], spec: InputSpec) -> Sequence[Any]:
+    if spec.is_raw_feature:
+        leaves = [bool(value) if type(value) in (int, float) and value in (0, 1) else value for value in leaves]
     _check_types(leaves, spec, (bool,))
     return leaves
 
@@ -151,7 +171,12 @@ def _type_error(spec: InputSpec) -> Callable[[Any], str]:
 
 
 def _lossy(spec: InputSpec) -> Callable[[Any], str]:
-    return lambda value: f"Cannot convert JSON value: {shown(value)} to {spec.dtype} without loss of precision."
+    def reason(value: Any) -> str:
+        message = f"Cannot convert JSON value: {shown(value)} to {spec.dtype} without loss of precision."
+        rounding = isinstance(value, int) and abs(value) < _WHOLE
+        return f"{message} To have it rounded, send {value}.0." if rounding else message
+
+    return reason
 
 
 def shown(value: Any) -> str:

@@ -32,6 +32,12 @@ class Facts:
     high: int = 0
 
     @property
+    def exact(self) -> bool:
+        """Whether its values are whole numbers that only int64 holds exactly: float32 ends at 2**24."""
+        whole = _base(self.type) in INTEGERS | {"HUGEINT"}
+        return whole and max(-self.low, self.high) > 2**24 and self.low > -(2**63) and self.high < 2**63
+
+    @property
     def numeric(self) -> bool:
         """Whether its values are numbers."""
         return _base(self.type) in NUMBERS

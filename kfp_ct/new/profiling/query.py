@@ -79,8 +79,8 @@ def _selected(column: Column, found: Found) -> str:
     if column is found.time:
         return f"CAST({name} AS TIMESTAMP) AS {column.safe}"
     if column.role == NUMBER:
-        inner = f"CAST({name} AS BIGINT)" if column.facts.type == "BOOLEAN" else name
-        return f"CAST({inner} AS FLOAT) AS {column.safe}"
+        inner = f"CAST({name} AS BIGINT)" if column.facts.type == "BOOLEAN" or column.facts.exact else name
+        return f"{inner if column.facts.exact else f'CAST({inner} AS FLOAT)'} AS {column.safe}"
     if column.role == CATEGORY or column is found.identity:
         return f"CAST({name} AS VARCHAR) AS {column.safe}"
     return ""

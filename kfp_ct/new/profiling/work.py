@@ -4,6 +4,7 @@
 
 import csv
 import dataclasses
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -167,8 +168,15 @@ def _schema(found: Found, examples: pa.Table) -> schema_pb2.Schema:
     if found.label.task == label.MULTICLASS:
         _close(schema, found)
     schema.default_environment.extend(["TRAINING", "SERVING"])
+    unbounded = {
+        each.path.step[0]: feature_statistics.infinite_values(each) for each in statistics.datasets[0].features
+    }
     for feature in schema.feature:
         feature.ClearField("distribution_constraints")
+        # The generated features take an infinite value for a missing one.
+        for end, count in zip(("min", "max"), unbounded[feature.name], strict=True):
+            if count:
+                setattr(feature.float_domain, end, -math.inf if end == "min" else math.inf)
         present = 1 - examples[feature.name].null_count / len(examples)
         if present < 1:
             feature.presence.min_fraction = round(present / 2, 2)

@@ -142,3 +142,18 @@ def test_what_no_output_has_is_an_error(judge, few, text, message):
 def test_metric_that_does_not_fit_the_predictions_is_an_error(judge, few):
     with pytest.raises(ConfigurationError, match="that TFMA cannot compute of these labels and predictions"):
         judge("good", text=config(extra="metrics { class_name: 'SparseCategoricalCrossentropy' }"), data=few)
+
+
+@pytest.mark.parametrize(
+    ("schema", "weight"),
+    [
+        ('feature { name: "weight" type: FLOAT }', {"weight": "the weight"}),
+        ('feature { name: "weight" type: FLOAT in_environment: "SERVING" }', {}),
+    ],
+    ids=["not said to be served", "said to be served"],
+)
+def test_the_blessing_says_what_no_client_has(judge, schema, weight):
+    schema += 'feature { name: "kind" type: INT not_in_environment: "SERVING" } feature { name: "x" type: FLOAT }'
+    text = config(at_least(0.6), model="example_weight_key: 'weight'")
+    kept_out = {"kind": "not in the schema's environment SERVING"}
+    assert judge("good", text=text, schema=schema).blessing.training_only == kept_out | weight | {"late": "the label"}

@@ -67,13 +67,16 @@ def test_one_input_needs_no_name():
     [
         ({"hour": 3.5}, r"element: 1 key: hour .* 3.5 Type: Number is not of expected type: int64"),
         ({"hour": "3"}, r'element: 1 key: hour .* "3" Type: String is not of expected type: int64'),
-        ({"hour": True}, r"element: 1 key: hour .* true Type: True is not of expected type: int64"),
+        ({"hour": 2.0**53 + 2}, r"element: 1 key: hour .* is not of expected type: int64"),
         ({"hour": 2**63}, r"element: 1 key: hour .* is not of expected type: int64"),
         ({"hour": [1, 2]}, r"element: 1 key: hour .* Type: Array is not of expected type: int64"),
         ({"distance": "far"}, r'element: 1 key: distance .* "far" Type: String is not of expected type: float'),
-        ({"distance": False}, r"element: 1 key: distance .* Type: False"),
         ({"distance": 1e39}, r"element: 1 key: distance .* without loss of precision"),
-        ({"distance": 2**24 + 1}, r"element: 1 key: distance .* without loss of precision"),
+        (
+            {"distance": 2**24 + 1},
+            r"element: 1 key: distance .* without loss of precision. To have it rounded, send 16777217.0.",
+        ),
+        ({"distance": 10**39}, r"element: 1 key: distance .* without loss of precision.$"),
         ({"carrier": 5}, r"element: 1 key: carrier .* 5 Type: Number is not of expected type: string"),
         ({"carrier": {"b64": "?"}}, r"element: 1 key: carrier .* base64"),
         ({"carrier": {"b": "?"}}, r"element: 1 key: carrier .* not formatted correctly for base64 data"),
@@ -85,6 +88,35 @@ def test_one_input_needs_no_name():
 def test_names_the_input_and_row_that_does_not_fit(row, complaint):
     with pytest.raises(InvalidRequestError, match=complaint):
         tensors.decode_rows([{"hour": 1}, row], FLIGHT)
+
+
+def test_whole_numbers_are_taken_however_they_are_written_while_they_are_exact():
+    rows = [{"hour": 3.0, "distance": 1718000000}, {"hour": math.nan, "distance": 2**24}, {"hour": -0.0}]
+    arrays = tensors.decode_rows(rows, FLIGHT)
+
+    assert arrays["hour"].tolist() == [3, -(2**63), 0]
+    assert arrays["distance"].reshape(-1).tolist()[:2] == [1718000000.0, 2.0**24]
+
+
+def test_true_and_false_are_one_and_zero_and_the_other_way_round():
+    specs = {**FLIGHT, "flag": spec("flag", "bool", bool)}
+    rows = [{"hour": True, "distance": False, "flag": 1}, {"hour": False, "distance": True, "flag": 0.0}]
+    arrays = tensors.decode_rows(rows, specs)
+
+    assert (arrays["hour"].tolist(), arrays["distance"].tolist()) == ([1, 0], [[0.0], [1.0]])
+    assert arrays["flag"].tolist() == [True, False]
+    with pytest.raises(InvalidRequestError, match=r"key: flag .* 2 Type: Number is not of expected type: bool"):
+        tensors.decode_rows([{"flag": 2}], specs)
+
+
+@given(st.integers(-(2**70), 2**70), st.sampled_from([np.float32, np.float64]))
+def test_an_integer_is_taken_for_a_float_exactly_when_it_is_one(value, kind):
+    specs = {"x": spec("x", "float", kind)}
+    if int(kind(value)) == value:
+        assert int(tensors.decode_rows([{"x": value}], specs)["x"][0]) == value
+    else:
+        with pytest.raises(InvalidRequestError, match="without loss of precision"):
+            tensors.decode_rows([{"x": value}], specs)
 
 
 @pytest.mark.parametrize(

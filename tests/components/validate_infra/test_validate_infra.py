@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from kfp import dsl
@@ -15,12 +17,14 @@ from kfp import dsl
 import small_examples
 from kfp_ct.base import setting_problems
 from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError
-from kfp_ct.components.validate_infra import work
+from kfp_ct.components.validate_infra import rows, work
 from kfp_ct.components.validate_infra.server import ServerError, serving
 from kfp_ct.components.validate_infra.settings import Infra
 from kfp_ct.data import layouts
 from kfp_ct.models import blessing
 from served_answers import COLUMNS, FEW, save
+
+TRAINING_ONLY = {"label": "the label", "weight": "the weight"}
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +50,9 @@ class Verdict:
 
 @pytest.fixture
 def judge(tmp_path, examples):
-    def judged(model, champion="", data=examples, **infra):
-        blessing.write(tmp_path / "evaluated", blessing.decide(model, [blessing.Check("auc", True, "good")]))
+    def judged(model, champion="", data=examples, training_only=TRAINING_ONLY, **infra):
+        checks = [blessing.Check("auc", True, "good")]
+        blessing.write(tmp_path / "evaluated", blessing.decide(model, checks, training_only=training_only))
         request = work.InfraRequest(
             data, model, champion or str(tmp_path / "none"), "3" if champion else "", str(tmp_path / "evaluated"),
             {**FEW, **infra},
@@ -85,6 +90,99 @@ def test_a_model_that_evaluate_refused_is_not_served(good, tmp_path, examples):
     request = work.InfraRequest(examples, good, str(tmp_path), "", str(tmp_path), {})
     with pytest.raises(ModelNotBlessedError, match="refused by evaluate"):
         work.validate(request, work.Outputs(str(tmp_path), str(tmp_path), str(tmp_path / "x.html")))
+
+
+def parsing(**demanded):
+    """Answers from serialised examples, of which it demands some features and takes others."""
+    spec = {name: tf.io.FixedLenFeature([], kind) for name, kind in demanded.items()}
+    spec |= {"weight": tf.io.FixedLenFeature([], tf.float32, default_value=0.0)} if "weight" not in spec else {}
+
+    def answer(features):
+        return tf.io.parse_example(features["examples"], spec)["size"]
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("demanded", "named", "fix"),
+    [
+        ({"label": tf.int64}, "label (the label)", r"feature_spec\.pop\('label'\) before tf\.io\.parse_example"),
+        ({"weight": tf.float32}, "weight (the weight)", 'in_environment: "SERVING"` of its feature'),
+        (
+            {"id": tf.string},
+            "id (not in the schema's environment SERVING)",
+            'take `not_in_environment: "SERVING"` from',
+        ),
+        (
+            {"label": tf.int64, "id": tf.string},
+            "id (not in the schema's environment SERVING), label (the label)",
+            "pop",
+        ),
+    ],
+    ids=["label", "weight", "schema", "several"],
+)
+def test_a_model_that_parses_what_no_client_has_is_a_no(judge, tmp_path, demanded, named, fix):
+    answer = parsing(size=tf.float32, **demanded)
+    unserved = TRAINING_ONLY | {"id": "not in the schema's environment SERVING"}
+    complete = small_examples.table(30).drop_null()
+    data = small_examples.write(tmp_path / "complete", complete, complete)
+    verdict = judge(save(tmp_path / "model", {"examples": tf.string}, answer=answer), "", data, unserved)
+
+    assert not verdict.result.blessed
+    assert f"the serving signature cannot be asked without {named}, which no client has" in verdict.reason("request")
+    assert re.search(fix, verdict.reason("request"))
+    with pytest.raises(ModelNotBlessedError, match="which no client has when it asks"):
+        blessing.demand(tmp_path / "final", str(tmp_path / "model"))
+
+
+@pytest.mark.parametrize("column", [{"label": tf.int64}, {"weight": tf.float32}], ids=["label", "weight"])
+def test_a_signature_of_columns_that_no_client_has_is_a_no(judge, tmp_path, column):
+    verdict = judge(save(tmp_path / "model", COLUMNS | column))
+    assert not verdict.result.blessed
+    (name,) = column
+    assert f"the serving signature takes {name} (the {name})" in verdict.reason("request")
+    assert f"fix: leave {name} out of the signature's inputs" in verdict.reason("request")
+
+
+def test_the_report_lists_what_a_request_must_have(judge, good, tmp_path):
+    columns = judge(good).report
+    assert columns["inputs"] == [
+        {"name": "colour", "type": "string [-1]", "optional": True},
+        {"name": "count", "type": "int64 [-1]", "optional": True},
+        {"name": "size", "type": "float32 [-1]", "optional": True},
+    ]
+    answer = parsing(size=tf.float32, count=tf.int64)
+    table = small_examples.table(30).drop_null()
+    data = small_examples.write(tmp_path / "full", table, table)
+    examples = judge(save(tmp_path / "model", {"examples": tf.string}, answer=answer), data=data)
+    assert examples.result.blessed
+    assert {each["name"]: each["optional"] for each in examples.report["inputs"]} == {
+        "id": True, "size": False, "count": False, "colour": True,
+    }  # fmt: skip
+    assert "a request must have size, count; id, colour may be left out" in str(examples.report["checks"])
+    assert "What a request has" in examples.page
+
+
+def test_rows_are_sent_as_clients_have_them(judge, tmp_path):
+    table = small_examples.table(30)
+    flags = pa.array([float(n % 2) for n in range(30)], pa.float32())
+    table = table.set_column(1, "size", flags).set_column(2, "weight", pa.array([1718000000.0] * 30, pa.float32()))
+    data = small_examples.write(tmp_path / "whole", table, table)
+    verdict = judge(save(tmp_path / "model", {**COLUMNS, "weight": tf.float32}), data=data, training_only={})
+
+    assert verdict.result.blessed
+    sent = verdict.report["example"]["request"]["instances"][0]
+    assert (sent["size"], sent["weight"]) == (0, 1718000000)
+    assert isinstance(sent["weight"], int)
+    alone = rows.with_booleans([{"flag": 0, "count": 0, "text": "1"}, {"flag": 1, "count": 2, "text": "0"}])
+    assert [row["flag"] for row in alone] == [False, True]
+    assert [row["count"] for row in alone] == [0, 2]
+    assert [row["text"] for row in alone] == ["1", "0"]
+
+
+def test_a_champion_that_took_the_label_does_not_keep_its_successor_out(judge, good, tmp_path):
+    champion = save(tmp_path / "champion", {**COLUMNS, "label": tf.int64})
+    assert judge(good, champion).result.blessed
 
 
 def test_serialised_examples_are_sent_to_a_model_that_takes_them(judge, tmp_path):
@@ -155,7 +253,7 @@ def test_what_breaks_the_champions_clients_is_a_no(judge, good, tmp_path, inputs
 
 
 def test_a_new_input_is_fine_where_a_request_without_it_is_answered(judge, good, tmp_path):
-    verdict = judge(save(tmp_path / "model", {**COLUMNS, "weight": tf.float32}), good)
+    verdict = judge(save(tmp_path / "model", {**COLUMNS, "weight": tf.float32}), good, training_only={})
     assert verdict.result.blessed
     assert "without the new inputs weight is answered" in str(verdict.report["checks"])
 

@@ -15,7 +15,7 @@ from kfp_ct.caching.file_index import FileIndex
 from kfp_ct.caching.import_closure import ImportClosure
 from kfp_ct.caching.module_finder import LIBRARY, ModuleFinder
 from kfp_ct.caching.named_by_parameters import ParameterReader
-from kfp_ct.project.environments import component_python, component_set
+from kfp_ct.project.environments import component_set, task_python
 from kfp_ct.project.workspace import Workspace
 
 
@@ -65,6 +65,14 @@ class Versions(Protocol):
         """
 
 
+class NoVersions:
+    """Versions of tasks whose results are not kept for another run."""
+
+    def of(self, command: Sequence[str], parameters: Mapping[str, Any]) -> TaskVersion:
+        """Returns a version that says nothing."""
+        return TaskVersion()
+
+
 class SourceVersions:
     """Versions of tasks that run from the sources of this machine, in the component environment."""
 
@@ -77,7 +85,7 @@ class SourceVersions:
         """
         self._root = workspace.root
         self._index = FileIndex(workspace.cache)
-        python = component_python(workspace.root)
+        python = task_python(workspace.root)
         self._library = _library(python).resolve()
         lock = workspace.root / "requirements" / component_set()[0]
         described = locked_environment.describe(python, lock) if environment is None else environment

@@ -16,15 +16,26 @@ def check(
     digests: Annotated[bool, typer.Option(help="Also refuse images that are not named by digest.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Check a compiled package by the KFP backend's rules."""
+    """Check a package for a KFP backend and for this machine.
+
+    What a KFP backend would refuse is an error. What this machine cannot run, or ignores, is told beside it.
+    """
     from kfp_ct.package import check as checker
-    from kfp_ct.package import package
+    from kfp_ct.package import package, processes
 
     if not file.is_file():
         raise UsageError(f"there is no file {file}\nfix: make it with `ct compile`")
     loaded = package.load_package(file)
     executors = checker.check(loaded, digests)
+    problems, ignored = list(processes.problems(processes.fitted(loaded))), processes.ignored(loaded)
     if as_json:
-        output.print_json({"package": file, "executors": executors, "images": package.images(loaded)})
-    else:
-        print(f"{file}: {executors} executors checked, nothing wrong")
+        answer = {"package": file, "executors": executors, "images": package.images(loaded)}
+        output.print_json({**answer, "runs_here": not problems, "problems_here": problems, "ignored_here": ignored})
+        return
+    print(f"{file}: {executors} executors checked")
+    print("KFP backend: takes it")
+    print(f"this machine: {'cannot run it' if problems else 'runs it'}")
+    for each in problems:
+        print(f"- {each}")
+    for each in ignored:
+        print(f"- ignored here: {each}")

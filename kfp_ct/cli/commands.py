@@ -27,7 +27,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
         Entry("setup", "kfp_ct.cli.setup:setup", "Prepare both environments and the example data."),
     ),
     "Run": (
-        Entry("run", "kfp_ct.cli.run:run", "Run a project's pipeline on this machine."),
+        Entry("run", "kfp_ct.cli.run:run", "Run a project's pipeline, or any package, on this machine."),
         Entry("runs", "kfp_ct.cli.runs:runs", "List the runs on this machine, newest first."),
         Entry(
             "why-not-cached",
@@ -38,7 +38,11 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
     ),
     "Build": (
         Entry("compile", "kfp_ct.cli.compile:compile_project", "Compile a project's pipeline to a KFP package."),
-        Entry("check", "kfp_ct.cli.check:check", "Check a compiled package by the KFP backend's rules."),
+        Entry(
+            "check",
+            "kfp_ct.cli.check:check",
+            "Check a package for a KFP backend and for this machine.",
+        ),
         Entry("build", "kfp_ct.cli.build:build", "Run a Cloud Build configuration on this machine."),
         Entry("builds", "kfp_ct.cli.builds:builds", "List the builds on this machine, newest first."),
         Entry("images", "kfp_ct.cli.images:app", "Build, push, lock and inspect the project's images."),

@@ -19,6 +19,43 @@ Project = Annotated[
         autocompletion=completion.projects,
     ),
 ]
+ProjectOrPackage = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROJECT",
+        help="Project, such as flights; or a compiled package, such as package.yaml.",
+        autocompletion=completion.projects,
+    ),
+]
+WindowStart = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="First day of the data window, inclusive.", show_default="the settings'"),
+]
+WindowEnd = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="Day after the last of the window, exclusive.", show_default="the settings'"),
+]
+Assignments = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Override a setting, such as hyperparameters.epochs=3: dots reach nested ones. Of a package: the value of "
+        "an input. Repeatable.",
+    ),
+]
+PackageArguments = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Values of a package's inputs, in YAML or JSON.", show_default="none"),
+]
+Cache = Annotated[
+    bool | None,
+    typer.Option(
+        "--cache/--no-cache",
+        help="Reuse the results of steps whose inputs have not changed.",
+        show_default="for a project, not for a package",
+    ),
+]
 Environment = Annotated[
     str,
     typer.Option(

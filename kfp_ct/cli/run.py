@@ -1,12 +1,17 @@
 """`ct run`."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kfp_ct.base.errors import RunFailedError
+from kfp_ct.base.errors import RunFailedError, UsageError
 from kfp_ct.cli import options, output
 from kfp_ct.cli.exit_codes import exit_codes
+
+if TYPE_CHECKING:
+    from kfp_ct.package.package import Package
 
 
 @exit_codes(
@@ -17,52 +22,68 @@ from kfp_ct.cli.exit_codes import exit_codes
     }
 )
 def run(
-    name: options.Project,
-    window_start: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="First day of the data window, inclusive.", show_default="the settings'"),
-    ] = None,
-    window_end: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="Day after the last of the window, exclusive.", show_default="the settings'"),
-    ] = None,
-    assignments: Annotated[
-        list[str],
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Override a setting, such as hyperparameters.epochs=3: dots reach nested ones; repeatable.",
-        ),
-    ] = [],  # noqa: B006 - typer copies it
+    name: options.ProjectOrPackage,
+    window_start: options.WindowStart = None,
+    window_end: options.WindowEnd = None,
+    assignments: options.Assignments = [],  # noqa: B006 - typer copies it
     environment: options.Environment = "local",
-    cache: Annotated[bool, typer.Option(help="Reuse the results of steps whose inputs have not changed.")] = True,
+    arguments: options.PackageArguments = None,
+    cache: options.Cache = None,
     cause: options.Cause = "on demand",
     containers: Annotated[bool, typer.Option("--containers", help="Run every task in a container.")] = False,
     image: Annotated[str, typer.Option(help="Image of the tasks with --containers.")] = "kfp-ct-components:dev",
     home: options.Home = None,
     as_json: options.Json = False,
 ) -> None:
-    """Run a project's pipeline on this machine.
+    """Run a project's pipeline, or any package, on this machine.
 
-    The run goes from data to a model that is blessed, registered and served, or refused with the reasons. It leaves
-    a record (`ct runs`) and a report.
+    A project's run goes from data to a model that is blessed, registered and served, or refused with the reasons. A
+    package's runs as kfp.local would run it. Both leave a record (`ct runs`) and a report.
     """
     from kfp_ct.cli.console import open_console
+    from kfp_ct.local import package_run, terminal_view
     from kfp_ct.local import run as runner
-    from kfp_ct.local import terminal_view
     from kfp_ct.project import settings
     from kfp_ct.project.workspace import find_workspace
 
-    workspace = find_workspace(home)
     windows = {"window_start": window_start, "window_end": window_end}
-    overrides = {key: value for key, value in windows.items() if value is not None}
-    overrides |= dict(settings.parse_override(text) for text in assignments)
+    given = {key: value for key, value in windows.items() if value is not None}
     console = open_console(stderr=as_json)
-    request = runner.RunRequest(name, environment, overrides, cache, cause, image if containers else "")
-    done = runner.execute(workspace, request, console)
+    if package_run.is_file(name):
+        _refuse_for_packages(given, environment)
+        compiled = package_run.load(Path(name))
+        values = _package_values(compiled, arguments, assignments)
+        wanted = package_run.PackageRequest(values, cause, containers, bool(cache))
+        workspace = package_run.find_workspace(home)
+        done = package_run.execute(workspace, compiled, wanted, console)
+    else:
+        _refuse_for_projects(arguments)
+        workspace = find_workspace(home)
+        overrides = given | dict(settings.parse_override(text) for text in assignments)
+        image = image if containers else ""
+        request = runner.RunRequest(name, environment, overrides, cache is not False, cause, image)
+        done = runner.execute(workspace, request, console)
     report = workspace.runs / done.id / "report.html"
     console.print(terminal_view.result(done, str(report)), soft_wrap=True)
     if as_json:
         output.print_json(done)
     if done.state != "SUCCEEDED":
         raise typer.Exit(RunFailedError.exit_code)
+
+
+def _refuse_for_packages(windows: Mapping[str, str], environment: str) -> None:
+    """Refuses options that only projects know: a package's inputs have values, no settings."""
+    if windows or environment != "local":
+        option = "--settings" if environment != "local" else f"--{min(windows).replace('_', '-')}"
+        raise UsageError(f"{option} is for projects\nfix: give the package's inputs with --set NAME=VALUE")
+
+
+def _refuse_for_projects(arguments: Path | None) -> None:
+    if arguments:
+        raise UsageError("--arguments is for packages\nfix: pass --set NAME=VALUE, or edit the project's settings")
+
+
+def _package_values(compiled: "Package", file: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
+    from kfp_ct.package import argument_texts
+
+    return {**(argument_texts.read_file(file) if file else {}), **argument_texts.read(compiled, assignments)}

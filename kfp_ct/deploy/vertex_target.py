@@ -87,7 +87,11 @@ class VertexTarget:
                 # Last, and only if nobody was faster: a version is there when its package is.
                 with contextlib.suppress(PreconditionFailed):
                     blob = bucket.blob(f"{folder}/{_PACKAGE}")
-                    blob.upload_from_string(package.dump(wanted.compiled), "application/yaml", if_generation_match=0)
+                    blob.upload_from_string(
+                        package.dump(package.pipeline_document(wanted.compiled)),
+                        "application/yaml",
+                        if_generation_match=0,
+                    )
                     return f"gs://{self.bucket}/{folder}/{_PACKAGE}", True
             found = self.version(pipeline_id, wanted.name)
         version.refuse_other(wanted, found)

@@ -17,6 +17,7 @@ import docker.types
 import requests
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.local.task_command import TaskCommand, with_short_arguments
 
 # Where the images have their sources; relative paths in settings are relative to it.
 SOURCES = PurePosixPath("/app")
@@ -36,7 +37,7 @@ class Containers:
         """Finds the image.
 
         Args:
-            reference: The image tasks run in.
+            reference: The image tasks run in; empty if each has its own.
             folders: Folders tasks may read, and where they see them.
             writable: Folder of all local state, which tasks see under its own name and may change.
 
@@ -46,7 +47,7 @@ class Containers:
         try:
             # An engine that deletes or writes images at the time may take minutes to create a container.
             self._client = docker.from_env(timeout=_PATIENCE_SECONDS)
-            found = self._client.images.get(reference)
+            found = self._client.images.get(reference) if reference else self._client.ping()
         except docker.errors.ImageNotFound as error:
             raise UsageError(
                 f"there is no image {reference} on this machine\n"
@@ -56,40 +57,50 @@ class Containers:
             raise UsageError(
                 f"no Docker engine answers: {error}\nfix: start it, or run without --containers"
             ) from error
-        repository = reference.partition("@")[0].rpartition(":")[0] or reference
-        self.version = found.id.removeprefix("sha256:")[:16]
-        found.tag(repository, self.version)
-        self.image = f"{repository}:{self.version}"
+        self.image = self.version = ""
+        if reference:
+            self._name_by_content(reference, found)
         self._mounts = [docker.types.Mount(str(writable), str(writable), type="bind")]
         self._mounts += [
             docker.types.Mount(str(inside), str(outside), type="bind", read_only=True)
             for outside, inside in folders.items()
         ]
-        self._container: Any = None
+        self._running: set[Any] = set()
 
-    def run(self, command: list[str], variables: Mapping[str, str], say: Callable[[str], None]) -> int:
+    def _name_by_content(self, reference: str, found: Any) -> None:
+        repository = reference.partition("@")[0].rpartition(":")[0] or reference
+        self.version = found.id.removeprefix("sha256:")[:16]
+        found.tag(repository, self.version)
+        self.image = f"{repository}:{self.version}"
+
+    def run(self, task: TaskCommand, say: Callable[[str], None]) -> int:
         """Runs one task to its end; returns its exit code, never 0 for one that was not seen to end.
 
         Args:
-            command: The whole command.
-            variables: Environment variables of the task.
+            task: What it runs.
             say: Receives the lines it writes.
         """
+        short = with_short_arguments(task, "python3 {script} --run")
+        # As Kubernetes has it: a component's command takes the place of the image's.
+        program = list(short.elements) if task.has_program and not self.image else []
+        container: Any = None
         try:
-            self._container = self._client.containers.run(
-                self.image,
-                command,
+            container = self._client.containers.run(
+                self.image or task.image,
+                list(short.elements)[len(program) :],
+                **({"entrypoint": program} if program else {}),
                 detach=True,
                 mounts=self._mounts,
                 # What it writes belongs to the user who runs it.
                 user=f"{os.getuid()}:{os.getgid()}",
                 network_mode="host",
-                environment=dict(variables),
+                environment=dict(short.variables),
                 init=True,
             )
-            for line in _lines(self._container.logs(stream=True, follow=True)):
+            self._running.add(container)
+            for line in _lines(container.logs(stream=True, follow=True)):
                 say(line)
-            return int(self._container.wait()["StatusCode"])
+            return int(container.wait()["StatusCode"])
         except docker.errors.NotFound:
             say("the container was removed before its exit code could be read")
             return _VANISHED
@@ -97,16 +108,16 @@ class Containers:
             say(f"the engine fails: {error}")
             return _VANISHED
         finally:
-            self._remove()
+            self._remove(container)
 
     def kill(self) -> None:
-        """Ends the task that runs, if one does."""
-        if self._container is not None:
-            self._remove()
+        """Ends the tasks that run."""
+        for container in list(self._running):
+            self._remove(container)
 
-    def _remove(self) -> None:
-        container, self._container = self._container, None
+    def _remove(self, container: Any) -> None:
         if container is not None:
+            self._running.discard(container)
             with contextlib.suppress(docker.errors.APIError, requests.RequestException):
                 container.remove(force=True)
 
@@ -114,7 +125,8 @@ class Containers:
 def folders_for(arguments: Mapping[str, Any], root: Path) -> dict[Path, PurePosixPath]:
     """Returns the folders of a run's local sources, and where a container is to see them."""
     found: dict[Path, PurePosixPath] = {}
-    for source in arguments.get("sources", {}).values():
+    sources = arguments.get("sources", {})
+    for source in sources.values() if isinstance(sources, Mapping) else ():
         uri = str(source.get("uri", "")) if isinstance(source, Mapping) else ""
         if not uri or "://" in uri:
             continue

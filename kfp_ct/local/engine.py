@@ -1,36 +1,44 @@
-"""Runs a compiled package with kfp.local, in the component environment, and tells listeners what happens.
+"""Runs a compiled package on this machine and tells listeners what happens.
 
-kfp.local has no hooks. This module is the one place that reaches into it, at two points, both module
-attributes that kfp looks up at each call: the task executor (to hear of starts, cache hits and ends) and the
-task handlers (to start the component environment's Python instead of this one, or a container that is waited for,
-and to keep logs apart).
+The order of tasks and their values are KFP's (`dag_run`); what a task is given and leaves is kfp's executor's
+(`executor_io`), its cache is kfp.local's. Tasks run as processes of the component environment or in containers.
 """
 
 import contextlib
+import datetime
 import os
-import signal
-import subprocess
+import secrets
+import shutil
+import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from google.protobuf import json_format
-from kfp import dsl, local
-from kfp.local import docker_task_handler, pipeline_orchestrator, status, subprocess_task_handler, task_dispatcher
-from kfp.local.orchestrator import task_executor
-from kfp.pipeline_spec import pipeline_spec_pb2
+from kfp import dsl
+from kfp.local.cache import LocalCache
 
-from kfp_ct.base import redaction, secrets
-from kfp_ct.base import task_log as protocol
+from kfp_ct.base import redaction
+from kfp_ct.base import secrets as references
 from kfp_ct.base.errors import CtError, RunFailedError
 from kfp_ct.caching.package_versions import PackageVersions
+from kfp_ct.local import executor_io, importer
 from kfp_ct.local.containers import Containers
+from kfp_ct.local.dag_run import DagRun, Place
+from kfp_ct.local.dag_scope import Ended
 from kfp_ct.local.task_call import TaskCall, forget
-from kfp_ct.local.task_servers import TaskServers
+from kfp_ct.local.task_command import TaskCommand
+from kfp_ct.local.task_output import TaskOutput
+from kfp_ct.local.task_servers import TaskServers, needs_tensorflow
 from kfp_ct.package import package
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs.events import Listener, Outcome, State
+from kfp_ct.runs.task_inputs import TaskInputs
+
+# Tasks at once, over all loops of a run.
+_AT_ONCE = 4
+_MOST_BACKOFF = 3600.0
 
 
 class Engine:
@@ -47,204 +55,230 @@ class Engine:
             made_of: What the package's tasks are made of, which their cache keys hold.
             use_cache: Reuse the results of tasks whose inputs and versions are the same.
         """
+        self.ended: Ended = Ended(State.PENDING)
         self._workspace = workspace
         self._listeners = listeners
         self._made_of = made_of
-        self._use_cache = use_cache
-        self._current = ""
-        self._cacheable = self._executed = False
-        self._output = TaskOutput()
-        self._tasks: TaskServers | Containers | None = None
-        self._child: subprocess.Popen[str] | None = None
+        self._cache = LocalCache(str(workspace.cache)) if use_cache else None
+        self._lock = threading.RLock()
+        self._slots = threading.BoundedSemaphore(_AT_ONCE)
+        self._stopped = False
+        self._warm = False
+        self._root = workspace.artifacts
+        self._facts: dict[str, str] = {}
         self._referred: dict[str, str] = {}  # environment variables that arguments refer to
+        self._compiled: package.Package = {}
+        self._tasks: TaskServers | Containers | None = None
 
     def run(
-        self, compiled: package.Package, arguments: dict[str, Any], tasks: TaskServers | Containers, log: Path
+        self, compiled: package.Package, arguments: Mapping[str, Any], tasks: TaskServers | Containers, log: Path
     ) -> bool:
-        """Runs a package; returns whether it succeeded.
+        """Runs a package; returns whether it succeeded. What came of it stands in `ended`.
 
         Args:
             compiled: A checked package.
             arguments: Values of its inputs.
             tasks: What runs them: task servers in the component environment, or containers.
-            log: File that receives what kfp itself has to say.
+            log: File that receives what there is to say of the run itself.
         """
-        self._tasks = tasks
-        self._referred = {name: os.environ[name] for name in secrets.references(arguments) if name in os.environ}
-        for name, value in self._referred.items():
-            redaction.remember(name, value)
-        in_containers = isinstance(tasks, Containers)
-        local.init(
-            local.DockerRunner() if in_containers else local.SubprocessRunner(use_venv=False),
-            pipeline_root=str(self._workspace.artifacts),
-            # kfp deletes this folder after every run: it must be nothing else's, no other run's either.
-            workspace_root=str(self._workspace.home / "kfp-workspace" / str(os.getpid())),
-            raise_on_error=True,
-            enable_caching=self._use_cache,
-            cache_root=str(self._workspace.cache),
-        )
-        # Not loaded as a component, as kfp.local's own front door does: a pipeline that has the name of one of its
-        # components would run as that component alone, past the hooks.
-        spec = json_format.ParseDict(compiled, pipeline_spec_pb2.PipelineSpec())
-        succeeded = False
-        with self._hooks(), log.open("a") as file, _redirected(file):
+        self._compiled, self._tasks = compiled, tasks
+        self._referred = {name: os.environ[name] for name in references.references(arguments) if name in os.environ}
+        for variable, value in self._referred.items():
+            redaction.remember(variable, value)
+        name = compiled["pipelineInfo"]["name"]
+        now = datetime.datetime.now()
+        self._root = self._workspace.artifacts / f"{name}-{now:%Y-%m-%d-%H-%M-%S-%f}"
+        self._warm = any(needs_tensorflow(each, self._workspace.root) for each in _commands(compiled))
+        with log.open("a") as plain, self._pipeline_workspace() as folder:
+            file = redaction.redacted(plain)
+            self._facts = _facts(name, self._root, folder)
             try:
-                pipeline_orchestrator.run_local_pipeline(spec, arguments)
-                succeeded = True
-            except RuntimeError as error:
-                # kfp says so that a task failed; anything else of that type is a failure all the same.
-                print(error)
+                self.ended = DagRun(compiled, self, self._facts).run(arguments)
+            except CtError as error:
+                self.ended = Ended(State.FAILED, error=str(error))
             except BaseException:
-                self._kill_child()
+                self._stop(file)
                 raise
-        return succeeded and not self._output.failed
+            print(f"{self.ended.state} {self.ended.error}".rstrip(), file=file)
+        return self.ended.state is State.SUCCEEDED
 
-    @contextlib.contextmanager
-    def _hooks(self) -> Iterator[None]:
-        execute, handler = task_executor.execute_single_task, subprocess_task_handler.SubprocessTaskHandler
-        container_handler = docker_task_handler.DockerTaskHandler
-        dispatch = task_dispatcher.run_single_task_implementation
-        engine = self
+    def execute(self, place: Place, task: Mapping[str, Any], inputs: Mapping[str, Any]) -> Ended:
+        """Runs a task to its end, and tells listeners before and after."""
+        component = self._compiled["components"][task["componentRef"]["name"]]
+        executor = self._compiled["deploymentSpec"]["executors"][component["executorLabel"]]
+        call = TaskCall(place, task, component, executor, inputs)
+        output = TaskOutput()
+        with self._slots:
+            self._tell("started", place.name, call.component_name)
+            started = time.monotonic()
+            state, outputs = State.FAILED, dict[str, Any]()
+            try:
+                if self._stopped:
+                    raise RunFailedError("the run was stopped before it began")
+                state, outputs = self._answer(call, output)
+            except CtError as error:
+                output.refuse(str(error))
+            except Exception as error:  # whatever it is, the task did not go well, and the run goes to its end
+                output.refuse(f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
+            outcome = _outcome(state, outputs, output, time.monotonic() - started)
+            self._tell("ended", place.name, outcome)
+        return Ended(state, outputs, outcome.error)
 
-        class ComponentTaskHandler(handler):  # type: ignore[valid-type, misc]
-            """Runs a task in the component environment instead of this one."""
+    def refused(self, name: str, error: str) -> None:
+        """A task failed before it began."""
+        self._tell("ended", name, Outcome(State.FAILED, 0.0, {}, {}, error=error))
 
-            def run(self) -> status.Status:
-                return engine._run_task(self.full_command, self.env_vars)
+    def skipped(self, name: str) -> None:
+        """A task will not run."""
+        self._tell("ended", name, Outcome(State.SKIPPED, 0.0, {}, {}))
 
-        class ContainerTaskHandler(container_handler):  # type: ignore[valid-type, misc]
-            """Runs a task in a container whose end is seen."""
+    def repeated(self, names: Sequence[str], count: int) -> None:
+        """Tasks of a loop are about to run so many times."""
+        self._tell("repeated", names, count)
 
-            def run(self) -> status.Status:
-                return engine._run_container(self.full_command, self.env_vars)
-
-        def execute_observed(**call: Any) -> Any:
-            return engine._observe(execute, call)
-
-        def dispatch_observed(**call: Any) -> Any:
-            engine._executed = True
-            return dispatch(**call)
-
-        task_executor.execute_single_task = execute_observed
-        task_dispatcher.run_single_task_implementation = dispatch_observed
-        subprocess_task_handler.SubprocessTaskHandler = ComponentTaskHandler
-        docker_task_handler.DockerTaskHandler = ContainerTaskHandler
-        try:
-            yield
-        finally:
-            task_executor.execute_single_task = execute
-            task_dispatcher.run_single_task_implementation = dispatch
-            subprocess_task_handler.SubprocessTaskHandler = handler
-            docker_task_handler.DockerTaskHandler = container_handler
-
-    def _observe(self, execute: Any, arguments: dict[str, Any]) -> Any:
-        """Announces a task before and after kfp executes it."""
-        call = TaskCall(arguments)
-        self._current, self._executed, self._cacheable = call.task, False, call.cacheable
-        self._output.begin()
-        for listener in self._listeners:
-            listener.started(call.task, call.component)
-        started = time.monotonic()
-        try:
-            outputs, task_status = self._execute(execute, call)
-        except CtError as error:
-            self._output.refuse(str(error))
-            outputs, task_status = {}, status.Status.FAILURE
-        outcome = self._outcome(outputs, task_status == status.Status.SUCCESS, time.monotonic() - started)
-        for listener in self._listeners:
-            listener.ended(call.task, outcome)
-        return outputs, task_status
-
-    def _execute(self, execute: Any, call: TaskCall) -> Any:
-        """Executes a task under its version; what its sources changed under is not kept for another time."""
+    def _answer(self, call: TaskCall, output: TaskOutput) -> tuple[State, dict[str, Any]]:
+        """Answers a task from the cache, or runs it; what its sources changed under is not kept for another time."""
         version = call.version(self._made_of)
-        call = call.with_version(version)
-        inputs = call.inputs(version)
-        for listener in self._listeners:
-            listener.resolved(call.task, inputs)
-        result = execute(**call.arguments)
-        if self._executed and inputs.key:
+        key = call.key(version, self._cache)
+        inputs: TaskInputs = call.described(version, key, self._cache)
+        self._tell("resolved", call.place.name, inputs)
+        kept = self._cache.get(key) if self._cache and key else None
+        if kept is not None:
+            output.summary = _cached_summary(kept, "")
+            return State.CACHED, kept
+        outputs = self._attempts(call, output)
+        if outputs is None:
+            return State.FAILED, {}
+        _cached_summary(outputs, output.summary)
+        if self._cache and key:
+            self._cache.put(key, outputs)
             try:
                 call.version(self._made_of)
             except RunFailedError:
-                forget(inputs.key)
-        return result
+                forget(key, self._cache)
+        return State.SUCCEEDED, outputs
 
-    def _outcome(self, outputs: dict[str, Any], succeeded: bool, seconds: float) -> Outcome:
-        artifacts = {name: value for name, value in outputs.items() if isinstance(value, dsl.Artifact)}
-        if not succeeded:
-            self._output.failed = True
-            state = State.FAILED
-        else:
-            state = State.SUCCEEDED if self._executed else State.CACHED
-        summary = _cached_summary(artifacts, self._output.summary)
-        return Outcome(
-            state=state,
-            seconds=seconds,
-            parameters=redaction.redact_tree({name: value for name, value in outputs.items() if name not in artifacts}),
-            artifacts={
-                name: {"uri": value.uri, "type": value.schema_title, "metadata": value.metadata}
-                for name, value in artifacts.items()
-            },
-            summary=summary,
-            error="" if succeeded else self._output.reason(),
+    def _attempts(self, call: TaskCall, output: TaskOutput) -> dict[str, Any] | None:
+        """Runs a task as often as its retry policy says; returns its outputs, None if it failed."""
+        policy = call.task.get("retryPolicy", {})
+        attempts = 1 + int(policy.get("maxRetryCount", 0))
+        for attempt in range(attempts):
+            if attempt:
+                wait = _backoff(policy, attempt - 1)
+                self._say(call.place.name, output, f"attempt {attempt} failed; the next begins in {wait:g} s")
+                time.sleep(wait)
+            outputs = self._attempt(call, output)
+            if outputs is not None or self._stopped:
+                return outputs
+        return None
+
+    def _attempt(self, call: TaskCall, output: TaskOutput) -> dict[str, Any] | None:
+        if "importer" in call.executor:
+            return {"artifact": importer.imported(call.executor["importer"], call.inputs, self._facts)}
+        if not call.container:
+            raise RunFailedError(f"its executor is none that runs here: {', '.join(call.executor) or 'empty'}")
+        folder = self._root.joinpath(*call.place.position, *map(str, call.place.iterations))
+        folder.mkdir(parents=True, exist_ok=True)
+        facts = {**self._facts, **_task_facts(call.place.position[-1])}
+        given = executor_io.executor_input(call.component, call.inputs, folder)
+        command = TaskCommand(
+            executor_io.command(call.container, given, facts),
+            {**self._referred, **executor_io.variables(call.container, given, facts)},
+            str(call.container.get("image", "")),
+            folder,
+            has_program=bool(call.container.get("command")),
+            imminent=call.cacheable and self._warm,
         )
+        assert self._tasks is not None  # noqa: S101 - set by run
+        output.exit_code = self._tasks.run(command, lambda line: self._say(call.place.name, output, line))
+        return executor_io.outputs_of(call.component, given) if output.exit_code == 0 else None
 
-    def _run_task(self, command: list[str], variables: Mapping[str, str]) -> status.Status:
-        servers = self._tasks
-        assert isinstance(servers, TaskServers)  # noqa: S101 - set by run, which installs the handler
-        if self._cacheable:
-            # The cache has missed: what follows will need TensorFlow.
-            servers.warm_up()
-        python = servers.python_for(command)
-        self._child = subprocess.Popen(
-            subprocess_task_handler.replace_python_executable(command, python),
-            cwd=self._workspace.root,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env={**os.environ, **servers.environment, **variables},
-            start_new_session=True,
-        )
-        assert self._child.stdout is not None  # noqa: S101
-        for line in self._child.stdout:
-            self._say(line.rstrip("\n"))
-        self._output.exit_code = self._child.wait()
-        self._child = None
-        return status.Status.SUCCESS if self._output.exit_code == 0 else status.Status.FAILURE
+    @contextlib.contextmanager
+    def _pipeline_workspace(self) -> Iterator[Path]:
+        """Gives a run the folder that its tasks share as KFP's workspace, and removes it."""
+        folder = self._workspace.home / "workspaces" / secrets.token_hex(8)
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def _run_container(self, command: list[str], variables: Mapping[str, str]) -> status.Status:
-        assert isinstance(self._tasks, Containers)  # noqa: S101 - set by run, which installs the handler
-        self._output.exit_code = self._tasks.run(command, {**self._referred, **variables}, self._say)
-        return status.Status.SUCCESS if self._output.exit_code == 0 else status.Status.FAILURE
-
-    def _say(self, line: str) -> None:
+    def _say(self, task: str, output: TaskOutput, line: str) -> None:
         line = redaction.redact(line)
-        self._output.add(line)
-        for listener in self._listeners:
-            listener.line(self._current, line)
+        output.add(line)
+        self._tell("line", task, line)
 
-    def _kill_child(self) -> None:
-        if isinstance(self._tasks, Containers):
+    def _tell(self, what: str, *arguments: Any) -> None:
+        with self._lock:
+            for listener in self._listeners:
+                getattr(listener, what)(*arguments)
+
+    def _stop(self, file: TextIO) -> None:
+        self._stopped = True
+        print("stopped", file=file)
+        if self._tasks is not None:
             self._tasks.kill()
-        if self._child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGKILL)
 
 
-@contextlib.contextmanager
-def _redirected(file: TextIO) -> Iterator[None]:
-    """Has a file receive what is printed, without secrets."""
-    kept = redaction.redacted(file)
-    with contextlib.redirect_stdout(kept), contextlib.redirect_stderr(kept):
-        yield
+def _commands(compiled: package.Package) -> Iterator[list[str]]:
+    for executor in compiled["deploymentSpec"]["executors"].values():
+        yield list(executor.get("container", {}).get("command", ()))
 
 
-def _cached_summary(artifacts: dict[str, dsl.Artifact], summary: str) -> str:
+def _facts(name: str, root: Path, workspace: Path) -> dict[str, str]:
+    """Returns what the placeholders of a run stand for."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {
+        ".pipeline_job_name": root.name,
+        ".pipeline_job_resource_name": root.name,
+        ".pipeline_job_uuid": secrets.token_hex(8),
+        ".pipeline_job_create_time_utc": now,
+        ".pipeline_job_schedule_time_utc": now,
+        ".pipeline_root": str(root.parent),
+        ".workspace_path": str(workspace),
+    }
+
+
+def _task_facts(task: str) -> dict[str, str]:
+    return {".pipeline_task_name": task, ".pipeline_task_uuid": secrets.token_hex(8)}
+
+
+def _backoff(policy: Mapping[str, Any], attempt: int) -> float:
+    """Returns the seconds before a further attempt: as long again, by the policy's factor, up to its limit."""
+    first, longest = (float(str(policy.get(key, default)).removesuffix("s"))
+                      for key, default in (("backoffDuration", 0), ("backoffMaxDuration", _MOST_BACKOFF)))  # fmt: skip
+    factor = float(policy.get("backoffFactor") or 2.0)
+    return min(first * factor**attempt, longest)
+
+
+def described(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns outputs as JSON has them: of an artifact where it is and what it says of itself."""
+    return {name: _described(value) for name, value in outputs.items()}
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_described(each) for each in value]
+    if isinstance(value, dsl.Artifact):
+        return {"uri": value.uri, "type": value.schema_title, "metadata": value.metadata}
+    return value
+
+
+def _outcome(state: State, outputs: Mapping[str, Any], output: TaskOutput, seconds: float) -> Outcome:
+    artifacts = {name: value for name, value in outputs.items() if isinstance(value, dsl.Artifact)}
+    return Outcome(
+        state=state,
+        seconds=seconds,
+        parameters=redaction.redact_tree({name: value for name, value in outputs.items() if name not in artifacts}),
+        artifacts=described(artifacts),
+        summary=output.summary,
+        error=output.reason() if state is State.FAILED else "",
+    )
+
+
+def _cached_summary(outputs: Mapping[str, Any], summary: str) -> str:
     """Keeps a task's summary beside its artifacts, so that a cache hit has it too."""
-    folders = {Path(artifact.uri).parent for artifact in artifacts.values()}
+    folders = {Path(value.uri).parent for value in outputs.values() if isinstance(value, dsl.Artifact)}
     for folder in sorted(folders):
         path = folder / "summary.txt"
         if summary and folder.is_dir():
@@ -252,39 +286,3 @@ def _cached_summary(artifacts: dict[str, dsl.Artifact], summary: str) -> str:
         elif path.is_file():
             return path.read_text()
     return summary
-
-
-class TaskOutput:
-    """What the current task said, in the protocol of kfp_ct/base/task_log.py."""
-
-    def __init__(self) -> None:
-        self.failed = False
-        self.begin()
-
-    def begin(self) -> None:
-        """Forgets the task before."""
-        self.summary = ""
-        self.exit_code = 0
-        self._error: list[str] = []
-        self._last: list[str] = []
-
-    def refuse(self, message: str) -> None:
-        """Takes a message of what did not let the task begin."""
-        self._error = message.splitlines()
-
-    def add(self, line: str) -> None:
-        """Takes one line."""
-        if line.startswith(protocol.SUMMARY):
-            self.summary = line.removeprefix(protocol.SUMMARY)
-        if line.startswith(protocol.ERROR):
-            self._error = [line.removeprefix(protocol.ERROR)]
-        elif self._error and line.startswith("  "):
-            self._error.append(line.strip())
-        self._last = [*self._last[-4:], line]
-
-    def reason(self) -> str:
-        """Says why the task failed: its own message, else how it ended and its last words."""
-        if self._error:
-            return "\n".join(self._error)
-        how = f"killed by signal {self.exit_code - 128}" if self.exit_code > 128 else f"exit code {self.exit_code}"
-        return "\n".join([f"stopped unexpectedly ({how})", *(line for line in self._last if line.strip())])

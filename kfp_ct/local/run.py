@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import datetime
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,21 @@ from typing import Any
 from rich.console import Console
 
 from kfp_ct.base import redaction, secrets
-from kfp_ct.base.errors import RunFailedError, UsageError
+from kfp_ct.base.errors import UsageError
 from kfp_ct.base.interrupts import terminable
 from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.caching.task_version import ImageVersions, SourceVersions, Versions
 from kfp_ct.clock import windows
 from kfp_ct.local import data_version
 from kfp_ct.local.containers import Containers, folders_for
-from kfp_ct.local.engine import Engine
+from kfp_ct.local.engine import Engine, described
 from kfp_ct.local.task_call import LOCAL_IMAGE
 from kfp_ct.local.task_servers import TaskServers
 from kfp_ct.local.terminal_view import LiveView
 from kfp_ct.package import check, package, processes
 from kfp_ct.project import settings
 from kfp_ct.project import workspace as project
-from kfp_ct.project.environments import component_python, component_set, require_component_python
+from kfp_ct.project.environments import require_component_python, task_python
 from kfp_ct.project.named_files import NamedFiles
 from kfp_ct.report import report
 from kfp_ct.runs import record
@@ -77,19 +76,25 @@ def prepare(workspace: project.Workspace, request: RunRequest) -> Prepared:
     chosen = _dated(settings.load(workspace, request.project, request.environment, request.overrides))
     if not request.container_image:
         require_component_python(workspace.root)
-    compiled = _runnable(compile_project(workspace, chosen, runs_here=not request.container_image))
-    _demand_variables(chosen.parameters)
+    compiled = runnable(compile_project(workspace, chosen, runs_here=not request.container_image))
+    demand_variables(chosen.parameters)
     run = _new_run(workspace, request, chosen)
     return complete(workspace, run, compiled, chosen.parameters, _containers(workspace, request, chosen.parameters))
 
 
-def _demand_variables(parameters: Mapping[str, Any]) -> None:
+def demand_variables(parameters: Mapping[str, Any]) -> None:
+    """Raises `UsageError` unless every environment variable that arguments refer to is set."""
     if problems := secrets.unset(parameters):
         listed = "\n".join(f"- {problem}" for problem in problems)
         raise UsageError(f"the tasks would miss environment variables\n{listed}\nfix: export them, then run again")
 
 
-def _runnable(compiled: package.Package) -> package.Package:
+def runnable(compiled: package.Package) -> package.Package:
+    """Returns a package as its tasks run as processes here.
+
+    Raises:
+        UsageError: They cannot; says which and why.
+    """
     fitted = processes.fitted(compiled)
     if problems := list(processes.problems(fitted)):
         listed = "\n".join(f"- {problem}" for problem in problems)
@@ -148,8 +153,8 @@ def perform(workspace: project.Workspace, prepared: Prepared, console: Console, 
             log = folder / "logs" / "kfp.log"
             with _tasks(workspace, prepared, folder) as tasks:
                 succeeded = engine.run(prepared.compiled, prepared.arguments, tasks, log)
-        _check_skipped(prepared)
-        state = record.SUCCEEDED if succeeded else record.FAILED
+        run.outputs = described(engine.ended.outputs)
+        state = record.SUCCEEDED if succeeded and _all_known(run) else record.FAILED
     finally:
         recorder.finish(state)
         report.write(run, folder)
@@ -182,23 +187,17 @@ def _tasks(
 ) -> contextlib.AbstractContextManager[TaskServers | Containers]:
     if prepared.containers:
         return contextlib.nullcontext(prepared.containers)
-    return TaskServers(component_python(workspace.root), workspace.root, folder / "logs" / "servers.log")
+    return TaskServers(task_python(workspace.root), workspace.root, folder / "logs" / "servers.log")
 
 
 def _new_run(workspace: project.Workspace, request: RunRequest, chosen: settings.Settings) -> record.Run:
-    return record.Run(
-        id=record.new_id(),
+    return record.new_run(
+        workspace,
         project=chosen.project,
         environment=chosen.environment,
         pipeline=chosen.pipeline,
-        parameters={},
         cause=redaction.redact(request.cause),
         decision=dict(request.decision),
-        commit=project.commit(workspace.root),
-        versions={**record.versions(), "components": component_set()[0].removesuffix(".txt")},
-        user=record.user(),
-        process=os.getpid(),
-        started=record.now(),
     )
 
 
@@ -206,27 +205,26 @@ def _automatic(
     workspace: project.Workspace, arguments: Mapping[str, Any], run: record.Run, training: str
 ) -> dict[str, Any]:
     """Fills inputs that describe the run itself."""
+    sources = arguments.get("sources")
     lineage = {"run": run.id, "commit": run.commit, "image": run.image, "cause": run.cause, "user": run.user}
     return {
         "data_version": data_version.data_version(
-            arguments.get("sources") or {}, workspace.root, arguments.get("ingest_options")
+            sources if isinstance(sources, Mapping) else {}, workspace.root, arguments.get("ingest_options")
         ),
         "code_version": training,
         "lineage": lineage,
     }
 
 
-def _check_skipped(prepared: Prepared) -> None:
-    """kfp.local skips a branch whose condition it cannot evaluate and calls that success; here it is a failure."""
-    run = prepared.run
-    if run.blessed is False or not run.evaluated:
-        return
-    skipped = [task.name for task in prepared.run.tasks if task.state == State.PENDING]
-    failed = any(task.state == State.FAILED for task in prepared.run.tasks)
-    if skipped and not failed:
-        raise RunFailedError(
-            f"the model passed its gates but {', '.join(skipped)} did not run\nfix: see logs/kfp.log of the run"
-        )
+def _all_known(run: record.Run) -> bool:
+    """Whether every task has an end state that a run which succeeded can have; one without is a failure that says so.
+
+    The order of tasks, their processes and the verdict on the run are three places: this holds them together.
+    """
+    for task in run.tasks:
+        if task.state in (State.PENDING, State.RUNNING):
+            task.state, task.error = State.FAILED, "nobody knows how it ended\nfix: see logs/kfp.log of the run"
+    return all(task.state in (State.SUCCEEDED, State.CACHED, State.SKIPPED) for task in run.tasks)
 
 
 def _make_writable(folder: Path) -> None:

@@ -1,19 +1,24 @@
-"""The task servers of one run, in the component environment: a light one at once, one with TensorFlow when needed."""
+"""Runs tasks as processes, by servers in the component environment: a light one at once, one with TensorFlow later."""
 
 import contextlib
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import kfp_ct
+from kfp_ct.base.errors import RunFailedError
 from kfp_ct.local import zygote
+from kfp_ct.local.task_command import TaskCommand, is_python_component, with_python, with_short_arguments
 
 LIGHT = ("kfp.dsl.executor_main", "pyarrow.parquet")
 HEAVY = (
@@ -42,6 +47,8 @@ class TaskServers:
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         self._lifeline, self._held = os.pipe()
         self._servers: dict[str, subprocess.Popen[bytes]] = {}
+        self._children: set[subprocess.Popen[str]] = set()
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         self._start("light", LIGHT)
@@ -68,6 +75,59 @@ class TaskServers:
             **KERAS_3,
         }
 
+    def run(self, task: TaskCommand, say: Callable[[str], None]) -> int:
+        """Runs one task to its end; returns its exit code.
+
+        Args:
+            task: What it runs.
+            say: Receives the lines it writes.
+
+        Raises:
+            RunFailedError: It cannot run as a process.
+        """
+        if not is_python_component(task.elements):
+            raise RunFailedError(
+                f"it runs a program of the image {task.image}, and tasks run as processes here, without one\n"
+                "fix: run with --containers, where an engine is"
+            )
+        if task.imminent:
+            # The cache has missed: what follows will need TensorFlow.
+            self.warm_up()
+        child = self._start_task(task)
+        assert child.stdout is not None  # noqa: S101 - for mypy: it was opened as a pipe
+        for line in child.stdout:
+            say(line.rstrip("\n"))
+        code = child.wait()
+        with self._lock:
+            self._children.discard(child)  # what is interrupted stays, for `kill`
+        return 128 - code if code < 0 else code
+
+    def kill(self) -> None:
+        """Ends the tasks that run."""
+        with self._lock:
+            children = list(self._children)
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+
+    def _start_task(self, task: TaskCommand) -> subprocess.Popen[str]:
+        python = self.python_for(list(task.elements))
+        short = with_short_arguments(task, "python3")
+        child = subprocess.Popen(
+            with_python(short.elements, python),
+            cwd=self._root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, **self.environment, **short.variables},
+            start_new_session=True,
+        )
+        with self._lock:
+            self._children.add(child)
+        return child
+
     def warm_up(self) -> None:
         """Begins to import the heavy libraries in the background."""
         self._start("heavy", HEAVY)
@@ -83,11 +143,14 @@ class TaskServers:
         return f"{zygote.SOCKET_VARIABLE}={shlex.quote(str(self._folder / kind))} {shlex.join(client)}"
 
     def _start(self, kind: str, modules: tuple[str, ...]) -> None:
-        if kind in self._servers:
-            return
+        with self._lock:
+            if kind not in self._servers:
+                self._servers[kind] = self._server(kind, modules)
+
+    def _server(self, kind: str, modules: tuple[str, ...]) -> subprocess.Popen[bytes]:
         command = [str(self._python), zygote.__file__, "--serve", str(self._folder / kind), str(self._lifeline)]
         with self._log.open("ab") as log:
-            self._servers[kind] = subprocess.Popen(
+            return subprocess.Popen(
                 [*command, *modules],
                 cwd=self._root,
                 stdin=subprocess.DEVNULL,

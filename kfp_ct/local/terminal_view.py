@@ -1,6 +1,8 @@
 """What a person sees while a run goes on and at its end."""
 
+import json
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console, Group
@@ -15,6 +17,7 @@ from kfp_ct.runs.events import Outcome, State
 from kfp_ct.runs.record import Run
 from kfp_ct.runs.task_inputs import TaskInputs
 
+_LONGEST_OUTPUT = 500  # characters; the record has it whole
 _LOOK = {
     State.PENDING: ("·", "dim"),
     State.RUNNING: ("▶", "bold cyan"),
@@ -31,8 +34,8 @@ class LiveView:
     def __init__(self, run: Run, console: Console) -> None:
         self._run = run
         self._console = console
-        self._progress = ""
-        self._since = time.monotonic()
+        self._progress: dict[str, str] = {}
+        self._since: dict[str, float] = {}
         self._live = Live(
             console=console,
             get_renderable=self._render,
@@ -52,19 +55,22 @@ class LiveView:
 
     def started(self, task: str, component: str) -> None:
         """A task begins."""
-        self._since, self._progress = time.monotonic(), ""
+        self._since[task] = time.monotonic()
 
     def resolved(self, task: str, inputs: TaskInputs) -> None:
         """Why a task runs is told afterwards, by `ct why-not-cached`."""
 
+    def repeated(self, tasks: Sequence[str], count: int) -> None:
+        """The table shows what the record has."""
+
     def line(self, task: str, text: str) -> None:
         """Shows how far a long step has come."""
         if text.startswith((protocol.PROGRESS, protocol.SUMMARY)):
-            self._progress = text.partition(": ")[2]
+            self._progress[task] = text.partition(": ")[2]
 
     def ended(self, task: str, outcome: Outcome) -> None:
-        """A task ended."""
-        if not self._console.is_terminal:
+        """A task ended; one that will not run has a line in the table only."""
+        if not self._console.is_terminal and outcome.state is not State.SKIPPED:
             mark, _ = _LOOK[outcome.state]
             error = outcome.error.splitlines()[0] if outcome.error else ""
             message = error or outcome.summary
@@ -81,9 +87,9 @@ class LiveView:
         for task in self._run.tasks:
             mark, style = _LOOK[State(task.state)]
             running = task.state == State.RUNNING
-            seconds = time.monotonic() - self._since if running else task.seconds
+            seconds = time.monotonic() - self._since.get(task.name, time.monotonic()) if running else task.seconds
             shown = f"{seconds:.1f} s" if task.state not in (State.PENDING, State.SKIPPED) else ""
-            message = self._progress if running else (task.error.partition("\n")[0] or task.summary)
+            message = self._progress.get(task.name, "") if running else (task.error.partition("\n")[0] or task.summary)
             table.add_row(Text(mark, style), Text(task.name, style), shown, f"{_word(State(task.state))}{message}")
         return table
 
@@ -123,9 +129,8 @@ def _decision(run: Run, evaluation: dict[str, Any], infra: dict[str, Any] | None
         return Text("\n  ".join([headline, *texts]), "bold yellow" if texts else "bold green")
     if not evaluation:
         feeding = {name for task in run.tasks for name in task.upstream}
-        return Text(
-            "\n".join(["done", *(f"  {t.summary}" for t in run.tasks if t.summary and t.name not in feeding)]), "bold"
-        )
+        summaries = [f"  {task.summary}" for task in run.tasks if task.summary and task.name not in feeding]
+        return Text("\n".join(["done", *summaries, *_outputs(run)]), "bold")
     if evaluation["blessed"] and (infra or {}).get("blessed", True):
         register = run.task("register")
         version = register.parameters.get("version", "?") if register else "?"
@@ -135,6 +140,14 @@ def _decision(run: Run, evaluation: dict[str, Any], infra: dict[str, Any] | None
         return Text(f"NOT SIGNIFICANTLY BETTER: the champion stays (version {champion})", "bold yellow")
     kept = f"the champion stays (version {champion})" if champion else "nothing is deployed"
     return Text(f"NOT BLESSED: {kept}", "bold yellow")
+
+
+def _outputs(run: Run) -> Iterator[str]:
+    """Yields a line for each output of the pipeline."""
+    for name, value in run.outputs.items():
+        is_artifact = isinstance(value, dict) and set(value) == {"uri", "type", "metadata"}
+        text = str(value["uri"]) if is_artifact else json.dumps(value, ensure_ascii=False, default=str)
+        yield f"  {name} = {text if len(text) <= _LONGEST_OUTPUT else f'{text[:_LONGEST_OUTPUT]}…'}"
 
 
 def _reasons(checks: list[dict[str, Any]]) -> Group:

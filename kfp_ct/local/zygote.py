@@ -6,7 +6,8 @@ still runs the command that kfp gives it. Forking is safe here because the serve
 TensorFlow session, no Beam worker and no thread of its own.
 
 Runs in the component environment; standard library only. `client` is what stands in for `python3` in kfp's
-command: it hands its arguments and streams to the server and waits for the exit code.
+command: it hands its arguments and streams to the server and waits for the exit code. `--run` runs `-m module …` in
+this process: for arguments that stand in files.
 """
 
 import contextlib
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 SOCKET_VARIABLE = "CT_ZYGOTE"
+# What arguments begin with that stand in files, because the system takes none so long; another mark for each task.
+MARK_VARIABLE = "CT_ARGUMENT_MARK"
 
 
 def serve(path: str, lifeline: int, modules: list[str]) -> NoReturn:
@@ -99,7 +102,7 @@ def _run(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
 
 
 def _run_module(arguments: list[str]) -> int:
-    option, module, *rest = arguments
+    option, module, *rest = _with_files_read(arguments)
     if option != "-m":
         raise ValueError(f"expected `-m module`, got {arguments}")
     sys.argv = [module, *rest]
@@ -110,6 +113,12 @@ def _run_module(arguments: list[str]) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0
+
+
+def _with_files_read(arguments: list[str]) -> list[str]:
+    """Replaces arguments that name a file by what is in it."""
+    mark = os.environ.pop(MARK_VARIABLE, "")
+    return [Path(each.removeprefix(mark)).read_text() if mark and each.startswith(mark) else each for each in arguments]
 
 
 def client(arguments: list[str]) -> int:
@@ -129,5 +138,8 @@ def client(arguments: list[str]) -> int:
 if __name__ == "__main__":
     if sys.argv[1] == "--serve":
         serve(sys.argv[2], int(sys.argv[3]), sys.argv[4:])
+    elif sys.argv[1] == "--run":
+        sys.path.pop(0)  # this file's folder, which `python -m` would not look into
+        sys.exit(_run_module(sys.argv[2:]))
     else:
         sys.exit(client(sys.argv[1:]))

@@ -28,7 +28,9 @@ def problems(compiled: Package, given: Mapping[str, Any]) -> list[Problem]:
     for name, definition in definitions.items():
         kind = definition["parameterType"]
         if name in given:
-            found += of_type(kind, given[name], name)
+            # What may be left out may be null, which says the same.
+            if given[name] is not None or not (definition.get("isOptional") or "defaultValue" in definition):
+                found += of_type(kind, given[name], name)
         elif not definition.get("isOptional") and "defaultValue" not in definition:
             found.append(Problem((name,), f" is missing: expected {_TYPES.get(kind, 'a value')}"))
     return found

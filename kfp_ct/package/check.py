@@ -1,5 +1,6 @@
 """Checks a package by the rules of the KFP backend, which otherwise fail an upload or, worse, a run."""
 
+import graphlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,8 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from kfp_ct.base.errors import PackageError
-from kfp_ct.package.package import Package
+from kfp_ct.package import task_names
+from kfp_ct.package.package import PLATFORMS, Package, pipeline_document
 
 # kubeflow/pipelines, backend/src/v2/compiler: the pipeline name becomes a Kubernetes name.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -31,12 +33,23 @@ def check(package: Package, digests: bool = False) -> int:
     Raises:
         PackageError: Lists everything that is wrong.
     """
-    problems = list(_document(package))
-    if not problems:
-        problems = [*_executors(package, digests), *_graph(package)]
-    if problems:
-        raise PackageError("a backend would refuse this package\n" + "\n".join(f"- {problem}" for problem in problems))
+    if found := problems(package, digests):
+        raise PackageError("a backend would refuse this package\n" + "\n".join(f"- {problem}" for problem in found))
     return len(package["deploymentSpec"]["executors"])
+
+
+def problems(package: Package, digests: bool = False) -> list[str]:
+    """Returns why a backend would refuse a package, or fail its runs; nothing if it takes it.
+
+    Args:
+        package: A package.
+        digests: Also demand that every image is named by digest.
+    """
+    found = list(_document(package))
+    try:
+        return found or [*_executors(package, digests), *_graph(package)]
+    except PackageError as error:
+        return [str(error).partition("\n")[0]]
 
 
 def _document(package: Package) -> Iterator[str]:
@@ -46,9 +59,12 @@ def _document(package: Package) -> Iterator[str]:
     if package.get("schemaVersion") != SCHEMA_VERSION:
         yield f"schemaVersion is {package.get('schemaVersion')!r}: expected {SCHEMA_VERSION!r}"
     try:
-        json_format.ParseDict(package, pipeline_spec_pb2.PipelineSpec())
+        json_format.ParseDict(pipeline_document(package), pipeline_spec_pb2.PipelineSpec())
+        json_format.ParseDict({PLATFORMS: package.get(PLATFORMS, {})}, pipeline_spec_pb2.PlatformSpec())
     except json_format.ParseError as error:
         yield f"not a PipelineSpec: {error}"
+    for platform in set(package.get(PLATFORMS, {})) - {"kubernetes"}:
+        yield f"platforms has {platform!r}: expected kubernetes, which is the only one a backend knows"
 
 
 def _executors(package: Package, digests: bool) -> Iterator[str]:
@@ -68,7 +84,9 @@ def _executors(package: Package, digests: bool) -> Iterator[str]:
 
 def _graph(package: Package) -> Iterator[str]:
     components = package.get("components", {})
+    task_names.names(package)  # raises where a DAG contains itself
     for place, dag in _dags(package):
+        yield from _waiting_for_each_other(place, dag)
         tasks = dag.get("tasks", {})
         if not tasks:
             yield f"{place}: has no tasks"
@@ -78,6 +96,14 @@ def _graph(package: Package) -> Iterator[str]:
                 yield f"{place}, task {name}: component {component!r} is not in the package"
                 continue
             yield from _task(f"{place}, task {name}", task, tasks, components)
+
+
+def _waiting_for_each_other(place: str, dag: dict[str, Any]) -> Iterator[str]:
+    waiting = {name: set(task.get("dependentTasks", ())) for name, task in dag.get("tasks", {}).items()}
+    try:
+        graphlib.TopologicalSorter(waiting).prepare()
+    except graphlib.CycleError as error:
+        yield f"{place}: tasks wait for each other: {', '.join(error.args[1])}"
 
 
 def _dags(package: Package) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -93,15 +119,18 @@ def _task(place: str, task: dict[str, Any], tasks: dict[str, Any], components: d
             yield f"{place}: depends on {upstream!r}, which is not there"
     wanted = components[task["componentRef"]["name"]].get("inputDefinitions", {})
     given = task.get("inputs", {})
+    items = [task[each].get("itemInput") for each in ("parameterIterator", "artifactIterator") if each in task]
     for kind, producer_key, output_key in (
         ("parameters", "taskOutputParameter", "outputParameterKey"),
         ("artifacts", "taskOutputArtifact", "outputArtifactKey"),
     ):
         for name, definition in wanted.get(kind, {}).items():
-            if name not in given.get(kind, {}) and not definition.get("isOptional"):
+            missing = name not in given.get(kind, {}) and name not in items
+            if missing and not definition.get("isOptional") and "defaultValue" not in definition:
                 yield f"{place}: its input {name!r} is not given"
         for name, source in given.get(kind, {}).items():
-            if name not in wanted.get(kind, {}):
+            # Parameters beside the component's are what texts and resources of the task are made of.
+            if kind == "artifacts" and name not in wanted.get(kind, {}):
                 yield f"{place}: gives {name!r}, which its component does not take"
             produced = source.get(producer_key)
             if produced:

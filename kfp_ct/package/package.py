@@ -5,7 +5,7 @@ import importlib
 import re
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,9 @@ from kfp_ct.package import yaml_documents
 if TYPE_CHECKING:
     from kfp.dsl.base_component import BaseComponent
 
-Package = dict[str, Any]  # the pipeline document of a package, as parsed YAML
+# The pipeline document of a package, as parsed YAML; its second document, for a platform, stands in it as `platforms`.
+Package = dict[str, Any]
+PLATFORMS = "platforms"
 
 _LOGICAL = re.compile(r"kfp-ct-(.+)-python:local")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,126}[a-z0-9])?")
@@ -105,8 +107,14 @@ def inputs(package: Package) -> dict[str, dict[str, Any]]:
 
 
 def of_spec(spec: Mapping[str, Any]) -> Package:
-    """Returns the pipeline document of what a service calls a spec: it, or it beside its platform's."""
-    return dict(spec.get("pipeline_spec", spec))
+    """Returns the package of what a service calls a spec: a pipeline document, or one beside its platform's."""
+    platform = (spec.get("platform_spec") or {}).get(PLATFORMS)
+    return {**spec.get("pipeline_spec", spec), **({PLATFORMS: platform} if platform else {})}
+
+
+def pipeline_document(package: Package) -> dict[str, Any]:
+    """Returns the PipelineSpec of a package: it, without what is for a platform."""
+    return {name: each for name, each in package.items() if name != PLATFORMS}
 
 
 def defaults(package: Package) -> dict[str, Any]:
@@ -118,10 +126,11 @@ def defaults(package: Package) -> dict[str, Any]:
 def typed(package: Package, values: Mapping[str, Any]) -> dict[str, Any]:
     """Gives numbers the type of their input: JSON has one kind, in a package and on the wire all are doubles."""
     kinds = {name: definition["parameterType"] for name, definition in inputs(package).items()}
-    return {name: _of_kind(kinds.get(name, ""), value) for name, value in values.items()}
+    return {name: of_kind(kinds.get(name, ""), value) for name, value in values.items()}
 
 
-def _of_kind(kind: str, value: Any) -> Any:
+def of_kind(kind: str, value: Any) -> Any:
+    """Gives a number the type of an input or output of one of KFP's kinds."""
     if kind == "NUMBER_INTEGER" and isinstance(value, float) and value.is_integer():
         return int(value)
     whole = isinstance(value, int) and not isinstance(value, bool)
@@ -129,8 +138,9 @@ def _of_kind(kind: str, value: Any) -> Any:
 
 
 def dump(package: Package) -> str:
-    """Renders a package as YAML, keys sorted."""
-    return yaml.dump(package, Dumper=yaml.CSafeDumper, sort_keys=True, allow_unicode=True, width=120)
+    """Renders a package as YAML, keys sorted; a platform's document follows the pipeline's."""
+    documents = [pipeline_document(package), *({PLATFORMS: each} for each in [package.get(PLATFORMS)] if each)]
+    return str(yaml.dump_all(documents, Dumper=yaml.CSafeDumper, sort_keys=True, allow_unicode=True, width=120))
 
 
 def write_package(package: Package, path: Path) -> None:
@@ -139,18 +149,31 @@ def write_package(package: Package, path: Path) -> None:
 
 
 def load_package(path: Path) -> Package:
-    """Reads the pipeline document of a package.
+    """Reads a package.
 
     Raises:
         PackageError: The file is not a package.
     """
     try:
         documents = yaml_documents.parse(path.read_text())
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise PackageError(f"{path} cannot be read: {error}") from error
-    if len(documents) != 1 or not isinstance(documents[0], dict) or "root" not in documents[0]:
-        raise PackageError(f"{path} is no compiled pipeline\nfix: make it with `ct compile`")
-    return documents[0]
+    found = of_documents(documents)
+    if found is None:
+        raise PackageError(
+            f"{path} is no compiled pipeline\nexpected: one document with pipelineInfo and root, and at most one with "
+            "platforms\nfix: make it with `ct compile`, or with kfp's compiler"
+        )
+    return found
+
+
+def of_documents(documents: Sequence[Any]) -> Package | None:
+    """Returns the package that the documents of a file are; None if they are none."""
+    pipelines = [each for each in documents if isinstance(each, dict) and isinstance(each.get("root"), dict)]
+    platforms = [each for each in documents if isinstance(each, dict) and set(each) == {PLATFORMS}]
+    if len(pipelines) != 1 or len(platforms) > 1 or len(pipelines) + len(platforms) != len(documents):
+        return None
+    return {**pipelines[0], **(platforms[0] if platforms else {})}
 
 
 def _load(pipeline: str) -> "BaseComponent":

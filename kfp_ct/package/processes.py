@@ -4,7 +4,7 @@ import copy
 import re
 from collections.abc import Iterator, Sequence
 
-from kfp_ct.package.package import Package
+from kfp_ct.package.package import PLATFORMS, Package
 
 _INSTALLED = re.compile(r"'([A-Za-z0-9._-]+)(?:[^']*)'")
 _OWN_INSTALL = {"kfp", "typing-extensions", "kfp-pipeline-spec"}
@@ -30,6 +30,22 @@ def problems(package: Package) -> Iterator[str]:
             yield f"{label} is a container component: tasks run as processes here, without an image"
         elif installed := sorted(set(_installed(command)) - _OWN_INSTALL):
             yield f"{label} installs packages when it starts ({', '.join(installed)}): the environment here is locked"
+
+
+def ignored(package: Package) -> list[str]:
+    """Returns what of a package has no effect on this machine: resources of tasks, and what is for a platform."""
+    limited = [
+        label
+        for label, executor in sorted(package["deploymentSpec"]["executors"].items())
+        if executor.get("container", {}).get("resources")
+    ]
+    found = [f"CPU, memory and accelerators of {', '.join(limited)}"] if limited else []
+    for platform, spec in sorted(package.get(PLATFORMS, {}).items()):
+        for label, settings in sorted(spec.get("deploymentSpec", {}).get("executors", {}).items()):
+            found.append(f"{platform} settings of {label}: {', '.join(sorted(settings))}")
+        further = sorted({*spec.get("pipelineConfig", {})} - {"workspace"})
+        found += [f"{platform} settings of the pipeline: {', '.join(further)}"] if further else []
+    return found
 
 
 def _installed(command: Sequence[str]) -> list[str]:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kfp_ct.package import package as packages
+from kfp_ct.package import task_names
 
 _Known = dict[str, Any]
 _Unknown = dict[str, tuple["Upstream", ...]]
+_Names = Mapping[task_names.Position, str]
 
 _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\[[\"']([^\"']+)[\"']\]\}\}")
 
@@ -51,12 +53,23 @@ class ResolvedTask:
 
 @dataclasses.dataclass(frozen=True)
 class _Scope:
-    """What the inputs of one DAG are."""
+    """Where one DAG stands, and what its inputs are."""
 
+    position: task_names.Position
     dag: dict[str, Any]
     parameters: dict[str, Any]
     unknown: dict[str, tuple[Upstream, ...]]
     artifacts: dict[str, tuple[Upstream, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Output:
+    """An output of a task of a DAG, and where that DAG stands."""
+
+    around: task_names.Position
+    dag: dict[str, Any]
+    task: str
+    key: str
 
 
 def resolve(compiled: packages.Package, arguments: Mapping[str, Any]) -> dict[str, ResolvedTask]:
@@ -69,21 +82,23 @@ def resolve(compiled: packages.Package, arguments: Mapping[str, Any]) -> dict[st
     Returns:
         The tasks by name, those in conditions and loops included.
     """
-    root = _Scope(compiled["root"]["dag"], {**packages.defaults(compiled), **arguments}, {}, {})
-    return {task.name: task for task in _tasks(compiled, root)}
+    names = task_names.names(compiled)
+    root = _Scope((), compiled["root"]["dag"], {**packages.defaults(compiled), **arguments}, {}, {})
+    return {task.name: task for task in _tasks(compiled, root, names)}
 
 
-def _tasks(compiled: packages.Package, scope: _Scope) -> Iterator[ResolvedTask]:
-    for name, task in scope.dag["tasks"].items():
+def _tasks(compiled: packages.Package, scope: _Scope, names: _Names) -> Iterator[ResolvedTask]:
+    for own_name, task in scope.dag["tasks"].items():
+        position = (*scope.position, own_name)
         component = compiled["components"][task["componentRef"]["name"]]
-        parameters, unknown = _parameters(compiled, task, scope)
-        artifacts = _artifacts(compiled, task, scope)
+        parameters, unknown = _parameters(compiled, task, scope, names)
+        artifacts = _artifacts(compiled, task, scope, names)
         if "dag" in component:
-            yield from _tasks(compiled, _Scope(component["dag"], parameters, unknown, artifacts))
+            yield from _tasks(compiled, _Scope(position, component["dag"], parameters, unknown, artifacts), names)
             continue
         container = compiled["deploymentSpec"]["executors"].get(component["executorLabel"], {}).get("container", {})
         yield ResolvedTask(
-            name=name,
+            name=names[position],
             component=task["componentRef"]["name"].removeprefix("comp-").replace("-", "_"),
             command=(*container.get("command", ()), *container.get("args", ())),
             parameters=parameters,
@@ -93,7 +108,9 @@ def _tasks(compiled: packages.Package, scope: _Scope) -> Iterator[ResolvedTask]:
         )
 
 
-def _parameters(compiled: packages.Package, task: dict[str, Any], scope: _Scope) -> tuple[_Known, _Unknown]:
+def _parameters(
+    compiled: packages.Package, task: dict[str, Any], scope: _Scope, names: _Names
+) -> tuple[_Known, _Unknown]:
     """Returns the parameters of a task whose values are known, and those whose are not."""
     component = compiled["components"][task["componentRef"]["name"]]
     definitions = component.get("inputDefinitions", {}).get("parameters", {})
@@ -106,7 +123,8 @@ def _parameters(compiled: packages.Package, task: dict[str, Any], scope: _Scope)
             known[name] = given["runtimeValue"]["constant"]
         elif "taskOutputParameter" in given:
             output = given["taskOutputParameter"]
-            unknown[name] = tuple(_producers(compiled, scope.dag, output["producerTask"], output["outputParameterKey"]))
+            made = _Output(scope.position, scope.dag, output["producerTask"], output["outputParameterKey"])
+            unknown[name] = tuple(_producers(compiled, made, names))
         elif input_name in scope.parameters and "parameterExpressionSelector" not in given:
             known[name] = scope.parameters[input_name]
         else:
@@ -131,30 +149,34 @@ def _filled_in(known: _Known, unknown: _Unknown) -> tuple[_Known, _Unknown]:
     return filled, unknown
 
 
-def _artifacts(compiled: packages.Package, task: dict[str, Any], scope: _Scope) -> dict[str, tuple[Upstream, ...]]:
+def _artifacts(
+    compiled: packages.Package, task: dict[str, Any], scope: _Scope, names: _Names
+) -> dict[str, tuple[Upstream, ...]]:
     found = {}
     for name, given in task.get("inputs", {}).get("artifacts", {}).items():
         if "taskOutputArtifact" in given:
             output = given["taskOutputArtifact"]
-            found[name] = tuple(_producers(compiled, scope.dag, output["producerTask"], output["outputArtifactKey"]))
+            made = _Output(scope.position, scope.dag, output["producerTask"], output["outputArtifactKey"])
+            found[name] = tuple(_producers(compiled, made, names))
         else:
             found[name] = scope.artifacts.get(given.get("componentInputArtifact", ""), ())
     return found
 
 
-def _producers(compiled: packages.Package, dag: dict[str, Any], task: str, output: str) -> Iterator[Upstream]:
+def _producers(compiled: packages.Package, made: _Output, names: _Names) -> Iterator[Upstream]:
     """Returns the tasks that make an output, looking into the DAG of a condition that hands it out."""
-    component = compiled["components"][dag["tasks"][task]["componentRef"]["name"]]
+    position = (*made.around, made.task)
+    component = compiled["components"][made.dag["tasks"][made.task]["componentRef"]["name"]]
     if "dag" not in component:
-        yield Upstream(task, output)
+        yield Upstream(names[position], made.key)
         return
     outputs = component["dag"].get("outputs", {})
-    parameter = outputs.get("parameters", {}).get(output, {})
+    parameter = outputs.get("parameters", {}).get(made.key, {})
     selectors = [
-        *outputs.get("artifacts", {}).get(output, {}).get("artifactSelectors", ()),
+        *outputs.get("artifacts", {}).get(made.key, {}).get("artifactSelectors", ()),
         *([parameter["valueFromParameter"]] if "valueFromParameter" in parameter else []),
         *parameter.get("valueFromOneof", {}).get("parameterSelectors", ()),
     ]
     for each in selectors:
         key = each.get("outputArtifactKey") or each["outputParameterKey"]
-        yield from _producers(compiled, component["dag"], each["producerSubtask"], key)
+        yield from _producers(compiled, _Output(position, component["dag"], each["producerSubtask"], key), names)

@@ -57,6 +57,12 @@ def component_python(root: Path | None = None) -> Path:
     return Path(override) if override else (root or find_workspace().root) / COMPONENTS / "bin" / "python"
 
 
+def task_python(root: Path) -> Path:
+    """Returns the interpreter of tasks: the component environment's; this one, which has kfp, where there is none."""
+    python = component_python(root)
+    return python if python.exists() else Path(sys.executable)
+
+
 def require_component_python(root: Path | None = None) -> Path:
     """Returns the component environment's interpreter.
 

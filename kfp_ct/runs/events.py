@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from kfp_ct.runs.task_inputs import TaskInputs
@@ -23,7 +24,7 @@ class Outcome:
     """How a task ended.
 
     Attributes:
-        state: SUCCEEDED, CACHED or FAILED.
+        state: SUCCEEDED, CACHED, FAILED or SKIPPED.
         seconds: Wall time.
         parameters: Output parameters.
         artifacts: Output artifacts: name to {uri, type, metadata}.
@@ -48,8 +49,11 @@ class Listener(Protocol):
     def resolved(self, task: str, inputs: TaskInputs) -> None:
         """A task's inputs are known, and what the cache has for them."""
 
+    def repeated(self, tasks: Sequence[str], count: int) -> None:
+        """Tasks of a loop are about to run so many times, under their names with the iteration after a dot."""
+
     def line(self, task: str, text: str) -> None:
         """A task wrote a line."""
 
     def ended(self, task: str, outcome: Outcome) -> None:
-        """A task ended."""
+        """A task ended, or will not run."""

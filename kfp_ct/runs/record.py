@@ -8,11 +8,15 @@ import json
 import os
 import platform
 import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_ct.base import redaction
 from kfp_ct.data import layouts
+from kfp_ct.package import task_names
+from kfp_ct.project import workspace as project
+from kfp_ct.project.environments import component_set
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs import task_inputs
 from kfp_ct.runs.events import Outcome, State
@@ -63,6 +67,7 @@ class Run:
     tasks: list[Task] = dataclasses.field(default_factory=list)
     attempt: int = 1
     decision: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the trigger that began it
+    outputs: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the pipeline
 
     def task(self, name: str) -> Task | None:
         """Returns a task by name; None if the pipeline has none of that name."""
@@ -115,13 +120,18 @@ class Recorder:
         """Keeps what a task was given and made of."""
         task_inputs.write(inputs, self.folder, task)
 
+    def repeated(self, tasks: Sequence[str], count: int) -> None:
+        """Tasks of a loop take the place of the one that stood for them."""
+        self.run.tasks = [each for task in self.run.tasks for each in _repeated(task, tasks, count)]
+        self.save()
+
     def line(self, task: str, text: str) -> None:
         """Keeps what the task writes in its own log."""
         with (self.folder / "logs" / f"{task}.log").open("a") as file:
             file.write(f"{redaction.redact(text)}\n")
 
     def ended(self, task: str, outcome: Outcome) -> None:
-        """A task ended."""
+        """A task ended, or will not run."""
         found = self._task(task)
         found.state, found.seconds = outcome.state, round(outcome.seconds, 3)
         found.summary, found.error = outcome.summary, outcome.error
@@ -143,6 +153,22 @@ class Recorder:
         return task
 
 
+def _repeated(task: Task, repeated: Sequence[str], count: int) -> list[Task]:
+    """Returns the iterations of a task that is repeated; each depends on its own iteration of the others."""
+    if task.name not in repeated:
+        inside = [f"{name}.{number}" for name in task.upstream if name in repeated for number in range(count)]
+        outside = [name for name in task.upstream if name not in repeated]
+        return [dataclasses.replace(task, upstream=[*outside, *inside])]
+    return [
+        Task(
+            f"{task.name}.{number}",
+            task.component,
+            [f"{name}.{number}" if name in repeated else name for name in task.upstream],
+        )
+        for number in range(count)
+    ]
+
+
 def _end_tasks(run: Run) -> None:
     """Gives every task an end: nothing goes on once the run's process is gone."""
     for task in run.tasks:
@@ -155,6 +181,25 @@ def _end_tasks(run: Run) -> None:
 def now() -> str:
     """Returns the time as ISO 8601 in UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def new_run(workspace: Workspace, **fields: Any) -> Run:
+    """Returns a run that begins now, in this process.
+
+    Args:
+        workspace: The repository.
+        **fields: What else there is to say of it.
+    """
+    return Run(
+        id=new_id(),
+        parameters={},
+        commit=project.commit(workspace.root),
+        versions={**versions(), "components": component_set()[0].removesuffix(".txt")},
+        user=user(),
+        process=os.getpid(),
+        started=now(),
+        **fields,
+    )
 
 
 def new_id() -> str:
@@ -181,21 +226,21 @@ def versions() -> dict[str, str]:
 
 def tasks(compiled: "Package") -> list[Task]:
     """Lists a package's tasks in the order they can run, those in conditions included."""
-    return _ordered(package_tasks(compiled, compiled["root"]["dag"], []))
+    names = task_names.names(compiled)
+    return _ordered([_task_at(compiled, position, names) for position in names])
 
 
-def package_tasks(compiled: "Package", dag: dict[str, Any], inherited: list[str]) -> list[Task]:
-    """Lists the tasks of a DAG and of the DAGs in it, with the names of tasks they depend on."""
-    found: list[Task] = []
-    for name, spec in dag["tasks"].items():
-        upstream = [*inherited, *spec.get("dependentTasks", [])]
-        component = compiled["components"][spec["componentRef"]["name"]]
-        if "dag" in component:
-            found += package_tasks(compiled, component["dag"], upstream)
-        else:
-            label = spec["componentRef"]["name"].removeprefix("comp-").replace("-", "_")
-            found.append(Task(name, label, sorted(set(upstream))))
-    return found
+def _task_at(compiled: "Package", position: task_names.Position, names: Mapping[task_names.Position, str]) -> Task:
+    """Returns the task at a position; it depends on what the DAGs around it depend on, too."""
+    dag, upstream, component = compiled["root"]["dag"], set[str](), ""
+    for depth, name in enumerate(position):
+        spec = dag["tasks"][name]
+        for each in spec.get("dependentTasks", []):
+            upstream |= set(task_names.below((*position[:depth], each), names))
+        component = spec["componentRef"]["name"]
+        dag = compiled["components"][component].get("dag", {})
+    label = component.removeprefix("comp-").replace("-", "_")
+    return Task(names[position], label, sorted(upstream))
 
 
 def _ordered(found: list[Task]) -> list[Task]:

@@ -3,7 +3,7 @@
 import io
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kfp_ct.base import secrets
@@ -50,7 +50,7 @@ def checked(found: package.Package) -> package.Package:
     try:
         fitted = processes.fitted(found)
         check.check(fitted)
-        problems = [*processes.problems(fitted), *_unsupported(found), *map(str, clear_secrets.problems(found))]
+        problems = [*processes.problems(fitted), *map(str, clear_secrets.problems(found))]
     except PackageError as error:
         raise invalid(str(error)) from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -75,14 +75,13 @@ def arguments(found: package.Package, given: Mapping[str, Any]) -> None:
 
 
 def _pipeline(documents: list[Any], name: str) -> package.Package:
-    pipelines = [each for each in documents if isinstance(each, dict) and "pipelineInfo" in each and "root" in each]
-    others = [each for each in documents if not (isinstance(each, dict) and set(each) == {"platforms"})]
-    if len(pipelines) != 1 or len(others) != 1:
+    found = package.of_documents(documents)
+    if found is None or "pipelineInfo" not in found:
         raise invalid(
             f"{name} is no compiled pipeline: expected one document with pipelineInfo and root, as `ct compile` and "
             "kfp's compiler write it"
         )
-    return pipelines[0]
+    return found
 
 
 def _unpacked(content: bytes, name: str) -> bytes:
@@ -123,14 +122,3 @@ def _chosen(entries: list[Any], names: list[str], name: str) -> Any:
     if "pipeline.yaml" in names:
         return entries[names.index("pipeline.yaml")]
     raise invalid(f"{name} holds {len(entries)} YAML files: expected one, or one called pipeline.yaml")
-
-
-def _unsupported(found: package.Package) -> Iterator[str]:
-    seen: set[str] = set()
-    dags = [found["root"].get("dag", {}), *(each["dag"] for each in found["components"].values() if "dag" in each)]
-    for name, task in ((name, task) for dag in dags for name, task in dag.get("tasks", {}).items()):
-        if "parameterIterator" in task or "artifactIterator" in task:
-            yield f"task {name} is a loop (dsl.ParallelFor), whose tasks cannot be followed one by one here"
-        if name in seen:
-            yield f"two tasks in nested pipelines are called {name}"
-        seen.add(name)

@@ -237,12 +237,7 @@ def test_what_cannot_run_here_is_refused_with_the_reason(client, tmp_path):
     def installs():
         cow()
 
-    @dsl.pipeline
-    def loops():
-        with dsl.ParallelFor([1, 2]) as number:
-            double(number=number)
-
-    for pipeline, said in ((containers, "container component"), (installs, "installs packages"), (loops, "loop")):
+    for pipeline, said in ((containers, "container component"), (installs, "installs packages")):
         package = compiled(pipeline, tmp_path / "bad.yaml")
         with pytest.raises(kfp_server_api.ApiException) as refused:
             client.upload_pipeline(package, pipeline.name)
@@ -252,6 +247,21 @@ def test_what_cannot_run_here_is_refused_with_the_reason(client, tmp_path):
     with pytest.raises(kfp_server_api.ApiException) as refused:
         client.upload_pipeline(str(tmp_path / "text.yaml"), "text")
     assert "no compiled pipeline" in json.loads(refused.value.body)["message"]
+
+
+def test_a_loop_runs_and_its_tasks_are_told_one_by_one(client, tmp_path):
+    @dsl.pipeline
+    def loops(numbers: list = [1, 2]):  # noqa: B006 - kfp copies it
+        with dsl.ParallelFor(numbers) as number:
+            double(number=number)
+
+    run = client.create_run_from_pipeline_package(
+        compiled(loops, tmp_path / "loops.yaml"), arguments={"numbers": [1, 2, 5]}, run_name="loops"
+    )
+    done = client.wait_for_run_completion(run.run_id, timeout=120)
+    assert done.state == "SUCCEEDED"
+    told = {task.display_name: task.state for task in done.run_details.task_details}
+    assert told == {"double.0": "SUCCEEDED", "double.1": "SUCCEEDED", "double.2": "SUCCEEDED"}
 
 
 def test_the_kfp_command_line(endpoint, package):

@@ -68,7 +68,7 @@ def toy(text: str = "hello", how: str = "fine"):
 
 class Ears:
     def __init__(self):
-        self.outcomes, self.lines, self.inputs = {}, [], {}
+        self.outcomes, self.lines, self.inputs, self.skipped = {}, [], {}, []
 
     def started(self, task, component):
         self.lines.append(("started", task))
@@ -79,8 +79,14 @@ class Ears:
     def line(self, task, text):
         self.lines.append((task, text))
 
+    def repeated(self, tasks, count):
+        pass
+
     def ended(self, task, outcome):
-        self.outcomes[task] = outcome
+        if outcome.state is State.SKIPPED:
+            self.skipped.append(task)
+        else:
+            self.outcomes[task] = outcome
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +141,7 @@ def test_a_false_condition_skips_its_branch(run):
     ears = run(text="no")
     assert ears.succeeded
     assert list(ears.outcomes) == ["produce"]
+    assert ears.skipped == ["consume"]
 
 
 @pytest.mark.parametrize(

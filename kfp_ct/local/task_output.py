@@ -1,0 +1,47 @@
+"""What a task says while it runs, in the protocol of kfp_ct/base/task_log.py."""
+
+import re
+
+from kfp_ct.base import task_log as protocol
+
+# Of a line that explains a failure; a value of a megabyte can stand in one.
+_LONGEST = 1000
+# The line below a traceback that names an exception.
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)(?:: |$)")
+
+
+class TaskOutput:
+    """The lines of one task, as far as they say how it went."""
+
+    def __init__(self) -> None:
+        self.summary = ""
+        self.exit_code = 0
+        self._error: list[str] = []
+        self._exception = ""
+        self._last: list[str] = []
+
+    def refuse(self, message: str) -> None:
+        """Takes a message of what did not let the task begin, or end well."""
+        self._error = message.splitlines()
+
+    def add(self, line: str) -> None:
+        """Takes one line."""
+        if line.startswith(protocol.SUMMARY):
+            self.summary = line.removeprefix(protocol.SUMMARY)
+        if line.startswith(protocol.ERROR):
+            self._error = [line.removeprefix(protocol.ERROR)]
+        elif self._error and line.startswith("  "):
+            self._error.append(line.strip())
+        if _EXCEPTION.match(line):
+            self._exception = line[:_LONGEST]
+        self._last = [*self._last[-4:], line[:_LONGEST]]
+
+    def reason(self) -> str:
+        """Says why the task failed: its own message, else how it ended and its last words."""
+        if self._error:
+            return "\n".join(self._error)
+        how = f"killed by signal {self.exit_code - 128}" if self.exit_code > 128 else f"exit code {self.exit_code}"
+        last = [line for line in self._last if line.strip()]
+        if self._exception in last:
+            return "\n".join([self._exception, f"stopped unexpectedly ({how})", *last])
+        return "\n".join([f"stopped unexpectedly ({how})", *last])

@@ -91,10 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     cores = os.cpu_count() or 1
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--author", type=int, default=cores, metavar="N", help="processes of the author's half")
-    # Each holds a TensorFlow of 1 GB, and computes where the author's half waits.
-    parser.add_argument(
-        "--components", type=int, default=max(1, cores // 2), metavar="N", help="processes of the components' half"
-    )
+    # Each holds a TensorFlow of 1 GB. As many as of the other half: that half ends first where it has more.
+    parser.add_argument("--components", type=int, default=cores, metavar="N", help="processes of the components' half")
     return parser
 
 

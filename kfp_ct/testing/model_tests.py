@@ -140,9 +140,7 @@ class ModelTests:
         demand(len(set(labels)) > 1, "the rows to learn by heart have one label only")
         # What is held out of a dataset is no part of training, so the rows are all there twice.
         examples = bench.dataset("few", _doubled(few))
-        model = bench.train(
-            examples, bench.analyze(examples, "few-graph"), {**project.hyperparameters, **project.overfit}, "few-model"
-        )
+        model = bench.train(examples, bench.graph, {**project.hyperparameters, **project.overfit}, "few-model")
         left = losses.loss(project.task, bench.answers(model, few), labels)
         constant = losses.constant_loss(project.task, labels)
         demand(

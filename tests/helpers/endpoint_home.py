@@ -29,7 +29,7 @@ from kfp_ct.endpoint.api.context import Context
 from kfp_ct.endpoint.mlflow_ui import MlflowUi
 from kfp_ct.endpoint.store import folders, store_experiments, store_pipelines, store_recurring, store_runs
 from kfp_ct.endpoint.store.database import Database, now
-from kfp_ct.endpoint.store.tables import recurring_runs
+from kfp_ct.endpoint.store.tables import pipelines, recurring_runs, versions
 from kfp_ct.endpoint.ui.addresses import url
 from kfp_ct.models import registry_sqlite
 from kfp_ct.package import package
@@ -141,23 +141,30 @@ def _spec(name: Name) -> package.Package:
 
 def _pipelines(connection, home: Home, spec, name: Name) -> None:
     made = store_pipelines.create_pipeline(
-        connection, name("flights"), name("flights"), name("Delays of flights from New York"), {"team": name("delays")}
+        connection, name("flights"), name("flights"), name("Delays of flights from New York"), {}
     )
+    _tag(connection, pipelines, made["id"], {"team": name("delays")})
     home.pipelines["flights"] = made["id"]
     annotated = {"kfp-ct": {"commit": COMMIT, "settings": name("prod"), "parameters": {"epochs": 3}, "dirty": False}}
     changed = json.loads(json.dumps(spec))
     changed["root"]["inputDefinitions"]["parameters"][name("note")]["defaultValue"] = name("changed")
     for version, content, about in (
         (name("first"), spec, {"description": name("By hand"), "code_source_url": name("javascript:alert(1)//")}),
-        (COMMIT, changed, {"description": f"{name('of a commit')}\n{json.dumps(annotated)}", "tags": {"a": name("b")},
+        (COMMIT, changed, {"description": f"{name('of a commit')}\n{json.dumps(annotated)}",
                            "code_source_url": "https://example.org/commit/0123"}),
     ):  # fmt: skip
         row = store_pipelines.create_version(connection, made["id"], content, {"name": version, **about})
         _next_millisecond()
         home.versions.append(row["id"])
+    _tag(connection, versions, row["id"], {"a": name("b")})
     _next_millisecond()
     empty = store_pipelines.create_pipeline(connection, name("no versions"), name("no versions"), "", {})
     home.pipelines["empty"] = empty["id"]
+
+
+def _tag(connection, table, key: str, tags: dict[str, str]) -> None:
+    """Tags as earlier versions let them be: of any length."""
+    connection.execute(table.update().where(table.c.id == key).values(tags=tags))
 
 
 def _runs(connection, home: Home, spec, group: str, name: Name) -> None:

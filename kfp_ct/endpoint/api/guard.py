@@ -1,7 +1,9 @@
 """Keeps out who has no business here: other hosts' names, other sites' pages, callers without the token, floods."""
 
+import asyncio
 import hmac
 import json
+import time
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
@@ -16,6 +18,8 @@ COOKIE = "ct_token"
 TOKEN_VARIABLE = "CT_TOKEN"  # noqa: S105 - its name
 # A package, and what a form adds to it.
 LARGEST_BODY = packages.LARGEST + (1 << 20)
+# A package of the largest size over a slow line.
+BODY_SECONDS = 120.0
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _OPEN = ("/login", "/static/", "/apis/v2beta1/healthz")
 
@@ -86,16 +90,19 @@ def _name(host: str) -> str:
 
 
 def _bounded(receive: Receive) -> Receive:
-    """Ends a body that turns out longer than allowed."""
-    seen = 0
+    """Ends a body that turns out longer than allowed, in bytes or in time."""
+    seen, whole, until = 0, False, time.monotonic() + BODY_SECONDS
 
     async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > LARGEST_BODY:
+        nonlocal seen, whole
+        try:
+            # Once the body is there, what is waited for is that the caller leaves.
+            message = await asyncio.wait_for(receive(), None if whole else max(until - time.monotonic(), 0.01))
+        except TimeoutError:
             return {"type": "http.disconnect"}
-        return message
+        seen += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
+        return {"type": "http.disconnect"} if seen > LARGEST_BODY else message
 
     return counted
 

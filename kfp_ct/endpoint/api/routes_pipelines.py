@@ -94,6 +94,13 @@ def get_pipeline(ctx: Ctx, pipeline_id: str) -> dict[str, Any]:
         return wire.pipeline(store_pipelines.pipeline(connection, pipeline_id))
 
 
+@router.patch("/{pipeline_id}")
+def update_pipeline(ctx: Ctx, pipeline_id: str, body: bodies.Pipeline) -> dict[str, Any]:
+    """Changes a pipeline's display name and tags; what is left out stays, empty tags take all away."""
+    with ctx.database.writing() as connection:
+        return wire.pipeline(store_pipelines.update_pipeline(connection, pipeline_id, body.display_name, body.tags))
+
+
 @router.delete("/{pipeline_id}")
 def delete_pipeline(ctx: Ctx, pipeline_id: str, cascade: bool = False) -> dict[str, Any]:
     """Deletes a pipeline."""
@@ -125,6 +132,14 @@ def get_version(ctx: Ctx, pipeline_id: str, version_id: str) -> dict[str, Any]:
     """Returns a version with its package."""
     with ctx.database.reading() as connection:
         return wire.version(store_pipelines.version(connection, version_id, pipeline_id))
+
+
+@router.patch("/{pipeline_id}/versions/{version_id}")
+def update_version(ctx: Ctx, pipeline_id: str, version_id: str, body: bodies.Version) -> dict[str, Any]:
+    """Changes a version's display name and tags; what is left out stays, empty tags take all away."""
+    with ctx.database.writing() as connection:
+        store_pipelines.version(connection, version_id, pipeline_id)
+        return wire.version(store_pipelines.update_version(connection, version_id, body.display_name, body.tags))
 
 
 @router.delete("/{pipeline_id}/versions/{version_id}")

@@ -1,14 +1,25 @@
 """Experiments, runs and recurring runs over HTTP: KFP's ExperimentService, RunService and RecurringRunService."""
 
 import base64
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
 from kfp_ct.endpoint.api import bodies, wire  # fmt: skip
 from kfp_ct.endpoint.api.context import Context, asked, context
-from kfp_ct.endpoint.store import artifacts, folders, listing, packages, store_experiments, store_recurring, store_runs
+from kfp_ct.endpoint.store import (
+    artifacts,
+    folders,
+    ignored,
+    listing,
+    packages,
+    store_experiments,
+    store_recurring,
+    store_runs,
+)
 from kfp_ct.endpoint.store.faults import invalid
+from kfp_ct.package.package import Package
 
 router = APIRouter(prefix="/apis/v2beta1")
 Ctx = Annotated[Context, Depends(context)]
@@ -68,12 +79,13 @@ def unarchive_experiment(ctx: Ctx, experiment_id: str) -> dict[str, Any]:
 
 
 @router.post("/runs")
-def create_run(ctx: Ctx, body: bodies.Run) -> dict[str, Any]:
-    """Queues a run."""
+def create_run(ctx: Ctx, body: bodies.Run, response: Response) -> dict[str, Any]:
+    """Queues a run; the answer's header Warning names what of it is ignored here."""
     wanted = _wanted(body)
     with ctx.database.writing() as connection:
         row = store_runs.create(connection, ctx.workspace, wanted)
     ctx.wake.set()
+    _warn(response, row, folders.submitted(folders.of(ctx.workspace, row["id"])))
     return wire.run(row, spec=wanted.spec)
 
 
@@ -148,8 +160,8 @@ def read_artifact(ctx: Ctx, run_id: str, node_id: str, artifact_name: str) -> di
 
 
 @router.post("/recurringruns")
-def create_recurring_run(ctx: Ctx, body: bodies.RecurringRun) -> dict[str, Any]:
-    """Creates a recurring run."""
+def create_recurring_run(ctx: Ctx, body: bodies.RecurringRun, response: Response) -> dict[str, Any]:
+    """Creates a recurring run; the answer's header Warning names what of it is ignored here."""
     if body.mode not in ("ENABLE", "DISABLE", "MODE_UNSPECIFIED", None):
         raise invalid(f"mode is {body.mode!r}: expected ENABLE or DISABLE")
     try:
@@ -162,9 +174,11 @@ def create_recurring_run(ctx: Ctx, body: bodies.RecurringRun) -> dict[str, Any]:
         "no_catchup": bool(body.no_catchup),
         "enabled": body.mode != "DISABLE",
     }
+    wanted = _wanted(body)
     with ctx.database.writing() as connection:
-        row = store_recurring.create(connection, _wanted(body), schedule)
+        row = store_recurring.create(connection, wanted, schedule)
     ctx.wake.set()
+    _warn(response, row, wanted.spec)
     return wire.recurring_run(row)
 
 
@@ -209,6 +223,12 @@ def disable_recurring_run(ctx: Ctx, recurring_run_id: str) -> dict[str, Any]:
     with ctx.database.writing() as connection:
         store_recurring.enable(connection, recurring_run_id, enabled=False)
     return {}
+
+
+def _warn(response: Response, row: Mapping[str, Any], compiled: Package | None) -> None:
+    if found := ignored.ignored(row, compiled):
+        text = "; ".join(found).encode("ascii", "replace").decode()
+        response.headers["Warning"] = f'199 kfp-ct "ignored on this machine: {text}"'
 
 
 def _wanted(body: bodies.Run | bodies.RecurringRun) -> store_runs.Wanted:

@@ -52,6 +52,7 @@ class Executor:
         with self._database.reading() as connection:
             active = store_runs.in_state(connection, store_runs.RUNNING, store_runs.CANCELING)
             queued = store_runs.in_state(connection, store_runs.PENDING)
+        self._end_deleted({run["id"] for run in active})
         going = [run for run in active if self._goes_on(run)]
         for run in queued[: max(0, self._parallel - len(going))]:
             self._start(run)
@@ -64,6 +65,8 @@ class Executor:
     def _start(self, run: Mapping[str, Any]) -> None:
         folder = folders.of(self._workspace, run["id"])
         with self._database.writing() as connection:
+            if not store_runs.exists(connection, run["id"]):
+                return
             current = store_runs.get(connection, run["id"])
             if current["state"] != store_runs.PENDING:
                 return
@@ -83,6 +86,18 @@ class Executor:
                 command, cwd=self._workspace.root, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, env=_environment(),
             )  # fmt: skip
+
+    def _end_deleted(self, active: set[str]) -> None:
+        """Ends the processes of runs that have been deleted, and removes what they have written since."""
+        for run_id in set(self._children) - active:
+            child = self._children.pop(run_id)
+            if child.poll() is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+            with self._database.reading() as connection:
+                if not store_runs.exists(connection, run_id):
+                    folders.discard(folders.of(self._workspace, run_id))
 
     def _goes_on(self, run: Mapping[str, Any]) -> bool:
         """Whether a run is at work; one that is not is brought to its end."""
@@ -116,6 +131,8 @@ class Executor:
         said = failure.read_text() if failure.exists() else ""
         failure.unlink(missing_ok=True)
         with self._database.writing() as connection:
+            if not store_runs.exists(connection, run["id"]):
+                return
             current = store_runs.get(connection, run["id"])
             ended = {"finished_at": (account.ended if account else "") or now()}
             if account is not None and account.state == record.SUCCEEDED:

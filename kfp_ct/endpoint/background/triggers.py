@@ -21,7 +21,7 @@ def queue(state: Context, watched: Watch, recorded: RecordedDecision) -> str:
     """Queues the run of a firing; returns its id."""
     chosen = settings.load(state.workspace, watched.project, watched.policy.settings, watched.policy.parameters)
     wanted = store_runs.Wanted(
-        name=f"{chosen.pipeline_name}: {recorded.cause}"[:256],
+        name=f"{chosen.pipeline_name}: {recorded.cause}"[: store_runs.LONGEST_NAME],
         spec=run.compile_project(state.workspace, chosen),
         cause=recorded.cause,
         decision=recorded.record,

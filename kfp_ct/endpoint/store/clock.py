@@ -22,18 +22,18 @@ _NAMED = {
 _LONGEST = 10 * 366 * 86400
 _GO_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
 _GO_UNITS = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-# Go writes a time's form as a certain moment; the parts of it that parameters are likely to name.
-_GO_FORM = (("2006", "%Y"), ("01", "%m"), ("02", "%d"), ("15", "%H"), ("04", "%M"), ("05", "%S"), ("MST", "%Z"))
 
 
 def check(trigger: Mapping[str, Any]) -> None:
-    """Refuses a trigger that never fires or that cannot be read.
+    """Refuses a trigger that never fires or that cannot be read; without a schedule it fires once, at once.
 
     Raises:
         Fault: Says what is expected.
     """
     kinds = [kind for kind in ("cron_schedule", "periodic_schedule") if trigger.get(kind)]
-    if len(kinds) != 1:
+    if not kinds:
+        return
+    if len(kinds) > 1:
         raise invalid("trigger: expected one of cron_schedule and periodic_schedule")
     schedule = trigger[kinds[0]]
     start, end = _time(schedule, "start_time"), _time(schedule, "end_time")
@@ -45,10 +45,17 @@ def check(trigger: Mapping[str, Any]) -> None:
         _period(trigger)
 
 
+def is_recurring(trigger: Mapping[str, Any]) -> bool:
+    """Whether a trigger has a schedule."""
+    return bool(trigger.get("cron_schedule") or trigger.get("periodic_schedule"))
+
+
 def upcoming(
     trigger: Mapping[str, Any], last: datetime.datetime | None, created: datetime.datetime
 ) -> datetime.datetime | None:
     """Returns when it fires next after the last firing, whether that has passed or not; None if never again."""
+    if not is_recurring(trigger):
+        return None if last else created
     schedule = trigger.get("cron_schedule") or trigger["periodic_schedule"]
     start, end = _time(schedule, "start_time"), _time(schedule, "end_time")
     base = last or start or created
@@ -82,7 +89,7 @@ def due(
     found = upcoming(trigger, last, created)
     if found is None or found > now:
         return None
-    if catch_up:
+    if catch_up or not is_recurring(trigger):
         return found
     seconds = _period(trigger)
     if seconds is not None:
@@ -179,32 +186,3 @@ def read_time(text: str, where: str = "time") -> datetime.datetime:
     if found.tzinfo is None:
         raise invalid(f"{where} is {text!r}, which has no time zone: expected such as 2026-01-31T04:30:00Z")
     return found
-
-
-def substitute(value: Any, run: str, scheduled: datetime.datetime, now: datetime.datetime, index: int) -> Any:
-    """Fills KFP's expressions in parameters: [[ScheduledTime]], [[CurrentTime]], [[Index]], [[RunUUID]].
-
-    A time may say its form in Go's way: [[ScheduledTime.2006-01-02]].
-    """
-    if isinstance(value, dict):
-        return {key: substitute(each, run, scheduled, now, index) for key, each in value.items()}
-    if isinstance(value, list):
-        return [substitute(each, run, scheduled, now, index) for each in value]
-    if not isinstance(value, str) or "[[" not in value:
-        return value
-    text = value.replace("[[RunUUID]]", run).replace("[[Index]]", str(index))
-    for name, when in (("ScheduledTime", scheduled), ("CurrentTime", now)):
-        text = _expand(text, name, when.astimezone(datetime.UTC))
-    return text
-
-
-def _expand(text: str, name: str, when: datetime.datetime) -> str:
-    text = text.replace(f"[[{name}]]", f"{when:%Y%m%d%H%M%S}")
-    before, opening, rest = text.partition(f"[[{name}.")
-    form, closing, after = rest.partition("]]")
-    if not opening or not closing:
-        return text
-    form = form.replace("%", "%%")
-    for go, python in _GO_FORM:
-        form = form.replace(go, python)
-    return f"{before}{when.strftime(form)}{_expand(after, name, when)}"

@@ -81,7 +81,8 @@ def _engine(path: Path) -> Engine:
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
+        # Files made by earlier versions have a foreign key from runs to experiments, which may be deleted.
+        connection.execute("PRAGMA foreign_keys = OFF")
 
     return engine
 

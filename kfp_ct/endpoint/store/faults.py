@@ -69,12 +69,14 @@ def check_description(kind: str, text: str) -> str:
     return check_text(f"the description of this {kind}", text)
 
 
-def check_text(where: str, text: str) -> str:
-    """Returns a text that lists and pages may show.
+def check_text(where: str, text: str, longest: int | None = None) -> str:
+    """Returns a text that lists and pages may show, and that KFP's database has room for.
 
     Raises:
-        Fault: It holds a secret in the clear.
+        Fault: It holds a secret in the clear, or is longer.
     """
+    if longest is not None and len(text) > longest:
+        raise invalid(f"{where} has {len(text)} characters: KFP's database takes {longest}")
     if secrets.in_the_clear(text):
         raise invalid(f"{where}{secrets.IN_THE_CLEAR}")
     return text

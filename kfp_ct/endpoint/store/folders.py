@@ -5,6 +5,8 @@ import dataclasses
 import fcntl
 import json
 import os
+import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,14 @@ def is_occupied(folder: Path) -> bool:
         return False
     with occupied(folder) as free:
         return not free
+
+
+def discard(folder: Path) -> None:
+    """Ends the process that is at work on a run, if one is, and removes the run's folder."""
+    if folder.is_dir() and is_occupied(folder) and (begun := account(folder)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(begun.process, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def set_aside(folder: Path, attempt: int) -> None:

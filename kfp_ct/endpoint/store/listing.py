@@ -24,6 +24,7 @@ _OPERATIONS = {
     1: "EQUALS", 2: "NOT_EQUALS", 3: "GREATER_THAN", 5: "GREATER_THAN_EQUALS", 6: "LESS_THAN", 7: "LESS_THAN_EQUALS",
     8: "IN", 9: "IS_SUBSTRING",
 }  # fmt: skip
+_TAG = "tags."
 _LARGEST = (1 << 63) - 1  # what a column of SQLite, as of KFP's databases, holds
 _VALUES = ("string_value", "timestamp_value", "int_value", "long_value")
 _LISTS = ("string_values", "int_values", "long_values")
@@ -174,6 +175,8 @@ def _predicate(listed: Listed, predicate: Mapping[str, Any]) -> Any:
         operation = _OPERATIONS.get(operation)
     if operation not in _OPERATIONS.values():
         raise invalid(f"filter: operation is {operation!r}: expected one of {', '.join(_OPERATIONS.values())}")
+    if str(predicate.get("key", "")).startswith(_TAG) and "tags" in listed.table.c:
+        return _tagged(listed, predicate, str(operation))
     column = listed.column(str(predicate.get("key", "")))
     time = column.name.endswith("_at")
     read = _moment if time else _stored
@@ -187,6 +190,17 @@ def _predicate(listed: Listed, predicate: Mapping[str, Any]) -> Any:
             raise invalid("filter: IS_SUBSTRING compares texts: expected a string_value, and a key that is no time")
         return column.contains(_stored(value), autoescape=True)
     return _compare(str(operation), compared, read(value))
+
+
+def _tagged(listed: Listed, predicate: Mapping[str, Any], operation: str) -> Any:
+    """Compares the value of a tag, as KFP does: a text, for equality only."""
+    value, name = predicate.get("string_value"), str(predicate["key"]).removeprefix(_TAG)
+    if operation != "EQUALS" or not isinstance(value, str) or not _encodable(name):
+        raise invalid("filter: tags are compared by EQUALS with a string_value")
+    each = sqlalchemy.func.json_each(listed.table.c.tags).table_valued("key", "value")
+    return sqlalchemy.exists(
+        sqlalchemy.select(1).select_from(each).where(each.c.key == name, each.c.value == _stored(value))
+    )
 
 
 def _compare(operation: str, column: Any, value: str) -> Any:

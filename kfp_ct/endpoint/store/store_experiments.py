@@ -7,7 +7,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 
 from kfp_ct.endpoint.store.database import new_id, now, row_of
-from kfp_ct.endpoint.store.faults import check_description, check_name, exists, precondition
+from kfp_ct.endpoint.store.faults import check_description, check_name, exists, invalid, precondition
 from kfp_ct.endpoint.store.listing import Listed
 from kfp_ct.endpoint.store.tables import experiments, recurring_runs, runs
 
@@ -39,6 +39,14 @@ def get(connection: Connection, experiment_id: str) -> Mapping[str, Any]:
     return row_of(connection, experiments, experiment_id, "experiment")
 
 
+def name_of(connection: Connection, experiment_id: str) -> str:
+    """Returns an experiment's name; empty if it has been deleted."""
+    return str(
+        connection.execute(sqlalchemy.select(experiments.c.name).where(experiments.c.id == experiment_id)).scalar()
+        or ""
+    )
+
+
 def chosen(connection: Connection, experiment_id: str) -> str:
     """Returns the experiment a run goes to: the one that is named, else the default one, made when first needed.
 
@@ -66,9 +74,11 @@ def set_archived(connection: Connection, experiment_id: str, archived: bool) -> 
 
 
 def delete(connection: Connection, experiment_id: str) -> None:
-    """Deletes an experiment without runs and recurring runs."""
-    get(connection, experiment_id)
-    for table, what in ((runs, "runs"), (recurring_runs, "recurring runs")):
-        if connection.execute(sqlalchemy.select(table.c.id).where(table.c.experiment_id == experiment_id)).first():
-            raise precondition(f"the experiment has {what}: delete them first, or archive it")
+    """Deletes an experiment; its runs and recurring runs stay, as on KFP, and the latter start nothing any more.
+
+    Raises:
+        Fault: It is the default one, which runs go to for which none is named.
+    """
+    if get(connection, experiment_id)["name"] == DEFAULT:
+        raise invalid("the default experiment cannot be deleted")
     connection.execute(experiments.delete().where(experiments.c.id == experiment_id))

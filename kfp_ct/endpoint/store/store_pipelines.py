@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy
+from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 
 from kfp_ct.base import secrets
@@ -32,6 +33,9 @@ VERSIONS_WITHOUT_PACKAGE = dataclasses.replace(
     VERSIONS, fetched=tuple(column for column in versions.c if column is not versions.c.spec)
 )
 Row = Mapping[str, Any]
+# The columns of KFP's database (MySQL), and its limits of tags.
+LONGEST_NAME, LONGEST_VERSION_NAME, LONGEST_TEXT = 128, 127, 255
+MOST_TAGS, LONGEST_TAG = 20, 63
 
 
 def create_pipeline(connection: Connection, name: str, display_name: str, description: str, tags: Any) -> Row:
@@ -41,8 +45,8 @@ def create_pipeline(connection: Connection, name: str, display_name: str, descri
         Fault: The name is not one, or is taken.
     """
     row: dict[str, Any] = {
-        "id": new_id(), "name": check_name("pipeline", name or display_name),
-        "display_name": check_text("display_name", display_name or name),
+        "id": new_id(), "name": check_name("pipeline", name or display_name, LONGEST_NAME),
+        "display_name": check_text("display_name", display_name or name, LONGEST_TEXT),
         "description": check_text("description", description), "tags": read_tags(tags), "created_at": now(),
     }  # fmt: skip
     if connection.execute(sqlalchemy.select(pipelines.c.id).where(pipelines.c.name == row["name"])).first():
@@ -66,12 +70,12 @@ def create_version(
         Fault: There is no such pipeline, or the name is taken.
     """
     pipeline(connection, pipeline_id)
-    name = check_name("version", about.get("name") or about.get("display_name") or "")
+    name = check_name("version", about.get("name") or about.get("display_name") or "", LONGEST_VERSION_NAME)
     taken = sqlalchemy.select(versions.c.id).where(versions.c.pipeline_id == pipeline_id, versions.c.name == name)
     if connection.execute(taken).first():
         raise exists("version", name)
-    for field in ("display_name", "description", "code_source_url"):
-        check_text(field, about.get(field) or "")
+    for field, longest in (("display_name", LONGEST_TEXT), ("description", None), ("code_source_url", LONGEST_TEXT)):
+        check_text(field, about.get(field) or "", longest)
     row = {
         "id": new_id(), "pipeline_id": pipeline_id, "name": name, "display_name": about.get("display_name") or name,
         "description": about.get("description") or "", "code_source_url": about.get("code_source_url") or "",
@@ -79,6 +83,30 @@ def create_version(
     }  # fmt: skip
     connection.execute(versions.insert().values(row))
     return row
+
+
+def update_pipeline(connection: Connection, pipeline_id: str, display_name: str | None, tags: Any) -> Row:
+    """Changes what of a pipeline may change; None and an empty name leave it as it is. Returns its row."""
+    pipeline(connection, pipeline_id)
+    _update(connection, pipelines, pipeline_id, _changes(display_name, tags))
+    return pipeline(connection, pipeline_id)
+
+
+def update_version(connection: Connection, version_id: str, display_name: str | None, tags: Any) -> Row:
+    """Changes what of a version may change; None and an empty name leave it as it is. Returns its row."""
+    version(connection, version_id)
+    _update(connection, versions, version_id, _changes(display_name, tags))
+    return version(connection, version_id)
+
+
+def _changes(display_name: str | None, tags: Any) -> dict[str, Any]:
+    named = {"display_name": check_name("display", display_name, LONGEST_TEXT)} if display_name else {}
+    return named | ({"tags": read_tags(tags)} if tags is not None else {})
+
+
+def _update(connection: Connection, table: Table, key: str, changes: Mapping[str, Any]) -> None:
+    if changes:
+        connection.execute(table.update().where(table.c.id == key).values(changes))
 
 
 def pipeline(connection: Connection, pipeline_id: str) -> Mapping[str, Any]:
@@ -131,6 +159,18 @@ def delete_version(connection: Connection, pipeline_id: str, version_id: str) ->
     connection.execute(versions.delete().where(versions.c.id == version_id))
 
 
+def _check_tags(tags: Mapping[str, str]) -> None:
+    """Refuses tags that KFP would: it keeps them as Kubernetes does labels, and filters by `tags.NAME`."""
+    if len(tags) > MOST_TAGS:
+        raise invalid(f"tags: there are {len(tags)}: expected at most {MOST_TAGS}")
+    for name, value in tags.items():
+        if not name or "." in name or max(len(name), len(value)) > LONGEST_TAG:
+            raise invalid(
+                f"tags: {name[:40]!r} = {value[:40]!r}: expected a name without a dot, and at most {LONGEST_TAG} "
+                "characters in each"
+            )
+
+
 def read_tags(tags: Any) -> dict[str, str]:
     """Takes tags as a map, or as JSON of one.
 
@@ -146,6 +186,7 @@ def read_tags(tags: Any) -> dict[str, str]:
         return {}
     if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
         raise invalid("tags: expected a map of texts")
+    _check_tags(tags)
     if problems := secrets.in_the_clear(tags, ("tags",)):
         raise invalid(str(problems[0]))
     return tags

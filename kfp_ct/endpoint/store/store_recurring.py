@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from kfp_ct.endpoint.store import clock, packages, store_experiments, store_runs
+from kfp_ct.endpoint.store import clock, macros, packages, store_experiments, store_runs
 from kfp_ct.endpoint.store.database import moment, new_id, now, row_of
 from kfp_ct.endpoint.store.faults import Fault, check_description, check_name, check_text, invalid
 from kfp_ct.endpoint.store.listing import Listed
@@ -40,12 +40,12 @@ def create(connection: Connection, wanted: store_runs.Wanted, schedule: Mapping[
     check_name("recurring run", wanted.name, store_runs.LONGEST_NAME)
     check_description("recurring run", wanted.description)
     check_text("pipeline_root", wanted.pipeline_root)
-    check_text("service_account", wanted.service_account)
+    check_text("service_account", wanted.service_account, store_runs.LONGEST_NAME)
     clock.check(schedule["trigger"])
     if not 1 <= schedule["max_concurrency"] <= _MOST_AT_ONCE:
         raise invalid(f"max_concurrency is {schedule['max_concurrency']}: expected 1 to {_MOST_AT_ONCE}")
     compiled, version = store_runs.package_of(connection, wanted)
-    sample = clock.substitute(dict(wanted.parameters), "sample", _EPOCH, _EPOCH, 1)
+    sample = macros.Macros("sample", _EPOCH, _EPOCH, 1).fill(dict(wanted.parameters))
     packages.arguments(compiled, sample)
     row = {
         "id": new_id(), "name": wanted.name, "description": wanted.description,

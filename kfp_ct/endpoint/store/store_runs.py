@@ -3,14 +3,13 @@
 import dataclasses
 import datetime
 import json
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from kfp_ct.endpoint.store import clock, folders, packages, store_experiments, store_pipelines
+from kfp_ct.endpoint.store import folders, macros, packages, store_experiments, store_pipelines
 from kfp_ct.endpoint.store.database import moment, now, row_of
 from kfp_ct.endpoint.store.faults import check_description, check_name, check_text, invalid, precondition
 from kfp_ct.endpoint.store.listing import Listed
@@ -21,7 +20,7 @@ from kfp_ct.runs import record
 
 PENDING, RUNNING, CANCELING, SUCCEEDED, FAILED = "PENDING", "RUNNING", "CANCELING", "SUCCEEDED", "FAILED"
 ACTIVE = (PENDING, RUNNING, CANCELING)
-LONGEST_NAME = 256
+LONGEST_NAME = 255  # of MySQL's column
 TERMINATED = "terminated by request"
 RUNS = Listed(
     runs,
@@ -62,14 +61,13 @@ def create(connection: Connection, workspace: Workspace, wanted: Wanted) -> Mapp
     check_name("run", wanted.name, LONGEST_NAME)
     check_description("run", wanted.description)
     check_text("pipeline_root", wanted.pipeline_root)
-    check_text("service_account", wanted.service_account)
+    check_text("service_account", wanted.service_account, LONGEST_NAME)
     compiled, version = package_of(connection, wanted)
     experiment = store_experiments.chosen(connection, wanted.experiment_id)
     run_id, created = record.new_id(), datetime.datetime.now(datetime.UTC)
     scheduled = wanted.scheduled or created
-    parameters = dict(wanted.parameters)
-    if wanted.recurring_run_id:
-        parameters = clock.substitute(parameters, run_id, scheduled, created, wanted.index)
+    firing = (wanted.scheduled, wanted.index) if wanted.recurring_run_id else (None, None)
+    parameters = macros.Macros(run_id, created, *firing).fill(dict(wanted.parameters))
     packages.arguments(compiled, parameters)
     row = {
         "id": run_id, "experiment_id": experiment, "name": wanted.name, "description": wanted.description,
@@ -107,6 +105,11 @@ def package_of(connection: Connection, wanted: Wanted) -> tuple[package.Package,
 def get(connection: Connection, run_id: str) -> Mapping[str, Any]:
     """Returns a run's row."""
     return row_of(connection, runs, run_id, "run")
+
+
+def exists(connection: Connection, run_id: str) -> bool:
+    """Whether there is a run of this id; it may have been deleted meanwhile."""
+    return connection.execute(sqlalchemy.select(runs.c.id).where(runs.c.id == run_id)).first() is not None
 
 
 def in_state(connection: Connection, *states: str) -> list[Mapping[str, Any]]:
@@ -158,15 +161,24 @@ def retry(connection: Connection, run_id: str) -> None:
 
 
 def set_archived(connection: Connection, run_id: str, archived: bool) -> None:
-    """Archives or restores a run."""
-    get(connection, run_id)
+    """Archives or restores a run.
+
+    Raises:
+        Fault: It is to be restored, and its experiment is archived.
+    """
+    run = get(connection, run_id)
+    if not archived:
+        store_experiments.chosen(connection, run["experiment_id"])
     state = "ARCHIVED" if archived else "AVAILABLE"
     connection.execute(runs.update().where(runs.c.id == run_id).values(storage_state=state))
 
 
 def delete(connection: Connection, workspace: Workspace, run_id: str) -> None:
-    """Deletes a run that has ended, its record and its logs; artifacts stay, for other runs' caches lead to them."""
-    if get(connection, run_id)["state"] in ACTIVE:
-        raise precondition(f"the run {run_id} goes on: terminate it first")
+    """Deletes a run, its record and its logs, as on KFP whatever it is at: a process that works on it is ended.
+
+    Artifacts stay, for other runs' caches lead to them. A process that has not taken hold of the run's folder yet is
+    ended by the executor.
+    """
+    get(connection, run_id)
     connection.execute(runs.delete().where(runs.c.id == run_id))
-    shutil.rmtree(folders.of(workspace, run_id), ignore_errors=True)
+    folders.discard(folders.of(workspace, run_id))

@@ -1,4 +1,7 @@
-"""The endpoint's tables. Times are ISO 8601 in UTC with milliseconds, so that text sorts as time does."""
+"""The endpoint's tables. Times are ISO 8601 in UTC with milliseconds, so that text sorts as time does.
+
+Runs outlive their experiment and their version: no foreign key leads to those.
+"""
 
 from sqlalchemy import (
     JSON,
@@ -61,7 +64,7 @@ runs = Table(
     "runs",
     metadata,
     Column("id", String, primary_key=True),  # also names the run's folder
-    Column("experiment_id", ForeignKey("experiments.id"), nullable=False),
+    Column("experiment_id", String, nullable=False),
     Column("name", String, nullable=False),
     Column("description", Text, nullable=False, default=""),
     Column("storage_state", String, nullable=False, default="AVAILABLE"),
@@ -93,7 +96,7 @@ recurring_runs = Table(
     Column("id", String, primary_key=True),
     Column("name", String, nullable=False),
     Column("description", Text, nullable=False, default=""),
-    Column("experiment_id", ForeignKey("experiments.id"), nullable=False),
+    Column("experiment_id", String, nullable=False),
     Column("pipeline_id", String),
     Column("version_id", String),  # null: the newest at each firing
     Column("spec", Text),  # the package, for one that was given instead of a version

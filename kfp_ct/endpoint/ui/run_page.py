@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.engine import Connection
 
 from kfp_ct.endpoint.api.context import Context, context
-from kfp_ct.endpoint.store import folders, store_experiments, store_pipelines, store_recurring, store_runs
+from kfp_ct.endpoint.store import folders, ignored, store_experiments, store_pipelines, store_recurring, store_runs
 from kfp_ct.endpoint.store.faults import Fault, not_found
 from kfp_ct.endpoint.ui import pipelines_page, response, version_notes
 from kfp_ct.endpoint.ui.addresses import url
@@ -64,6 +64,7 @@ def show_run(ctx: Ctx, run_id: str) -> HTMLResponse:
         "run.html",
         run=summary,
         row=row,
+        ignored=ignored.ignored(row, folders.submitted(folder)),
         origin=origin,
         terminated=row["error"] == store_runs.TERMINATED,
         has_report=(folder / PAGE).exists(),
@@ -89,7 +90,7 @@ def _origin(connection: Connection, row: Mapping[str, Any], account: record.Run 
     return Origin(
         version=_version(connection, row),
         experiment_id=row["experiment_id"],
-        experiment=store_experiments.get(connection, row["experiment_id"])["name"],
+        experiment=store_experiments.name_of(connection, row["experiment_id"]),
         schedule=_schedule(connection, row),
         commit=account.commit if account else "",
         code_version=account.code_version if account else "",

@@ -32,7 +32,7 @@ def show_schedule(ctx: Ctx, recurring_run_id: str) -> HTMLResponse:
     with ctx.database.reading() as connection:
         row = store_recurring.get(connection, recurring_run_id)
         names = pipelines_page.names(connection)
-        experiment = store_experiments.get(connection, row["experiment_id"])
+        experiment = store_experiments.name_of(connection, row["experiment_id"])
         version = _version(connection, row)
         started = [summarise(dict(each), names) for each in connection.execute(recent).mappings()]
     return response.page(

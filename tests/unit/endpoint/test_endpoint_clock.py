@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kfp_ct.endpoint.store import clock
 from kfp_ct.endpoint.store.faults import Fault
+from kfp_ct.endpoint.store.macros import Macros
 
 
 def at(text: str) -> datetime.datetime:
@@ -88,7 +89,6 @@ def test_no_firing_is_doubled_none_is_early_and_a_catch_up_misses_none(seconds, 
 @pytest.mark.parametrize(
     ("trigger", "said"),
     [
-        ({}, "expected one of cron_schedule"),
         ({**cron("@daily"), **every(5)}, "expected one of"),
         (cron("every day"), "six fields"),
         (cron("61 0 0 * * *"), "second"),
@@ -123,11 +123,44 @@ def test_any_text_is_a_cron_expression_or_is_refused(text):
 
 
 def test_parameters_say_when_it_was_due():
-    found = clock.substitute(
+    found = Macros("r1", at("05-06T07:08:10"), at("05-06T07:08:09"), 3).fill(
         {"end": "[[ScheduledTime.2006-01-02]]", "deep": [{"n": "[[Index]]/[[RunUUID]]"}],
          "t": "[[CurrentTime]]", "k": 5},
-        "r1", at("05-06T07:08:09"), at("05-06T07:08:10"), 3,
     )  # fmt: skip
     assert found == {"end": "2026-05-06", "deep": [{"n": "3/r1"}], "t": "20260506070810", "k": 5}
     untouched = "[[ScheduledTime.2006"
-    assert clock.substitute(untouched, "r", NOON, NOON, 1) == untouched
+    assert Macros("r", NOON, NOON, 1).fill(untouched) == untouched
+
+
+def test_a_run_that_no_schedule_started_knows_its_id_and_the_time():
+    text = "[[RunUUID]] [[CurrentTime.2006-01-02]] [[ScheduledTime]] [[Index]] {{$.scheduledTime.strftime('%Y')}}"
+    found = Macros("r1", at("05-06T07:08:10")).fill(text)
+    assert found == "r1 2026-05-06 [[ScheduledTime]] [[Index]] {{$.scheduledTime.strftime('%Y')}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [  # those of KFP's own test of its formatter, and Go's further notations
+        ("FOO [[ScheduledTime.15-04-05]] FOO", "FOO 00-00-25 FOO"),
+        ("FOO [[CurrentTime.15-04-05]] FOO", "FOO 00-00-26 FOO"),
+        ("[[ScheduledTime]] [[RunUUID]] [[ScheduledTime]] [[Index]]", "19700101000025 some-run-uuid 19700101000025 27"),
+        ("FOO {{$.scheduledTime.strftime('%Y-%m-%d %H:%M:%S')}} FOO", "FOO 1970-01-01 00:00:25 FOO"),
+        ("FOO {{$.currentTime.strftime('%Y-%m-%d %H:%M:%S')}} FOO", "FOO 1970-01-01 00:00:26 FOO"),
+        ("{{$.currentTime.strftime('%s %%')}}", "26 %"),
+        ("{{$.currentTime.strftime('%Q')}}", "{{$.currentTime.strftime('%Q')}}"),
+        ("{{$.inputs.parameters['x']}} {{$}} [[Other]]", "{{$.inputs.parameters['x']}} {{$}} [[Other]]"),
+        ("[[CurrentTime.Monday, 2 January 06 3:04PM MST]]", "Thursday, 1 January 70 12:00AM UTC"),
+        ("[[CurrentTime.2006-01-02T15:04:05Z07:00]]", "1970-01-01T00:00:26Z"),
+        ("", ""),
+    ],
+)
+def test_macros_are_those_of_kfp(text, expected):
+    begin = datetime.datetime.fromtimestamp(25, datetime.UTC)
+    assert Macros("some-run-uuid", begin + datetime.timedelta(seconds=1), begin, 27).fill(text) == expected
+
+
+def test_without_a_schedule_it_fires_once_at_once():
+    clock.check({})
+    assert clock.upcoming({}, None, NOON) == NOON
+    assert clock.due({}, None, NOON, NOON, catch_up=False) == NOON
+    assert clock.upcoming({}, NOON, NOON) is None

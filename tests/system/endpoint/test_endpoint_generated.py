@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 
 import local_endpoint
+from generated_requests import Generator, ask_all
 from kfp_ct.endpoint.store import packages
 from kfp_ct.endpoint.store.faults import Fault
 from local_endpoint import compiled, doubling
@@ -103,3 +104,10 @@ def test_a_package_with_a_piece_missing_is_refused_or_still_one(tmp_path_factory
     with contextlib.suppress(Fault):
         found = packages.read(yaml.safe_dump(document).encode(), "changed.yaml")
         assert found["root"]["dag"]["tasks"]
+
+
+def test_no_generated_request_breaks_it(endpoint, tmp_path):
+    spec = yaml.safe_load(open(compiled(doubling, tmp_path / "doubling.yaml")).read())
+    statuses = ask_all(endpoint.url, Generator(20261128, spec), 600)
+    assert statuses[200] > 50
+    assert statuses[400] > 50

@@ -1,6 +1,6 @@
 """The leak check: nothing that is to be in one split only is in two."""
 
-# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (quoting.identifier, quoting.literal)
 
 import json
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from typing import Any
 import duckdb
 
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.components.ingest import database, splits
-from kfp_ct.components.ingest.column_types import Stored
-from kfp_ct.components.ingest.database import identifier
+from kfp_ct.components.ingest import shards, splits
 from kfp_ct.components.ingest.settings import Split
 from kfp_ct.data.layouts import EVAL, TRAIN
+from kfp_ct.data.tables import database
+from kfp_ct.data.tables.column_types import Stored
 
 EXAMPLES = 5
 
@@ -36,16 +36,17 @@ def check(connection: duckdb.DuckDBPyConnection, split: Split, columns: Mapping[
                 f"expected: columns that the query selects: {', '.join(columns)}\n"
                 f"fix: select it, or correct split.{field}"
             )
-    examined = _check_keys(connection, key) if key else 0
+    own = shards.own_names(columns)
+    examined = _check_keys(connection, {name: own[name] for name in key}) if key else 0
     if time:
-        _check_times(connection, time, columns[time].kind)
+        _check_times(connection, time, own[time], columns[time].kind)
     return {"keys": list(key), "keys_examined": examined, "time": time}
 
 
-def _check_keys(connection: duckdb.DuckDBPyConnection, keys: tuple[str, ...]) -> int:
+def _check_keys(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, str]) -> int:
     """Returns how many keys there are; a row without any part of a key has none."""
-    names = ", ".join(map(identifier, keys))
-    present = " OR ".join(f"{identifier(key)} IS NOT NULL" for key in keys)
+    names = ", ".join(keys.values())
+    present = " OR ".join(f"{name} IS NOT NULL" for name in keys.values())
     grouped = (
         f"(SELECT {names}, count(DISTINCT ct_split) AS ct_splits FROM ct.examples WHERE {present} GROUP BY {names})"
     )
@@ -63,14 +64,14 @@ def _check_keys(connection: duckdb.DuckDBPyConnection, keys: tuple[str, ...]) ->
             f"{leaked:,} of {examined:,} keys ({', '.join(keys)}) are in both splits: "
             f"{', '.join('/'.join(map(str, values)) for values in found)}{', …' if leaked > EXAMPLES else ''}\n"
             "expected: all rows of a key in one split, or the model is judged on what it was trained on\n"
-            f'fix: split by {{"method": "group", "columns": {json.dumps(keys)}}}, or leave such rows out in the query'
+            f'fix: split by {{"method": "group", "columns": {json.dumps(list(keys))}}}, or leave them out in the query'
         )
     return examined
 
 
-def _check_times(connection: duckdb.DuckDBPyConnection, time: str, kind: str) -> None:
+def _check_times(connection: duckdb.DuckDBPyConnection, time: str, name: str, kind: str) -> None:
     # As text, an instant with fractions of a second would come before the same one without.
-    instant = f"TRY_CAST({identifier(time)} AS TIMESTAMP)" if kind == "string" else identifier(time)
+    instant = f"TRY_CAST({name} AS TIMESTAMP)" if kind == "string" else name
     last, first, without = database.row(
         connection,
         f"SELECT max({instant}) FILTER (ct_split = '{TRAIN}'), min({instant}) FILTER (ct_split = '{EVAL}'),"

@@ -1,6 +1,6 @@
 """The user's query: one SELECT over the sources, for one window of time."""
 
-# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (quoting.identifier, quoting.literal)
 
 import dataclasses
 import datetime
@@ -12,13 +12,11 @@ import duckdb
 
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.clock import windows
-from kfp_ct.components.ingest import database
-from kfp_ct.components.ingest.database import identifier
 from kfp_ct.components.ingest.sql_text import PARAMETERS, TOKEN
 from kfp_ct.data import user_code
+from kfp_ct.data.tables import database
+from kfp_ct.data.tables.quoting import identifier
 
-# Columns that ingest adds while it works.
-RESERVED = ("ct_split", "ct_hash")
 _TEMPORAL = ("DATE", "TIMESTAMP")
 
 
@@ -125,17 +123,28 @@ def columns(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, st
         ConfigurationError: The query is not valid, or two columns have one name.
     """
     try:
-        described = [row[:2] for row in database.rows(connection, f"DESCRIBE {query.sql}", query.parameters)]
+        described = _described(connection, query)
     except duckdb.Error as error:
         raise query_error(query, error) from error
     lower = [name.lower() for name, _ in described]
-    if twice := sorted({name for name, _ in described if lower.count(name.lower()) > 1 or name.lower() in RESERVED}):
+    if twice := sorted({name for name, _ in described if lower.count(name.lower()) > 1}):
         raise ConfigurationError(
-            f"{query.file}: more than one column, or one of ingest's own, is named {', '.join(twice)}\n"
-            f"expected: a name of its own for every column, none of them {' or '.join(RESERVED)}\n"
+            f"{query.file}: more than one column is named {', '.join(twice)}\n"
+            "expected: a name of its own for every column, upper and lower case being the same\n"
             f"fix: rename with AS, e.g. weather.{twice[0]} AS weather_{twice[0]}"
         )
     return dict(described)
+
+
+def _described(connection: duckdb.DuckDBPyConnection, query: Query) -> list[tuple[str, str]]:
+    """Returns names and types; names as the query writes them, which DESCRIBE takes from a source's column instead."""
+    types = database.rows(connection, f"DESCRIBE {query.sql}", query.parameters)
+    if len({name.lower() for name, *_ in types}) < len(types):
+        return [row[:2] for row in types]
+    connection.execute(f"CREATE TEMP TABLE ct_names AS {query.sql} WITH NO DATA", query.parameters)
+    names = database.rows(connection, "SELECT name FROM pragma_table_info('ct_names') ORDER BY cid")
+    connection.execute("DROP TABLE ct_names")
+    return [(name, type_name) for (name,), (_, type_name, *_) in zip(names, types, strict=True)]
 
 
 def query_error(query: Query, error: duckdb.Error) -> ConfigurationError:

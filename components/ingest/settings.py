@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from kfp_ct.base.settings import Fraction, Names, NamesText, Settings, Text, Texts, expected, misfit
 from kfp_ct.clock import window_settings
 from kfp_ct.cloud.bigquery_access import Access
-from kfp_ct.components.ingest import column_types, sql_text
+from kfp_ct.components.ingest import sql_text
+from kfp_ct.data.tables import column_types
+from kfp_ct.data.tables.csv_settings import Csv
 
 DUCKDB, BIGQUERY = "duckdb", "bigquery"
 NO_SPLIT = "none"
@@ -46,16 +48,17 @@ class Source(Settings):
 
     uri: str = Field(
         "",
-        description="A file, glob or folder, local or at gs://: CSV (.gz and .zip, too), Parquet, JSON Lines, TFRecord "
-        "of tf.Example.",
+        description="A file, glob or folder, local or at gs://: CSV (.gz, .bz2, .xz and .zip, too; "
+        "archive.zip/member.csv is one member), Parquet, JSON Lines, TFRecord of tf.Example.",
     )
     format: Literal["", "csv", "parquet", "jsonl", "tfrecord"] = Field(
         "", description="Format of the files; empty: what their names say."
     )
     null_values: Texts = Field((), description="Texts that stand for a missing value, in CSV and JSON Lines.")
     columns: dict[str, SqlType] = Field(
-        {}, description="SQL types of columns of CSV and JSON Lines; others are guessed."
+        {}, description="SQL types of columns of CSV and JSON Lines; others are those of all values of all files."
     )
+    csv: Csv = Field(Csv(), description="How CSV files are written, where that cannot be seen from them.")
     bigquery: Annotated[str, NamesText("query", suffix=".sql")] = Field(
         "", description="In place of uri: project.dataset.table, or a file of BigQuery's SQL that ends in .sql."
     )
@@ -64,8 +67,10 @@ class Source(Settings):
         """Says what cannot be said together."""
         if bool(self.uri) == bool(self.bigquery):
             yield "uri", "expected either it or bigquery"
-        if self.bigquery and (self.format or self.null_values or self.columns):
+        if self.bigquery and (self.format or self.null_values or self.columns or self.csv != Csv()):
             yield "bigquery", "beside it nothing is taken: BigQuery's columns have types"
+        elif self.format not in ("", "csv") and self.csv != Csv():
+            yield "csv", f"it is for CSV, not for {self.format}"
         elif self.format in ("parquet", "tfrecord") and (self.columns or self.null_values):
             name = "columns" if self.columns else "null_values"
             yield name, f"it is for CSV and JSON Lines, {self.format} has its own types"

@@ -1,20 +1,20 @@
 """Writes the selected rows: split, in a fixed order, as Parquet or TFRecord, with a fingerprint of their content."""
 
-# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (quoting.identifier, quoting.literal)
 
 import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
-from kfp_ct.components.ingest import database
-from kfp_ct.components.ingest.column_types import Stored
-from kfp_ct.components.ingest.database import identifier, literal
 from kfp_ct.data import layouts
+from kfp_ct.data.tables import database
+from kfp_ct.data.tables.column_types import CHANGED_WHOLE, Stored
+from kfp_ct.data.tables.quoting import identifier, literal
 
 # Rows of a file: large enough to read fast, small enough that readers share the work.
 SHARD_ROWS = 1_000_000
@@ -47,9 +47,15 @@ def select(connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
     The order is by split and then by a hash of the row's content: the same rows are in the same order wherever they
     came from, and as good as shuffled, so that any batch is a fair sample of its split.
     """
-    stored = ", ".join(f"{column.expression} AS {identifier(name)}" for name, column in selection.columns.items())
+    # By names of ingest's own, so that a query's column may be called anything, such as rowid.
+    names = own_names(selection.columns)
+    stored = ", ".join(
+        f"{column.expression} AS {names[name]}"
+        + (f", {column.rounding} AS {names[name]}_rounding") * bool(column.rounding)
+        for name, column in selection.columns.items()
+    )
     # A separator and a mark for missing that no text holds keep (a, bc) and (ab, c) apart.
-    values = ", chr(1), ".join(f"coalesce(CAST({identifier(name)} AS VARCHAR), chr(0))" for name in selection.columns)
+    values = ", chr(1), ".join(f"coalesce(CAST({name} AS VARCHAR), chr(0))" for name in names.values())
     connection.execute(
         f"""CREATE TABLE ct.examples AS
         WITH ct_query AS {"MATERIALIZED" if "ct_query" in selection.split else ""} ({selection.sql}
@@ -57,6 +63,22 @@ def select(connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
         SELECT *, md5_number(concat({values})) AS ct_hash FROM ct_stored ORDER BY ct_split, ct_hash""",
         selection.parameters,
     )
+
+
+def own_names(columns: Iterable[str]) -> dict[str, str]:
+    """Returns the names that columns have in `ct.examples`."""
+    return {name: f"v{number}" for number, name in enumerate(columns)}
+
+
+def rounded_together(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, Stored]) -> list[str]:
+    """Returns the float columns that hold whole numbers only, not all of which float32 keeps."""
+    names = own_names(columns)
+    return [
+        name
+        for name, column in columns.items()
+        if column.rounding
+        and database.row(connection, f"SELECT max({names[name]}_rounding) FROM ct.examples")[0] == CHANGED_WHOLE
+    ]
 
 
 def count(connection: duckdb.DuckDBPyConnection) -> dict[str | None, int]:
@@ -116,7 +138,8 @@ def _write_tfrecord(
 
 def _rows(extent: tuple[int, int], columns: Mapping[str, Stored]) -> str:
     first, end = extent
-    return f"SELECT {', '.join(map(identifier, columns))} FROM ct.examples WHERE rowid >= {first} AND rowid < {end}"
+    selected = ", ".join(f"{own} AS {identifier(name)}" for name, own in own_names(columns).items())
+    return f"SELECT {selected} FROM ct.examples WHERE rowid >= {first} AND rowid < {end}"
 
 
 def fingerprint(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, Stored]) -> str:

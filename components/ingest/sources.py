@@ -1,22 +1,21 @@
 """Makes a table of each source, and judges how many of its rows could not be read."""
 
-# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (quoting.identifier, quoting.literal)
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.components.ingest import csv_source, database, files, jsonl_source
-from kfp_ct.components.ingest.database import identifier, literal
 from kfp_ct.components.ingest.settings import Source
 from kfp_ct.components.ingest.warehouse import Warehouse
+from kfp_ct.data.tables import database, files, reader
+from kfp_ct.data.tables.csv_settings import Csv
+from kfp_ct.data.tables.quoting import literal
+from kfp_ct.data.tables.reading import Loaded, Reading, Table
 
 QUARANTINE = "quarantine.jsonl"
 # The quarantine is for a person to read: so many rows, and so much of each, are kept.
@@ -27,15 +26,6 @@ class NamedSource(Source):
     """A source with the name of the table it becomes."""
 
     name: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Loaded:
-    """A source that has become a table: rows read and rows rejected, and files that are still read from."""
-
-    rows: int
-    rejected: int
-    files: list[Path]
 
 
 def named(sources: Mapping[str, Source]) -> list[NamedSource]:
@@ -54,26 +44,15 @@ def load(connection: duckdb.DuckDBPyConnection, source: NamedSource, folder: Pat
     else:
         found = files.find(source.name, source.uri, folder)
         format = files.format_of(source.name, found, source.format)
-    data_files = files.unpack(source.name, found, folder)
-    try:
-        readable = [file.resolve() for file in found] if format == files.PARQUET else []
-        if format == files.TFRECORD:
-            readable = _load_tfrecord(connection, source, found, folder)
-        elif format == files.PARQUET:
-            _view_parquet(connection, source, found)
-        elif format == files.JSONL:
-            jsonl_source.load(connection, source.name, data_files, _reading(source))
-        else:
-            csv_source.load(connection, source.name, data_files, _reading(source))
-        (rows,) = database.row(connection, f"SELECT count(*) FROM {identifier(source.name)}")
-    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        raise DataError(f"source {source.name} cannot be read: {database.first_line(error)}") from error
-    (rejected,) = database.row(
-        connection, "SELECT coalesce(sum(lost), 0)::BIGINT FROM ct.rejects WHERE source = ?", [source.name]
-    )
-    if not rows + rejected:
+    if format in (files.PARQUET, files.TFRECORD):
+        _demand_no_types(source, {files.PARQUET: "Parquet", files.TFRECORD: "TFRecord"}[format])
+    if format == files.TFRECORD:
+        loaded = _load_tfrecord(connection, source, found, folder)
+    else:
+        loaded = reader.load(connection, Table(source.name, found, format, _reading(source)), folder)
+    if not loaded.rows + loaded.rejected:
         raise DataError(f"source {source.name} has no rows: {source.origin}\nexpected: at least one row of data")
-    return Loaded(rows, rejected, readable)
+    return loaded
 
 
 def demand_readable(
@@ -99,40 +78,29 @@ def demand_readable(
             )
 
 
-def _reading(source: NamedSource) -> csv_source.Reading:
-    return csv_source.Reading(source.null_values, source.columns)
+def _reading(source: NamedSource) -> Reading:
+    return Reading(source.null_values, source.columns, source.csv)
 
 
 def _load_tfrecord(
     connection: duckdb.DuckDBPyConnection, source: NamedSource, found: list[Path], folder: Path
-) -> list[Path]:
-    _demand_no_types(source, "TFRecord")
+) -> Loaded:
     # Imported here: it needs TensorFlow, which takes seconds that other formats need not wait for.
     from kfp_ct.components.ingest import tfrecord_source
 
-    return tfrecord_source.load(connection, source.name, found, folder / f"{source.name}-tfrecord")
+    try:
+        readable = tfrecord_source.load(connection, source.name, found, folder / f"{source.name}-tfrecord")
+        return reader.loaded(connection, source.name, readable)
+    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        raise DataError(f"source {source.name} cannot be read: {database.first_line(error)}") from error
 
 
 def _demand_no_types(source: NamedSource, format: str) -> None:
-    if source.columns or source.null_values:
+    if source.columns or source.null_values or source.csv != Csv():
         raise ConfigurationError(
-            f"sources.{source.name}: columns and null_values are for CSV and JSON Lines, {format} has its own types\n"
+            f"sources.{source.name}: columns, null_values and csv are for text files, {format} has its own types\n"
             f"fix: leave them out of sources.{source.name} in the settings file"
         )
-
-
-def _view_parquet(connection: duckdb.DuckDBPyConnection, source: NamedSource, found: list[Path]) -> None:
-    _demand_no_types(source, "Parquet")
-    for file in found:
-        try:
-            names = pyarrow.parquet.read_schema(file).names
-        except (pa.ArrowInvalid, OSError) as error:
-            raise DataError(f"source {source.name}: {file.name} cannot be read as Parquet: {error}") from error
-        files.demand_names(source.name, file.name, names)
-    paths = database.literals([str(file.resolve()) for file in found])
-    connection.execute(
-        f"CREATE VIEW {identifier(source.name)} AS FROM read_parquet({paths}, hive_partitioning = false)"
-    )
 
 
 def _write_quarantine(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -154,8 +122,8 @@ def _worst_column(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     """Says which column is to blame for most rejected rows, with an example."""
     column, count, file, line, reason = database.row(
         connection,
-        "SELECT column_name, sum(lost)::BIGINT AS n, arg_min(file, line), min(line), arg_min(reason, line)"
-        f" FROM (SELECT * REPLACE (coalesce(line, 0) AS line) FROM ct.rejects WHERE source = {literal(name)})"
+        "SELECT column_name, sum(lost)::BIGINT AS n, arg_min(file, place), min(line), arg_min(reason, place)"
+        f" FROM (SELECT *, coalesce(line, {2**62}) AS place FROM ct.rejects WHERE source = {literal(name)})"
         " GROUP BY column_name ORDER BY n DESC, column_name LIMIT 1",
     )
     where = f"{file} line {line}" if line else str(file)

@@ -1,16 +1,16 @@
 """Which rows train and which evaluate."""
 
-# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (quoting.identifier, quoting.literal)
 
 import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
 
 from kfp_ct.base.errors import ConfigurationError
-from kfp_ct.components.ingest.column_types import Stored
-from kfp_ct.components.ingest.database import identifier
 from kfp_ct.components.ingest.settings import ColumnSplit, HashSplit, NoSplit, Split, StratifiedSplit, TimeSplit
 from kfp_ct.data.layouts import EVAL, PREDICT, TRAIN
+from kfp_ct.data.tables.column_types import Stored
+from kfp_ct.data.tables.quoting import identifier
 
 # A hash is compared in its first eight hexadecimal digits: fractions to one in four thousand million.
 _DIGITS = 8

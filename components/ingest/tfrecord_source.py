@@ -1,6 +1,6 @@
 """TFRecord files of tf.Example become a table: a column a feature, a list where a row has several values."""
 
-# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (quoting.identifier, quoting.literal)
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +12,9 @@ import pyarrow.parquet
 from tfx_bsl.coders import example_coder
 
 from kfp_ct.base.errors import DataError
-from kfp_ct.components.ingest import database
-from kfp_ct.components.ingest.database import identifier
 from kfp_ct.data import layouts, tfrecord
+from kfp_ct.data.tables import quoting
+from kfp_ct.data.tables.quoting import identifier
 
 # A feature that has no value anywhere says nothing of its type.
 UNKNOWN = "?"
@@ -90,7 +90,7 @@ def _view(source: str, kinds: dict[str, str], several: set[str], files: list[Pat
             return f"NULL::VARCHAR AS {identifier(name)}"
         return identifier(name) if name in several else f"{identifier(name)}[1] AS {identifier(name)}"
 
-    paths = database.literals([str(file) for file in files])
+    paths = quoting.literals([str(file) for file in files])
     return (
         f"CREATE VIEW {identifier(source)} AS SELECT {', '.join(map(column, kinds))}"
         f" FROM read_parquet({paths}, union_by_name = true, hive_partitioning = false)"

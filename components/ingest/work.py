@@ -1,6 +1,6 @@
 """Rows of one time window, by SQL over files, split into train and eval, as sharded Parquet."""
 
-# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (quoting.identifier, quoting.literal)
 
 import contextlib
 import dataclasses
@@ -13,12 +13,14 @@ import duckdb
 
 from kfp_ct.base import setting_problems, task_log
 from kfp_ct.base.errors import ComponentError, DataError
-from kfp_ct.components.ingest import column_types, database, leaks, query, settings, shards, sources, splits
-from kfp_ct.components.ingest.column_types import Stored
-from kfp_ct.components.ingest.database import identifier
+from kfp_ct.components.ingest import leaks, query, settings, shards, sources, splits
 from kfp_ct.components.ingest.warehouse import Warehouse
 from kfp_ct.data import layouts
 from kfp_ct.data.layouts import EVAL, TRAIN
+from kfp_ct.data.tables import column_types, database
+from kfp_ct.data.tables.column_types import Stored
+from kfp_ct.data.tables.quoting import identifier
+from kfp_ct.data.tables.reading import Loaded
 
 # The table that holds the result of a query that BigQuery ran.
 RESULT = "bigquery_result"
@@ -82,6 +84,7 @@ def ingest(request: IngestRequest, output_path: str | Path) -> dict[str, Any]:
             split_by=dict(request.split),
             format=plan.settings.options.format,
             rejected_rows=sum(source.rejected for source in loaded.values()),
+            null_marks={name: dict(source.null_marks) for name, source in loaded.items() if source.null_marks},
         )
         return _finish(root, manifest, loaded, leak_check)
 
@@ -124,7 +127,7 @@ def _folders(output: Path) -> Iterator[tuple[Path, Path]]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _load(connection: duckdb.DuckDBPyConnection, plan: Plan, scratch: Path) -> dict[str, sources.Loaded]:
+def _load(connection: duckdb.DuckDBPyConnection, plan: Plan, scratch: Path) -> dict[str, Loaded]:
     loaded = {}
     for source in plan.sources:
         loaded[source.name] = found = sources.load(connection, source, scratch, plan.warehouse)
@@ -147,7 +150,21 @@ def _select(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Stor
         raise _unfit_value(connection, selected, columns, error) from error
     if not shards.count(connection):
         raise query.no_rows_error(connection, selected, plan.window, types)
+    _demand_whole_numbers(connection, selected, columns)
     return columns
+
+
+def _demand_whole_numbers(
+    connection: duckdb.DuckDBPyConnection, selected: query.Query, columns: Mapping[str, Stored]
+) -> None:
+    for name in shards.rounded_together(connection, columns):
+        changed = f"({columns[name].rounding}) = {column_types.CHANGED_WHOLE}"
+        raise DataError(
+            f"{selected.file}: column {name} is a float and holds whole numbers only, such as "
+            f"{_example(connection, selected, name, changed)}, which float32 does not keep: different ones become one\n"
+            "expected: integers where numbers name things\n"
+            f"fix: CAST({name} AS BIGINT) in the query; or CAST({name} AS FLOAT) if seven digits are enough"
+        )
 
 
 def _unfit_value(
@@ -155,7 +172,8 @@ def _unfit_value(
 ) -> DataError:
     """Returns the error for a value that a conversion refused: the column's overflow, or the query's own cast."""
     for name, column in columns.items():
-        if column.narrows and (example := _overflowing(connection, selected, name, column)):
+        overflows = f"{identifier(name)} IS NOT NULL AND TRY({column.expression}) IS NULL"
+        if column.narrows and (example := _example(connection, selected, name, overflows)):
             return DataError(
                 f"{selected.file}: column {name} holds {example}, which is too large for a {column.kind} column\n"
                 f"expected: numbers that fit {'int64' if column.kind.startswith('int') else 'float32'}\n"
@@ -167,12 +185,11 @@ def _unfit_value(
     )
 
 
-def _overflowing(connection: duckdb.DuckDBPyConnection, selected: query.Query, name: str, column: Stored) -> str | None:
-    unfit = f"{identifier(name)} IS NOT NULL AND TRY({column.expression}) IS NULL"
+def _example(connection: duckdb.DuckDBPyConnection, selected: query.Query, name: str, condition: str) -> str | None:
     try:
         found = database.rows(
             connection,
-            f"SELECT {identifier(name)}::VARCHAR FROM ({selected.sql}\n) WHERE {unfit} LIMIT 1",
+            f"SELECT {identifier(name)}::VARCHAR FROM ({selected.sql}\n) WHERE {condition} LIMIT 1",
             selected.parameters,
         )
     except duckdb.Error:
@@ -205,11 +222,14 @@ def _demand_splits(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
 
 
 def _finish(
-    root: Path, manifest: layouts.Manifest, loaded: Mapping[str, sources.Loaded], leak_check: Mapping[str, Any]
+    root: Path, manifest: layouts.Manifest, loaded: Mapping[str, Loaded], leak_check: Mapping[str, Any]
 ) -> dict[str, Any]:
     rows = {split.name: split.rows for split in manifest.splits}
     metadata = {"rows": rows, "fingerprint": manifest.fingerprint, "rejected_rows": manifest.rejected_rows}
-    read = {name: {"rows": source.rows, "rejected": source.rejected} for name, source in loaded.items()}
+    read = {
+        name: {"rows": source.rows, "rejected": source.rejected, "null_marks": source.null_marks}
+        for name, source in loaded.items()
+    }
     layouts.write_json(
         root / layouts.SUMMARY,
         {

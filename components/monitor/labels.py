@@ -1,8 +1,8 @@
 """Labels that came later, joined to what was predicted."""
 
 import dataclasses
-import glob
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.data.tables import database, files, reader
+from kfp_ct.data.tables.reading import Loaded, Reading, Table
 
-_READERS = {
-    ".parquet": "read_parquet", ".csv": "read_csv", ".gz": "read_csv", ".jsonl": "read_json", ".json": "read_json",
-}  # fmt: skip
-_CONFIG = {"python_enable_replacements": "false", "memory_limit": "1GB"}
 KEY = ["request_id", "row"]
+_OTHER_NAMES = {".json": files.JSONL, ".gz": files.CSV}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +26,13 @@ class LabelledRows:
         rows: The traffic's rows that have one, with the column `label`.
         labels: Labels read, whatever they belong to.
         conflicting: Rows with several labels that differ; none of them is used.
+        null_marks: Of each column, the texts that were read as a missing value, and how often.
     """
 
     rows: pa.Table
     labels: int
     conflicting: int
+    null_marks: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
 
 
 def join(rows: pa.Table, source: str) -> LabelledRows:
@@ -43,46 +44,70 @@ def join(rows: pa.Table, source: str) -> LabelledRows:
             requests have several rows, `row` (0 where it is absent). No such file yet is no label yet.
 
     Raises:
-        DataError: A file cannot be read, or lacks a column.
-        ConfigurationError: It is of another kind.
+        DataError: A file, or a row of one, cannot be read, or a column is missing.
+        ConfigurationError: A file is of another kind.
     """
-    files = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a pattern with an absolute part
-    if not files or not len(rows):
+    found = files.matches(files.local_path("labels", source)) if source else []
+    if not found or not len(rows):
         return LabelledRows(_with_label(rows.slice(0, 0), pa.array([], pa.float64())), 0, 0)
-    reader = _READERS.get(Path(files[0]).suffix.lower())
-    if reader is None:
-        raise ConfigurationError(f"labels: {files[0]} is none of {sorted(_READERS)}")
-    try:
-        found, read = _read(rows, reader, files)
-    except duckdb.Error as error:
-        raise DataError(
-            f"the labels {source} cannot be read: {str(error).splitlines()[0]}\n"
-            "expected: the columns request_id, label and, where requests have several rows, row"
-        ) from error
-    good = [(place, label) for place, label, differing in found if differing == 1]
+    with tempfile.TemporaryDirectory() as folder, database.open_database(Path(folder)) as connection:
+        loaded = _load(connection, source, found, Path(folder))
+        matched, read = _match(connection, rows, Path(folder))
+    good = [(place, label) for place, label, differing in matched if differing == 1]
     places = pa.array([place for place, _ in good], pa.int64())
-    return LabelledRows(
-        _with_label(rows.take(places), pa.array([label for _, label in good])), read, len(found) - len(good)
-    )
+    labelled = _with_label(rows.take(places), pa.array([label for _, label in good]))
+    return LabelledRows(labelled, read, len(matched) - len(good), loaded.null_marks)
 
 
-def _read(rows: pa.Table, reader: str, files: list[str]) -> tuple[list[tuple[int, Any, int]], int]:
-    """Returns place, label and number of differing labels of every row that has one; and how many labels were read."""
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect(config=_CONFIG) as connection:
-        # By way of a file: DuckDB takes tables of memory from newer releases of pyarrow only.
-        served = f"{folder}/served.parquet"
-        pq.write_table(rows.select(KEY).append_column("place", pa.array(range(len(rows)))), served)
-        connection.execute("SET TimeZone = 'UTC'")
-        there = connection.execute(f"SELECT * FROM {reader}(?) LIMIT 0", [files]).description or []  # noqa: S608
-        row = 'labels."row"' if "row" in [column[0] for column in there] else "0"
-        joined = (
-            f"SELECT place, any_value(label), count(DISTINCT label) FROM {reader}(?) AS labels JOIN read_parquet(?) "  # noqa: S608
-            "AS served ON served.request_id = CAST(labels.request_id AS VARCHAR) "
-            f"AND served.row = CAST({row} AS INTEGER) "
-            "WHERE label IS NOT NULL GROUP BY place ORDER BY place"
+def _load(connection: duckdb.DuckDBPyConnection, source: str, found: list[Path], folder: Path) -> Loaded:
+    """Makes the table `labels`; no row may be lost, for quality is told from them.
+
+    Ids are texts, as the service logs them.
+    """
+    format = files.format_by_name(found[0]) or _OTHER_NAMES.get(found[0].suffix.lower(), "")
+    if format not in (files.CSV, files.JSONL, files.PARQUET):
+        raise ConfigurationError(
+            f"labels: {found[0]} is none of {', '.join([*files.SUFFIXES, *_OTHER_NAMES])}\n"
+            "fix: write them as CSV, Parquet or JSON Lines, and name them so"
         )
-        read = connection.execute(f"SELECT count(label) FROM {reader}(?)", [files]).fetchall()[0][0]  # noqa: S608
-        return connection.execute(joined, [files, served]).fetchall(), read
+    reading = Reading(types={} if format == files.PARQUET else {"request_id": "VARCHAR"})
+    loaded = reader.load(connection, Table("labels", found, format, reading), folder)
+    if loaded.rejected:
+        file, line, reason = database.row(
+            connection, "SELECT file, line, reason FROM ct.rejects ORDER BY file, line NULLS LAST LIMIT 1"
+        )
+        where = f"{file} line {line}" if line else str(file)
+        raise DataError(
+            f"the labels {source} have {loaded.rejected:,} rows that cannot be read, such as {where}: {reason}\n"
+            "expected: the columns request_id, label and, where requests have several rows, row\nfix: correct them"
+        )
+    columns = [name for name, *_ in database.rows(connection, "DESCRIBE labels")]
+    if missing := [name for name in ("request_id", "label") if name not in columns]:
+        raise DataError(
+            f"the labels {source} have no column {' and no column '.join(missing)}: they have {', '.join(columns)}\n"
+            "expected: the columns request_id, label and, where requests have several rows, row\nfix: correct them"
+        )
+    return loaded
+
+
+def _match(
+    connection: duckdb.DuckDBPyConnection, rows: pa.Table, folder: Path
+) -> tuple[list[tuple[int, Any, int]], int]:
+    """Returns place, label and number of differing labels of every row that has one; and how many labels were read."""
+    # By way of a file: DuckDB takes tables of memory from newer releases of pyarrow only.
+    served = str(folder / "served.parquet")
+    pq.write_table(rows.select(KEY).append_column("place", pa.array(range(len(rows)))), served)
+    columns = [name for name, *_ in database.rows(connection, "DESCRIBE labels")]
+    row = 'labels."row"' if "row" in columns else "0"
+    matched = database.rows(
+        connection,
+        "SELECT place, any_value(label), count(DISTINCT label) FROM labels JOIN read_parquet(?) AS served "  # noqa: S608
+        "ON served.request_id = CAST(labels.request_id AS VARCHAR) "
+        f"AND served.row = CAST({row} AS BIGINT) WHERE label IS NOT NULL GROUP BY place ORDER BY place",
+        [served],
+    )
+    (read,) = database.row(connection, "SELECT count(label) FROM labels")
+    return matched, read
 
 
 def _with_label(rows: pa.Table, labels: pa.Array) -> pa.Table:

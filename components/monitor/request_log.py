@@ -55,7 +55,7 @@ class Traffic:
             `latency_ms`, and structs `inputs` and `outputs`; a sample evenly over the files where there were more.
         logged: Rows that were logged, those that were not read included.
         counts: What the service counted: requests, sampled, dropped, lost, and `error_<status>`.
-        unreadable: Files that are no Parquet files.
+        unreadable: Files that are no Parquet files, or have other columns or types than the newest.
     """
 
     rows: pa.Table
@@ -93,7 +93,7 @@ def read(root: str, model: str, version: str, period: Period, limits: tuple[int,
     most, signature = limits
     counts: collections.Counter[str] = collections.Counter(dict.fromkeys(COUNTS, 0))
     unreadable: list[str] = []
-    tables: list[pa.Table] = []
+    tables: dict[str, pa.Table] = {}
     for path in _files(Path(root) / model / version, period):
         try:
             counted, table = _read(path, period, signature)
@@ -101,12 +101,15 @@ def read(root: str, model: str, version: str, period: Period, limits: tuple[int,
             unreadable.append(path.name)
             continue
         counts.update(counted)
-        tables.append(table)
-    logged = sum(len(table) for table in tables)
+        if len(table):
+            tables[path.name] = table
+    logged = sum(len(table) for table in tables.values())
     stride = -(-logged // most) if logged else 1
-    return Traffic(
-        _concatenate([_sample(table, stride) for table in tables if len(table)]), logged, dict(counts), unreadable
-    )
+    # Files of one version have one schema; one that has not is another program's.
+    schema = next((table.schema for table in reversed(tables.values())), None)
+    unreadable += [name for name, table in tables.items() if table.schema != schema]
+    fitting = [_sample(table, stride) for table in tables.values() if table.schema == schema]
+    return Traffic(_concatenate(fitting), logged, dict(counts), unreadable)
 
 
 def columns(rows: pa.Table, side: str) -> pa.Table:
@@ -162,9 +165,7 @@ def _sample(table: pa.Table, stride: int) -> pa.Table:
 def _concatenate(tables: list[pa.Table]) -> pa.Table:
     if not tables:
         return pa.table({"request_id": pa.array([], pa.string()), "row": pa.array([], pa.int32())})
-    # Files of one version have one schema; one that has not is another program's.
-    fitting = [table for table in tables if table.schema == tables[-1].schema]
-    return _keep_newest(pa.concat_tables(fitting))
+    return _keep_newest(pa.concat_tables(tables))
 
 
 def _keep_newest(table: pa.Table) -> pa.Table:

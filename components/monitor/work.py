@@ -107,6 +107,7 @@ def _examine(request: MonitoringRequest, rules: Rules, period: Period, champion:
             "given": bool(request.labels),
             "read": joined.labels,
             "conflicting": joined.conflicting,
+            "null_marks": joined.null_marks,
             "coverage": len(joined.rows) / examined if examined else None,
         },
         "staleness": decision.staleness(champion, period.end, rules),

@@ -60,6 +60,8 @@ class Manifest:
     split_by: dict[str, Any]
     rejected_rows: int = 0
     format: str = PARQUET
+    # Texts that were read as a missing value: of each source and column, with how often.
+    null_marks: dict[str, dict[str, dict[str, int]]] = dataclasses.field(default_factory=dict)
 
     def split(self, name: str) -> Split:
         """Returns a split by name.

@@ -139,7 +139,6 @@ def _text(name: str) -> str:
 
 
 def _write_settings(folder: Path, name: str, profile: dict[str, Any], uri: str) -> None:
-    source = {"null_values": profile["null_values"]} if profile["null_values"] else {}
     base = {
         "pipeline": "pipelines.training",
         "parameters": {
@@ -152,7 +151,7 @@ def _write_settings(folder: Path, name: str, profile: dict[str, Any], uri: str) 
             "label": profile["label"],
             "split": profile["split"],
             "gates": tasks.gates(profile["task"]),
-            "sources": {"data": {"format": "csv", **source}},
+            "sources": {"data": {"format": "csv"}},
         },
     }
     local = {

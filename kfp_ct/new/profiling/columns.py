@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from kfp_ct.components.ingest.column_types import INTEGERS
+from kfp_ct.data.tables.column_types import INTEGERS
 
 NUMBER, CATEGORY, OUT = "number", "category", "left out"
 # What the query calls a row's content where no column names rows.

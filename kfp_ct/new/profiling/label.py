@@ -1,6 +1,6 @@
 """The label of unknown data: which column it is, which task it makes, and how the query gives it."""
 
-# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (quoting.identifier, quoting.literal)
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.components.ingest import database
-from kfp_ct.components.ingest.database import identifier, literal
+from kfp_ct.data.tables import database
+from kfp_ct.data.tables.quoting import identifier, literal
 from kfp_ct.new.profiling.columns import Facts
 
 BINARY, MULTICLASS, REGRESSION = TASKS = ("binary", "multiclass", "regression")
@@ -111,8 +111,8 @@ def find(connection: duckdb.DuckDBPyConnection, asked: str, facts: Mapping[str, 
         return Label(name, chosen, why)
     # In the order of the values: 10 after 9.
     sql = (
-        f"SELECT {identifier(name)}::VARCHAR AS v, count(*) FROM data WHERE {identifier(name)} IS NOT NULL "
-        f"GROUP BY v ORDER BY min({identifier(name)}) LIMIT {_MOST_CLASSES + 1}"
+        f"SELECT {identifier(name)}::VARCHAR, count(*) FROM data WHERE {identifier(name)} IS NOT NULL "
+        f"GROUP BY 1 ORDER BY min({identifier(name)}) LIMIT {_MOST_CLASSES + 1}"
     )
     counts = dict(database.rows(connection, sql))
     return _binary(name, why, counts) if chosen == BINARY else _multiclass(name, why, counts, facts[name].distinct)

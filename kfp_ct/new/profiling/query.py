@@ -1,6 +1,6 @@
 """What was found in a file, the query that makes examples of it, and how they are split."""
 
-# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (quoting.identifier, quoting.literal)
 
 import dataclasses
 import datetime
@@ -8,8 +8,8 @@ from typing import Any
 
 import duckdb
 
-from kfp_ct.components.ingest import database
-from kfp_ct.components.ingest.database import identifier
+from kfp_ct.data.tables import database
+from kfp_ct.data.tables.quoting import identifier
 from kfp_ct.new.profiling.columns import CATEGORY, NUMBER, ROW_KEY, Column
 from kfp_ct.new.profiling.label import Label
 

@@ -1,8 +1,7 @@
 """Looks at a CSV file nobody has described: what each column is good for, the query, the schema, the split."""
 
-# ruff: noqa: S608 - SQL is put together from quoted names and literals (database.identifier, database.literal)
+# ruff: noqa: S608 - SQL is put together from quoted names and literals (quoting.identifier, quoting.literal)
 
-import csv
 import dataclasses
 import math
 import tempfile
@@ -19,18 +18,19 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.cloud.bigquery_access import Access
-from kfp_ct.components.ingest import column_types, database, sources
-from kfp_ct.components.ingest.database import identifier
+from kfp_ct.components.ingest import sources
 from kfp_ct.components.ingest.query import Window
 from kfp_ct.components.ingest.warehouse import Warehouse
 from kfp_ct.data import feature_statistics
+from kfp_ct.data.tables import column_types, database
+from kfp_ct.data.tables.quoting import identifier
+from kfp_ct.data.tables.reading import Loaded
 from kfp_ct.new.profiling import columns, label, leaks, query
 from kfp_ct.new.profiling.columns import CATEGORY, NUMBER, Column
 from kfp_ct.new.profiling.query import Found
 
-# Rows that are looked at, and of these for marks that stand for missing.
+# Rows that are looked at.
 ROWS, FEWEST_ROWS = 200_000, 40
-MARKS = ("NA", "N/A", "n/a", "NULL", "null", "None", "none", "NaN", "nan", "?", "-", "--", "#N/A")
 # A closed vocabulary makes a new value an anomaly that stops the run: only where all values are well known.
 _CLOSED_VALUES, _CLOSED_ROWS = 20, 20
 _SHOWN = 10
@@ -52,14 +52,16 @@ def profile(request: Request) -> dict[str, Any]:
     Returns:
         sql (the query of the examples over the table `data`), schema (text), label (safe name), task, inferred (what
         the task was inferred from, if it was), classes (name to share of the rows; none for a regression), numbers and
-        categories (safe names), split, null_values, rows, columns (name, safe, role, why) and warnings.
+        categories (safe names), split, null_marks (texts that were read as missing), rows, columns (name, safe, role,
+        why) and warnings.
 
     Raises:
         ComponentError: The file cannot be read, a column is not there, or there is nothing to learn from.
     """
-    marks = _marks(request.data)
+    if not Path(request.data).is_file():
+        raise ConfigurationError(f"there is no file {request.data}\nexpected: a CSV file\nfix: correct --data")
     with tempfile.TemporaryDirectory() as folder, database.open_database(Path(folder)) as connection:
-        source = sources.NamedSource(name="data", uri=request.data, format="csv", null_values=tuple(marks))
+        source = sources.NamedSource(name="data", uri=request.data, format="csv")
         nowhere = Warehouse(Access(), Window())  # a file needs none
         loaded = sources.load(connection, source, Path(folder), nowhere)
         if loaded.rows < FEWEST_ROWS:
@@ -80,31 +82,11 @@ def profile(request: Request) -> dict[str, Any]:
             "numbers": [each.safe for each in found.features if each.role == NUMBER],
             "categories": [each.safe for each in found.features if each.role == CATEGORY],
             "split": query.split(connection, found),
-            "null_values": marks,
+            "null_marks": dict(loaded.null_marks),
             "rows": loaded.rows,
-            "columns": [_told(each, found) for each in found.columns],
+            "columns": [_told(each, found, loaded) for each in found.columns],
             "warnings": warnings,
         }
-
-
-def _marks(data: str) -> list[str]:
-    """Returns the usual marks of a missing value that stand somewhere in the file."""
-    path = Path(data)
-    if not path.is_file():
-        raise ConfigurationError(f"there is no file {data}\nexpected: a CSV file\nfix: correct --data")
-    if path.suffix in (".gz", ".zip"):
-        return ["NA"]
-    known, seen = set(MARKS), set()
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            delimiter = max(",\t;|", key=lines.readline().count)
-            for number, row in enumerate(csv.reader(lines, delimiter=delimiter)):
-                seen |= known.intersection(row)
-                if number >= ROWS:
-                    break
-    except csv.Error as error:
-        raise DataError(f"{data} cannot be read: {error}\nexpected: a CSV file") from error
-    return [mark for mark in MARKS if mark in seen]
 
 
 def _find(connection: duckdb.DuckDBPyConnection, request: Request) -> Found:
@@ -228,11 +210,11 @@ def _rare(found: label.Label) -> list[str]:
     return [f"rows of the label {found.name} with fewer than {label.FEWEST} of a kind are left out: {named}"]
 
 
-def _rejected(loaded: sources.Loaded) -> list[str]:
+def _rejected(loaded: Loaded) -> list[str]:
     return [f"{loaded.rejected:,} rows cannot be read"] if loaded.rejected else []
 
 
-def _told(column: Column, found: Found) -> dict[str, str]:
+def _told(column: Column, found: Found, loaded: Loaded) -> dict[str, str]:
     role, why = column.role, column.why
     if column.facts.name == found.label.name:
         role, why = "label", found.label.told
@@ -240,4 +222,6 @@ def _told(column: Column, found: Found) -> dict[str, str]:
         role, why = "time", "orders the rows; the latest are held out"
     elif column is found.identity and not found.time:
         role, why = "identity", f"{why}; splits the rows"
+    if marks := loaded.null_marks.get(column.facts.name):
+        why += "; missing where it says " + ", ".join(f"{mark!r} ({rows:,})" for mark, rows in marks.items())
     return {"name": column.facts.name, "safe": column.safe, "role": role, "why": why}

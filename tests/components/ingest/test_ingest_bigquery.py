@@ -139,7 +139,6 @@ def test_a_table_that_is_not_there_is_named(warehouse, tmp_path, source):
         ("SELECT nothing FROM acme.air.flights", ConfigurationError, "nothing"),
         ("SELECT id FROM acme.air.flights WHERE seen > @since", ConfigurationError, "@since"),
         ("SELECT id FROM acme.air.flights WHERE id < 0", DataError, "no rows"),
-        ("SELECT id, 1 AS ct_split FROM acme.air.flights", ConfigurationError, "named ct_split"),
     ],
 )
 def test_a_query_that_bigquery_cannot_run_is_one_clear_error(warehouse, tmp_path, sql, error, words):

@@ -137,8 +137,8 @@ def test_json_types_are_guessed(place):
         "SELECT id, f, b, s, seen, l, \"w/~\", CAST(o->>'k' AS INTEGER) AS k, typeof(seen) AS t FROM t",
     )
     assert place.rows()[3] == {
-        "id": 3, "f": 3.5, "b": 1, "s": "7", "seen": "2013-01-02T03:04:05", "l": [3, None], "w/~": ["a"], "k": 3,
-        "t": "TIMESTAMP",
+        "id": 3, "f": 3.5, "b": 1, "s": "7", "seen": "2013-01-02T03:04:05Z", "l": [3, None], "w/~": ["a"], "k": 3,
+        "t": "TIMESTAMP WITH TIME ZONE",
     }  # fmt: skip
 
 

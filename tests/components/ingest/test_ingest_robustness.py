@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from ingesting import assert_refused, ingest, rows
 from kfp_ct.base.errors import ComponentError, DataError
-from kfp_ct.components.ingest import csv_source, database
-from kfp_ct.components.ingest.files import DataFile
+from kfp_ct.data.tables import csv_source, database
+from kfp_ct.data.tables.files import DataFile
 
 LEAN = {"max_examples": 10, "deadline": None, "suppress_health_check": list(HealthCheck)}
 # The first rows are told to train and the last to evaluate, so that no row is lost to an empty split.
@@ -64,7 +64,7 @@ def test_parquet_of_any_names_and_values_is_kept_or_refused(tmp_path, data):
     try:
         ingest(tmp_path, str(tmp_path / "d.parquet"), PARTED, BY_PART)
     except ComponentError as error:
-        lower = [name.lower() for name in ("id", "part", "ct_split", "ct_hash", *names)]
+        lower = [name.lower() for name in ("id", "part", *names)]
         refused = len(set(lower)) < len(lower) or any(not name.isascii() for name in names)
         assert refused and clear(error), str(error)  # noqa: PT017, PT018
     else:
@@ -198,7 +198,7 @@ def statements(root: Path, columns: int) -> list[str]:
 def test_work_on_csv_grows_with_its_columns_no_faster(tmp_path):
     few, many = statements(tmp_path / "few", 200), statements(tmp_path / "many", 400)
     # A file is read by as many statements, and none counts more columns at once: planning is quadratic in those.
-    assert sum("read_csv" in sql for sql in many) == sum("read_csv" in sql for sql in few) == 3
+    assert sum("read_csv" in sql for sql in many) == sum("read_csv" in sql for sql in few) == 1
     assert len(many) <= 2 * len(few)
     assert max(sql.count("count(") for sql in many) == max(sql.count("count(") for sql in few)
-    assert max(sql.count("count(") for sql in many) <= 6 * csv_source.COLUMNS_AT_ONCE
+    assert max(sql.count("count(") for sql in many) == 1

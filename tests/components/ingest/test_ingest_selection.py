@@ -45,7 +45,6 @@ def days(tmp_path) -> str:
         ("COPY t TO 'x.csv'", "no SELECT"),
         ("SELECT id, t.id FROM t", "named id"),
         ("SELECT id, seen AS ID FROM t", "named"),
-        ("SELECT id, 1 AS ct_split FROM t", "named ct_split"),
         ("SELECT * FROM t WHERE seen > @since", "@since"),
         ("SELECT sum(seen) FROM t", "sum(DATE)"),
     ],

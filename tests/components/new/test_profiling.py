@@ -33,7 +33,16 @@ def test_every_column_is_taken_for_what_it_is(found):
     assert {each["name"]: each["role"] for each in found["columns"]} == awkward_data.COLUMNS
     assert found["numbers"] == ["amount", "visits", "grosse", "refund", "active"]
     assert found["categories"] == ["segment_x"]
-    assert found["null_values"] == ["NA", "?"]
+    assert {name: list(marks) for name, marks in found["null_marks"].items()} == {"amount (€)": ["NA"], "größe": ["?"]}
+
+
+def test_a_mark_of_missing_is_a_class_among_texts_and_said_among_numbers(tmp_path):
+    tiers = ["silver", "gold", "none", "NA"]
+    rows = (f"{n / 7 if n % 9 else 'none'},{tiers[n % 4]},{n % 3}\n" for n in range(400))
+    (tmp_path / "tiers.csv").write_text("amount,tier,v\n" + "".join(rows))
+    found = profile(tmp_path / "tiers.csv", "tier")
+    assert found["classes"] == dict.fromkeys(sorted(tiers), 0.25)
+    assert found["columns"][0]["why"] == "numbers; missing where it says 'none' (45)"
 
 
 def test_a_column_that_alone_tells_the_label_is_warned_of(found, tmp_path):
@@ -43,7 +52,7 @@ def test_a_column_that_alone_tells_the_label_is_warned_of(found, tmp_path):
 
 def test_the_query_gives_ingest_what_the_schema_says(found, awkward, tmp_path):
     (tmp_path / "examples.sql").write_text(found["sql"])
-    source = {"uri": str(awkward), "format": "csv", "null_values": found["null_values"]}
+    source = {"uri": str(awkward), "format": "csv"}
     request = ingest.IngestRequest({"data": source}, str(tmp_path / "examples.sql"), found["split"])
     ingest.ingest(request, tmp_path / "examples")
     schema = text_format.Parse(found["schema"], schema_pb2.Schema())

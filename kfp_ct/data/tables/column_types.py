@@ -4,12 +4,7 @@ import dataclasses
 import re
 
 from kfp_ct.base.errors import DataError
-
-# Rows that types are guessed from, and the share of values that must fit a type. Below it the column is text;
-# above it the values that do not fit are bad values, so that one per cent of them never makes a number a text.
-SAMPLE_ROWS, FITTING_SHARE = 10_000, 0.9
-# From here on float64 does not hold every integer.
-EXACT_INTEGERS = 2**53
+from kfp_ct.data.tables import value_kinds
 
 INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 _ALIASES = {
@@ -26,6 +21,8 @@ _READ = INTEGERS | {
 _TYPE = re.compile(r"(?P<name>[A-Z][A-Z0-9]*(?: [A-Z]+)*) ?(?P<size>\([0-9, ]+\))?(?P<lists>(?:\[\])?)")
 
 
+# What `Stored.rounding` says of a number that is not whole, and of a whole one that float32 does not keep.
+CHANGED_WHOLE, OTHER_NUMBER = 2, 3
 READABLE = f"one of {', '.join(sorted(_READ))}, or a list such as BIGINT[]"
 
 
@@ -38,63 +35,88 @@ def normalized(declared: str) -> str:
     return base + (match["size"] or "") * (base == "DECIMAL") + match["lists"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Sample:
-    """How many of a column's sampled values fit which type; missing values are not counted."""
-
-    values: int
-    numbers: int
-    fractions: int  # numbers that are no integers
-    booleans: int
-    dates: int
-    timestamps: int
-
-    def guess(self) -> str:
-        """Returns the type that nearly all values fit; text for none or no values."""
-        enough = max(1.0, FITTING_SHARE * self.values)
-        if self.numbers >= enough:
-            return "DOUBLE" if self.fractions else "BIGINT"
-        for count, type_name in (
-            (self.booleans, "BOOLEAN"), (self.dates, "DATE"), (self.timestamps, "TIMESTAMP"),
-        ):  # fmt: skip
-            if count >= enough:
-                return type_name
-        return "VARCHAR"
-
-
-def sample_counts(text: str) -> str:
-    """Returns the aggregates that fill a `Sample` from a text expression; what is a number is tried no further."""
-    number = f"TRY_CAST({text} AS DOUBLE)"
-    other = f"CASE WHEN {number} IS NULL THEN {text} END"
-    # A cast to DATE would drop the time of day.
-    date = f"(length({other}) <= 10 AND TRY_CAST({other} AS DATE) IS NOT NULL)"
-    return (
-        f"count({text}), count({number}),"
-        f" count(*) FILTER ({number} <> trunc({number}) OR NOT isfinite({number})),"
-        f" count(*) FILTER (lower({other}) IN ('true', 'false')),"
-        f" count(*) FILTER {date},"
-        f" count(TRY_CAST({other} AS TIMESTAMP))"
-    )
-
-
-def cast_expression(text: str, type_name: str) -> str:
+def cast_expression(text: str, type_name: str, decimal: str = ".") -> str:
     """Returns an expression that is a text as a type, and null where the text does not fit it exactly.
 
-    DuckDB's own cast would round '1.5' to an integer and make '1e400' infinite.
+    DuckDB's own casts round '1.5' to an integer, read '1_11' as 111, cut offsets and times of day off, and make
+    '1e400' infinite.
+
+    Args:
+        text: An expression of type VARCHAR.
+        type_name: The type.
+        decimal: The decimal mark of its numbers.
     """
     if type_name.endswith("[]"):
-        element = cast_expression("element", type_name[:-2])
+        element = cast_expression("element", type_name[:-2], decimal)
         # Of a list's elements all must fit: a count of nulls before and after tells.
         elements = f"TRY_CAST({text} AS VARCHAR[])"
         items = f"list_transform({elements}, lambda element: {element})"
         return f"CASE WHEN list_count({elements}) = list_count({items}) THEN {items} END"
     if type_name in INTEGERS:
-        decimal = f"TRY_CAST({text} AS DECIMAL(38, 9))"
-        return f"CASE WHEN {decimal} = trunc({decimal}) THEN TRY_CAST({decimal} AS {type_name}) END"
-    if type_name in ("FLOAT", "DOUBLE"):
-        number = f"TRY_CAST({text} AS DOUBLE)"
-        return f"CASE WHEN NOT isinf({number}) OR contains(lower({text}), 'inf') THEN {number} END"
+        return _integer(text, type_name, decimal)
+    base = type_name.split("(")[0]
+    if base in ("FLOAT", "DOUBLE", "DECIMAL"):
+        return _number(text, type_name, decimal)
+    if base in _TIMES:
+        return _TIMES[base](text)
     return text if type_name in ("VARCHAR", "JSON") else f"TRY_CAST({text} AS {type_name})"
+
+
+def plain_cast(text: str, type_name: str, decimal: str = ".") -> str:
+    """Returns an expression that is a text as a type, where all texts are of kinds that fit it: see `value_kinds`."""
+    if type_name in ("BIGINT", "DOUBLE"):
+        return f"TRY_CAST({value_kinds.number_text(text, decimal)} AS {type_name})"
+    if type_name.endswith("ZONE"):
+        return f"TRY_CAST({value_kinds.instant_text(text)} AS {type_name})"
+    return text if type_name == "VARCHAR" else f"TRY_CAST({value_kinds.trimmed(text)} AS {type_name})"
+
+
+def _integer(text: str, type_name: str, decimal: str) -> str:
+    plain = f"TRY_CAST({text} AS {type_name})"
+    number = value_kinds.number_text(text, decimal)
+    exact = f"TRY_CAST({number} AS DECIMAL(38, 9))"
+    return (
+        f"CASE WHEN {plain}::VARCHAR = {text} THEN {plain}"
+        f" WHEN {value_kinds.is_number(number)} AND {exact} = trunc({exact}) THEN TRY_CAST({exact} AS {type_name}) END"
+    )
+
+
+def _number(text: str, type_name: str, decimal: str) -> str:
+    number = value_kinds.number_text(text, decimal)
+    if type_name.startswith("DECIMAL"):
+        kept = f"TRY_CAST({number} AS {type_name}) = TRY_CAST({number} AS DECIMAL(38, 9))"
+        return f"CASE WHEN {value_kinds.is_number(number)} AND {kept} THEN TRY_CAST({number} AS {type_name}) END"
+    value = f"TRY_CAST({number} AS DOUBLE)"
+    finite = f"NOT isinf({value}) AND NOT contains({text}, '_')"
+    return f"CASE WHEN {finite} OR contains(lower({text}), 'inf') THEN TRY_CAST({value} AS {type_name}) END"
+
+
+def _date(text: str) -> str:
+    moment = _timestamp(text)
+    return (
+        f"CASE WHEN {value_kinds.is_day(text)} THEN TRY_CAST(trim({text}) AS DATE)"
+        f" WHEN {moment} = date_trunc('day', {moment}) THEN CAST({moment} AS DATE) END"
+    )
+
+
+def _timestamp(text: str) -> str:
+    return f"({_instant(text)} AT TIME ZONE 'UTC')"
+
+
+def _instant(text: str) -> str:
+    """An instant without a zone is in UTC, which is the session's."""
+    written = value_kinds.instant_text(text)
+    return (
+        f"CASE WHEN {value_kinds.is_clock(text)} OR {value_kinds.is_day(text)}"
+        f" THEN TRY_CAST({written} AS TIMESTAMP WITH TIME ZONE) END"
+    )
+
+
+def _time(text: str) -> str:
+    return f"CASE WHEN NOT regexp_matches({text}, '[-/TZ+]') THEN TRY_CAST({text} AS TIME) END"
+
+
+_TIMES = {"DATE": _date, "TIMESTAMP": _timestamp, "TIMESTAMP WITH TIME ZONE": _instant, "TIME": _time}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +126,7 @@ class Stored:
     kind: str
     expression: str
     narrows: bool = False  # the conversion can overflow
+    rounding: str = ""  # 0 to 3: missing; a whole number that is kept, or one that is not; another number
 
 
 def stored(column: str, expression: str, type_name: str) -> Stored:
@@ -124,7 +147,7 @@ def stored(column: str, expression: str, type_name: str) -> Stored:
     if base in INTEGERS | {"BOOLEAN", "HUGEINT", "UHUGEINT"}:
         return Stored("int", f"CAST({expression} AS BIGINT)", base in ("UBIGINT", "HUGEINT", "UHUGEINT"))
     if base in ("FLOAT", "DOUBLE", "DECIMAL"):
-        return Stored("float", f"CAST({expression} AS FLOAT)", base == "DOUBLE")
+        return Stored("float", f"CAST({expression} AS FLOAT)", base == "DOUBLE", _rounding(expression, base))
     if base in ("VARCHAR", "ENUM", "UUID", "DATE", "TIME"):
         return Stored("string", f"CAST({expression} AS VARCHAR)")
     if base in ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"):
@@ -132,6 +155,16 @@ def stored(column: str, expression: str, type_name: str) -> Stored:
     if base == "TIMESTAMP WITH TIME ZONE":
         return Stored("string", f"replace(CAST({expression} AT TIME ZONE 'UTC' AS VARCHAR), ' ', 'T') || 'Z'")
     raise _not_storable(column, type_name)
+
+
+def _rounding(expression: str, base: str) -> str:
+    if base == "FLOAT":
+        return ""
+    return (
+        f"CASE WHEN {expression} IS NULL OR NOT isfinite(CAST({expression} AS DOUBLE)) THEN 0::TINYINT"
+        f" WHEN {expression} <> trunc({expression}) THEN {OTHER_NUMBER}"
+        f" WHEN TRY_CAST({expression} AS FLOAT)::DOUBLE = CAST({expression} AS DOUBLE) THEN 1 ELSE {CHANGED_WHOLE} END"
+    )
 
 
 def _not_storable(column: str, type_name: str) -> DataError:

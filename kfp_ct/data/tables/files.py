@@ -2,8 +2,6 @@
 
 import dataclasses
 import re
-import shutil
-import zipfile
 from collections.abc import Sequence
 from glob import glob, has_magic
 from pathlib import Path
@@ -20,6 +18,23 @@ SUFFIXES = {
     ".csv.gz": CSV, ".csv.zip": CSV, ".csv": CSV, ".tsv.gz": CSV, ".tsv": CSV, ".parquet": PARQUET, ".pq": PARQUET,
     ".jsonl.gz": JSONL, ".ndjson.gz": JSONL, ".jsonl": JSONL, ".ndjson": JSONL,
 }  # fmt: skip
+# What holds one file of any of them.
+COMPRESSED = (".gz", ".bz2", ".xz")
+# What files are that are none of them, by their first bytes.
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive, or an Excel workbook", b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"PAR1": "a Parquet file", b"SQLite format 3\0": "an SQLite database", b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ\0": "compressed by xz", b"\x1f\x8b": "compressed by gzip",
+    b"\x28\xb5\x2f\xfd": "compressed by Zstandard", b"%PDF": "a PDF", b"ORC": "an ORC file", b"Obj\x01": "an Avro file",
+}  # fmt: skip
+_KINDS = {
+    (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"): "is a workbook: save its sheet as CSV (UTF-8)",
+    (".zst", ".lz4", ".7z", ".rar", ".tar", ".tgz"): "is compressed or packed: unpack it, or compress it by gzip",
+    (".sqlite", ".sqlite3", ".db"): "is a database: export the table as CSV or Parquet",
+    (".orc", ".avro", ".feather", ".arrow", ".pkl"): "is in a format that is not read: write it as Parquet",
+    (".json",): "may be one JSON document: write JSON Lines (an object a line), or say format: jsonl if it is that",
+    (".txt", ".dat", ".data"): "may be CSV: say format: csv if it is",
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +43,7 @@ class DataFile:
 
     path: Path
     known_as: str
+    skipped: int = 0  # lines of the user's file that are before those of this one
 
 
 def find(source: str, uri: str, folder: Path) -> list[Path]:
@@ -45,16 +61,25 @@ def find(source: str, uri: str, folder: Path) -> list[Path]:
     """
     if cloud_storage.is_uri(uri):
         return _fetch(source, uri, folder / f"{source}-gs")
-    path = _local_path(source, uri)
-    if has_magic(path):
-        found = [Path(match) for match in glob(path, recursive=True) if Path(match).is_file()]  # noqa: PTH207
-    elif Path(path).is_dir():
-        found = [file for file in Path(path).rglob("*") if file.is_file() and _is_data(file.relative_to(path))]
-    else:
-        found = [Path(path)] if Path(path).exists() else []
+    found = matches(local_path(source, uri))
     if not found:
         raise _not_found(source, uri, f"a file, glob or folder; relative paths start at {Path.cwd()}")
-    return sorted(found)
+    return found
+
+
+def matches(path: str) -> list[Path]:
+    """Returns the files of a local path, glob or folder, sorted by name; what is there is no glob."""
+    if Path(path).is_dir():
+        return sorted(file for file in Path(path).rglob("*") if file.is_file() and _is_data(file.relative_to(path)))
+    if Path(path).exists() or not has_magic(path):
+        return [Path(path)] if Path(path).exists() or member(Path(path)) else []
+    return sorted(Path(match) for match in glob(path, recursive=True) if Path(match).is_file())  # noqa: PTH207
+
+
+def member(path: Path) -> tuple[Path, str] | None:
+    """Returns archive and member of a path that goes on within a zip archive."""
+    archive = next((parent for parent in path.parents if parent.suffix.lower() == ".zip" and parent.is_file()), None)
+    return (archive, path.relative_to(archive).as_posix()) if archive else None
 
 
 def format_of(source: str, files: Sequence[Path], declared: str = "") -> str:
@@ -65,26 +90,16 @@ def format_of(source: str, files: Sequence[Path], declared: str = "") -> str:
     """
     if declared:
         return declared
-    formats = {_format_by_name(file) for file in files}
+    formats = {format_by_name(file) for file in files}
     if len(formats) == 1 and (only := formats.pop()):
         return only
-    odd = next((file for file in files if not _format_by_name(file)), files[0])
+    odd = next((file for file in files if not format_by_name(file)), files[0])
+    what = next((text for suffixes, text in _KINDS.items() if odd.suffix.lower() in suffixes), "")
     raise ConfigurationError(
-        f"source {source}: the format cannot be told from the name {odd.name}\n"
+        f"source {source}: the format cannot be told from the name {odd.name}{f', which {what}' if what else ''}\n"
         f"expected: files of one format, named *tfrecord*, {', '.join(SUFFIXES)}\n"
         f"fix: narrow the URI with a glob (*.csv), or say sources.{source}.format: one of {', '.join(FORMATS)}"
     )
-
-
-def unpack(source: str, files: Sequence[Path], folder: Path) -> list[DataFile]:
-    """Replaces zip archives by their CSV members, written to `folder` piece by piece."""
-    unpacked: list[DataFile] = []
-    for number, file in enumerate(files):
-        if file.suffix == ".zip":
-            unpacked += _unpack_zip(source, file, folder / f"{source}-{number:05d}")
-        else:
-            unpacked.append(DataFile(file.resolve(), file.name))
-    return unpacked
 
 
 def demand_names(source: str, known_as: str, names: Sequence[str]) -> None:
@@ -95,6 +110,13 @@ def demand_names(source: str, known_as: str, names: Sequence[str]) -> None:
             f"source {source}: {known_as} names columns twice or not at all: {', '.join(map(repr, twice[:10]))}\n"
             "expected: a name of its own for every column, upper and lower case being the same\nfix: rename them"
         )
+
+
+def what_is(path: Path) -> str:
+    """Says what a file is by its first bytes, if it is no text; else empty."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    return next((what for magic, what in _MAGIC.items() if start.startswith(magic)), "")
 
 
 def _fetch(source: str, uri: str, folder: Path) -> list[Path]:
@@ -111,7 +133,12 @@ def _not_found(source: str, uri: str, expected: str) -> DataError:
     )
 
 
-def _local_path(source: str, uri: str) -> str:
+def local_path(source: str, uri: str) -> str:
+    """Returns the path of a URI.
+
+    Raises:
+        ConfigurationError: The URI is of a kind that is not read.
+    """
     # A single letter before the colon is a drive, not a scheme.
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", uri):
         return str(Path(uri).expanduser())
@@ -130,30 +157,11 @@ def _is_data(relative: Path) -> bool:
     return not any(part.startswith((".", "_")) for part in relative.parts)
 
 
-def _format_by_name(file: Path) -> str:
+def format_by_name(file: Path) -> str:
+    """Returns the format that a name tells; empty for none."""
     # TFX writes data_tfrecord-00000-of-00001.gz, others examples.tfrecord: no suffix tells.
     if layouts.is_tfrecord(file):
         return TFRECORD
     name = file.name.lower()
+    name = name.removesuffix(next((suffix for suffix in COMPRESSED[1:] if name.endswith(suffix)), ""))
     return next((format for suffix, format in SUFFIXES.items() if name.endswith(suffix)), "")
-
-
-def _unpack_zip(source: str, archive: Path, folder: Path) -> list[DataFile]:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            members = [m for m in opened.namelist() if m.lower().endswith((".csv", ".tsv")) and "__MACOSX" not in m]
-            if not members:
-                raise DataError(
-                    f"source {source}: {archive} holds no CSV file\nexpected: a member named *.csv, "
-                    f"not {', '.join(opened.namelist()[:5]) or 'an empty archive'}"
-                )
-            folder.mkdir(parents=True)
-            return [_extract(opened, member, folder / f"{n:05d}.csv", archive) for n, member in enumerate(members)]
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"source {source}: {archive} cannot be unpacked: {error}\nfix: fetch the file again") from error
-
-
-def _extract(archive: zipfile.ZipFile, member: str, target: Path, path: Path) -> DataFile:
-    with archive.open(member) as packed, target.open("wb") as plain:
-        shutil.copyfileobj(packed, plain, 1 << 20)
-    return DataFile(target.resolve(), f"{path.name}/{member}")

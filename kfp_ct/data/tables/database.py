@@ -7,7 +7,8 @@ from typing import Any
 
 import duckdb
 
-from kfp_ct.base.errors import ComponentError, ConfigurationError
+from kfp_ct.base.errors import ComponentError
+from kfp_ct.data.tables.quoting import literal
 
 # Enough for a sort to run in large pieces; what does not fit is spilled to the folder.
 MEMORY_LIMIT = "1GB"
@@ -64,23 +65,6 @@ def rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None
 def row(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> tuple[Any, ...]:
     """Returns the one row of an aggregate."""
     return rows(connection, sql, parameters)[0]
-
-
-def identifier(text: str) -> str:
-    """Quotes an identifier."""
-    return '"' + text.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Quotes a string."""
-    if "\0" in text:
-        raise ConfigurationError(f"{text!r} holds a NUL character\nexpected: printable text")
-    return "'" + text.replace("'", "''") + "'"
-
-
-def literals(texts: list[str]) -> str:
-    """Writes a list of strings."""
-    return "[" + ", ".join(map(literal, texts)) + "]"
 
 
 def first_line(error: BaseException) -> str:

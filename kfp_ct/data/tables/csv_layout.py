@@ -1,0 +1,131 @@
+"""What the first lines of CSV files tell: the delimiter and the names of columns."""
+
+import collections
+import csv
+import dataclasses
+import gzip
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from kfp_ct.base.errors import DataError
+from kfp_ct.data.tables.csv_settings import Csv
+from kfp_ct.data.tables.files import DataFile, demand_names
+
+DELIMITERS = ",\t;|"
+# Lines that the delimiter is found from.
+_FIRST_LINES = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How the files of a source are written: groups of files that have the same columns in the same order."""
+
+    source: str
+    delimiter: str
+    quote: str
+    columns: list[str]
+    groups: dict[tuple[str, ...], list[DataFile]]
+
+    @property
+    def files(self) -> list[DataFile]:
+        """All files."""
+        return [file for group in self.groups.values() for file in group]
+
+
+def find(source: str, files: Sequence[DataFile], written: Csv) -> Layout:
+    """Reads the lines of column names.
+
+    Raises:
+        DataError: A file has none, other columns than the first, or lines before them.
+    """
+    delimiter = written.delimiter
+    groups: dict[tuple[str, ...], list[DataFile]] = {}
+    first: tuple[str, ...] = ()
+    for file in files:
+        delimiter, header = _header(source, file, _Dialect(delimiter, written.quote))
+        first = first or header
+        if set(header) != set(first):
+            odd = sorted(set(header) ^ set(first))
+            raise DataError(
+                f"source {source}: {file.known_as} has other columns than {files[0].known_as}: {', '.join(odd[:10])}\n"
+                f"expected: {', '.join(first)}\nfix: correct the header, or narrow sources.{source}.uri to like files"
+            )
+        groups.setdefault(header, []).append(file)
+    return Layout(source, delimiter, written.quote, list(first), groups)
+
+
+def open_text(path: Path) -> Any:
+    """Opens a file, compressed or not, as csv.reader wants it."""
+    opener: Any = gzip.open if path.name.endswith(".gz") else open
+    return opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
+
+
+def records(lines: Iterator[str], delimiter: str, quote: str) -> Any:
+    """Returns a reader of the values of lines, as DuckDB's reader takes them."""
+    quoting: Any = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote or None, quoting=quoting)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Dialect:
+    delimiter: str
+    quote: str
+
+
+def _header(source: str, file: DataFile, dialect: _Dialect) -> tuple[str, tuple[str, ...]]:
+    """Reads the column names, and the delimiter where it is not known yet."""
+    try:
+        with open_text(file.path) as opened:
+            lines = list(itertools.islice(opened, _FIRST_LINES + 1))
+        complete = len(lines) <= _FIRST_LINES
+        candidates = dialect.delimiter or DELIMITERS
+        found = {each: _parse(lines, each, dialect.quote, complete) for each in candidates}
+    except (OSError, EOFError, csv.Error) as error:
+        raise DataError(f"source {source}: {file.known_as} cannot be read: {error}\nexpected: a CSV file") from error
+    delimiter = max(found, key=lambda each: _fitness(found[each]))
+    parsed = found[delimiter]
+    names = [name.strip() for name in parsed[0]] if parsed else []
+    if any("\ufffd" in name for name in names):
+        raise DataError(
+            f"source {source}: {file.known_as} is not in UTF-8\n"
+            f"fix: say which encoding it is in, as in sources.{source}.csv: {{encoding: cp1252}}, or convert it "
+            "(iconv -t utf-8)"
+        )
+    if not any(names):
+        raise DataError(f"source {source}: {file.known_as} is empty\nexpected: a first line with the column names")
+    _demand_like_lines(source, file, parsed, delimiter)
+    demand_names(source, file.known_as, names)
+    return delimiter, tuple(names)
+
+
+def _parse(lines: list[str], delimiter: str, quote: str, complete: bool) -> list[list[str]]:
+    """Returns the records of the first lines; the last one, if it may go on after them, is left out."""
+    found = list(records(iter(lines), delimiter, quote))
+    return [record for record in (found if complete or len(found) < 2 else found[:-1]) if record]
+
+
+def _fitness(parsed: list[list[str]]) -> tuple[bool, float, int]:
+    """Says how well a delimiter fits: it parts the header, in as many values as most lines have."""
+    if not parsed:
+        return False, 0.0, 0
+    width = len(parsed[0])
+    alike = sum(len(record) == width for record in parsed) / len(parsed)
+    return width > 1, alike, width
+
+
+def _demand_like_lines(source: str, file: DataFile, parsed: list[list[str]], delimiter: str) -> None:
+    """Refuses a first line that has not as many values as most others: it is no line of column names."""
+    widths = collections.Counter(len(record) for record in parsed[1:])
+    width, count = widths.most_common(1)[0] if widths else (len(parsed[0]), 0)
+    if width == len(parsed[0]) or count < 2:
+        return
+    before = next(place for place, record in enumerate(parsed) if len(record) == width)
+    raise DataError(
+        f"source {source}: the first line of {file.known_as} has {len(parsed[0])} values by {delimiter!r}, "
+        f"and most lines after it have {width}\n"
+        "expected: a first line with the column names, and as many values in each line\n"
+        f"fix: if the names come later, say how many lines stand before them, as in sources.{source}.csv: "
+        f"{{skip_rows: {before}}}; if values are separated by something else, say csv.delimiter; else correct the file"
+    )

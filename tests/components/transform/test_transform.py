@@ -171,8 +171,8 @@ def test_an_eval_split_of_no_rows_is_materialised_as_none(prepared, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_thousand_columns_are_transformed(tmp_path):
-    names = [f"c{index:04}" for index in range(2_000)]
+def test_hundreds_of_columns_are_transformed(tmp_path):
+    names = [f"c{index:04}" for index in range(500)]
     values = np.random.default_rng(0).normal(5, 2, (300, len(names))).astype("float32")
     table = pa.table({**dict(zip(names, values.T, strict=True)), "label": np.arange(300) % 2})
     examples = tmp_path / "examples"
@@ -187,11 +187,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 def preprocessing_fn(inputs):
-    numbers = tf.concat([inputs[f"c{index:04}"] for index in range(2_000)], axis=1)
+    numbers = tf.concat([inputs[f"c{index:04}"] for index in range(500)], axis=1)
     return {"numbers": tft.scale_to_z_score(numbers, elementwise=True), "label": inputs["label"]}
 """)  # fmt: skip
     request, graph = work.TransformRequest(str(examples), schema, module), str(tmp_path / "graph")
-    assert work.analyze(request, graph) == {"rows": 300, "columns": 2_001, "features": 2}
+    assert work.analyze(request, graph) == {"rows": 300, "columns": 501, "features": 2}
     work.write_examples(request, graph, str(tmp_path / "out"), materialize=True)
     written = pyarrow.parquet.ParquetDataset(layouts.split_files(tmp_path / "out", "eval")).read()
     expected = (values[:20] - values.mean(0)) / values.std(0)

@@ -17,7 +17,7 @@ from kfp_ct.base.errors import UsageError
 from kfp_ct.caching import locked_environment
 from kfp_ct.caching.package_versions import CODE_VERSION, PackageVersions
 from kfp_ct.caching.task_version import SourceVersions
-from kfp_ct.deploy import target
+from kfp_ct.deploy import reachable, target
 from kfp_ct.local import run
 from kfp_ct.local.task_call import LOCAL_IMAGE
 from kfp_ct.package import check, package
@@ -134,8 +134,9 @@ def prepare(
         commit: Commit the sources are of [default: what git says].
 
     Raises:
-        UsageError: The settings do not fit, or an image is not bound.
+        UsageError: The settings do not fit, name what only this machine has, or an image is not bound.
     """
+    reachable.require_reachable(chosen, destination, workspace)
     if file:
         if not file.is_file():
             raise UsageError(f"there is no file {file}\nfix: make it with `ct compile`")

@@ -1,0 +1,71 @@
+"""Settings that cannot work where tasks run on other machines: state that only this machine has."""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kfp_ct.base.errors import UsageError
+from kfp_ct.deploy import target
+from kfp_ct.project.settings import Settings
+from kfp_ct.project.workspace import Workspace
+
+# Parameters of our pipelines that name where state lies; Vertex AI mounts no volume for them.
+LOCATIONS = ("checkpoints", "history", "labels", "registry_uri", "request_log", "serving_root", "sources")
+STATE = ".ct/"
+MOUNTED_BY_VERTEX = "/gcs/"
+
+
+def require_reachable(chosen: Settings, destination: str, workspace: Workspace) -> None:
+    """Refuses settings of which tasks on other machines could not read or write what they name.
+
+    Args:
+        chosen: The settings that runs are started with.
+        destination: local, kfp or vertex; anything is reachable for local.
+        workspace: The repository, and the folder of this machine's state.
+
+    Raises:
+        UsageError: Lists every parameter that names a database file, a folder of this machine or, on Vertex AI, a path.
+    """
+    if destination == target.LOCAL:
+        return
+    problems = [
+        f"{name} is {value}: {reason}"
+        for name, value in _strings(chosen.parameters)
+        if (reason := _unreachable(name, value, destination, workspace))
+    ]
+    if problems:
+        expected = (
+            "gs:// and the address of a service" if destination == target.VERTEX else "a bucket, a mounted volume"
+        )
+        raise UsageError(
+            f"{chosen.file} does not fit the target {destination}, whose tasks run on other machines\n"
+            + "\n".join(problems)
+            + f"\nexpected: {expected}, or a service such as an MLflow server\n"
+            "fix: name them in the settings of that environment, and give it with --settings"
+        )
+
+
+def _unreachable(name: str, value: str, destination: str, workspace: Workspace) -> str:
+    """Returns why tasks on other machines cannot use a value; empty if they can."""
+    if value.startswith("sqlite:"):
+        return "a database file, which KFP's launcher refuses and two tasks cannot share"
+    path = value.removeprefix("file://")
+    if path.startswith(STATE) or _is_below(path, workspace.home, workspace.root):
+        return "on this machine only"
+    is_location = name.partition(".")[0] in LOCATIONS
+    if destination == target.VERTEX and is_location and path.startswith("/") and not path.startswith(MOUNTED_BY_VERTEX):
+        return f"a path; Vertex AI mounts no volumes, but buckets below {MOUNTED_BY_VERTEX}"
+    return ""
+
+
+def _is_below(path: str, *folders: Path) -> bool:
+    return any(PurePosixPath(path).is_relative_to(folder.resolve()) for folder in folders)
+
+
+def _strings(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yields every text in parameters with its dotted name."""
+    if isinstance(value, str):
+        yield name, value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in items:
+        yield from _strings(each, f"{name}.{key}" if name else str(key))

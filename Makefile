@@ -56,8 +56,10 @@ format: setup-dev ## rewrite sources in the project's format
 	$(AUTHOR)/ruff check --fix .
 	$(AUTHOR)/ruff format .
 
-docs: setup ## write the generated pages of docs/ again
+docs: setup ## write the generated pages of docs/ and the schemas of settings for editors again
 	$(AUTHOR)/python -m kfp_ct.cli.reference docs/cli.md
+	$(AUTHOR)/python -m kfp_ct.cli.setting_reference docs/settings.md
+	$(AUTHOR)/python -m kfp_ct.cli.setting_schemas
 
 lock: ## resolve the lock files again from requirements/*.in
 	$(UV_COMPILE) --universal --python-version 3.11 requirements/author.in -o requirements/author.txt

@@ -10,6 +10,7 @@ from kfp_ct.base.errors import UsageError
 
 _NAMES = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC|SUN|MON|TUE|WED|THU|FRI|SAT"
 _FIELD = re.compile(rf"([0-9*,/?-]|{_NAMES})+", re.IGNORECASE)  # what every service's parser takes
+SOME_DAY = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)  # expressions are tried on it
 _SUNDAY = re.compile(r"(?<![0-9/])7(?![0-9])")  # Go's parser knows Sunday as 0 only
 
 
@@ -29,7 +30,7 @@ def six_fields(expression: str, where: str = "cron") -> str:
     try:
         if not written:
             raise CronSimError("not the fields of one")
-        simulated(text, datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
+        simulated(text, SOME_DAY)
     except CronSimError as error:
         raise UsageError(
             f"{where}: {expression!r} is no cron expression ({error})\n"

@@ -16,6 +16,7 @@ from kfp_ct.base.errors import UsageError
 from kfp_ct.new import names, sample, tasks
 from kfp_ct.project import workspace as project
 from kfp_ct.project.environments import require_component_python
+from kfp_ct.project.schema_line import schema_line
 
 TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_NAME = 40
@@ -166,4 +167,4 @@ def _write_settings(folder: Path, name: str, profile: dict[str, Any], uri: str) 
     said = {"base": f"# What every environment of {name} shares.\n", "local": "# On this machine.\n"}
     for file, document in (("base", base), ("local", local)):
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
-        (folder / f"{file}.yaml").write_text(said[file] + text)
+        (folder / f"{file}.yaml").write_text(schema_line("training", 2) + said[file] + text)

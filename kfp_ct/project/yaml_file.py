@@ -64,3 +64,24 @@ def read(path: Path) -> Any:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:  # UnicodeDecodeError, too
         raise UsageError(f"{path} is not YAML: {error}") from error
+
+
+def described(value: Any, kind: Any, path: Path) -> Any:
+    """Returns what a file holds as its description has it.
+
+    Args:
+        value: What was read.
+        kind: The description: a model of settings.
+        path: The file, for people.
+
+    Raises:
+        UsageError: Lists everything that does not fit.
+    """
+    from kfp_ct.base import setting_problems
+
+    if not isinstance(value, dict):
+        raise UsageError(f"{path} is {setting_problems.shown(value)}: expected an object\nfix: edit {path}")
+    if found := setting_problems.problems(kind, value):
+        listed = "\n".join(f"- {problem}" for problem in found)
+        raise UsageError(f"{path} does not fit\n{listed}\nfix: edit {path}")
+    return kind.model_validate(value)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from cronsim import CronSim
 
+from kfp_ct.clock.durations import duration
 from kfp_ct.watch import policy as policies
-from kfp_ct.watch.policy import Policy, Trigger
+from kfp_ct.watch.policy import Distribution, NewData, OnDemand, Performance, Policy, Scheduled, Trigger
 
 RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 # What the keys of manual requests and of job firings begin with.
@@ -184,18 +185,20 @@ def _evaluate(
     trigger: Trigger, policy: Policy, seen: Observations, history: Sequence[Firing], now: datetime.datetime,
     answered: set[str],
 ) -> _Fire | _Hold:  # fmt: skip
-    if trigger.kind == policies.ON_DEMAND:
-        return _manual(trigger, seen.manual_requests, answered)
-    if trigger.kind == policies.SCHEDULE:
-        if trigger.job:
+    match trigger:
+        case policies.OnDemand():
+            return _manual(trigger, seen.manual_requests, answered)
+        case policies.Scheduled() if trigger.job:
             return _job(trigger, seen.job_firings, answered)
-        return _schedule(trigger, policy, history, now)
-    if trigger.kind == policies.NEW_DATA:
-        return _new_data(trigger, seen.spans, answered, now)
-    return _monitored(trigger, seen.periods, answered)
+        case policies.Scheduled():
+            return _schedule(trigger, policy, history, now)
+        case policies.NewData():
+            return _new_data(trigger, seen.spans, answered, now)
+        case policies.Performance() | policies.Distribution():
+            return _monitored(trigger, seen.periods, answered)
 
 
-def _manual(trigger: Trigger, manual_requests: Sequence[ManualRequest], answered: set[str]) -> _Fire | _Hold:
+def _manual(trigger: OnDemand, manual_requests: Sequence[ManualRequest], answered: set[str]) -> _Fire | _Hold:
     fresh = [request for request in manual_requests if answered.isdisjoint(request.keys)]
     if not fresh:
         return _Hold(f"{trigger.name}: no request")
@@ -205,9 +208,9 @@ def _manual(trigger: Trigger, manual_requests: Sequence[ManualRequest], answered
     return _Fire(trigger.name, text, _keys(fresh))
 
 
-def _schedule(trigger: Trigger, policy: Policy, history: Sequence[Firing], now: datetime.datetime) -> _Fire | _Hold:
+def _schedule(trigger: Scheduled, policy: Policy, history: Sequence[Firing], now: datetime.datetime) -> _Fire | _Hold:
     """Fires once for the latest time that is due; earlier missed times are not caught up."""
-    local = now.astimezone(policy.time_zone)
+    local = now.astimezone(policy.zone)
     upcoming = next(CronSim(trigger.cron, local))
     last = next(CronSim(trigger.cron, local + datetime.timedelta(seconds=1), reverse=True), None)
     keys = {key for firing in history for key in firing.keys}
@@ -220,7 +223,7 @@ def _schedule(trigger: Trigger, policy: Policy, history: Sequence[Firing], now: 
     return _Fire(trigger.name, f"the schedule {trigger.cron} was due at {last:%Y-%m-%d %H:%M %Z}", (key,))
 
 
-def _job(trigger: Trigger, job_firings: Sequence[JobFiring], answered: set[str]) -> _Fire | _Hold:
+def _job(trigger: Scheduled, job_firings: Sequence[JobFiring], answered: set[str]) -> _Fire | _Hold:
     """One run answers all firings of the job that no run has answered yet."""
     fresh = [each for each in job_firings if each.job == trigger.job and answered.isdisjoint(each.keys)]
     if not fresh:
@@ -229,7 +232,7 @@ def _job(trigger: Trigger, job_firings: Sequence[JobFiring], answered: set[str])
     return _Fire(trigger.name, f"the job {trigger.job} fired at {last:%Y-%m-%d %H:%M %Z}", _keys(fresh))
 
 
-def _new_data(trigger: Trigger, spans: Sequence[Span], answered: set[str], now: datetime.datetime) -> _Fire | _Hold:
+def _new_data(trigger: NewData, spans: Sequence[Span], answered: set[str], now: datetime.datetime) -> _Fire | _Hold:
     fresh = [span for span in spans if answered.isdisjoint(span.keys)]
     if fresh and trigger.marker:
         unmarked, fresh = len(fresh), [span for span in fresh if trigger.marker in span.markers]
@@ -238,7 +241,7 @@ def _new_data(trigger: Trigger, spans: Sequence[Span], answered: set[str], now: 
     if not fresh:
         return _Hold(f"{trigger.name}: no new data")
     newest, oldest = max(span.arrived for span in fresh), min(span.arrived for span in fresh)
-    settled = newest + datetime.timedelta(seconds=trigger.settle)
+    settled = newest + datetime.timedelta(seconds=duration(trigger.settle))
     if now < settled:
         return _Hold(f"{trigger.name}: {len(fresh)} new files are still arriving", settled)
     rows = [span.rows for span in fresh if span.rows is not None]
@@ -247,7 +250,8 @@ def _new_data(trigger: Trigger, spans: Sequence[Span], answered: set[str], now: 
     enough = len(fresh) >= trigger.min_files
     if trigger.min_rows:
         enough = enough and len(rows) == len(fresh) and sum(rows) >= trigger.min_rows
-    deadline = oldest + datetime.timedelta(seconds=trigger.max_wait) if trigger.max_wait else None
+    patience = duration(trigger.max_wait)
+    deadline = oldest + datetime.timedelta(seconds=patience) if patience else None
     if not enough and not (deadline and now >= deadline):
         wanted = f"{trigger.min_files} files" + (f" and {trigger.min_rows:,} rows" if trigger.min_rows else "")
         return _Hold(f"{trigger.name}: {text}; waiting for {wanted}", deadline)
@@ -255,13 +259,15 @@ def _new_data(trigger: Trigger, spans: Sequence[Span], answered: set[str], now: 
     return _Fire(trigger.name, f"{text}{late}", _keys(fresh))
 
 
-def _monitored(trigger: Trigger, periods: Sequence[Period], answered: set[str]) -> _Fire | _Hold:
+def _monitored(trigger: Performance | Distribution, periods: Sequence[Period], answered: set[str]) -> _Fire | _Hold:
     """Fires if each of the newest periods, as many as the trigger names, gives a reason."""
     latest = sorted(periods, key=lambda period: period.end)[-trigger.periods :]
     if len(latest) < trigger.periods:
         return _Hold(f"{trigger.name}: only {len(latest)} of {trigger.periods} periods were monitored")
-    judge = _performance if trigger.kind == policies.PERFORMANCE else _distribution
-    found = [judge(trigger, period) for period in latest]
+    found = [
+        _performance(trigger, period) if isinstance(trigger, Performance) else _distribution(trigger, period)
+        for period in latest
+    ]
     if not all(found):
         return _Hold(f"{trigger.name}: no reason in the newest {_periods(trigger.periods)}")
     key = f"{trigger.kind}:{latest[-1].id}"
@@ -270,7 +276,7 @@ def _monitored(trigger: Trigger, periods: Sequence[Period], answered: set[str]) 
     return _Fire(trigger.name, found[-1], (key,))
 
 
-def _performance(trigger: Trigger, period: Period) -> str:
+def _performance(trigger: Performance, period: Period) -> str:
     """A metric is below a bound only if its whole interval is, so that a small sample raises no alarm."""
     sign = 1.0 if period.higher_is_better else -1.0
     best = period.high if period.higher_is_better else period.low
@@ -287,7 +293,7 @@ def _performance(trigger: Trigger, period: Period) -> str:
     return ""
 
 
-def _distribution(trigger: Trigger, period: Period) -> str:
+def _distribution(trigger: Distribution, period: Period) -> str:
     drifted = [name for name in period.drifted if not trigger.features or name in trigger.features]
     if len(drifted) < trigger.min_features:
         return ""
@@ -311,22 +317,20 @@ def _holds(policy: Policy, history: Sequence[Firing], now: datetime.datetime, by
         return [_Hold(f"the run {running.run or 'started earlier'} is in progress")]
     if by_person:
         return []
-    local = now.astimezone(policy.time_zone)
+    local = now.astimezone(policy.zone)
     held = []
     own = [firing for firing in history if firing.automatic]
     if own:
-        free = max(firing.at for firing in own) + datetime.timedelta(seconds=policy.cooldown)
+        free = max(firing.at for firing in own) + datetime.timedelta(seconds=duration(policy.cooldown))
         if now < free:
-            held.append(_Hold(f"cooling down until {free.astimezone(policy.time_zone):%Y-%m-%d %H:%M}", free))
-    today = [firing for firing in own if firing.at.astimezone(policy.time_zone).date() == local.date()]
+            held.append(_Hold(f"cooling down until {free.astimezone(policy.zone):%Y-%m-%d %H:%M}", free))
+    today = [firing for firing in own if firing.at.astimezone(policy.zone).date() == local.date()]
     if len(today) >= policy.daily_budget:
-        midnight = datetime.datetime.combine(
-            local.date() + datetime.timedelta(days=1), datetime.time(), policy.time_zone
-        )
+        midnight = datetime.datetime.combine(local.date() + datetime.timedelta(days=1), datetime.time(), policy.zone)
         held.append(
             _Hold(f"{len(today)} automatic runs today, which is the daily budget", midnight.astimezone(datetime.UTC))
         )
-    for start, end in policy.quiet_hours:
+    for start, end in policy.quiet_times:
         if until := _quiet_until(local, start, end):
             held.append(_Hold(f"quiet hours until {until:%H:%M}", until.astimezone(datetime.UTC)))
     return held

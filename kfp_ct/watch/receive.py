@@ -137,10 +137,10 @@ def _refusal_reason(watched: Watch, message: Message) -> str:
     except MessageError as error:
         return str(error)
     triggers = watched.policy.triggers
-    kinds = {trigger.kind for trigger in triggers}
+    kinds: set[str] = {trigger.kind for trigger in triggers}
     if isinstance(seen, ManualRequest) and policy.ON_DEMAND not in kinds:
         return f"{watched.project} has no trigger of the kind {policy.ON_DEMAND}"
-    if isinstance(seen, JobFiring) and seen.job not in {trigger.job for trigger in triggers}:
+    if isinstance(seen, JobFiring) and seen.job not in watched.policy.jobs:
         return f"{watched.project} has no trigger of the kind {policy.SCHEDULE} with job: {seen.job}"
     if isinstance(seen, Period) and not kinds & {policy.PERFORMANCE, policy.DISTRIBUTION}:
         return f"{watched.project} has no trigger of the kind {policy.PERFORMANCE} or {policy.DISTRIBUTION}"

@@ -330,7 +330,7 @@ def _triggers(home: Home, name: Name) -> None:
                              ("without", None)):  # fmt: skip
         layouts.write_text(pipelines / project / "settings" / "local.yaml", "{}\n")
         if content is not None:
-            layouts.write_text(pipelines / project / "triggers.yaml", json.dumps(content))
+            layouts.write_text(pipelines / project / "triggers.yaml", json.dumps(content, ensure_ascii=False))
     lines = [
         {"firing": f"f{n}", "at": f"2026-01-0{n + 1}T04:30:00+00:00", "triggers": [name("new flights")],
          "reasons": [name("2 new files")], "keys": ["k"], "state": state, "process": os.getpid(), "begun": True,

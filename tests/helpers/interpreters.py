@@ -21,7 +21,7 @@ COMPONENT_MODULES = (
 AUTHOR_MODULES = (
     "kfp.compiler", "kfp.local.orchestrator.task_executor", "kfp.local.pipeline_orchestrator",
     "kfp.local.subprocess_task_handler", "kfp.local.docker_task_handler", "mlflow.tracking", "sqlalchemy", "fastapi",
-    "uvicorn", "google.cloud.storage", "google.cloud.pubsub_v1", "google.cloud.aiplatform", "jsonschema", "pydantic",
+    "uvicorn", "google.cloud.storage", "google.cloud.pubsub_v1", "google.cloud.aiplatform", "pydantic",
     "jinja2", "typer", "rich.progress", "rich.live",
 )  # fmt: skip
 

@@ -1,44 +1,72 @@
 """When a project's pipelines run on a service: schedules.yaml."""
 
-import dataclasses
-import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import jsonschema
-import yaml
+from pydantic import Field
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.base.settings import WHOLE, Settings, Text, matching
 from kfp_ct.clock import cron
 from kfp_ct.clock.durations import duration
+from kfp_ct.clock.time_settings import DurationOrNone, ServiceCron, Zone
+from kfp_ct.project import yaml_file
 from kfp_ct.project.workspace import Workspace
 
 FILE = "schedules.yaml"
-SCHEMA = Path(__file__).with_name("schedules.schema.json")
 LATEST = "latest"
+Name = Annotated[
+    str, matching("^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$", "at most 50 lower-case letters, digits and inner hyphens")
+]
+Window = Annotated[str, matching(r"^(last [1-9]\d* (hour|day|week|month|year)s?)?$", "such as last 90 days")]
 
 
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """One schedule; what its fields mean is said in schedules.schema.json.
+class Schedule(Settings):
+    """One schedule."""
 
-    Attributes:
-        cron: Six fields, seconds first; empty where it has an interval.
-        interval: Seconds between firings; 0 where it has a cron expression.
-    """
+    name: Name = Field(description="Unique in the file.")
+    cron: ServiceCron = Field("", description="Minute hour day month weekday, or six fields with seconds first.")
+    interval: DurationOrNone = Field("", description="In place of cron: the time between firings.")
+    time_zone: Zone = Field("UTC", description="The zone that cron is read in.")
+    pipeline: Text = Field(
+        "training", description="A module of pipelines/: training, monitoring, batch_prediction, or one of your own."
+    )
+    settings: str = Field("", description="Settings of its runs, of that pipeline; empty: those that --settings names.")
+    version: Text = Field(
+        LATEST,
+        description="latest: the version deployed last, which every deployment moves on; or a version's name.",
+    )
+    window: Window = Field(
+        "", description="Data window of a run, worked out when the run begins; empty: the settings'."
+    )
+    parameters: dict[str, Any] = Field({}, description="Settings beyond those of the file.")
+    max_concurrency: Annotated[int, Field(ge=1, le=10), WHOLE] = Field(1, description="Runs at once.")
+    catch_up: bool = Field(False, description="Run for every firing that was missed; else for the latest only.")
+    enabled: bool = Field(True, description="false keeps the schedule, and keeps it from firing.")
 
-    name: str
-    cron: str = ""
-    interval: int = 0
-    time_zone: str = "UTC"
-    pipeline: str = "training"
-    settings: str = ""
-    version: str = LATEST
-    window: str = ""
-    parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
-    max_concurrency: int = 1
-    catch_up: bool = False
-    enabled: bool = True
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Says what does not go together in a schedule."""
+        if bool(self.cron) == bool(self.interval):
+            yield "cron", "expected either it or interval"
+        if self.interval and self.seconds < 1:
+            yield "interval", "expected one second at least"
+        if self.catch_up and self.window:
+            yield (
+                "catch_up",
+                "it and window exclude each other: a window is worked out when a run begins, so all that were missed "
+                "would read the same one; leave out one of them",
+            )
+
+    @property
+    def expression(self) -> str:
+        """The cron expression with its six fields, seconds first; empty where it has an interval."""
+        return cron.six_fields(self.cron) if self.cron else ""
+
+    @property
+    def seconds(self) -> int:
+        """Seconds between firings; 0 where it has a cron expression."""
+        return int(duration(self.interval)) if self.interval else 0
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -48,11 +76,23 @@ class Schedule:
         return {**window, **self.parameters}
 
 
+class Schedules(Settings):
+    """The schedules of a project."""
+
+    schedules: Annotated[tuple[Schedule, ...], Field(strict=False)] = Field(description="The schedules.")
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Says that two schedules have one name, by which a service knows them."""
+        names = [each.name for each in self.schedules]
+        if twice := {name for name in names if names.count(name) > 1}:
+            yield "schedules", f"two have the name {min(twice)!r}"
+
+
 def load(workspace: Workspace, project: str) -> list[Schedule]:
     """Reads a project's schedules.yaml; none if there is no such file.
 
     Raises:
-        UsageError: It says something that cannot be.
+        UsageError: Lists everything that does not fit.
     """
     path = workspace.settings_folder(project).parent / FILE
     return parse(path.read_text(), path) if path.is_file() else []
@@ -62,35 +102,10 @@ def parse(text: str, path: Path) -> list[Schedule]:
     """Reads the text of a schedules.yaml.
 
     Raises:
-        UsageError: It says something that cannot be.
+        UsageError: Lists everything that does not fit.
     """
     try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        tree = yaml_file.parse(text)
+    except ValueError as error:
         raise UsageError(f"{path} is not YAML: {error}") from error
-    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
-    problems = [
-        "- " + ".".join(map(str, error.absolute_path)) + f": {error.message}" for error in validator.iter_errors(tree)
-    ]
-    if problems:
-        raise UsageError(f"{path} cannot be used\n" + "\n".join(problems) + f"\nexpected: as {SCHEMA.name} says")
-    found = [_schedule(item, path) for item in tree["schedules"]]
-    names = [each.name for each in found]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise UsageError(f"{path}: two schedules have the name {min(twice)!r}")
-    return found
-
-
-def _schedule(item: dict[str, Any], path: Path) -> Schedule:
-    where = f"{path}: {item['name']}"
-    interval = int(duration(item["interval"])) if "interval" in item else 0
-    if "interval" in item and interval < 1:
-        raise UsageError(f"{where}: interval {item['interval']!r}\nexpected: one second at least")
-    if item.get("catch_up") and item.get("window"):
-        raise UsageError(
-            f"{where}: catch_up and window exclude each other: a window is worked out when a run begins, so all that "
-            "were missed would read the same one\nfix: leave out one of them"
-        )
-    cron.zone(item.get("time_zone", "UTC"), f"{where}: time_zone")
-    expression = cron.six_fields(item["cron"], f"{where}: cron") if "cron" in item else ""
-    return Schedule(**{**item, "cron": expression, "interval": interval})
+    return list(yaml_file.described(tree, Schedules, path).schedules)

@@ -68,9 +68,9 @@ def _desired(workspace: Workspace, project: str, place: ScheduleTarget, schedule
         raise UsageError(f"{where}: {chosen.pipeline_name} has no version {name}\nfix: deploy it, or name another")
     compiled = package.of_spec(found.pipeline_spec)
     settings.validate(chosen, compiled, workspace)
-    written, zone = schedule.cron, "UTC"
+    written, zone = schedule.expression, "UTC"
     if place.kind == targets.VERTEX:
-        written = vertex_schedules.expression(written, schedule.time_zone, schedule.interval, where)
+        written = vertex_schedules.expression(written, schedule.time_zone, schedule.seconds, where)
     elif written:
         written, zone = expression(written, schedule.time_zone, place.zone, place.kind == targets.LOCAL)
     return Desired(
@@ -85,7 +85,7 @@ def _desired(workspace: Workspace, project: str, place: ScheduleTarget, schedule
             compiled, chosen.parameters, str(found.display_name), str(found.display_name), f"schedule {schedule.name}"
         ),
         cron=written,
-        interval=schedule.interval,
+        interval=schedule.seconds,
         zone=zone,
         max_concurrency=schedule.max_concurrency,
         catch_up=schedule.catch_up,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 
 from kfp_ct.base.errors import CtError
+from kfp_ct.clock.durations import duration
 from kfp_ct.endpoint.api.context import Context, context
 from kfp_ct.endpoint.ui import response
 from kfp_ct.watch import decide, history, policy, watch
@@ -71,7 +72,7 @@ def _watched(ctx: Context, project: str, look: bool) -> Watched | None:
     entries = history.read(history.path_of(ctx.workspace.home, project))[-_MOST_FIRINGS:][::-1]
     found = Watched(
         project,
-        cooldown=wanted.cooldown,
+        cooldown=duration(wanted.cooldown),
         daily_budget=wanted.daily_budget,
         triggers=[(each, _condition(each)) for each in wanted.triggers],
         firings=[_firing(entry) for entry in entries],
@@ -96,16 +97,16 @@ def _firing(entry: history.Entry) -> Firing:
 
 def _condition(trigger: policy.Trigger) -> str:
     """Says what a trigger waits for, in the words of triggers.yaml."""
-    defaults = dataclasses.asdict(policy.Trigger(trigger.name, trigger.kind))
-    fields = dataclasses.asdict(trigger)
+    fields = {name: (getattr(trigger, name), field.default) for name, field in type(trigger).model_fields.items()}
     # A cron expression has a column's style of its own.
-    names = [name for name, value in fields.items() if name != "cron" and value != defaults[name]]
-    return ", ".join(f"{name} {_plain(name, fields[name])}" for name in names)
+    aside = ("name", "kind", "cron")
+    names = [name for name, (given, usual) in fields.items() if name not in aside and given != usual]
+    return ", ".join(f"{name} {_plain(name, fields[name][0])}" for name in names)
 
 
 def _plain(name: str, value: Any) -> str:
     if name in _SPANS:
-        return response.span(value)
+        return response.span(duration(value))
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return f"{value:g}" if isinstance(value, int | float) else str(value)

@@ -39,31 +39,51 @@ def load(tmp_path, text):
 
 def test_a_policy_is_read_whole(tmp_path):
     found = load(tmp_path, WHOLE)
-    assert (found.cooldown, found.daily_budget) == (3600, 4)
-    assert found.quiet_hours == ((datetime.time(22), datetime.time(6)),)
-    assert found.triggers[2] == policy.Trigger("data", "new_data", min_files=2, settle=90, max_wait=172_800)
+    assert (found.cooldown, found.daily_budget) == ("1h", 4)
+    assert found.quiet_times == [(datetime.time(22), datetime.time(6))]
+    assert found.triggers[2] == policy.NewData(name="data", kind="new_data", min_files=2, settle="90s", max_wait="2d")
     assert policy.load(ROOT / "pipelines/flights/triggers.yaml").triggers
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("kind: new_data", "kind: new_date", "triggers\\[2\\].kind is 'new_date'\nexpected: one of on_demand"),
-        ("min_files: 2", "min_fles: 2", "triggers\\[2\\]..*min_fles"),
-        ("min_files: 2", "min_files: 0", "triggers\\[2\\].min_files"),
-        ("cron: 0 7 * * 1", "cron: every monday", "mondays: 'every monday' is no cron expression"),
-        ("cooldown: 1h", "cooldown: one hour", "cooldown"),
-        ("22:00-06:00", "22-6", "quiet_hours"),
-        ("America/New_York", "Mars/Olympus", "no time zone 'Mars/Olympus'"),
-        (", max_loss: 0.03", "", "worse compares with nothing"),
-        ("name: other", "name: worse", "two triggers have the name 'worse'"),
-        ("triggers:", "trigger:", "trigger"),
+        (
+            "kind: new_data",
+            "kind: new_date",
+            r'triggers\[2\].kind is "new_date": expected one of .*did you mean new_data',
+        ),
+        ("min_files: 2", "min_fles: 2", r"triggers\[2\].min_fles is not a setting: did you mean min_files"),
+        ("min_files: 2", "min_files: 0", r"triggers\[2\].min_files is 0: expected a whole number of 1 or more"),
+        ("cron: 0 7 * * 1", "cron: every monday", r'triggers\[1\].cron is "every monday": it is no cron expression'),
+        ("cooldown: 1h", "cooldown: one hour", 'cooldown is "one hour": expected a duration such as 90s'),
+        ("cooldown: 1h", "cooldown: 3600", "cooldown is 3600: expected a duration such as 90s"),
+        ("22:00-06:00", "22-6", r'quiet_hours\[0\] is "22-6": expected times of day such as 22:00-06:00'),
+        ("America/New_York", "Mars/Olympus", 'time_zone is "Mars/Olympus": expected a time zone such as UTC'),
+        (", max_loss: 0.03", "", r"triggers\[3\].max_loss: the trigger compares with nothing"),
+        ("name: other", "name: worse", "triggers: two have the name 'worse'"),
+        ("triggers:", "trigger:", "trigger is not a setting: did you mean triggers"),
+        ("triggers:", "triggers: []\nparameters:", "triggers is .*: expected a list that is not empty"),
         ("triggers:", "triggers: [", "is not YAML"),
     ],
 )
 def test_a_policy_that_cannot_be_is_refused(tmp_path, old, new, message):
     with pytest.raises(UsageError, match=message):
         load(tmp_path, WHOLE.replace(old, new))
+
+
+def test_five_mistakes_are_five_lines(tmp_path):
+    wrong = (
+        WHOLE.replace("1h", "an hour").replace("min_files: 2", "min_fles: 2").replace("max_loss: 0.03", "max_loss: -1")
+    )
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path, wrong.replace("kind: distribution", "kind: drift").replace("daily_budget: 4", "daily_budget: 0"))
+    first, *lines, last = str(refused.value).splitlines()
+    assert first == f"{tmp_path}/triggers.yaml does not fit"
+    assert sorted(line.split()[1] for line in lines) == [
+        "cooldown", "daily_budget", "triggers[2].min_fles", "triggers[3].max_loss", "triggers[4].kind",
+    ]  # fmt: skip
+    assert last == f"fix: edit {tmp_path}/triggers.yaml"
 
 
 def test_files_are_spans_whose_id_changes_with_what_is_in_them(tmp_path):

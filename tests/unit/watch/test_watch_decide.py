@@ -11,20 +11,27 @@ from hypothesis import strategies as st
 
 from kfp_ct.watch import decide as module
 from kfp_ct.watch.decide import Firing, ManualRequest, Observations, Period, Span, decide
-from kfp_ct.watch.policy import Policy, Trigger
+from kfp_ct.watch.policy import Policy
 
 NOW = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.UTC)
-ASK = Trigger("ask", "on_demand")
-DATA = Trigger("data", "new_data")
+
+
+def trigger(name, kind, **fields):
+    """A trigger as triggers.yaml has it."""
+    return policy({"name": name, "kind": kind, **fields}).triggers[0]
+
+
+def policy(*triggers, **fields):
+    return Policy(triggers=triggers, **fields)
+
+
+ASK = trigger("ask", "on_demand")
+DATA = trigger("data", "new_data")
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 
 
 def ago(**passed):
     return NOW - datetime.timedelta(**passed)
-
-
-def policy(*triggers, **fields):
-    return Policy(triggers=triggers, **fields)
 
 
 def data(*names, rows=100, arrived=None):
@@ -37,7 +44,7 @@ def after(decision, **fields):
 
 
 def test_nothing_seen_holds_and_says_what_it_waits_for():
-    triggers = (ASK, DATA, Trigger("worse", "performance", min_value=0.7), Trigger("other", "distribution"))
+    triggers = (ASK, DATA, trigger("worse", "performance", min_value=0.7), trigger("other", "distribution"))
     decision = decide(policy(*triggers), Observations(), [], NOW)
     assert not decision.fire
     assert decision.holds == (
@@ -60,7 +67,7 @@ def test_three_new_files_are_one_run_and_none_after_it():
 
 
 def test_data_that_still_arrives_is_waited_for():
-    settling = Trigger("data", "new_data", settle=300)
+    settling = trigger("data", "new_data", settle="5m")
     decision = decide(policy(settling), data("a", arrived=ago(minutes=2)), [], NOW)
     assert (decision.fire, decision.recheck_at) == (False, NOW + datetime.timedelta(minutes=3))
     assert decide(policy(settling), data("a", arrived=ago(minutes=5)), [], NOW).fire
@@ -69,13 +76,13 @@ def test_data_that_still_arrives_is_waited_for():
 @pytest.mark.parametrize(
     ("trigger", "seen", "fires"),
     [
-        (Trigger("data", "new_data", min_files=2), data("a"), False),
-        (Trigger("data", "new_data", min_files=2), data("a", "b"), True),
-        (Trigger("data", "new_data", min_rows=150), data("a"), False),
-        (Trigger("data", "new_data", min_rows=150), data("a", "b"), True),
-        (Trigger("data", "new_data", min_rows=150), data("a", "b", rows=None), False),
-        (Trigger("data", "new_data", min_rows=150, max_wait=3600), data("a"), True),
-        (Trigger("data", "new_data", min_rows=150, max_wait=3 * 3600), data("a"), False),
+        (trigger("data", "new_data", min_files=2), data("a"), False),
+        (trigger("data", "new_data", min_files=2), data("a", "b"), True),
+        (trigger("data", "new_data", min_rows=150), data("a"), False),
+        (trigger("data", "new_data", min_rows=150), data("a", "b"), True),
+        (trigger("data", "new_data", min_rows=150), data("a", "b", rows=None), False),
+        (trigger("data", "new_data", min_rows=150, max_wait="1h"), data("a"), True),
+        (trigger("data", "new_data", min_rows=150, max_wait="3h"), data("a"), False),
     ],
 )
 def test_too_little_data_waits_but_not_for_ever(trigger, seen, fires):
@@ -90,7 +97,7 @@ def test_a_wish_is_answered_once_and_by_name():
 
 
 def test_a_schedule_fires_once_for_each_time_it_is_due():
-    daily = policy(Trigger("daily", "schedule", cron="0 6 * * *"), time_zone=BERLIN)
+    daily = policy(trigger("daily", "schedule", cron="0 6 * * *"), time_zone="Europe/Berlin")
     morning = datetime.datetime(2026, 11, 25, 6, 0, 30, tzinfo=BERLIN)
     first = decide(daily, Observations(), [], morning)
     assert first.fire
@@ -105,7 +112,7 @@ def test_a_schedule_fires_once_for_each_time_it_is_due():
 
 
 def test_a_schedule_that_never_fired_waits_for_its_time():
-    daily = policy(Trigger("daily", "schedule", cron="0 6 * * *"))
+    daily = policy(trigger("daily", "schedule", cron="0 6 * * *"))
     decision = decide(daily, Observations(), [], NOW)
     assert not decision.fire
     assert decision.recheck_at == datetime.datetime(2026, 11, 26, 6, 0, tzinfo=datetime.UTC)
@@ -140,13 +147,13 @@ def period(number=1, **fields):
 )
 def test_a_worse_metric_fires_only_if_its_whole_interval_is_worse(fields, seen, fires):
     decision = decide(
-        policy(Trigger("worse", "performance", **fields)), Observations(periods=(period(**seen),)), [], NOW
+        policy(trigger("worse", "performance", **fields)), Observations(periods=(period(**seen),)), [], NOW
     )
     assert decision.fire is fires
 
 
 def test_a_bad_period_is_answered_once_and_the_next_bad_one_again():
-    worse = policy(Trigger("worse", "performance", max_loss=0.03))
+    worse = policy(trigger("worse", "performance", max_loss=0.03))
     first = decide(worse, Observations(periods=(period(1),)), [], NOW)
     assert first.reasons[0] == "auc was 0.7 up to 2026-11-21 12:00, baseline 0.76, allowed to lose 0.03"
     assert not decide(worse, Observations(periods=(period(1),)), [after(first)], NOW).fire
@@ -155,7 +162,7 @@ def test_a_bad_period_is_answered_once_and_the_next_bad_one_again():
 
 
 def test_features_must_move_as_many_and_as_long_as_asked():
-    other = Trigger("other", "distribution", features=("a", "b"), min_features=2, periods=2)
+    other = trigger("other", "distribution", features=("a", "b"), min_features=2, periods=2)
     both = (period(1, drifted=("a", "b", "c")), period(2, drifted=("b", "a")))
     assert decide(policy(other), Observations(periods=both), [], NOW).fire
     for seen in [both[:1], (both[0], period(2, drifted=("a", "c"))), (period(1, drifted=()), both[1])]:
@@ -165,14 +172,14 @@ def test_features_must_move_as_many_and_as_long_as_asked():
 @pytest.mark.parametrize(
     ("fields", "history", "hold"),
     [
-        ({"cooldown": 3600.0}, [Firing(ago(minutes=30), ("x",), ("span:x",))], "cooling down until 2026-11-25 12:30"),
+        ({"cooldown": "1h"}, [Firing(ago(minutes=30), ("x",), ("span:x",))], "cooling down until 2026-11-25 12:30"),
         (
             {"daily_budget": 1},
             [Firing(ago(hours=11), ("x",), ("span:x",))],
             "1 automatic runs today, which is the daily budget",
         ),
-        ({"quiet_hours": ((datetime.time(11), datetime.time(13)),)}, [], "quiet hours until 13:00"),
-        ({"quiet_hours": ((datetime.time(22), datetime.time(12, 30)),)}, [], "quiet hours until 12:30"),
+        ({"quiet_hours": ("11:00-13:00",)}, [], "quiet hours until 13:00"),
+        ({"quiet_hours": ("22:00-12:30",)}, [], "quiet hours until 12:30"),
         ({}, [Firing(ago(days=9), ("x",), ("span:x",), module.RUNNING, "run-1")], "the run run-1 is in progress"),
     ],
 )
@@ -187,13 +194,13 @@ def test_what_holds_a_run_back_is_said_and_a_person_is_held_by_a_run_only(fields
 
 def test_what_is_over_holds_nothing_back():
     history = [Firing(ago(hours=13), ("x",), ("span:x",)), Firing(ago(minutes=1), ("ask",), ("manual:9",))]
-    fields = {"cooldown": 3600.0, "daily_budget": 1, "quiet_hours": ((datetime.time(9), datetime.time(12)),)}
+    fields = {"cooldown": "1h", "daily_budget": 1, "quiet_hours": ("09:00-12:00",)}
     assert decide(policy(DATA, **fields), data("a"), history, NOW).fire
 
 
 def test_everything_wanted_at_a_time_is_one_run():
     seen = dataclasses.replace(data("a"), manual_requests=(ManualRequest("1"),), periods=(period(),))
-    worse = Trigger("worse", "performance", max_loss=0.03)
+    worse = trigger("worse", "performance", max_loss=0.03)
     decision = decide(policy(ASK, DATA, worse), seen, [], NOW)
     assert decision.triggers == ("ask", "data", "worse")
     assert decision.keys == ("manual:1", "span:a", "performance:p1")
@@ -209,7 +216,7 @@ MOMENTS = st.integers(0, 96).map(lambda hours: NOW + datetime.timedelta(hours=ho
     st.integers(0, 6),
 )
 def test_in_any_life_nothing_is_answered_twice_and_the_bounds_are_kept(moments, budget, cooldown):
-    rules = policy(ASK, DATA, daily_budget=budget, cooldown=cooldown * 3600.0)
+    rules = policy(ASK, DATA, daily_budget=budget, cooldown=f"{cooldown}h")
     history, spans, manual_requests = [], {}, []
     for number, (moment, names, asked) in enumerate(sorted(moments, key=lambda each: each[0])):
         for name in names:

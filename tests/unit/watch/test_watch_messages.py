@@ -287,5 +287,5 @@ def test_files_count_once_their_marker_is_there(tmp_path):
 
 @pytest.mark.parametrize("fields", [{}, {"cron": "0 7 * * 1", "job": "nightly"}])
 def test_a_schedule_goes_by_one_clock(tmp_path, fields):
-    with pytest.raises(UsageError, match="goes by no clock or by two\nexpected: cron or job"):
+    with pytest.raises(UsageError, match=r"triggers\[0\]\.cron: expected either it or job"):
         watched(tmp_path, triggers=[{"name": "nightly", "kind": policy.SCHEDULE, **fields}])

@@ -152,16 +152,26 @@ def parse(text):
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        pytest.param("{name: a}", "is not valid under any of the given schemas", id="never"),
-        pytest.param("{name: a, cron: 0 0 * * *, interval: 1h}", "is valid under each of", id="both"),
-        pytest.param("{name: A b, interval: 1h}", "does not match", id="name"),
+        pytest.param("{name: a}", r"schedules\[0\]\.cron: expected either it or interval", id="never"),
+        pytest.param("{name: a, cron: 0 0 * * *, interval: 1h}", "expected either it or interval", id="both"),
+        pytest.param("{name: A b, interval: 1h}", 'name is "A b": expected at most 50 lower-case letters', id="name"),
         pytest.param("{name: a, interval: 0s}", "one second at least", id="no-interval"),
-        pytest.param("{name: a, interval: 1h, max_concurrency: 11}", "greater than the maximum", id="too-many-at-once"),
-        pytest.param("{name: a, interval: 1h, window: a while}", "does not match", id="window"),
+        pytest.param("{name: a, interval: 1 h}", 'interval is "1 h": expected a duration such as 90s', id="interval"),
+        pytest.param("{name: a, cron: 0 0 L * *}", 'cron is "0 0 L .*": it is no cron expression', id="cron"),
+        pytest.param(
+            "{name: a, interval: 1h, max_concurrency: 11}", "is 11: expected a whole number from 1 to 10", id="at-once"
+        ),
+        pytest.param("{name: a, interval: 1h, window: a while}", "expected such as last 90 days", id="window"),
         pytest.param("{name: a, interval: 1h, window: last 2 days, catch_up: true}", "exclude each other", id="caught"),
-        pytest.param("{name: a, cron: 0 0 * * *, time_zone: Mars}", "no time zone 'Mars'", id="zone"),
-        pytest.param("{name: a, interval: 1h}, {name: a, interval: 2h}", "two schedules have the name", id="twice"),
-        pytest.param("{name: a, interval: 1h, when: now}", "'when' was unexpected", id="unknown"),
+        pytest.param(
+            "{name: a, cron: 0 0 * * *, time_zone: Mars}",
+            'time_zone is "Mars": expected a time zone such as',
+            id="zone",
+        ),
+        pytest.param("{name: a, interval: 1h}, {name: a, interval: 2h}", "two have the name 'a'", id="twice"),
+        pytest.param(
+            "{name: a, interval: 1h, enable: false}", "enable is not a setting: did you mean enabled", id="no"
+        ),
     ],
 )
 def test_what_cannot_be_scheduled_is_refused(entry, said):
@@ -169,9 +179,24 @@ def test_what_cannot_be_scheduled_is_refused(entry, said):
         parse(f"schedules: [{entry}]")
 
 
+def test_all_mistakes_of_schedules_are_said_at_once():
+    with pytest.raises(UsageError) as refused:
+        parse("schedules: [{name: a, interval: 1h, window: x, when: now}, {cron: 0 0 * * *, catch_up: 1}]")
+    assert sorted(line.split(" is ")[0] for line in str(refused.value).splitlines()) == [
+        "- schedules[0].when", "- schedules[0].window", "- schedules[1].catch_up", "- schedules[1].name",
+        "fix: edit schedules.yaml", "schedules.yaml does not fit",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "schedules: 3", "schedules: [3]", "a: {}"])
+def test_no_schedules_at_all_are_one_message(text):
+    with pytest.raises(UsageError, match=r"fix: edit schedules\.yaml"):
+        parse(text)
+
+
 def test_a_window_is_left_to_the_run():
     schedule = parse("schedules: [{name: a, interval: 7d, window: last 90 days}]")[0]
-    assert schedule.interval == 7 * 86400
+    assert schedule.seconds == 7 * 86400
     assert schedule.overrides == {"window_start": "last 90 days", "window_end": ""}
 
 

@@ -46,6 +46,10 @@ def load(connection: duckdb.DuckDBPyConnection, source: NamedSource, folder: Pat
         format = files.format_of(source.name, found, source.format)
     if format in (files.PARQUET, files.TFRECORD):
         _demand_no_types(source, {files.PARQUET: "Parquet", files.TFRECORD: "TFRecord"}[format])
+    if format == files.JSONL and source.csv != Csv():
+        raise ConfigurationError(
+            f"sources.{source.name}: csv is for CSV, and its files are JSON Lines\nfix: leave it out"
+        )
     if format == files.TFRECORD:
         loaded = _load_tfrecord(connection, source, found, folder)
     else:

@@ -90,7 +90,7 @@ def _view(source: str, kinds: dict[str, str], several: set[str], files: list[Pat
             return f"NULL::VARCHAR AS {identifier(name)}"
         return identifier(name) if name in several else f"{identifier(name)}[1] AS {identifier(name)}"
 
-    paths = quoting.literals([str(file) for file in files])
+    paths = quoting.paths(files)
     return (
         f"CREATE VIEW {identifier(source)} AS SELECT {', '.join(map(column, kinds))}"
         f" FROM read_parquet({paths}, union_by_name = true, hive_partitioning = false)"

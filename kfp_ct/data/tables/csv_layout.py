@@ -5,6 +5,8 @@ import csv
 import dataclasses
 import gzip
 import itertools
+import re
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,10 +64,10 @@ def open_text(path: Path) -> Any:
     return opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
 
 
-def records(lines: Iterator[str], delimiter: str, quote: str) -> Any:
+def records(lines: Iterator[str], delimiter: str, quote: str, strict: bool = False) -> Any:
     """Returns a reader of the values of lines, as DuckDB's reader takes them."""
     quoting: Any = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    return csv.reader(lines, delimiter=delimiter, quotechar=quote or None, quoting=quoting)
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote or None, quoting=quoting, strict=strict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,16 +78,9 @@ class _Dialect:
 
 def _header(source: str, file: DataFile, dialect: _Dialect) -> tuple[str, tuple[str, ...]]:
     """Reads the column names, and the delimiter where it is not known yet."""
-    try:
-        with open_text(file.path) as opened:
-            lines = list(itertools.islice(opened, _FIRST_LINES + 1))
-        complete = len(lines) <= _FIRST_LINES
-        candidates = dialect.delimiter or DELIMITERS
-        found = {each: _parse(lines, each, dialect.quote, complete) for each in candidates}
-    except (OSError, EOFError, csv.Error) as error:
-        raise DataError(f"source {source}: {file.known_as} cannot be read: {error}\nexpected: a CSV file") from error
-    delimiter = max(found, key=lambda each: _fitness(found[each]))
-    parsed = found[delimiter]
+    lines = _first_lines(source, file)
+    delimiter = max(dialect.delimiter or DELIMITERS, key=lambda each: _fitness(lines, each, dialect.quote))
+    parsed = _parse(source, file, lines, _Dialect(delimiter, dialect.quote))
     names = [name.strip() for name in parsed[0]] if parsed else []
     if any("\ufffd" in name for name in names):
         raise DataError(
@@ -100,24 +95,43 @@ def _header(source: str, file: DataFile, dialect: _Dialect) -> tuple[str, tuple[
     return delimiter, tuple(names)
 
 
-def _parse(lines: list[str], delimiter: str, quote: str, complete: bool) -> list[list[str]]:
-    """Returns the records of the first lines; the last one, if it may go on after them, is left out."""
-    found = list(records(iter(lines), delimiter, quote))
-    return [record for record in (found if complete or len(found) < 2 else found[:-1]) if record]
+def _first_lines(source: str, file: DataFile) -> list[str]:
+    try:
+        with open_text(file.path) as opened:
+            return list(itertools.islice(opened, _FIRST_LINES))
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"source {source}: {file.known_as} cannot be read: {error}\nexpected: a CSV file") from error
 
 
-def _fitness(parsed: list[list[str]]) -> tuple[bool, float, int]:
-    """Says how well a delimiter fits: it parts the header, in as many values as most lines have."""
-    if not parsed:
-        return False, 0.0, 0
-    width = len(parsed[0])
-    alike = sum(len(record) == width for record in parsed) / len(parsed)
-    return width > 1, alike, width
+def _parse(source: str, file: DataFile, lines: list[str], dialect: _Dialect) -> list[list[str]]:
+    """Returns the records of the first lines; the last one, which may go on after them, is left out."""
+    try:
+        header = next(records(iter(lines), dialect.delimiter, dialect.quote, strict=True), None)
+        parsed = list(records(iter(lines), dialect.delimiter, dialect.quote))
+    except csv.Error as error:
+        raise DataError(
+            f"source {source}: the first line of {file.known_as} cannot be read: {error}\n"
+            "expected: the column names, with quotes in pairs\n"
+            f"fix: correct it; or say how many lines stand before it, as in sources.{source}.csv: {{skip_rows: 2}}"
+        ) from error
+    parsed = parsed[:-1] if header and len(lines) == _FIRST_LINES and len(parsed) > 1 else parsed
+    return list(itertools.dropwhile(lambda record: not record, parsed))
+
+
+def _fitness(lines: list[str], delimiter: str, quote: str) -> tuple[bool, bool, float, int]:
+    """Says how well a delimiter fits: outside quotes, it parts the header, or else most lines, in as many values."""
+    text = "".join(lines)
+    plain = re.sub(f"{re.escape(quote)}[^{re.escape(quote)}]*{re.escape(quote)}", "", text) if quote else text
+    widths = [line.count(delimiter) for line in plain.splitlines() if line.strip()]
+    if not widths:
+        return False, False, 0.0, 0
+    ((usual, count),) = collections.Counter(widths).most_common(1)
+    return widths[0] > 0, usual > 0, count / len(widths), usual
 
 
 def _demand_like_lines(source: str, file: DataFile, parsed: list[list[str]], delimiter: str) -> None:
     """Refuses a first line that has not as many values as most others: it is no line of column names."""
-    widths = collections.Counter(len(record) for record in parsed[1:])
+    widths = collections.Counter(len(record) for record in parsed[1:] if record)
     width, count = widths.most_common(1)[0] if widths else (len(parsed[0]), 0)
     if width == len(parsed[0]) or count < 2:
         return

@@ -1,6 +1,7 @@
 """How CSV files are written, where that cannot be seen from them."""
 
 import codecs
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -25,7 +26,7 @@ def _encoding(name: str) -> str:
 
 
 class Csv(Settings):
-    """How CSV files are written."""
+    """How CSV files are written, where that cannot be seen from them."""
 
     delimiter: Annotated[str, AfterValidator(_character), expected("one character, or tab")] = Field(
         "", description="What separates values, one character or tab; empty: the one of , tab ; | that fits."
@@ -38,3 +39,10 @@ class Csv(Settings):
     encoding: Annotated[str, AfterValidator(_encoding), expected("the name of an encoding, such as cp1252")] = Field(
         "", description="Encoding such as cp1252 or utf-16; empty: UTF-8, or what a byte order mark says."
     )
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Says which characters have two meanings."""
+        if self.delimiter and self.delimiter == self.quote:
+            yield "quote", f"{self.quote} is the delimiter"
+        if self.delimiter == self.decimal:
+            yield "decimal", f"{self.decimal} is the delimiter"

@@ -55,7 +55,7 @@ def _read(connection: duckdb.DuckDBPyConnection, layout: Layout, table: TextTabl
         columns = ", ".join(f"'c{layout.columns.index(name)}': 'VARCHAR'" for name in header)
         scans.append(
             f"SELECT {', '.join(f'c{number}' for number in range(len(header)))}"
-            f" FROM read_csv({quoting.literals([str(file.path) for file in files])}, auto_detect = false,"
+            f" FROM read_csv({quoting.paths([file.path for file in files])}, auto_detect = false,"
             f" header = true, delim = {literal(layout.delimiter)}, quote = {literal(layout.quote)},"
             f" escape = {literal(layout.quote)}, columns = {{{columns}}}, nullstr = [''],"
             # No limit on rejects: they are counted, and their table spills like any other.

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from kfp_ct.base.errors import ComponentError
-from kfp_ct.data.tables.quoting import literal
+from kfp_ct.data.tables.quoting import literal, pattern
 
 # Enough for a sort to run in large pieces; what does not fit is spilled to the folder.
 MEMORY_LIMIT = "1GB"
@@ -51,7 +51,8 @@ def close_to_other_files(connection: duckdb.DuckDBPyConnection, folder: Path, re
 
     A query that read a file which is not a source would give data that no fingerprint of the sources covers.
     """
-    paths = ", ".join(literal(str(path)) for path in readable)
+    # DuckDB looks a file up as it is named, and as it is called.
+    paths = ", ".join(literal(name) for path in readable for name in dict.fromkeys((str(path), pattern(path))))
     connection.execute(f"SET allowed_directories = [{literal(str(folder))}]")
     connection.execute(f"SET allowed_paths = [{paths}]")
     connection.execute("SET enable_external_access = false")

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Sequence
-from glob import glob, has_magic
+from glob import glob
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -71,8 +71,8 @@ def matches(path: str) -> list[Path]:
     """Returns the files of a local path, glob or folder, sorted by name; what is there is no glob."""
     if Path(path).is_dir():
         return sorted(file for file in Path(path).rglob("*") if file.is_file() and _is_data(file.relative_to(path)))
-    if Path(path).exists() or not has_magic(path):
-        return [Path(path)] if Path(path).exists() or member(Path(path)) else []
+    if Path(path).exists() or member(Path(path)):
+        return [Path(path)]
     return sorted(Path(match) for match in glob(path, recursive=True) if Path(match).is_file())  # noqa: PTH207
 
 

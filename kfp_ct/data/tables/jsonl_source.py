@@ -50,7 +50,7 @@ def load(
 
 
 def _stage_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[DataFile]) -> None:
-    paths = quoting.literals([str(file.path) for file in files])
+    paths = quoting.paths([file.path for file in files])
     connection.execute(
         "CREATE TABLE ct.lines AS SELECT *, is_object AND len(keys) <> len(list_distinct(keys)) AS is_ambiguous"
         f" FROM (SELECT filename AS file, line, {_OBJECT} AS is_object,"

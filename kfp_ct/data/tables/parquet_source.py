@@ -28,7 +28,7 @@ class _Group:
 
     @property
     def scan(self) -> str:
-        paths = quoting.literals([str(file.resolve()) for file in self.files])
+        paths = quoting.paths([file.resolve() for file in self.files])
         return f"read_parquet({paths}, hive_partitioning = false, binary_as_string = false)"
 
 

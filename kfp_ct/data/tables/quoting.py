@@ -1,6 +1,8 @@
 """Quotes what goes into SQL."""
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from kfp_ct.base.errors import ConfigurationError
 
@@ -20,3 +22,13 @@ def literal(text: str) -> str:
 def literals(texts: Sequence[str]) -> str:
     """Writes a list of strings."""
     return "[" + ", ".join(map(literal, texts)) + "]"
+
+
+def pattern(file: Path) -> str:
+    """Returns the glob that is one file, whatever its name."""
+    return re.sub(r"([\[*?])", r"[\1]", str(file))
+
+
+def paths(files: Sequence[Path]) -> str:
+    """Writes a list of files for DuckDB, which takes paths for globs."""
+    return literals([pattern(file) for file in files])

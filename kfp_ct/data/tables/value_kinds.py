@@ -14,8 +14,8 @@ NULL_MARKS = ("na", "n/a", "#n/a", "null", "none", "nil", "nat", "<na>", "\\n", 
 SAID_NULL, MARK, NAN = "said null", "mark", "nan"
 INTEGER, LARGE, HUGE_EXACT, HUGE = "integer", "large", "huge and exact", "huge"
 FRACTION, EXPONENT, OVERFLOW, INFINITE = "fraction", "exponent", "overflow", "infinite"
-BOOLEAN, DATE, TIMESTAMP, INSTANT, FINE, CODE, TEXT = (
-    "boolean", "date", "timestamp", "instant", "fine time", "code", "text",
+BOOLEAN, DATE, TIMESTAMP, INSTANT, FINE, CODE, COMMA, TEXT = (
+    "boolean", "date", "timestamp", "instant", "fine time", "code", "decimal comma", "text",
 )  # fmt: skip
 
 NUMBERS = (INTEGER, LARGE, HUGE_EXACT, HUGE, FRACTION, EXPONENT, OVERFLOW, INFINITE, NAN, CODE)
@@ -124,6 +124,7 @@ def kind(text: str, decimal: str = ".") -> str:
         WHEN NOT regexp_matches({text}, '[0-9]') THEN {_word_kind(text)}
         WHEN TRY_CAST({number} AS DOUBLE) IS NOT NULL AND {is_number(number)} THEN {_number_kind(number)}
         WHEN contains({text}, '_') AND regexp_full_match({trimmed(text)}, '[+-]?\\d+(_\\d+)+') THEN '{CODE}'
+        WHEN contains({text}, ',') AND regexp_full_match({trimmed(text)}, '[+-]?\\d+,\\d+') THEN '{COMMA}'
         WHEN substr({trimmed(text)}, 5, 1) IN ('-', '/') THEN {_time_kind(text)}
         ELSE '{TEXT}' END"""
 
@@ -176,6 +177,8 @@ def guess(kinds: Kinds) -> Guess:
         return Guess("BOOLEAN", (BOOLEAN,), (MARK, NAN))
     if kinds(DATE, TIMESTAMP, INSTANT, FINE) >= enough:
         return _guess_time(kinds)
+    if kinds(COMMA, *NUMBERS) >= enough and kinds(COMMA):
+        return _text(kinds, COMMA, "numbers with a decimal comma? csv: {decimal: ','} says so")
     numbers = kinds(*NUMBERS)
     return Guess("VARCHAR", note=f"only {numbers / values:.0%} are numbers" if numbers > values / 2 else "")
 

@@ -42,7 +42,7 @@ def test_integers_beyond_float32_stay_integers(signups):
 def test_features_keep_them_apart(signups, tmp_path):
     path, profile = signups
     (tmp_path / "examples.sql").write_text(profile["sql"])
-    source = {"uri": str(path), "format": "csv", "null_values": profile["null_values"]}
+    source = {"uri": str(path), "format": "csv"}
     ingest.ingest(
         ingest.IngestRequest({"data": source}, str(tmp_path / "examples.sql"), profile["split"]), tmp_path / "examples"
     )

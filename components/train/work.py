@@ -18,8 +18,8 @@ from kfp_ct.base.errors import DataError, TrainingError
 from kfp_ct.components.train import checkpoints, diagnosis
 from kfp_ct.components.train.callbacks import History, StopOnNonFiniteLoss
 from kfp_ct.components.train.settings import Parameters
-from kfp_ct.data import batches, layouts, user_code
-from kfp_ct.data.fn_args import DataAccessor, FnArgs, whole_numbers
+from kfp_ct.data import batches, layouts, user_code, whole_floats
+from kfp_ct.data.fn_args import DataAccessor, FnArgs
 from kfp_ct.data.settings import Hyperparameters
 from kfp_ct.data.training_data import Reader
 
@@ -71,7 +71,7 @@ def train(request: TrainingRequest, model_path: str, run_path: str) -> dict[str,
         DataError: The train split is empty or its label has one value.
         TrainingError: The loss is not finite, or no SavedModel that loads was left.
     """
-    request = dataclasses.replace(request, hyperparameters=whole_numbers(request.hyperparameters))
+    request = dataclasses.replace(request, hyperparameters=whole_floats.restored(request.hyperparameters))
     setting_problems.read(Parameters, request.settings, "")
     manifest = layouts.read_manifest(request.examples_path)
     if not manifest.split(layouts.TRAIN).rows:

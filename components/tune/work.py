@@ -10,7 +10,7 @@ from typing import Any
 from kfp_ct.base import setting_problems, task_log
 from kfp_ct.components.tune import view
 from kfp_ct.components.tune.settings import Tuning
-from kfp_ct.data import layouts
+from kfp_ct.data import layouts, whole_floats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,20 +47,18 @@ def tune(request: TuningRequest, outputs: Outputs) -> dict[str, Any]:
         TrainingError: No trial was completed.
     """
     if not request.tuning:
-        _write({"trials": [], "hyperparameters": request.hyperparameters}, outputs)
+        _write({"trials": [], "hyperparameters": whole_floats.restored(request.hyperparameters)}, outputs)
         task_log.summary("no search: the hyperparameters are those of the settings")
         return request.hyperparameters
-    from kfp_ct.data.fn_args import whole_numbers
-
     tuning = setting_problems.read(Tuning, request.tuning, "tuning")
-    given = whole_numbers(request.hyperparameters)
+    given = whole_floats.restored(request.hyperparameters)
     found = _search(dataclasses.replace(request, hyperparameters=given), tuning)
     chosen = {**found["values"], **given}
     overruled = sorted(name for name in found["values"] if name in given)
     summary = found | {"tuning": tuning.model_dump(), "hyperparameters": chosen, "overruled": overruled}
     _write(summary, outputs)
     task_log.summary(_summary_line(summary))
-    return chosen
+    return whole_floats.marked(chosen)
 
 
 def _search(request: TuningRequest, tuning: Tuning) -> dict[str, Any]:

@@ -65,12 +65,3 @@ class FnArgs:
     def transform_output(self) -> str:
         """TFX's old name of transform_graph_path."""
         return self.transform_graph_path
-
-
-def whole_numbers(value: Any) -> Any:
-    """Undoes what KFP does to numbers in a dict: it carries them as doubles, and `epochs: 3` arrives as 3.0."""
-    if isinstance(value, dict):
-        return {key: whole_numbers(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [whole_numbers(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.data import whole_floats
 from kfp_ct.project import yaml_file
 from kfp_ct.project.workspace import Workspace, make_importable
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 TARGETS = ("kfp", "vertex")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+# The parameter that the user's module is given: numbers that are floats there, and whole.
+_TRAINED_WITH = "hyperparameters"
 Document = dict[str, Any]
 
 
@@ -82,6 +85,8 @@ def load(workspace: Workspace, project: str, environment: str, overrides: Mappin
         )
     targets = {name: document[name] or {} for name in TARGETS if name in document}
     expanded = _expand(parameters, {"CT_HOME": str(workspace.home)})
+    if isinstance(expanded.get(_TRAINED_WITH), dict):
+        expanded[_TRAINED_WITH] = whole_floats.marked(expanded[_TRAINED_WITH])
     beside = ("", {"parameters": given})
     return Settings(project, environment, document["pipeline"], expanded, targets, (beside, *layers))
 

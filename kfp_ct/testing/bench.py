@@ -16,6 +16,7 @@ from kfp_ct.components.transform import work as transform
 from kfp_ct.data import batches, layouts
 from kfp_ct.data.saved_model import Role, SavedModel
 from kfp_ct.data.transform_graph import TransformGraph
+from kfp_ct.data.whole_floats import marked
 from kfp_ct.testing import datasets, rows
 
 EVAL_FRACTION = 0.25
@@ -100,7 +101,9 @@ class Bench:
     def train(self, examples: str, graph: str, hyperparameters: dict[str, Any], name: str) -> str:
         """Runs train; returns the model's path, beside which its log stands."""
         project = self.project
-        request = train.TrainingRequest(examples, graph, project.schema_file, "", project.model_module, hyperparameters)
+        request = train.TrainingRequest(
+            examples, graph, project.schema_file, "", project.model_module, marked(hyperparameters)
+        )
         train.train(request, self.path(name), self.path(f"{name}-run"))
         return self.path(name)
 

@@ -89,7 +89,8 @@ def test_run_fn_is_given_what_tfx_gives(prepared, tmp_path):
     source = MODULE.replace("def run_fn(fn_args):", "def run_fn(fn_args):\n    global seen; seen = fn_args\n")
     base = tmp_path / "base"
     (base / "Format-Serving").mkdir(parents=True)
-    hyperparameters = {"epochs": 1.0, "batch_size": 300.0, "rate": 0.5, "hidden": [8.0]}
+    hyperparameters = {"epochs": 1.0, "batch_size": 300.0, "rate": 0.5, "hidden": [8.0], "decay": 1,
+                       "whole_floats": {"decay": True}}  # fmt: skip
     request = request_for(prepared, tmp_path, source, hyperparameters=hyperparameters, base_model_path=str(base))
     train(request, tmp_path)
     seen = sys.modules["user_module_small_model"].seen
@@ -101,8 +102,8 @@ def test_run_fn_is_given_what_tfx_gives(prepared, tmp_path):
     assert seen.model_run_dir == str(tmp_path / "run")
     assert seen.base_model == str(base / "Format-Serving")
     assert (seen.train_steps, seen.eval_steps) == (7, 1)
-    # KFP carries numbers as doubles; whole ones are ints again.
-    assert repr(seen.hyperparameters) == "{'epochs': 1, 'batch_size': 300, 'rate': 0.5, 'hidden': [8]}"
+    # KFP carries numbers as doubles; whole ones are ints again, but for those that the settings wrote as floats.
+    assert repr(seen.hyperparameters) == "{'epochs': 1, 'batch_size': 300, 'rate': 0.5, 'hidden': [8], 'decay': 1.0}"
     assert seen.custom_config == seen.hyperparameters
     assert seen.eval_model_dir
     assert seen.working_dir

@@ -64,7 +64,7 @@ def train(request: TrainingRequest, model_path: str, run_path: str) -> dict[str,
         run_path: TensorBoard logs, and summary.json with the metrics of every epoch.
 
     Returns:
-        Metadata of the model: rows, epochs and steps.
+        Metadata of the model: rows; epochs and steps where run_fn passes `fn_args.callbacks` on.
 
     Raises:
         ConfigurationError: The module or a setting does not fit.
@@ -87,7 +87,9 @@ def train(request: TrainingRequest, model_path: str, run_path: str) -> dict[str,
         callbacks = _callbacks(reader, history, outputs.run_path)
         if folder:
             callbacks.append(checkpoints.ResumableBackup(folder, history, is_chief))
-        run_fn(_fn_args(request, outputs, reader, callbacks))
+        fn_args = _fn_args(request, outputs, reader, callbacks)
+        with user_code.failing_as(TrainingError, request.module, "run_fn"):
+            run_fn(fn_args)
         _demand_saved_model(outputs.serving_model_dir, request.module)
         if folder and is_chief:
             checkpoints.remove(folder)
@@ -193,10 +195,12 @@ def _record_training(request: TrainingRequest, model_path: str) -> None:
 
 def _write_summary(rows: int, history: History, run_path: str) -> dict[str, Any]:
     best = diagnosis.best_epoch(history.epochs)
+    # Of a module that does not pass fn_args.callbacks to fit, nobody counts.
+    epochs, steps = (len(history.epochs), history.steps) if history.steps else (None, None)
     summary = {
         "rows": rows,
-        "epochs": len(history.epochs),
-        "steps": history.steps,
+        "epochs": epochs,
+        "steps": steps,
         "best_epoch": best + 1 if best is not None else None,
         "history": history.epochs,
     }
@@ -206,5 +210,8 @@ def _write_summary(rows: int, history: History, run_path: str) -> dict[str, Any]
         best_text = f", best after epoch {best + 1}: " + ", ".join(
             f"{k} {v:.4f}" for k, v in history.epochs[best].items()
         )
-    task_log.summary(f"trained on {rows:,} rows, {len(history.epochs)} epochs, {history.steps:,} steps{best_text}")
-    return {key: summary[key] for key in ("rows", "epochs", "steps")}
+    counted = (
+        f"{epochs} epochs, {steps:,} steps" if steps else "epochs and steps unknown: fn_args.callbacks are not used"
+    )
+    task_log.summary(f"trained on {rows:,} rows, {counted}{best_text}")
+    return {key: summary[key] for key in ("rows", "epochs", "steps") if summary[key] is not None}

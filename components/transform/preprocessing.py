@@ -1,7 +1,6 @@
 """The user's preprocessing_fn: what it reads, and its mistakes told apart from ours."""
 
 import functools
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,7 +39,8 @@ def load(module: str) -> PreprocessingFn:
         except ComponentError as error:
             raise ConfigurationError(f"{module}: {error}") from error
         except Exception as error:
-            raise ConfigurationError(_error_message(error, module)) from error
+            message = user_code.failure(error, module, "preprocessing_fn")
+            raise ConfigurationError(f"{message}\nexpected: TensorFlow and tft operations on the inputs") from error
         if not isinstance(outputs, dict) or not outputs:
             raise ConfigurationError(
                 f"preprocessing_fn of {module} yields no features\nexpected: a dict of feature name to tensor\n"
@@ -70,15 +70,3 @@ def columns_read(preprocessing_fn: PreprocessingFn, specs: Mapping[str, batches.
             f"the outputs of preprocessing_fn depend on no column\nexpected: it to use some of {sorted(specs)}"
         )
     return sorted(names)
-
-
-def _error_message(error: Exception, module: str) -> str:
-    place = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
-    # The deepest frame of the user's own file is where to look.
-    own = [frame for frame in place if frame.filename == place[0].filename][-1]
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return (
-        f"preprocessing_fn of {module} fails: {type(error).__name__}: {reason}\n"
-        f"where: {own.filename}, line {own.lineno}: {own.line}\n"
-        "expected: TensorFlow and tft operations on the inputs"
-    )

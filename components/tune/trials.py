@@ -8,7 +8,7 @@ from typing import Any
 from keras_tuner.src.engine import trial as kt_trial
 from keras_tuner.src.engine import tuner_utils
 
-from kfp_ct.base import secrets, setting_problems
+from kfp_ct.base import exception_texts, secrets, setting_problems
 from kfp_ct.base.errors import ComponentError, ConfigurationError
 from kfp_ct.data import batches, user_code
 from kfp_ct.data.fn_args import DataAccessor, FnArgs
@@ -60,7 +60,9 @@ def make_tuner(job: Job, working_dir: str) -> tuple[Any, dict[str, Any]]:
         ConfigurationError: tuner_fn is not there, or returns something else.
     """
     tuner_fn = user_code.load_function(job.module, "tuner_fn")
-    made = tuner_fn(_fn_args(job, working_dir))
+    fn_args = _fn_args(job, working_dir)
+    with user_code.failing_as(ConfigurationError, job.module, "tuner_fn"):
+        made = tuner_fn(fn_args)
     tuner, fit_kwargs = getattr(made, "tuner", None), getattr(made, "fit_kwargs", None)
     if not hasattr(tuner, "oracle") or not isinstance(fit_kwargs, dict):
         raise ConfigurationError(
@@ -84,7 +86,7 @@ def run(tuner: Any, fit_kwargs: dict[str, Any], trial: Any) -> Outcome:
     except ComponentError as error:
         return Outcome(error=str(error).partition("\n")[0])
     except Exception as error:
-        return Outcome(error=f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
+        return Outcome(error=exception_texts.described(error))
     if not math.isfinite(score):
         return Outcome(error=f"{objective.name} is {score}")
     finite = {name: float(value) for name, value in metrics.items()}

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import tensorflow as tf
 
+from kfp_ct.base import exception_texts
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.data import batches, layouts
 
@@ -64,8 +65,8 @@ class SavedModel:
         try:
             outputs = self._function(**self.feed(batch))
         except (tf.errors.OpError, ValueError, TypeError) as error:
-            first = str(error).splitlines()[0]
-            raise ConfigurationError(f"{self.role.title} cannot {self.role.task}: {first}") from error
+            reason = exception_texts.first_line(error)
+            raise ConfigurationError(f"{self.role.title} cannot {self.role.task}: {reason}") from error
         return {name: value.numpy() for name, value in outputs.items()}
 
     def feed(self, batch: pa.RecordBatch) -> dict[str, tf.Tensor]:
@@ -92,7 +93,7 @@ def _load(path: str, signature: str, role: Role) -> tuple[Any, Any]:
     try:
         loaded = tf.saved_model.load(f"{path}/{layouts.SERVING_MODEL}")
     except (OSError, ValueError, tf.errors.OpError) as error:
-        raise ConfigurationError(f"{role.title} cannot be read: {str(error).splitlines()[0]}") from error
+        raise ConfigurationError(f"{role.title} cannot be read: {exception_texts.first_line(error)}") from error
     if signature not in loaded.signatures:
         raise ConfigurationError(
             f"{role.title} has no signature {signature}\nexpected: one of {sorted(loaded.signatures)}\n"

@@ -1,14 +1,18 @@
 """Finds what users name: modules by import path or file, texts by file."""
 
+import contextlib
 import importlib
 import importlib.util
+import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.base import exception_texts
+from kfp_ct.base.errors import ComponentError, ConfigurationError
 from kfp_ct.cloud import cloud_storage
 
 
@@ -19,7 +23,7 @@ def load_module(reference: str) -> ModuleType:
         reference: An import path (`pipelines.flights.model`) or the path of a Python file.
 
     Raises:
-        ConfigurationError: There is no such module, or it needs a package that is not installed.
+        ConfigurationError: There is no such module, it needs a package that is not installed, or it fails.
     """
     try:
         if reference.endswith(".py"):
@@ -27,6 +31,11 @@ def load_module(reference: str) -> ModuleType:
         return importlib.import_module(reference)
     except ModuleNotFoundError as error:
         raise ConfigurationError(_not_found(reference, error.name or "")) from error
+    except ComponentError:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        raise ConfigurationError(failure(error, reference, "the import")) from error
 
 
 def load_function(reference: str, name: str) -> Callable[..., Any]:
@@ -41,6 +50,34 @@ def load_function(reference: str, name: str) -> Callable[..., Any]:
             f"module {reference} has no function {name}\nexpected: `def {name}(...)` at its top level, as TFX has it"
         )
     return function
+
+
+@contextlib.contextmanager
+def failing_as(kind: type[ComponentError], reference: str, name: str) -> Iterator[None]:
+    """Tells a failure of a user's function as what it is: the exception, and the line of the user's own code.
+
+    The traceback stays in the log, in front of the message.
+
+    Args:
+        kind: The error to raise.
+        reference: The user's module.
+        name: The function that runs meanwhile.
+    """
+    try:
+        yield
+    except ComponentError:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        raise kind(failure(error, reference, name)) from error
+
+
+def failure(error: Exception, reference: str, name: str) -> str:
+    """Returns the message of a user's function that failed."""
+    file = getattr(sys.modules.get(reference), "__file__", None) or os.path.abspath(reference)  # noqa: PTH100
+    place = exception_texts.own_place(error, (file,))
+    where = f"\nwhere: {place}" if place else ""
+    return f"{name} of {reference} fails: {exception_texts.described(error)}{where}"
 
 
 def read_text(reference: str, what: str) -> str:

@@ -2,12 +2,15 @@
 
 import re
 
+from kfp_ct.base import exception_texts
 from kfp_ct.base import task_log as protocol
 
 # Of a line that explains a failure; a value of a megabyte can stand in one.
 _LONGEST = 1000
-# The line below a traceback that names an exception.
-_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)(?:: |$)")
+# The line below a traceback that names an exception; its message may go on for many lines.
+_TRACEBACK = "Traceback (most recent call last)"
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: |$)")
+_FRAME = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d+)')
 
 
 class TaskOutput:
@@ -18,6 +21,8 @@ class TaskOutput:
         self.exit_code = 0
         self._error: list[str] = []
         self._exception = ""
+        self._place = ""
+        self._in_traceback = False
         self._last: list[str] = []
 
     def refuse(self, message: str) -> None:
@@ -32,8 +37,7 @@ class TaskOutput:
             self._error = [line.removeprefix(protocol.ERROR)]
         elif self._error and line.startswith("  "):
             self._error.append(line.strip())
-        if _EXCEPTION.match(line):
-            self._exception = line[:_LONGEST]
+        self._trace(line)
         self._last = [*self._last[-4:], line[:_LONGEST]]
 
     def reason(self) -> str:
@@ -42,6 +46,17 @@ class TaskOutput:
             return "\n".join(self._error)
         how = f"killed by signal {self.exit_code - 128}" if self.exit_code > 128 else f"exit code {self.exit_code}"
         last = [line for line in self._last if line.strip()]
-        if self._exception in last:
-            return "\n".join([self._exception, f"stopped unexpectedly ({how})", *last])
+        if self._exception:
+            where = [f"where: {self._place}"] if self._place else []
+            return "\n".join([self._exception, *where, f"stopped unexpectedly ({how})", *last])
         return "\n".join([f"stopped unexpectedly ({how})", *last])
+
+    def _trace(self, line: str) -> None:
+        """Keeps the exception that a traceback ends with, and the deepest place in the user's own code."""
+        if line.startswith(_TRACEBACK):
+            self._in_traceback, self._exception, self._place = True, "", ""
+        elif self._in_traceback and (frame := _FRAME.match(line)):
+            if exception_texts.is_own(frame["file"]):
+                self._place = f"{frame['file']}, line {frame['line']}"
+        elif self._in_traceback and _EXCEPTION.match(line):
+            self._exception, self._in_traceback = line[:_LONGEST], False

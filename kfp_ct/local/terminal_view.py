@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
@@ -112,6 +113,8 @@ def result(run: Run, report: str) -> Group:
         parts.append(f"{cached} of {len(run.tasks)} steps were served from the cache: their inputs have not changed.")
     if deployment:
         parts.append(f"served from   {deployment['path']}  (run `ct serve` to answer requests)")
+    if failed := next((task for task in run.tasks if task.state == State.FAILED), None):
+        parts.append(Text(f"log           {Path(report).parent / 'logs' / f'{failed.name}.log'}"))
     parts.append(Text(f"report        {report}"))
     parts.append(f"run           {run.id}  {run.seconds:.1f} s")
     return Group(*parts)

@@ -145,6 +145,44 @@ def test_a_module_that_leaves_no_usable_model_is_refused(prepared, tmp_path, sou
     assert "expected: a SavedModel" in str(caught.value)
 
 
+FAILING = """
+import keras
+import tensorflow as tf
+
+def _build(x):
+    return tf.nn.relu(x)
+
+def run_fn(fn_args):
+    _build(keras.Input((3,)))
+"""
+
+
+def test_a_module_that_fails_is_told_by_its_exception_and_its_own_line(prepared, tmp_path, capsys):
+    with pytest.raises(TrainingError) as caught:
+        train(request_for(prepared, tmp_path, FAILING), tmp_path)
+    first, where = str(caught.value).splitlines()
+    assert "run_fn of " in first
+    assert "fails: ValueError: A KerasTensor cannot be used as input to a TensorFlow function" in first
+    assert where.startswith("where: ")
+    assert where.endswith("small_model.py, line 6: return tf.nn.relu(x)")
+    assert "Traceback (most recent call last)" in capsys.readouterr().err  # whole, in the log
+
+
+@pytest.mark.parametrize("source", ["1 / 0\n", "def run_fn(fn_args:\n"], ids=["exception", "syntax"])
+def test_a_module_that_cannot_be_imported_says_why(prepared, tmp_path, source):
+    with pytest.raises(ConfigurationError, match=r"the import of .* fails: (ZeroDivisionError|SyntaxError): "):
+        train(request_for(prepared, tmp_path, source), tmp_path)
+
+
+def test_what_nobody_counted_is_unknown(prepared, tmp_path, capsys):
+    source = MODULE.replace("def run_fn(fn_args):", "def run_fn(fn_args):\n    fn_args.callbacks = []")
+    assert train(request_for(prepared, tmp_path, source), tmp_path) == {"rows": ROWS}
+    summary = layouts.read_json(tmp_path / "run" / layouts.SUMMARY)
+    assert (summary["epochs"], summary["steps"], summary["history"]) == (None, None, [])
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "summary: trained on 2,000 rows, epochs and steps unknown: fn_args.callbacks are not used"
+
+
 def with_values(prepared, tmp_path, **columns):
     """A copy of the examples with other values in some columns of the train split."""
     table = small_examples.table(ROWS)

@@ -11,6 +11,11 @@ from kfp_ct.base import task_log
 from kfp_ct.base.errors import TrainingError
 
 
+def metric_text(name: str, value: float) -> str:
+    """Formats one of Keras's metrics; its AUC is an estimate over 200 thresholds, unlike the one that is judged."""
+    return f"{name} {'≈ ' if 'auc' in name.lower() else ''}{value:.4f}"
+
+
 class History(keras.callbacks.Callback):
     """Keeps the loss and metrics of every epoch, and says them.
 
@@ -41,7 +46,7 @@ class History(keras.callbacks.Callback):
         rows = (self.steps - self._first_step) * self._batch_size()
         speed = rows / max(time.monotonic() - self._started, 1e-6)
         of = f"/{self.params['epochs']}" if self.params.get("epochs") else ""
-        metrics_text = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        metrics_text = ", ".join(metric_text(name, value) for name, value in metrics.items())
         task_log.progress(f"epoch {epoch + 1}{of}: {metrics_text}; {speed:,.0f} rows/s")
 
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from kfp_ct.base import secrets, setting_problems, task_log
 from kfp_ct.base.errors import DataError, TrainingError
 from kfp_ct.components.train import checkpoints, diagnosis
-from kfp_ct.components.train.callbacks import History, StopOnNonFiniteLoss
+from kfp_ct.components.train.callbacks import History, StopOnNonFiniteLoss, metric_text
 from kfp_ct.components.train.settings import Parameters
 from kfp_ct.data import batches, layouts, user_code, whole_floats
 from kfp_ct.data.fn_args import DataAccessor, FnArgs
@@ -208,7 +208,7 @@ def _write_summary(rows: int, history: History, run_path: str) -> dict[str, Any]
     best_text = ""
     if best is not None:
         best_text = f", best after epoch {best + 1}: " + ", ".join(
-            f"{k} {v:.4f}" for k, v in history.epochs[best].items()
+            metric_text(name, value) for name, value in history.epochs[best].items()
         )
     counted = (
         f"{epochs} epochs, {steps:,} steps" if steps else "epochs and steps unknown: fn_args.callbacks are not used"

@@ -24,6 +24,7 @@ def describe(content: Content) -> dict[str, Any]:
         "steps": summary["steps"],
         "best_epoch": summary.get("best_epoch"),
         "curves": charts,
+        "estimated": any("auc" in name.lower() for name in names),
     }
 
 

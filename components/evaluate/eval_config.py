@@ -100,6 +100,17 @@ def problems(text: str) -> Iterator[str]:
     yield from _unbound(config)
 
 
+def own_metrics(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yields the metrics of modules of one's own: where they are named, the module, and the class."""
+    try:
+        config = message_texts.parse(text, message_texts.EVAL_CONFIG)
+    except ValueError:
+        return
+    for place, metric in _metrics(config):
+        if metric.module and metric.class_name:
+            yield place, metric.module, metric.class_name
+
+
 def output_names(text: str) -> list[str]:
     """Returns the names of the outputs that a config measures; none where the text is not one that can be used."""
     try:

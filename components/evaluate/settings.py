@@ -118,7 +118,7 @@ class Parameters(Settings):
 
     READS_SPLITS: ClassVar[tuple[str, ...]] = ("examples",)
 
-    eval_config: Annotated[Text, NamesText("evaluation config", eval_config.problems)]
+    eval_config: Annotated[Text, NamesText("evaluation config", eval_config.problems, classes=eval_config.own_metrics)]
     gates: Gates
     beam_pipeline_args: Texts
 

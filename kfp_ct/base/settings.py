@@ -89,11 +89,13 @@ class NamesText:
         what: What the file is, in words.
         check: Says what is wrong with its text; a check is handed the text only, so it must not need data.
         suffix: A value names a file only if it ends so.
+        classes: Yields the classes that the text names: where it does, the module, and the class.
     """
 
     what: str
     check: Callable[[str], Iterable[str]] | None = None
     suffix: str = ""
+    classes: Callable[[str], Iterable[tuple[str, str, str]]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

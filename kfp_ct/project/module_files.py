@@ -32,8 +32,8 @@ def missing(root: Path, name: str) -> str | None:
     return nearest(name, _modules(root, own)) or _EXPECTED
 
 
-def lacks(file: Path, function: str) -> Iterator[str]:
-    """Says why a module has no such function; nothing where it has, or where that cannot be told."""
+def lacks(file: Path, name: str, kind: str = "function") -> Iterator[str]:
+    """Says why a module has no such function or class; nothing where it has, or where that cannot be told."""
     try:
         tree = ast.parse(file.read_bytes(), str(file))
     except (SyntaxError, ValueError) as error:
@@ -42,9 +42,10 @@ def lacks(file: Path, function: str) -> Iterator[str]:
             yield f"{file.name}{line} is no Python: {getattr(error, 'msg', error)}"
         return
     names = set(_defined(tree.body))
-    if function not in names and not names & {"*", "__getattr__"}:
-        near = nearest(function, sorted(names))
-        yield f"it has no function {function}; expected `def {function}(...)` at its top level" + (near and f"; {near}")
+    if name not in names and not names & {"*", "__getattr__"}:
+        near = nearest(name, sorted(names))
+        form = f"def {name}(...)" if kind == "function" else f"class {name}(...)"
+        yield f"it has no {kind} {name}; expected `{form}` at its top level" + (near and f"; {near}")
 
 
 def _reads_as_components_do() -> bool:

@@ -69,7 +69,15 @@ class NamedFiles:
             return
         if len(path) == 1:
             texts[str(path[0])] = text
-        yield from (Problem(path, f": {reference}: {said}") for said in (marker.check(text) if marker.check else ()))
+        said = [*(marker.check(text) if marker.check else ()), *self._of_classes(marker, text)]
+        yield from (Problem(path, f": {reference}: {each}") for each in said)
+
+    def _of_classes(self, marker: NamesText, text: str) -> Iterator[str]:
+        for place, module, name in marker.classes(text) if marker.classes else ():
+            if (missing := module_files.missing(self.root, module)) is not None:
+                yield f"{place}.module is {shown(module)}: there is no such module; {missing}"
+            elif file := module_files.find(self.root, module):
+                yield from (f"{place}.class_name: {each}" for each in module_files.lacks(file, name, "class"))
 
     def _of_module(
         self, path: SettingPath, marker: NamesModule, reference: str, given: Mapping[str, Any]

@@ -134,6 +134,31 @@ def test_what_is_not_there_is_said_with_the_nearest(root, changed, said):
     assert len([each for each in found if said in each]) == 1, found
 
 
+@pytest.mark.parametrize(
+    ("module", "class_name", "said"),
+    [
+        pytest.param("pipelines.flights.own", "Punctuality", "", id="there"),
+        pytest.param("tensorflow_addons.metrics", "CohenKappa", "", id="of a package"),
+        pytest.param(
+            "pipelines.flights.ownn", "Punctuality",
+            'metrics[1].module is "pipelines.flights.ownn": there is no such module; did you mean pipelines.flights.o',
+            id="no module",
+        ),
+        pytest.param(
+            "pipelines.flights.own", "Punctualty",
+            "metrics[1].class_name: it has no class Punctualty; expected `class Punctualty(...)` at its top level",
+            id="no class",
+        ),
+    ],
+)  # fmt: skip
+def test_a_metric_of_a_module_of_ones_own_is_looked_for(root, module, class_name, said):
+    (root / "pipelines" / "flights" / "own.py").write_text("class Punctuality: ...\n")
+    edit(root, EVAL_CONFIG, 'class_name: "AUC"\n', f'class_name: "{class_name}"\nmodule: "{module}"\n')
+    found = problems(root)
+    assert len(found) == bool(said)
+    assert all(said in each for each in found), found
+
+
 def test_a_window_that_the_query_does_not_use_is_refused(root):
     edit(root, QUERY, "@window_end", "now()")
     assert problems(root) == [

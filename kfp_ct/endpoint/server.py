@@ -75,6 +75,7 @@ def application(context: Context) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_exception_handler(RecursionError, _too_deep)
+    app.add_exception_handler(UnicodeEncodeError, _not_text)
     app.add_exception_handler(OperationalError, _unavailable)
     app.add_exception_handler(Exception, _broken)
     return app
@@ -95,6 +96,10 @@ def _misread(request: Request, error: Exception) -> Response:
 
 def _too_deep(request: Request, error: Exception) -> Response:
     return _refused(request, faults.invalid("the request nests too deeply"))
+
+
+def _not_text(request: Request, error: Exception) -> Response:
+    return _refused(request, faults.invalid("the request holds characters that are not valid UTF-8"))
 
 
 def _unavailable(request: Request, error: Exception) -> Response:

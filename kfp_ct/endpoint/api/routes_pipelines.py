@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, UploadFile
+from fastapi import APIRouter, Depends, Query, Response, UploadFile
 
 from kfp_ct.endpoint.api import bodies, wire
 from kfp_ct.endpoint.api.context import Context, asked, context
-from kfp_ct.endpoint.store import listing, packages, store_pipelines
+from kfp_ct.endpoint.store import ignored, listing, packages, store_pipelines
 from kfp_ct.endpoint.store.faults import invalid
 from kfp_ct.package import package
 
@@ -36,6 +36,7 @@ def create_pipeline_and_version(ctx: Ctx, body: bodies.PipelineAndVersion) -> di
 @router.post("/upload")
 def upload_pipeline(
     ctx: Ctx,
+    response: Response,
     uploadfile: UploadFile,
     name: Annotated[str, Query()] = "",
     display_name: Annotated[str, Query()] = "",
@@ -44,6 +45,7 @@ def upload_pipeline(
 ) -> dict[str, Any]:
     """Creates a pipeline and its first version, which has the pipeline's name, from a file."""
     compiled = _uploaded(uploadfile)
+    wire.warn(response, ignored.of_package(compiled))
     name = name or display_name or compiled["pipelineInfo"]["name"]
     with ctx.database.writing() as connection:
         row = store_pipelines.create_pipeline(connection, name, display_name, description, tags)
@@ -55,6 +57,7 @@ def upload_pipeline(
 @router.post("/upload_version")
 def upload_version(
     ctx: Ctx,
+    response: Response,
     uploadfile: UploadFile,
     pipelineid: Annotated[str, Query()] = "",
     name: Annotated[str, Query()] = "",
@@ -64,6 +67,7 @@ def upload_version(
 ) -> dict[str, Any]:
     """Adds a version to a pipeline, from a file."""
     compiled = _uploaded(uploadfile)
+    wire.warn(response, ignored.of_package(compiled))
     about = {
         "name": name or display_name or uploadfile.filename, "display_name": display_name,
         "description": description, "tags": tags,

@@ -1,7 +1,6 @@
 """Experiments, runs and recurring runs over HTTP: KFP's ExperimentService, RunService and RecurringRunService."""
 
 import base64
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
@@ -19,7 +18,6 @@ from kfp_ct.endpoint.store import (
     store_runs,
 )
 from kfp_ct.endpoint.store.faults import invalid
-from kfp_ct.package.package import Package
 
 router = APIRouter(prefix="/apis/v2beta1")
 Ctx = Annotated[Context, Depends(context)]
@@ -85,7 +83,8 @@ def create_run(ctx: Ctx, body: bodies.Run, response: Response) -> dict[str, Any]
     with ctx.database.writing() as connection:
         row = store_runs.create(connection, ctx.workspace, wanted)
     ctx.wake.set()
-    _warn(response, row, folders.submitted(folders.of(ctx.workspace, row["id"])))
+    compiled = folders.submitted(folders.of(ctx.workspace, row["id"]))
+    wire.warn(response, ignored.of_run(row, compiled))
     return wire.run(row, spec=wanted.spec)
 
 
@@ -177,8 +176,9 @@ def create_recurring_run(ctx: Ctx, body: bodies.RecurringRun, response: Response
     wanted = _wanted(body)
     with ctx.database.writing() as connection:
         row = store_recurring.create(connection, wanted, schedule)
+        compiled, _ = store_runs.package_of(connection, wanted)
     ctx.wake.set()
-    _warn(response, row, wanted.spec)
+    wire.warn(response, ignored.of_run(row, compiled))
     return wire.recurring_run(row)
 
 
@@ -223,12 +223,6 @@ def disable_recurring_run(ctx: Ctx, recurring_run_id: str) -> dict[str, Any]:
     with ctx.database.writing() as connection:
         store_recurring.enable(connection, recurring_run_id, enabled=False)
     return {}
-
-
-def _warn(response: Response, row: Mapping[str, Any], compiled: Package | None) -> None:
-    if found := ignored.ignored(row, compiled):
-        text = "; ".join(found).encode("ascii", "replace").decode()
-        response.headers["Warning"] = f'199 kfp-ct "ignored on this machine: {text}"'
 
 
 def _wanted(body: bodies.Run | bodies.RecurringRun) -> store_runs.Wanted:

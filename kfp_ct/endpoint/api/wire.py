@@ -1,8 +1,10 @@
 """Rows as the API shows them: KFP's v2beta1 messages, as its Python client reads them (kfp_server_api.models)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from fastapi import Response
 
 from kfp_ct.endpoint.store import store_runs
 from kfp_ct.runs import record
@@ -113,6 +115,13 @@ def recurring_run(row: Mapping[str, Any]) -> dict[str, Any]:
 def listed(name: str, rows: list[dict[str, Any]], total: int, next_token: str) -> dict[str, Any]:
     """A list response; like KFP's it leaves out what is empty."""
     return _given(**{name: rows or None}, total_size=total, next_page_token=next_token)
+
+
+def warn(response: Response, found: Sequence[str]) -> None:
+    """Names in the header Warning what a cluster would do and this machine does not."""
+    if found:
+        text = "; ".join(found).replace('"', "'").replace("\\", "/")[:2000]
+        response.headers["Warning"] = f'199 kfp-ct "{text.encode("ascii", "replace").decode()}"'
 
 
 def _task(row: Mapping[str, Any], account: record.Run, task: record.Task) -> dict[str, Any]:

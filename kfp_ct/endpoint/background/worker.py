@@ -13,7 +13,7 @@ from kfp_ct.base.errors import CtError
 from kfp_ct.data import layouts
 from kfp_ct.endpoint.store import folders
 from kfp_ct.local import run
-from kfp_ct.package import package, processes
+from kfp_ct.package import package
 from kfp_ct.project import workspace as project
 from kfp_ct.project.environments import component_set, require_component_python
 from kfp_ct.runs import record
@@ -74,7 +74,7 @@ def _attempt(workspace: project.Workspace, folder: Path, attempt: int) -> int:
 def _prepared(workspace: project.Workspace, folder: Path, attempt: int) -> run.Prepared:
     order = folders.order(folder)
     require_component_python(workspace.root)
-    compiled = processes.fitted(folders.submitted(folder))
+    compiled = run.runnable(folders.submitted(folder))
     name, pipeline = _project(workspace, compiled)
     begun = record.Run(
         id=order.id,

@@ -1,25 +1,26 @@
-"""What of a run has an effect on a cluster only: taken, kept and handed out, and named as ignored here."""
+"""What of a run a cluster would do and this machine does not: taken, kept and handed out, and named."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kfp_ct.endpoint.store import packages
+from kfp_ct.package import processes
 from kfp_ct.package.package import Package
 
 
-def ignored(row: Mapping[str, Any], compiled: Package | None) -> list[str]:
-    """Returns what of a run is ignored on this machine, in words.
-
-    Args:
-        row: The run, or recurring run.
-        compiled: Its package, where it is at hand.
-    """
-    return list(_ignored(row, compiled or {}))
+def of_run(row: Mapping[str, Any], compiled: Package) -> list[str]:
+    """Returns what of a run, or a recurring run, has no effect here, in words."""
+    return [*_of_row(row), *of_package(compiled)]
 
 
-def _ignored(row: Mapping[str, Any], compiled: Package) -> Iterator[str]:
+def of_package(compiled: Package) -> list[str]:
+    """Returns what of a package has no effect here, or keeps this machine from running it, in words."""
+    unable = [f"this machine cannot run it: {problem}" for problem in packages.unable(compiled)]
+    return [*unable, *(f"ignored here: {each}" for each in processes.ignored(compiled))]
+
+
+def _of_row(row: Mapping[str, Any]) -> Iterator[str]:
     if row["pipeline_root"]:
-        yield "pipeline_root: artifacts are in the endpoint's home"
+        yield "ignored here: pipeline_root, artifacts are in the endpoint's home"
     if row["service_account"]:
-        yield "service_account: tasks run as the user who runs the endpoint"
-    for platform in sorted(compiled.get("platforms") or {}):
-        yield f"the package's settings for {platform}"
+        yield "ignored here: service_account, tasks run as the user who runs the endpoint"

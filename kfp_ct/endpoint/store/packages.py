@@ -1,6 +1,7 @@
 """Packages that callers hand over: read as KFP's client writes them, checked, and fitted to this machine."""
 
 import io
+import json
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ def read(content: bytes, name: str) -> package.Package:
     """Reads an uploaded file: a package, or a .zip or .tar.gz that holds one; a second document is for Kubernetes.
 
     Raises:
-        Fault: It holds no package, or one that this endpoint cannot run; says why.
+        Fault: It holds no package, or one that a backend would not take; says why.
     """
     if len(content) > LARGEST:
         raise invalid(f"{name} has more than {LARGEST >> 20} MiB")
@@ -36,28 +37,35 @@ def from_spec(spec: Mapping[str, Any]) -> package.Package:
     """Takes a package from the body of a request: a PipelineSpec, or one beside its platform_spec.
 
     Raises:
-        Fault: It is no package, or one that this endpoint cannot run.
+        Fault: It is no package, or one that a backend would not take.
     """
     return checked(_pipeline([package.of_spec(spec)], "pipeline_spec"))
 
 
 def checked(found: package.Package) -> package.Package:
-    """Returns the package if the backend's rules and this machine let it run.
+    """Returns the package if a backend takes it; whether this machine can run it shows when it is run.
 
     Raises:
-        Fault: They do not.
+        Fault: A backend would not take it, or it holds a secret in the clear.
     """
     try:
+        json.dumps(found, ensure_ascii=False).encode()  # JSON's and YAML's escapes can name halves of a character
         fitted = processes.fitted(found)
         check.check(fitted)
-        problems = [*processes.problems(fitted), *map(str, clear_secrets.problems(found))]
+        problems = clear_secrets.problems(found)
+        unable(found)
     except PackageError as error:
         raise invalid(str(error)) from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise invalid(f"this is no compiled pipeline: {error!r}") from error
     if problems:
-        raise invalid("this endpoint cannot run the package\n" + "\n".join(f"- {problem}" for problem in problems))
+        raise invalid("the package cannot be kept\n" + "\n".join(f"- {problem}" for problem in problems))
     return found
+
+
+def unable(found: package.Package) -> list[str]:
+    """Returns what of a package this machine cannot run, in words."""
+    return list(processes.problems(processes.fitted(found)))
 
 
 def arguments(found: package.Package, given: Mapping[str, Any]) -> None:

@@ -64,7 +64,7 @@ def show_run(ctx: Ctx, run_id: str) -> HTMLResponse:
         "run.html",
         run=summary,
         row=row,
-        ignored=ignored.ignored(row, folders.submitted(folder)),
+        here=ignored.of_run(row, folders.submitted(folder)),
         origin=origin,
         terminated=row["error"] == store_runs.TERMINATED,
         has_report=(folder / PAGE).exists(),

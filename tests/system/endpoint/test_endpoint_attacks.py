@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -159,6 +160,20 @@ def test_a_body_that_nests_without_end_is_refused(endpoint, path):
     body = ('{"pipeline_spec": ' + '{"a":' * 20_000 + "1" + "}" * 20_000 + "}").encode()
     status, said = ask(endpoint, path, "POST", body=body, headers={"content-type": "application/json"})
     assert status == 400, said
+    works(endpoint)
+
+
+@pytest.mark.parametrize("place", ["deploymentSpec", "root", "note"])
+def test_half_a_character_anywhere_in_a_package_is_refused(endpoint, place):
+    spec = yaml.safe_load((endpoint.home / "doubling.yaml").read_text())
+    if place == "note":
+        spec["root"]["inputDefinitions"]["parameters"]["note"]["description"] = "\ud800"
+    else:
+        spec[place]["\ud800"] = 1
+    for kind, more in (("runs", {}), ("recurringruns", {"trigger": {"cron_schedule": {"cron": "@yearly"}}})):
+        body = {"display_name": "x", "pipeline_spec": spec, "runtime_config": {"parameters": {"number": 1}}, **more}
+        sent = {"body": json.dumps(body).encode(), "headers": {"content-type": "application/json"}}
+        assert ask(endpoint, f"/apis/v2beta1/{kind}", "POST", **sent)[0] == 400
     works(endpoint)
 
 

@@ -218,12 +218,12 @@ def test_parameters_that_do_not_fit_are_refused(client, package, parameters, sai
     assert said in json.loads(refused.value.body)["message"]
 
 
-def test_what_cannot_run_here_is_refused_with_the_reason(client, tmp_path):
+def test_what_cannot_run_here_is_kept_and_fails_with_the_reason(client, tmp_path):
     @dsl.container_component
     def shell():
         return dsl.ContainerSpec(image="alpine", command=["true"])
 
-    @dsl.component(base_image=IMAGE, packages_to_install=["cowsay"], install_kfp_package=False)
+    @dsl.component(base_image="python:3.12", packages_to_install=["cowsay"])
     def cow() -> str:
         return "moo"
 
@@ -237,10 +237,14 @@ def test_what_cannot_run_here_is_refused_with_the_reason(client, tmp_path):
 
     for pipeline, said in ((containers, "container component"), (installs, "installs packages")):
         package = compiled(pipeline, tmp_path / "bad.yaml")
-        with pytest.raises(kfp_server_api.ApiException) as refused:
-            client.upload_pipeline(package, pipeline.name)
-        assert said in json.loads(refused.value.body)["message"]
-        assert client.get_pipeline_id(pipeline.name) is None
+        client.upload_pipeline(package, pipeline.name)
+        assert said in client._upload_api.api_client.last_response.getheader("Warning")
+        run = client.create_run_from_pipeline_package(package)
+        assert said in client._run_api.api_client.last_response.getheader("Warning")
+        done = ended(client, run.run_id)
+        assert done.state == "FAILED"
+        assert done.error.message.startswith("this machine cannot run the pipeline")
+        assert said in done.error.message
     (tmp_path / "text.yaml").write_text("hello: world\n")
     with pytest.raises(kfp_server_api.ApiException) as refused:
         client.upload_pipeline(str(tmp_path / "text.yaml"), "text")

@@ -250,10 +250,10 @@ def test_what_is_ignored_here_is_kept_and_named(endpoint, tmp_path):
         assert status == 200
         assert made["service_account"] == "trainer"
         assert made["runtime_config"]["pipeline_root"] == "s3://bucket/root"
-        assert headers["Warning"].startswith('199 kfp-ct "ignored on this machine: pipeline_root: ')
-        assert "service_account: " in headers["Warning"]
+        assert headers["Warning"].startswith('199 kfp-ct "ignored here: pipeline_root, artifacts are')
+        assert "ignored here: service_account, " in headers["Warning"]
         if path == "runs":
             page = HTTP.request("GET", f"{endpoint.url}/runs/{made['run_id']}").data.decode()
-            assert page.count("ignored here") == 2
+            assert page.count("ignored here: ") == 2
     del body["service_account"], body["runtime_config"]["pipeline_root"]
     assert "Warning" not in ask(endpoint, "POST", f"{API}/runs", body)[2]

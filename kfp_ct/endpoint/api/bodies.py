@@ -1,13 +1,24 @@
 """Bodies of requests: KFP's messages, as far as a caller sets them; names in either of protobuf's two spellings."""
 
+import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 
 class _Message(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_that_can_be_kept(cls, body: Any) -> Any:
+        """Refuses halves of characters, which JSON's escapes can name: no answer that shows one could be written."""
+        try:
+            json.dumps(body, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("the body holds characters that are not valid UTF-8") from error
+        return body
 
 
 class Pipeline(_Message):

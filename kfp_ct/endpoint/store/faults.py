@@ -26,7 +26,7 @@ class Fault(Exception):
 
     def __init__(self, code: int, message: str) -> None:
         self.code = code
-        self.message = redaction.redact(message)
+        self.message = redaction.redact(message.encode(errors="replace").decode())
         super().__init__(self.message)
 
     @property

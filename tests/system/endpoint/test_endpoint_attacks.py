@@ -163,6 +163,15 @@ def test_a_body_that_nests_without_end_is_refused(endpoint, path):
     works(endpoint)
 
 
+@pytest.mark.parametrize("tags", [{"a": "\ud800"}, {"\ud800": "a"}, {"\ud800": 1}], ids=ascii)
+def test_half_a_character_in_a_tag_is_refused_and_lists_go_on(endpoint, tags):
+    for path in ("/apis/v2beta1/pipelines", "/apis/v2beta1/pipelines/create"):
+        body = json.dumps({"display_name": "half", "tags": tags, "pipeline": {"tags": tags}}).encode()
+        status, said = ask(endpoint, path, "POST", body=body, headers={"content-type": "application/json"})
+        assert (status, said["code"]) == (400, 3)
+    assert ask(endpoint, "/apis/v2beta1/pipelines")[0] == 200
+
+
 @pytest.mark.parametrize("place", ["deploymentSpec", "root", "note"])
 def test_half_a_character_anywhere_in_a_package_is_refused(endpoint, place):
     spec = yaml.safe_load((endpoint.home / "doubling.yaml").read_text())

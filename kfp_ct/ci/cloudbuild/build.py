@@ -85,6 +85,9 @@ def run(workspace: Workspace, request: BuildRequest, console: Console) -> Record
     except UsageError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    for problem in config.refused_elsewhere(path):
+        note = f"{request.config}:{problem.line}: note, {problem.by} would refuse this: {problem.message}"
+        console.print(note.replace("\n", "\n  "), markup=False, highlight=False, soft_wrap=True)
     record = _record(request, build_id, build, known)
     for step, state in zip(build.steps, record.steps, strict=True):
         state.log = f"{step.index:02}-{''.join(c if c.isalnum() or c in '-_.' else '-' for c in step.label)}.log"

@@ -113,6 +113,11 @@ def read_text(path: Path) -> str:
         raise InvalidBuildError(f"{path} cannot be read: {error}\nexpected: a cloudbuild.yaml") from error
 
 
+def refused_elsewhere(path: Path) -> list[Problem]:
+    """Returns what of a configuration that runs here one way of starting a build on Cloud Build would refuse."""
+    return [problem for problem in examine(read_text(path))[1] if problem.by and not problem.fatal]
+
+
 def _unmatched(document: Document, given: Mapping[str, str]) -> list[Problem]:
     """A run demands what `MUST_MATCH`, the default, demands: every substitution declared, every one used."""
     findings = Findings()

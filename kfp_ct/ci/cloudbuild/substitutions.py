@@ -16,6 +16,8 @@ BUILT_IN = frozenset([
     "TRIGGER_NAME", "TRIGGER_BUILD_CONFIG_PATH", "COMMIT_SHA", "REVISION_ID", "SHORT_SHA",
     "REPO_NAME", "REPO_FULL_NAME", "BRANCH_NAME", "TAG_NAME", "REF_NAME",
 ])  # fmt: skip
+# Ways of starting a build that read a configuration as it stands; triggers are looser.
+MANUAL = "`gcloud builds submit` and the API"
 # What pull-request triggers give; they look like the user's own.
 _PULL_REQUEST = frozenset(("_HEAD_BRANCH", "_BASE_BRANCH", "_HEAD_REPO_URL", "_PR_NUMBER"))
 _SUBSTITUTED = ("name", "args", "env", "dir", "entrypoint")
@@ -31,14 +33,22 @@ def check(document: Document, findings: Findings) -> None:
     declared, options = document.tree.get("substitutions", {}), document.tree.get("options", {})
     used: set[str] = set()
     unknown: list[tuple[int, str, Path]] = []
+    plain: set[str] = set()
+    operated: list[tuple[int, str, Path]] = []
     for path, text in texts(document.tree):
         # Bash's operators are read where that is switched on, and always if a trigger starts the build.
         always = set(expansion.keys(text, plain=not options.get("dynamicSubstitutions")))
+        dynamic = options.get("dynamicSubstitutions")
+        unread = {each.key for each in expansion.references(text) if each.operator and not dynamic}
         for key in dict.fromkeys(expansion.keys(text)):
             used.add(key)
+            line = document.line_using(key, *path)
+            if key in always:
+                plain.add(key)
+            if key in unread and USER_KEY.fullmatch(key):
+                operated.append((line, key, path))
             if key in declared or key in BUILT_IN or key in _PULL_REQUEST:
                 continue
-            line = document.line_using(key, *path)
             if key in always or USER_KEY.fullmatch(key):
                 unknown.append((line, key, path))
             else:
@@ -55,7 +65,11 @@ def check(document: Document, findings: Findings) -> None:
     for line, key, path in unknown:
         _unknown(line, key, path, [] if loose else unused, findings)
     for key in unused:
-        findings.warning(document.line("substitutions", key), f"the substitution {key} is used nowhere")
+        by = "" if loose else MANUAL
+        findings.warning(document.line("substitutions", key), f"the substitution {key} is used nowhere", by)
+    for line, key, path in operated:
+        refused = key in declared and key not in plain and not loose and not _maps_all(document.tree)
+        _operated(line, key, path, refused, findings)
 
 
 def texts(tree: dict[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -105,6 +119,18 @@ def _settle(key: str, own: Mapping[str, str], done: dict[str, str], before: tupl
         if other in own and other not in done:
             _settle(other, own, done, (*before, key))
     done[key] = expansion.expand(own[key], done)
+
+
+def _operated(line: int, key: str, path: Path, refused: bool, findings: Findings) -> None:
+    """Says what each way of starting a build does with bash's operators where they are not switched on."""
+    what = f"{dotted(path)} uses ${{{key}…}} with an operator of bash's, which a trigger expands, as `ct build` does"
+    rest = (
+        f"refuse the build: without dynamicSubstitutions they do not read it, so that {key} is declared and unused"
+        if refused
+        else "leave it as it stands, for the shell: without dynamicSubstitutions they do not read it"
+    )
+    fix = "fix: set options.dynamicSubstitutions: true"
+    findings.warning(line, f"{what}\n{MANUAL} {rest}\n{fix}", by=MANUAL if refused else "")
 
 
 def _unknown(line: int, key: str, path: Path, unused: list[str], findings: Findings) -> None:

@@ -147,6 +147,50 @@ def test_what_one_way_of_starting_a_build_takes_is_noted(old, new):
     assert found(text, fatal=False)
 
 
+FLAVOUR = """\
+steps:
+- name: ubuntu
+  entrypoint: bash
+  args: ['-c', 'echo building ${_FLAVOUR:-plain}']
+substitutions: {_FLAVOUR: nutty}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refused"),
+    [
+        pytest.param("", "", True, id="declared, and read by triggers only"),
+        pytest.param("echo", "echo $_FLAVOUR", False, id="used plainly, too"),
+        pytest.param("substitutions: {_FLAVOUR: nutty}", "", False, id="not declared"),
+        pytest.param("steps:", "options: {substitutionOption: ALLOW_LOOSE}\nsteps:", False, id="allowed to be unused"),
+        pytest.param("steps:", "options: {dynamicSubstitutions: true}\nsteps:", None, id="switched on"),
+    ],
+)
+def test_what_each_way_of_starting_a_build_does_with_an_operator_is_said(old, new, refused):
+    problems = config.examine(FLAVOUR.replace(old, new, 1))[1]
+    assert not [problem for problem in problems if problem.fatal]
+    said = [problem for problem in problems if "${_FLAVOUR…}" in problem.message]
+    assert len(said) == (refused is not None)
+    for problem in said:
+        assert (problem.line, problem.by) == (
+            4 if new == "" or "echo" in new else 5, "`gcloud builds submit` and the API" if refused else ""
+        )  # fmt: skip
+        assert "which a trigger expands, as `ct build` does" in problem.message
+        assert ("refuse the build" in problem.message) == refused
+        assert ("leave it as it stands, for the shell" in problem.message) != refused
+
+
+def test_a_build_that_runs_here_says_who_would_refuse_it(tmp_path):
+    (tmp_path / "cloudbuild.yaml").write_text(FLAVOUR)
+    done = ct(tmp_path / "home", "build", "--source", str(tmp_path), "--no-containers")
+    assert "building nutty" in done.out or done.code in (0, 5)
+    said = "cloudbuild.yaml:4: note, `gcloud builds submit` and the API would refuse this: steps[0].args[1] uses"
+    assert said in done.out
+    checked = ct(tmp_path / "home", "build", "--check", str(tmp_path / "cloudbuild.yaml"))
+    assert checked.code == 0
+    assert "nothing wrong, but `gcloud builds submit` and the API would refuse it as it is" in checked.out
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -1,5 +1,6 @@
 """The command `ct`: finds the command, and turns what it raises into a message and an exit code."""
 
+import errno
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -17,6 +18,10 @@ ENVIRONMENT = {
     "KF_PIPELINES_ENDPOINT": "Address of Kubeflow Pipelines, where settings and --host name none.",
     "NO_COLOR, COLUMNS": "Output without colours; its width.",
 }
+
+
+# No space, over quota, a file larger than allowed, a disk that is read-only.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class Root(groups.LazyGroup):
@@ -70,6 +75,8 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except ModuleNotFoundError as error:
         return _refuse_import(error)
+    except OSError as error:
+        return _refuse_disk(error)
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
 
@@ -79,6 +86,21 @@ def _refuse(error: Any) -> int:
     context = getattr(error, "ctx", None)
     _show(f"{error.format_message()}\nfix: see `{context.command_path if context else 'ct'} --help`")
     return int(error.exit_code)
+
+
+def _refuse_disk(error: OSError) -> int:
+    """Says that a disk takes no more.
+
+    Raises:
+        OSError: It is another error, which is a defect.
+    """
+    if error.errno not in DISK_FULL:
+        raise error
+    where = f"{error.filename}: " if error.filename else ""
+    _show(
+        f"{where}{error.strerror}\nexpected: room for what a command writes\nfix: make room, or choose another --home"
+    )
+    return errors.CtError.exit_code
 
 
 def _refuse_import(error: ModuleNotFoundError) -> int:

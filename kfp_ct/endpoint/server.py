@@ -77,6 +77,7 @@ def application(context: Context) -> FastAPI:
     app.add_exception_handler(RecursionError, _too_deep)
     app.add_exception_handler(UnicodeEncodeError, _not_text)
     app.add_exception_handler(OperationalError, _unavailable)
+    app.add_exception_handler(OSError, _unwritable)
     app.add_exception_handler(Exception, _broken)
     return app
 
@@ -106,6 +107,13 @@ def _unavailable(request: Request, error: Exception) -> Response:
     """The database is locked by another program, its disk is full, or its file is gone."""
     _log.error("the database failed: %s", error)
     return _refused(request, Fault(faults.UNAVAILABLE, f"the endpoint's database does not take it: {error.args[0]}"))
+
+
+def _unwritable(request: Request, error: Exception) -> Response:
+    """The disk of the home is full, read-only or gone."""
+    assert isinstance(error, OSError)  # noqa: S101 - registered for nothing else
+    _log.error("a file cannot be used: %s", error)
+    return _refused(request, Fault(faults.UNAVAILABLE, f"the endpoint's disk does not take it: {error.strerror}"))
 
 
 def _broken(request: Request, error: Exception) -> Response:

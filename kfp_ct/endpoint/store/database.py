@@ -23,10 +23,19 @@ class Database:
         """Opens the file, or makes it.
 
         Raises:
-            UsageError: It was written by another version of this program.
+            UsageError: It was written by another version of this program, or cannot be used.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._engine = _engine(path)
+        try:
+            self._prepare(path)
+        except sqlalchemy.exc.DatabaseError as error:
+            raise UsageError(
+                f"{path} cannot be opened: {error.orig}\nexpected: a database of this program's that no other program "
+                "holds, and room on its disk\nfix: end what holds it, make room, or choose another --home"
+            ) from error
+
+    def _prepare(self, path: Path) -> None:
         with self.writing() as connection:
             revision = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             if revision == 0:

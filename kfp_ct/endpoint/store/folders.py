@@ -39,9 +39,13 @@ def of(workspace: Workspace, run: str) -> Path:
 def prepare(workspace: Workspace, order: Order, compiled: package.Package) -> None:
     """Writes down what a run is to do."""
     folder = of(workspace, order.id)
-    folder.mkdir(parents=True)
-    package.write_package(compiled, folder / _PACKAGE)
-    layouts.write_text(folder / _REQUEST, json.dumps(dataclasses.asdict(order), indent=1))
+    try:
+        folder.mkdir(parents=True)
+        package.write_package(compiled, folder / _PACKAGE)
+        layouts.write_text(folder / _REQUEST, json.dumps(dataclasses.asdict(order), indent=1))
+    except BaseException:  # such as a full disk: a folder without its run would be nobody's
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def order(folder: Path) -> Order:

@@ -1,8 +1,10 @@
 """What a careless or hostile caller sends is refused, and the next ordinary request is answered."""
 
 import base64
+import contextlib
 import json
 import os
+import resource
 import socket
 import sqlite3
 import stat
@@ -243,6 +245,40 @@ def test_a_run_does_not_see_the_endpoints_token(tmp_path):
         assert b"PATH=" in told
         assert b"s3cret-t0ken" not in told
         assert ended(client, run).state == "SUCCEEDED"
+
+
+def test_a_disk_that_is_full_is_one_answer_and_afterwards_it_works(tmp_path):
+    with local_endpoint.running(tmp_path / "home") as running:
+        works(running)
+        spec = yaml.safe_load(Path(compiled(doubling, tmp_path / "doubling.yaml")).read_text())
+        body = {"display_name": "x", "pipeline_spec": spec, "runtime_config": {"parameters": {"number": 1}}}
+        process = json.loads((running.home / "endpoint" / "address.json").read_text())["process"]
+        before, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (1000, hard))
+        for path, sent in (("runs", body), ("experiments", {"display_name": "no room"})):
+            status, said = ask(running, f"/apis/v2beta1/{path}", "POST", json=sent)
+            assert (status, said["code"]) == (503, 14), said
+            assert "does not take it" in said["message"]
+        assert list((tmp_path / "home" / "runs").iterdir()) == []
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (before, hard))
+        works(running)
+        assert ask(running, RUNS, "POST", json=body)[0] == 200
+
+
+@pytest.mark.parametrize("state", ["locked", "no database"])
+def test_a_database_that_cannot_be_used_is_one_message(tmp_path, state):
+    folder = tmp_path / "endpoint"
+    folder.mkdir()
+    with contextlib.closing(sqlite3.connect(folder / "endpoint.db", isolation_level=None)) as other:
+        if state == "locked":
+            other.execute("BEGIN EXCLUSIVE")
+        else:
+            (folder / "endpoint.db").write_bytes(b"no database" * 100)
+        done = up(tmp_path, "--port", "0")
+    assert done.returncode == 2
+    expected = "database is locked" if state == "locked" else "file is not a database"
+    assert f"endpoint.db cannot be opened: {expected}" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def up(home, *options):

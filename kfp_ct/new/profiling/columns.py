@@ -87,7 +87,8 @@ def safe_names(names: Iterable[str]) -> dict[str, str]:
     A model's inputs are named after columns, and TensorFlow takes no others.
     """
     safe: dict[str, str] = {}
-    taken = {"ct_split", "ct_hash", ROW_KEY}
+    # A TensorFlow function cannot be asked with an argument called self.
+    taken = {"self", ROW_KEY}
     for number, name in enumerate(names):
         plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
         base = re.sub(r"[^a-z0-9]+", "_", plain).strip("_") or f"column_{number + 1}"

@@ -56,13 +56,13 @@ def test_features_keep_them_apart(signups, tmp_path):
     )  # fmt: skip
     transform.analyze(request, str(tmp_path / "graph"))
     transform.write_examples(request, str(tmp_path / "graph"), str(tmp_path / "written"), materialize=True)
-    assert tft.TFTransformOutput(str(tmp_path / "graph")).transformed_feature_spec()["numbers"].shape == [5]
+    assert tft.TFTransformOutput(str(tmp_path / "graph")).transformed_feature_spec()["Numbers"].shape == [5]
 
     raw, written = (
         pa.Table.from_batches(reading.iter_batches(layouts.split_files(str(tmp_path / of), "train")))
         for of in ("examples", "written")
     )
-    numbers, missing = (np.array(written[name].to_pylist()) for name in ("numbers", "missing"))
+    numbers, missing = (np.array(written[name].to_pylist()) for name in ("Numbers", "Missing"))
     place = profile["numbers"].index
     assert len(set(numbers[:, place("signup_ms")])) == raw.num_rows
     present = raw["signup_s"].is_valid().to_numpy()

@@ -107,8 +107,9 @@ class TallyCombiner(calibration_histogram._CalibrationHistogramCombiner):
             fractional_labels=False,
             flatten=True,
         ):
-            share = float(label)
-            accumulator.add(float(prediction), float(weight) * (1 - share), float(weight) * share)
+            # Arrays of one element, which newer numpy converts only so.
+            share, counted = label.item(), weight.item()
+            accumulator.add(prediction.item(), counted * (1 - share), counted * share)
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Tallies]) -> Tallies:

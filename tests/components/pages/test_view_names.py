@@ -51,6 +51,7 @@ def evaluated(task, curves, evaluation=EVALUATION):
 
 BINARY = EVALUATION["curves"]["challenger"]
 LISTED = CLASSES | {"matrix": None, "confusions": [{"actual": "late", "predicted": "early", "rows": 3}]}
+INPUT = {"name": "carrier", "type": "string [-1]", "optional": True}
 VIEWS = {
     "evaluate": (evaluate.draw, [evaluated("binary", BINARY)]),
     "evaluate, refused": (evaluate.draw, [evaluated("binary", BINARY, REFUSED)]),
@@ -64,7 +65,11 @@ VIEWS = {
     "validate_data, anomalies": (validate_data.draw, [VALIDATED | {"anomalies": [ANOMALY]}]),
     "validate_infra": (
         validate_infra.draw,
-        [INFRA | {"mismatches": ["row 1"], "latencies_ms": [1.0, 2.0], "settings": {"concurrency": 2}}, ["row 1"]],
+        [
+            INFRA
+            | {"mismatches": ["row 1"], "latencies_ms": [1.0, 2.0], "settings": {"concurrency": 2}, "inputs": [INPUT]},
+            ["row 1"],
+        ],
     ),
 }
 

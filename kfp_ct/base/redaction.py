@@ -126,7 +126,8 @@ def _values() -> dict[str, str]:
     """Returns the values that are kept out, and what stands for each; from this process's environment at first."""
     found: dict[str, str] = {}
     for name, value in os.environ.items():
-        if (_NAME.search(name) or _VARIABLE.search(name)) and _could_be(value):
+        named = _NAME.search(name) or (_VARIABLE.search(name) and re.search(r"\d", value))  # CACHE_KEY=flights is none
+        if named and _could_be(value):
             _add(found, name, value, _SHORTEST)
         elif "://" in value:
             _add_passwords(found, name, value, _SHORTEST)

@@ -21,13 +21,14 @@ def check(
     What a KFP backend would refuse is an error. What this machine cannot run, or ignores, is told beside it.
     """
     from kfp_ct.package import check as checker
-    from kfp_ct.package import package, processes
+    from kfp_ct.package import clear_secrets, package, processes
 
     if not file.is_file():
         raise UsageError(f"there is no file {file}\nfix: make it with `ct compile`")
     loaded = package.load_package(file)
     executors = checker.check(loaded, digests)
-    problems, ignored = list(processes.problems(processes.fitted(loaded))), processes.ignored(loaded)
+    secrets = [str(problem) for problem in clear_secrets.problems(loaded)]
+    problems, ignored = [*secrets, *processes.problems(processes.fitted(loaded))], processes.ignored(loaded)
     if as_json:
         answer = {"package": file, "executors": executors, "images": package.images(loaded)}
         output.print_json({**answer, "runs_here": not problems, "problems_here": problems, "ignored_here": ignored})

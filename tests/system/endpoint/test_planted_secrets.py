@@ -188,6 +188,19 @@ def test_a_setting_that_holds_a_secret_is_refused_before_anything_is_written(tmp
     assert not (tmp_path / "home" / "runs").exists()
 
 
+def test_a_package_that_holds_a_secret_is_named_and_does_not_run(tmp_path):
+    def planted(document):
+        document["root"]["inputDefinitions"]["parameters"]["note"]["defaultValue"] = URI
+
+    package = compiled(doubling, tmp_path / "planted.yaml", planted)
+    checked, ran = ct(tmp_path, "check", package), ct(tmp_path / "home", "run", package, "--set", "number=1")
+    assert "this machine: cannot run it\n- note holds a secret in the clear" in checked.out
+    assert ran.code == 2
+    assert "note holds a secret in the clear" in ran.err
+    assert PASSWORD not in checked.out + checked.err + ran.out + ran.err
+    assert not (tmp_path / "home" / "runs").exists()
+
+
 def test_a_variable_that_is_not_set_stops_before_anything_runs(tmp_path):
     done = ct(tmp_path / "home", "run", "flights", "--set", "registry_uri=http://user:${NO_SUCH_VARIABLE}@127.0.0.1:9")
     assert done.code == 2

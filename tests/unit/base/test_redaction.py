@@ -114,11 +114,15 @@ def test_a_problem_names_the_place_and_the_fix_but_not_the_secret():
 
 def test_secrets_of_the_environment_are_taken_out(variables):
     variables.setenv("CT_TOKEN", "0ther-s3cret")
+    variables.setenv("CACHE_KEY", "flights-training")
+    variables.setenv("HOUSE_KEY", "k3y-0f-the-house")
     variables.setenv("DATABASE", "postgresql://user:p%40ssw0rd@db/x")
     redaction._values.cache_clear()
     assert redaction.redact("sent 0ther-s3cret") == "sent ${CT_TOKEN}"
     assert redaction.redact("tried p@ssw0rd and p%40ssw0rd") == "tried *** and ***"
+    assert redaction.redact("flights-training has k3y-0f-the-house") == "flights-training has ${HOUSE_KEY}"
     assert secrets.in_the_clear({"note": "0ther-s3cret"})
+    assert not secrets.in_the_clear({"note": "flights-training"})
 
 
 def test_a_reference_is_resolved_where_it_is_used_and_kept_out_from_then_on(variables):

@@ -16,7 +16,8 @@ from urllib.parse import quote, unquote
 HIDDEN = "***"
 # Shorter values are words that stand in other places, too.
 _SHORTEST = 8
-_SHORTEST_REFERRED = 4
+_SHORTEST_REFERRED = 6
+_PATHS = ("/", "./", "~")
 _WORDS = (
     r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|secret[_-]?key|account[_-]?key"
     r"|private[_-]?key|x-(?:amz|goog)-(?:signature|credential))"
@@ -78,8 +79,12 @@ def holds_secret(text: str) -> bool:
 
 
 def remember(name: str, value: str) -> None:
-    """Keeps the value of an environment variable, and the password in it, out of what is written from now on."""
-    _add(_values(), name, value, _SHORTEST_REFERRED)
+    """Keeps the value of an environment variable, and the password in it, out of what is written from now on.
+
+    A path stays: records and links name files by it.
+    """
+    if not value.startswith(_PATHS):
+        _add(_values(), name, value, _SHORTEST_REFERRED)
 
 
 class RedactedStream:
@@ -148,5 +153,5 @@ def _add_passwords(values: dict[str, str], name: str, value: str, shortest: int)
 
 
 def _could_be(value: str) -> bool:
-    plain = not re.search(r"\s", value) and not value.startswith(("/", "./", "~", "${", HIDDEN, "{{"))
+    plain = not re.search(r"\s", value) and not value.startswith((*_PATHS, "${", HIDDEN, "{{"))
     return plain and "://" not in value and value.lower() not in ("", "true", "false", "none", "null")

@@ -137,6 +137,13 @@ def test_a_reference_is_resolved_where_it_is_used_and_kept_out_from_then_on(vari
     assert PASSWORD not in redaction.redact(f"signed in with {PASSWORD}")
 
 
+def test_a_path_and_a_short_word_that_are_referred_to_stay_in_records(variables):
+    variables.setenv("ROOT", "/srv/training")
+    variables.setenv("BUCKET", "data")
+    assert secrets.resolve("${ROOT}/${BUCKET}") == "/srv/training/data"
+    assert redaction.redact("/srv/training/data/1") == "/srv/training/data/1"
+
+
 def test_a_reference_to_nothing_is_refused(variables):
     variables.delenv("PLACE", raising=False)
     with pytest.raises(ConfigurationError, match="variable PLACE, which is not set"):

@@ -95,7 +95,21 @@ def _graph(package: Package) -> Iterator[str]:
             if component not in components:
                 yield f"{place}, task {name}: component {component!r} is not in the package"
                 continue
+            if problem := _runs_nothing(package, components[component]):
+                yield f"{place}, task {name}: {problem}"
+                continue
             yield from _task(f"{place}, task {name}", task, tasks, components)
+
+
+def _runs_nothing(package: Package, component: dict[str, Any]) -> str:
+    """Says why a component runs nothing; empty if it does."""
+    if "dag" in component:
+        return ""
+    label = component.get("executorLabel", "")
+    if not label:
+        return "it holds no tasks, and no executor"
+    known = package["deploymentSpec"]["executors"]
+    return "" if label in known else f"its executor {label!r} is not in the package"
 
 
 def _waiting_for_each_other(place: str, dag: dict[str, Any]) -> Iterator[str]:

@@ -38,5 +38,9 @@ def check(
     print(f"this machine: {'cannot run it' if problems else 'runs it'}")
     for each in problems:
         print(f"- {each}")
+    for installed in processes.installations(processes.fitted(loaded)):
+        print(
+            f"- installs {', '.join(processes.names(installed))} into an environment of its own, from a package index"
+        )
     for each in ignored:
         print(f"- ignored here: {each}")

@@ -14,7 +14,7 @@ from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.caching.task_version import NoVersions, SourceVersions, Versions
 from kfp_ct.local import run
 from kfp_ct.local.containers import Containers, folders_for
-from kfp_ct.package import check, package, processes, wiring
+from kfp_ct.package import check, package, wiring
 from kfp_ct.project import validation
 from kfp_ct.project import workspace as project
 from kfp_ct.project.environments import require_component_python
@@ -80,7 +80,7 @@ def prepare(workspace: project.Workspace, compiled: package.Package, request: Pa
         UsageError: The arguments do not fit, or this machine cannot run it.
     """
     project.make_importable(workspace)
-    fitted = processes.fitted(compiled) if request.containers else run.runnable(compiled)
+    fitted = compiled if request.containers else run.runnable(compiled)
     if problems := validation.problems(fitted, request.arguments):
         listed = "\n".join(f"- {problem}" for problem in problems)
         raise UsageError(f"these arguments do not fit the pipeline\n{listed}\nfix: pass --set NAME=VALUE")

@@ -15,13 +15,14 @@ from kfp_ct.base.interrupts import terminable
 from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.caching.task_version import ImageVersions, SourceVersions, Versions
 from kfp_ct.clock import windows
-from kfp_ct.local import data_version
+from kfp_ct.local import data_version, task_environments
 from kfp_ct.local.containers import Containers, folders_for
 from kfp_ct.local.engine import Engine, described
 from kfp_ct.local.task_call import LOCAL_IMAGE
 from kfp_ct.local.task_servers import TaskServers
 from kfp_ct.local.terminal_view import LiveView
 from kfp_ct.package import check, package, processes
+from kfp_ct.package.processes import Installation
 from kfp_ct.project import settings
 from kfp_ct.project import workspace as project
 from kfp_ct.project.environments import require_component_python, task_python
@@ -99,8 +100,8 @@ def runnable(compiled: package.Package) -> package.Package:
     if problems := list(processes.problems(fitted)):
         listed = "\n".join(f"- {problem}" for problem in problems)
         raise UsageError(
-            f"this machine cannot run the pipeline\n{listed}\nexpected: Python components that need what the component "
-            "environment has\nfix: add their packages to requirements/components-*.in, or deploy the pipeline instead"
+            f"this machine cannot run the pipeline\n{listed}\nexpected: Python components\n"
+            "fix: where a container engine is, `ct run FILE --containers` runs the package; or deploy the pipeline"
         )
     return fitted
 
@@ -142,6 +143,7 @@ def execute(workspace: project.Workspace, request: RunRequest, console: Console)
 def perform(workspace: project.Workspace, prepared: Prepared, console: Console, use_cache: bool = True) -> record.Run:
     """Runs what was prepared, to the end; returns the closed record, whose report is beside it."""
     run = prepared.run
+    environments = _environments(workspace, prepared)
     folder = workspace.runs / run.id
     _make_writable(folder / "logs")
     package.write_package(prepared.compiled, folder / "package.yaml")
@@ -151,7 +153,7 @@ def perform(workspace: project.Workspace, prepared: Prepared, console: Console, 
         with terminable(), LiveView(run, console) as view:
             engine = Engine(workspace, [recorder, view], prepared.made_of, use_cache)
             log = folder / "logs" / "kfp.log"
-            with _tasks(workspace, prepared, folder) as tasks:
+            with _tasks(workspace, prepared, folder, environments) as tasks:
                 succeeded = engine.run(prepared.compiled, prepared.arguments, tasks, log)
         run.outputs = described(engine.ended.outputs)
         state = record.SUCCEEDED if succeeded and _all_known(run) else record.FAILED
@@ -183,11 +185,18 @@ def _containers(workspace: project.Workspace, request: RunRequest, arguments: Ma
 
 
 def _tasks(
-    workspace: project.Workspace, prepared: Prepared, folder: Path
+    workspace: project.Workspace, prepared: Prepared, folder: Path, environments: Mapping[Installation, Path]
 ) -> contextlib.AbstractContextManager[TaskServers | Containers]:
     if prepared.containers:
         return contextlib.nullcontext(prepared.containers)
-    return TaskServers(task_python(workspace.root), workspace.root, folder / "logs" / "servers.log")
+    log = folder / "logs" / "servers.log"
+    return TaskServers(task_python(workspace.root), workspace.root, log, environments)
+
+
+def _environments(workspace: project.Workspace, prepared: Prepared) -> dict[Installation, Path]:
+    if prepared.containers:
+        return {}
+    return task_environments.prepare(prepared.compiled, workspace.home, task_python(workspace.root))
 
 
 def _new_run(workspace: project.Workspace, request: RunRequest, chosen: settings.Settings) -> record.Run:

@@ -1,16 +1,18 @@
 """Runs tasks as processes, by servers in the component environment: a light one at once, one with TensorFlow later."""
 
 import contextlib
+import dataclasses
 import os
 import re
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +21,8 @@ import kfp_ct
 from kfp_ct.base.errors import RunFailedError
 from kfp_ct.local import zygote
 from kfp_ct.local.task_command import TaskCommand, is_python_component, with_python, with_short_arguments
+from kfp_ct.package import processes
+from kfp_ct.package.processes import Installation
 
 LIGHT = ("kfp.dsl.executor_main", "pyarrow.parquet")
 HEAVY = (
@@ -33,16 +37,29 @@ HEAVY = (
 KERAS_3 = {"TF_USE_LEGACY_KERAS": "0"}
 _PREFIX = "ct-tasks-"
 _HEAVY_IMPORT = re.compile(r"^\s*(import|from) (tensorflow|apache_beam|keras|tfx)", re.MULTILINE)
+# What only the author environment's kfp knows, where the component environment has an older one.
+_NEW_KFP = re.compile(r"__KFP_EMBEDDED_|\bEmbeddedInput\b|\bTaskConfig\b")
 _IMPORT = re.compile(r"^\s*(?:from|import) +([\w.]+)", re.MULTILINE)
 
 
 class TaskServers:
     """Starts task servers and says how to reach them; leaving the context ends them and everything they started."""
 
-    def __init__(self, python: Path, root: Path, log: Path) -> None:
+    def __init__(
+        self, python: Path, root: Path, log: Path, environments: Mapping[Installation, Path] | None = None
+    ) -> None:
+        """Prepares.
+
+        Args:
+            python: The component environment's interpreter.
+            root: The folder that tasks start in.
+            log: File that receives what the servers say.
+            environments: The interpreters of tasks that install packages.
+        """
         self._python = python
         self._root = root
         self._log = log
+        self._environments = dict(environments or {})
         _remove_leftovers()
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         self._lifeline, self._held = os.pipe()
@@ -90,7 +107,7 @@ class TaskServers:
                 f"it runs a program of the image {task.image}, and tasks run as processes here, without one\n"
                 "fix: run with --containers, where an engine is"
             )
-        if task.imminent:
+        if task.imminent and not processes.installation(task.elements):
             # The cache has missed: what follows will need TensorFlow.
             self.warm_up()
         child = self._start_task(task)
@@ -111,8 +128,9 @@ class TaskServers:
                 os.killpg(child.pid, signal.SIGKILL)
 
     def _start_task(self, task: TaskCommand) -> subprocess.Popen[str]:
-        python = self.python_for(list(task.elements))
-        short = with_short_arguments(task, "python3")
+        python, read_files = self._pythons(task.elements)
+        task = dataclasses.replace(task, elements=processes.without_installation(task.elements))
+        short = with_short_arguments(task, read_files)
         child = subprocess.Popen(
             with_python(short.elements, python),
             cwd=self._root,
@@ -127,6 +145,20 @@ class TaskServers:
         with self._lock:
             self._children.add(child)
         return child
+
+    def _pythons(self, elements: Sequence[str]) -> tuple[str, str]:
+        """Returns what stands in for `python3` in a task's command, and where long arguments are read from files."""
+        installed = processes.installation(elements)
+        own = (
+            str(self._environments[installed])
+            if installed
+            else sys.executable
+            if _NEW_KFP.search(str(elements))
+            else ""
+        )
+        if own:
+            return shlex.quote(own), "python3 {script} --run"
+        return self.python_for(list(elements)), "python3"
 
     def warm_up(self) -> None:
         """Begins to import the heavy libraries in the background."""

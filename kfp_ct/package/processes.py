@@ -1,13 +1,17 @@
-"""What of a package tasks can run on this machine: Python components, in the one environment that all of them share."""
+"""What of a package tasks can run on this machine: Python components, and what they install before they start."""
 
 import copy
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 from kfp_ct.package.package import PLATFORMS, Package
 
-_INSTALLED = re.compile(r"'([A-Za-z0-9._-]+)(?:[^']*)'")
+Installation = tuple[tuple[str, ...], ...]  # the arguments of each `pip install`, in their order
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OWN_INSTALL = {"kfp", "typing-extensions", "kfp-pipeline-spec"}
+_QUIET = ("--quiet", "--no-warn-script-location")
 
 
 def fitted(package: Package) -> Package:
@@ -16,20 +20,50 @@ def fitted(package: Package) -> Package:
     for executor in (changed.get("deploymentSpec", {}).get("executors") or {}).values():
         container = executor.get("container", {})
         command = container.get("command") or []
-        if command[:2] == ["sh", "-c"] and len(command) > 3 and set(_installed(command)) <= _OWN_INSTALL:
-            container["command"] = command[3:] if "pip install" in command[2] else command
+        installed = installation(command)
+        if installed and set(names(installed)) <= _OWN_INSTALL:
+            container["command"] = without_installation(command)
     return changed
 
 
 def problems(package: Package) -> Iterator[str]:
-    """Yields the steps of a fitted package that need an image of their own, or would change the environment."""
+    """Yields the steps of a package that need an image of their own."""
     for label, executor in sorted(package["deploymentSpec"]["executors"].items()):
         container = executor.get("container")
         command = [] if container is None else list(map(str, container.get("command", [])))
         if container is not None and "kfp.dsl.executor_main" not in " ".join(command):
             yield f"{label} is a container component: tasks run as processes here, without an image"
-        elif installed := sorted(set(_installed(command)) - _OWN_INSTALL):
-            yield f"{label} installs packages when it starts ({', '.join(installed)}): the environment here is locked"
+
+
+def installations(package: Package) -> list[Installation]:
+    """Returns what tasks of a package install before they start, each set once."""
+    executors = package["deploymentSpec"]["executors"].values()
+    found = (installation(executor.get("container", {}).get("command") or []) for executor in executors)
+    return list(dict.fromkeys(each for each in found if each))
+
+
+def installation(command: Sequence[str]) -> Installation:
+    """Returns what a task installs before it starts, as kfp's compiler writes it; nothing if it installs nothing."""
+    if list(command[:2]) != ["sh", "-c"] or len(command) < 4 or "pip install" not in command[2]:
+        return ()
+    found = []
+    for part in re.split(r"&&|\n", command[2]):
+        if " pip install " in part:
+            arguments = shlex.split(part.partition(" pip install ")[2])
+            found.append(tuple(each for each in arguments if each not in _QUIET))
+    return tuple(found)
+
+
+def without_installation(command: Sequence[str]) -> list[str]:
+    """Returns a task's command without what it installs before."""
+    return list(command[3:]) if installation(command) else list(command)
+
+
+def names(installed: Installation) -> list[str]:
+    """Returns the names of the packages of an installation."""
+    words = [word for arguments in installed for word in _without_values(arguments)]
+    found = (_NAME.match(word) for word in words if not word.startswith("-"))
+    return sorted({match[0].lower().replace("_", "-") for match in found if match})
 
 
 def ignored(package: Package) -> list[str]:
@@ -48,7 +82,10 @@ def ignored(package: Package) -> list[str]:
     return found
 
 
-def _installed(command: Sequence[str]) -> list[str]:
-    """Returns the names of the packages that a task installs before it starts."""
-    installs = command[2] if len(command) > 3 and "pip install" in command[2] else ""
-    return sorted({name.lower().replace("_", "-") for name in _INSTALLED.findall(installs)} - {"--no-deps"})
+def _without_values(arguments: Sequence[str]) -> Iterator[str]:
+    """Yields arguments without the values of options: of an index, or of a host that is trusted."""
+    skip = False
+    for each in arguments:
+        if not skip:
+            yield each
+        skip = each in ("--index-url", "--extra-index-url", "--trusted-host")

@@ -62,8 +62,24 @@ def test_kfp_is_not_installed_where_it_is(compiled):
     assert list(processes.problems(fitted)) == []
 
 
-def test_what_needs_an_image_or_changes_the_environment_is_named(compiled):
+def test_what_needs_an_image_is_named(compiled):
     assert list(processes.problems(processes.fitted(compiled(plain, installing, container)))) == [
         "exec-container is a container component: tasks run as processes here, without an image",
-        "exec-installing installs packages when it starts (pandas, scikit-learn): the environment here is locked",
     ]
+
+
+def test_what_a_task_installs_is_read_and_left_out(compiled):
+    (installed,) = processes.installations(processes.fitted(compiled(plain, installing)))
+    assert installed[0] == ("pandas==2.3", "scikit_learn")
+    assert processes.names(installed) == ["kfp", "pandas", "scikit-learn", "typing-extensions"]
+    executors = compiled(installing)["deploymentSpec"]["executors"]
+    command = executors["exec-installing"]["container"]["command"]
+    assert processes.without_installation(command)[:2] == ["sh", "-ec"]
+
+
+def test_options_of_an_index_are_kept():
+    options = "--quiet --index-url https://a.example/simple --trusted-host a.example"
+    script = f"X=1 python3 -m pip install {options} 'x==1' && \"$0\""
+    installed = processes.installation(["sh", "-c", script, "sh", "-ec"])
+    assert installed == (("--index-url", "https://a.example/simple", "--trusted-host", "a.example", "x==1"),)
+    assert processes.names(installed) == ["x"]

@@ -140,13 +140,17 @@ class Building:
                 if source is None:
                     return
                 with dsl.If(source.output == node.expected):
-                    self.body(node.then, heard)
+                    self._branch(node.then, heard)
                 with dsl.Else():
-                    self.body(node.otherwise, heard)
+                    self._branch(node.otherwise, heard)
             case Guarded():
                 with dsl.ExitHandler(closing()):
                     say(text="guarded", bad=False)
                     self.body(node.body, [])
+
+    def _branch(self, nodes, heard):
+        self.names[id(nodes)] = say(text="taken", bad=False).name
+        self.body(nodes, heard)
 
     def _step(self, node, heard):
         source = pick(heard, node.source)
@@ -231,8 +235,14 @@ class Definition:
                         self._name(id(node), SKIPPED, iterations)
                         heard.append(Said())
                 case Branch() if pick(heard, node.source) is not None:
-                    self.skip(node.then, len(heard), iterations)
-                    self.skip(node.otherwise, len(heard), iterations)
+                    self._skip_branches(node, len(heard), iterations)
+
+    def _skip_branches(self, node, count, iterations, taken=None):
+        """Marks the branches that are not taken."""
+        for nodes in (node.then, node.otherwise):
+            self._name(id(nodes), "SUCCEEDED" if nodes is taken else SKIPPED, iterations)
+            if nodes is not taken:
+                self.skip(nodes, count, iterations)
 
     def _node(self, node, heard, iterations):
         match node:
@@ -275,11 +285,10 @@ class Definition:
             return False
         used = outside(node.then, len(heard)) | outside(node.otherwise, len(heard))
         if source.failed or any(heard[number].failed for number in used):
-            self.skip(node.then, len(heard), iterations)
-            self.skip(node.otherwise, len(heard), iterations)
+            self._skip_branches(node, len(heard), iterations)
             return True
-        taken, other = (node.then, node.otherwise) if source.text == node.expected else (node.otherwise, node.then)
-        self.skip(other, len(heard), iterations)
+        taken = node.then if source.text == node.expected else node.otherwise
+        self._skip_branches(node, len(heard), iterations, taken)
         return self.body(taken, heard, iterations)[1]
 
     def _tell(self, node, state, iterations):

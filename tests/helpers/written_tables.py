@@ -127,7 +127,11 @@ def write_csv(path: Path, table: dict[str, list[Any]], delimiter: str = ",", end
     rows = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
     texts = [{name: _text(value) for name, value in row.items()} for row in rows]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator=end)
+        # Python before 3.13 leaves a carriage return without quotes, where it ends a line for every reader.
+        quoting = (
+            csv.QUOTE_ALL if any("\r" in (text or "") for row in texts for text in row.values()) else csv.QUOTE_MINIMAL
+        )
+        writer = csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=quoting)
         writer.writerows([table, *([text or "" for text in row.values()] for row in texts)])
     return [{**row, "id": n} for n, row in enumerate(texts)]
 

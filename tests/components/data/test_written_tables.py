@@ -4,6 +4,7 @@
 tables of each of the four.
 """
 
+import csv
 import json
 import os
 
@@ -101,7 +102,8 @@ def test_files_of_pandas(tmp_path_factory, data, way):
     path = folder / f"d.{way}"
     try:
         if way == "csv":
-            frame.to_csv(path, index=False)
+            returns = frame.astype(str).apply(lambda column: column.str.contains("\r")).to_numpy().any()
+            frame.to_csv(path, index=False, quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL)
             written, same = read_texts(path.read_bytes().decode()), same_text
         elif way == "jsonl":
             frame.to_json(path, orient="records", lines=True, date_format="iso", double_precision=15)

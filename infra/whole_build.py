@@ -59,7 +59,7 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whole-build-")))
         try:
             stack.enter_context(engine(folder))
-            demand_disk()
+            require_disk()
             certificates = authorities()
             tools = make_images(folder, certificates)
             registry = stack.enter_context(local_registry(folder))
@@ -132,7 +132,7 @@ def started(command: Sequence[str], log: Path, ready: Callable[[], bool], second
         process.wait(60)
 
 
-def demand_disk() -> None:
+def require_disk() -> None:
     """Demands room for the images, the registry and a workspace with both environments, where each of them lies."""
     root = _output(["docker", "info", "--format", "{{.DockerRootDir}}"])
     if not Path(root).is_dir():

@@ -87,7 +87,7 @@ def bind_window(file: str, window: Window, token: re.Pattern[str], form: str) ->
     return Query(file, sql, {name: values[name] for name in sorted(used)})
 
 
-def demand_window(queries: Sequence[Query], window: Window) -> None:
+def require_window(queries: Sequence[Query], window: Window) -> None:
     """Raises `ConfigurationError` where a bound of the window is given, but none of the queries uses it."""
     for name, value in zip(PARAMETERS, (window.start, window.end), strict=True):
         if value and not any(name in query.parameters for query in queries):

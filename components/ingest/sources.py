@@ -45,7 +45,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: NamedSource, folder: Pat
         found = files.find(source.name, source.uri, folder)
         format = files.format_of(source.name, found, source.format)
     if format in (files.PARQUET, files.TFRECORD):
-        _demand_no_types(source, {files.PARQUET: "Parquet", files.TFRECORD: "TFRecord"}[format])
+        _require_no_types(source, {files.PARQUET: "Parquet", files.TFRECORD: "TFRecord"}[format])
     if format == files.JSONL and source.csv != Csv():
         raise ConfigurationError(
             f"sources.{source.name}: csv is for CSV, and its files are JSON Lines\nfix: leave it out"
@@ -59,7 +59,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: NamedSource, folder: Pat
     return loaded
 
 
-def demand_readable(
+def require_readable(
     connection: duckdb.DuckDBPyConnection, loaded: Mapping[str, Loaded], max_bad_fraction: float, root: Path
 ) -> None:
     """Writes the quarantine file and stops the run where too large a share of a source's rows is in it.
@@ -99,7 +99,7 @@ def _load_tfrecord(
         raise DataError(f"source {source.name} cannot be read: {database.first_line(error)}") from error
 
 
-def _demand_no_types(source: NamedSource, format: str) -> None:
+def _require_no_types(source: NamedSource, format: str) -> None:
     if source.columns or source.null_values or source.csv != Csv():
         raise ConfigurationError(
             f"sources.{source.name}: columns, null_values and csv are for text files, {format} has its own types\n"

@@ -39,7 +39,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Pat
             _write(batch, written[-1])
     if not kinds:
         raise DataError(f"source {source} has no rows, or no features\nexpected: tf.Examples with features")
-    _demand_names(source, kinds)
+    _require_names(source, kinds)
     connection.execute(_view(source, kinds, several, written))
     return written
 
@@ -75,7 +75,7 @@ def _with_texts(column: pa.LargeListArray, name: str) -> pa.Array:
     return tfrecord.relisted(column, tfrecord.texts(column.flatten(), name), pa.LargeListArray)
 
 
-def _demand_names(source: str, kinds: dict[str, str]) -> None:
+def _require_names(source: str, kinds: dict[str, str]) -> None:
     lower = [name.lower() for name in kinds]
     if twice := sorted(name for name in kinds if lower.count(name.lower()) > 1):
         raise DataError(

@@ -68,11 +68,11 @@ def ingest(request: IngestRequest, output_path: str | Path) -> dict[str, Any]:
     plan = _plan(request)
     with _folders(Path(output_path)) as (root, scratch), database.open_database(scratch) as connection:
         loaded = _load(connection, plan, scratch)
-        sources.demand_readable(connection, loaded, request.max_bad_fraction, root)
+        sources.require_readable(connection, loaded, request.max_bad_fraction, root)
         readable = [file for source in loaded.values() for file in source.files]
         database.close_to_other_files(connection, root, readable)
         columns = _select(connection, plan)
-        _demand_splits(connection, plan)
+        _require_splits(connection, plan)
         leak_check = leaks.check(connection, plan.settings.split, columns)
         layout = shards.Layout(splits.names(plan.settings.split), plan.settings.options.format)
         manifest = layouts.Manifest(
@@ -100,7 +100,7 @@ def _plan(request: IngestRequest) -> Plan:
     else:
         found, selected = sources.named(asked.sources), query.read(request.query, window)
     remote = [bound for source in found if (bound := warehouse.query(source.bigquery))]
-    query.demand_window([*remote, selected], window)
+    query.require_window([*remote, selected], window)
     return Plan(request, asked, found, window, warehouse, selected)
 
 
@@ -150,11 +150,11 @@ def _select(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Stor
         raise _unfit_value(connection, selected, columns, error) from error
     if not shards.count(connection):
         raise query.no_rows_error(connection, selected, plan.window, types)
-    _demand_whole_numbers(connection, selected, columns)
+    _require_whole_numbers(connection, selected, columns)
     return columns
 
 
-def _demand_whole_numbers(
+def _require_whole_numbers(
     connection: duckdb.DuckDBPyConnection, selected: query.Query, columns: Mapping[str, Stored]
 ) -> None:
     for name in shards.rounded_together(connection, columns):
@@ -198,7 +198,7 @@ def _example(connection: duckdb.DuckDBPyConnection, selected: query.Query, name:
     return str(found[0][0]) if found else None
 
 
-def _demand_splits(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+def _require_splits(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
     rows, wanted = shards.count(connection), splits.names(plan.settings.split)
     if valueless := rows.pop(None, 0):
         raise DataError(

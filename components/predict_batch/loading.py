@@ -49,7 +49,7 @@ def load(job: Job, planned: Sequence[Shard]) -> None:
     with _readable_errors(table, f"a table with the columns {expected}"), _connected(table) as client:
         loaded = sum([shard.rows for shard in planned if _load(client, job, shard)])
         total = sum(shard.rows for shard in planned)
-        _demand_rows(table, client.get_table(table).num_rows or 0, total)
+        _require_rows(table, client.get_table(table).num_rows or 0, total)
     before = f"; {total - loaded:,} were there already" if loaded < total else ""
     task_log.progress(f"{loaded:,} rows loaded into {table}{before}")
 
@@ -116,7 +116,7 @@ def _job_id(job: Job, shard: Shard, attempt: int) -> str:
     return f"kfp-ct-{job.identity[:32]}-{into}-{Path(shard.file).stem}-{attempt}"
 
 
-def _demand_rows(table: str, rows: int, total: int) -> None:
+def _require_rows(table: str, rows: int, total: int) -> None:
     if rows < total:
         raise _missing(table, f"the table holds {rows:,} rows, {total:,} were loaded into it")
 

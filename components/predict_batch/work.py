@@ -70,21 +70,21 @@ def predict(
         loading.check(table)
     planned = plan.shards(request.examples_path, shard_rows)
     columns = layouts.read_manifest(request.examples_path).columns
-    _demand_columns(request, columns)
+    _require_columns(request, columns)
     chosen = [list(request.keys), list(request.carry), request.signature, request.model_version]
     identity = plan.identity(request.examples_path, request.model_path, chosen, planned)
     folder = Path(asked.destination.folder or output_path) / (identity[:16] if asked.destination.folder else "")
     with atomic_files.writing_to("the folder of predictions", folder), atomic_files.locked(folder / "_lock"):
         job = dataclasses.replace(_start_or_resume(request, identity, folder, list(columns)), table=table)
         tally = _score(job, planned, request)
-        _demand_finite(tally, request)
+        _require_finite(tally, request)
         if table:  # only now: what is refused reaches nobody
             loading.load(job, planned)
         metadata = _finish(job, planned, tally, request)
     return Written(str(folder), metadata)
 
 
-def _demand_columns(request: PredictionRequest, columns: Mapping[str, str]) -> None:
+def _require_columns(request: PredictionRequest, columns: Mapping[str, str]) -> None:
     wanted = [*request.keys, *request.carry]
     if missing := [name for name in wanted if name not in columns]:
         raise ConfigurationError(
@@ -160,7 +160,7 @@ def _total(job: shards.Job, planned: Sequence[plan.Shard]) -> Tally:
     return total
 
 
-def _demand_finite(tally: Tally, request: PredictionRequest) -> None:
+def _require_finite(tally: Tally, request: PredictionRequest) -> None:
     allowed = math.floor(request.max_nonfinite_fraction * tally.rows)
     if tally.nonfinite > allowed:
         raise DataError(

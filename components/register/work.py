@@ -35,7 +35,7 @@ def register(candidate: Candidate, registry_uri: str, model_name: str) -> Regist
         DataError: The model, the statistics or the evaluation is not whole.
         ConfigurationError: The registry cannot be used or written.
     """
-    verdict = blessing.demand(candidate.blessing_path, candidate.model_path)
+    verdict = blessing.require(candidate.blessing_path, candidate.model_path)
     model_version.check_model_name(model_name)
     registered = _already_champion(registry.open_reader(registry_uri), model_name, verdict.model_fingerprint)
     if registered is None:

@@ -28,7 +28,7 @@ def write_statistics(
         DataError: There is no split, a split has no rows, or a column has a type TFDV has no statistics for.
     """
     manifest = layouts.read_manifest(examples_path)
-    _demand_rows(manifest, examples_path)
+    _require_rows(manifest, examples_path)
     files = {split.name: layouts.split_files(examples_path, split.name) for split in manifest.splits}
     outputs = {name: layouts.split_path(output_path, name) / layouts.STATISTICS_FILE for name in files}
     for path in outputs.values():
@@ -50,7 +50,7 @@ def _write_in_memory(files: dict[str, list[str]], outputs: dict[str, Path]) -> N
         task_log.progress(f"{name}: {statistics.datasets[0].num_examples:,} rows")
 
 
-def _demand_rows(manifest: layouts.Manifest, examples_path: str) -> None:
+def _require_rows(manifest: layouts.Manifest, examples_path: str) -> None:
     if not manifest.splits:
         raise DataError(f"the dataset at {examples_path} has no split\nexpected: at least train and eval")
     for split in manifest.splits:

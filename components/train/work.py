@@ -90,7 +90,7 @@ def train(request: TrainingRequest, model_path: str, run_path: str) -> dict[str,
         fn_args = _fn_args(request, outputs, reader, callbacks)
         with user_code.failing_as(TrainingError, request.module, "run_fn"):
             run_fn(fn_args)
-        _demand_saved_model(outputs.serving_model_dir, request.module)
+        _require_saved_model(outputs.serving_model_dir, request.module)
         if folder and is_chief:
             checkpoints.remove(folder)
     if is_chief:
@@ -169,7 +169,7 @@ def _key(request: TrainingRequest) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _demand_saved_model(path: str, module: str) -> None:
+def _require_saved_model(path: str, module: str) -> None:
     expected = "expected: a SavedModel with at least one signature, saved to fn_args.serving_model_dir"
     if not tf.io.gfile.exists(f"{path}/saved_model.pb"):
         raise TrainingError(f"run_fn of {module} left no SavedModel\n{expected}\nfix: call tf.saved_model.save there")

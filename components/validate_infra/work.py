@@ -71,7 +71,7 @@ def validate(request: InfraRequest, outputs: Outputs) -> Result:
         ComponentError: evaluate did not bless this model, it cannot be read here, or a setting does not fit.
     """
     settings = setting_problems.read(Infra, request.infra, "infra")
-    evaluated = blessing.demand(request.blessing_path, request.model_path, (blessing.EVALUATE,))
+    evaluated = blessing.require(request.blessing_path, request.model_path, (blessing.EVALUATE,))
     columns = list(layouts.read_manifest(request.examples_path).columns)
     model = SavedModel(request.model_path, settings.signature, columns, _ROLE)
     sample = rows.sample(request.examples_path, settings.rows)

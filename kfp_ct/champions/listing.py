@@ -109,7 +109,7 @@ def _blessed(folder: Path | None) -> bool:
     if folder is None:
         return False
     try:
-        blessing.demand_yes(places.kept_blessing(folder))
+        blessing.require_yes(places.kept_blessing(folder))
     except ModelNotBlessedError:
         return False
     return True

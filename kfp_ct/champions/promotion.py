@@ -44,7 +44,7 @@ def promote(place: Location, name: str, version: str, person: Person, dry_run: b
         ModelNotBlessedError: The version was not blessed by every stage, or is not what was blessed.
         ComponentError: The registry or the folder cannot be used.
     """
-    _demand(place, name, version)
+    _require(place, name, version)
     with _alone(place, name):
         move = Move(
             champion_history.now(),
@@ -78,7 +78,7 @@ def rollback(place: Location, name: str, person: Person, dry_run: bool = False) 
         if champion is None or not before:
             told = f"v{champion.number} is the first champion" if champion else "no version is champion"
             raise UsageError(f"{name} cannot go back: {told}\nfix: choose one of `ct models {name}` with ct promote")
-        _demand(place, name, before)
+        _require(place, name, before)
         move = Move(
             champion_history.now(), champion_history.ROLLBACK, champion.number, before, person.name, person.reason
         )
@@ -110,10 +110,10 @@ def _finished(place: Location, name: str, begun: Move) -> Move | None:
 
 def _carried_out(place: Location, name: str, move: Move, only_checked: bool = False) -> Move:
     """Does a move, as far as it is not yet done; nothing moves before the blessing has been looked at."""
-    version = _demand(place, name, move.version)
+    version = _require(place, name, move.version)
     with places.files(place, name, version) as folder:
         blessed = places.kept_blessing(folder)
-        blessing.demand(blessed, str(folder))
+        blessing.require(blessed, str(folder))
         trial = places.trial(place, version.tags.get("run", ""))
         release = serving_folder.Release(str(folder), str(blessed), name, move.version, trial)
         serving_folder.check(release, str(place.serving_root), KEEP_VERSIONS)
@@ -164,7 +164,7 @@ def _registry(place: Location) -> Iterator[Any]:
         yield registry_mlflow.open_client(place.registry_uri)
 
 
-def _demand(place: Location, name: str, number: str) -> model_version.ModelVersion:
+def _require(place: Location, name: str, number: str) -> model_version.ModelVersion:
     known = places.versions(place, name)
     found = next((version for version in known if version.number == number), None)
     if found is None:

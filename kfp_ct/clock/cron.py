@@ -39,7 +39,7 @@ def six_fields(expression: str, where: str = "cron") -> str:
     return text
 
 
-def demand_fields(expression: str) -> str:
+def require_fields(expression: str) -> str:
     """Returns an expression of six fields that Go's parser (robfig/cron v1) takes.
 
     Raises:

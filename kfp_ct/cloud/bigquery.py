@@ -88,7 +88,7 @@ def _run(
 
     estimate = client.query(sql, job_config=config(dry_run=True, use_query_cache=False)).total_bytes_processed or 0
     task_log.progress(f"{name}: BigQuery will read {_bytes(estimate)} of at most {_bytes(access.max_bytes_billed)}")
-    _demand_affordable(name, estimate, access)
+    _require_affordable(name, estimate, access)
     job = client.query(sql, job_config=config())
     job.result(max_results=1)
     return _fetch(name, job.destination, client.project, access, folder)
@@ -107,7 +107,7 @@ def _fetch(name: str, table: Any, project: str, access: Access, folder: Path) ->
         )
         if not table.dataset_id.startswith("_"):
             task_log.progress(f"{name}: BigQuery's storage will read {_bytes(session.estimated_total_bytes_scanned)}")
-            _demand_affordable(name, session.estimated_total_bytes_scanned, access)
+            _require_affordable(name, session.estimated_total_bytes_scanned, access)
         schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
         targets = [folder / f"{number:05d}.parquet" for number in range(max(1, len(session.streams)))]
         if not session.streams:
@@ -135,7 +135,7 @@ def _write(target: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -
         writer.write_table(pa.Table.from_batches(held, schema))
 
 
-def _demand_affordable(name: str, estimate: int, access: Access) -> None:
+def _require_affordable(name: str, estimate: int, access: Access) -> None:
     if estimate > access.max_bytes_billed:
         raise ConfigurationError(
             f"{name} would read {_bytes(estimate)}, allowed are {_bytes(access.max_bytes_billed)}\n"

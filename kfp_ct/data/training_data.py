@@ -64,7 +64,7 @@ class Reader:
             raise DataError(f"no rows to train on in {files}\nexpected: at least one row\nfix: widen the window")
         self.datasets.append((files, options, schema))
         if options.label_key in self._specs:
-            _demand_two_classes(files, options.label_key)
+            _require_two_classes(files, options.label_key)
         transform, columns = self._choose(schema)
         dataset = self._blocks(files, columns, options).map(transform, PARALLEL_BLOCKS, deterministic=True)
         dataset = dataset.rebatch(options.batch_size, drop_remainder=options.drop_final_batch)
@@ -127,7 +127,7 @@ class Reader:
         )
 
 
-def _demand_two_classes(files: Sequence[str], label: str) -> None:
+def _require_two_classes(files: Sequence[str], label: str) -> None:
     """Raises `DataError` if a label column has fewer than two values; stops reading at the second one."""
     seen: set[Any] = set()
     for batch in reading.iter_batches(files, [label]):

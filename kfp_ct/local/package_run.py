@@ -84,7 +84,7 @@ def prepare(workspace: project.Workspace, compiled: package.Package, request: Pa
     if problems := validation.problems(fitted, request.arguments):
         listed = "\n".join(f"- {problem}" for problem in problems)
         raise UsageError(f"these arguments do not fit the pipeline\n{listed}\nfix: pass --set NAME=VALUE")
-    run.demand_variables(request.arguments)
+    run.require_variables(request.arguments)
     name, cause = compiled["pipelineInfo"]["name"], redaction.redact(request.cause)
     begun = record.new_run(workspace, project=name, environment=ENVIRONMENT, pipeline=name, cause=cause)
     if any(task.package for task in wiring.tasks(fitted)) and not request.containers:

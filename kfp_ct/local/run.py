@@ -78,12 +78,12 @@ def prepare(workspace: project.Workspace, request: RunRequest) -> Prepared:
     if not request.container_image:
         require_component_python(workspace.root)
     compiled = runnable(compile_project(workspace, chosen, runs_here=not request.container_image))
-    demand_variables(chosen.parameters)
+    require_variables(chosen.parameters)
     run = _new_run(workspace, request, chosen)
     return complete(workspace, run, compiled, chosen.parameters, _containers(workspace, request, chosen.parameters))
 
 
-def demand_variables(parameters: Mapping[str, Any]) -> None:
+def require_variables(parameters: Mapping[str, Any]) -> None:
     """Raises `UsageError` unless every environment variable that arguments refer to is set."""
     if problems := secrets.unset(parameters):
         listed = "\n".join(f"- {problem}" for problem in problems)

@@ -81,13 +81,13 @@ def read(root: str | Path) -> Blessing:
     return Blessing(**{**fields, "checks": [Check(**check) for check in fields["checks"]]})
 
 
-def demand(root: str | Path, model_path: str, stages: Sequence[str] = STAGES) -> Blessing:
+def require(root: str | Path, model_path: str, stages: Sequence[str] = STAGES) -> Blessing:
     """Returns the blessing of this very model, whose files are compared with those that were judged.
 
     Raises:
         ModelNotBlessedError: The verdict is a no, rests on nothing, lacks a stage, or is about another model.
     """
-    blessing = demand_yes(root, stages)
+    blessing = require_yes(root, stages)
     # What the registry keeps beside a registered model is no part of the model.
     if blessing.model_fingerprint != layouts.tree_fingerprint(model_path, leave_out=layouts.REGISTERED):
         raise ModelNotBlessedError(
@@ -97,7 +97,7 @@ def demand(root: str | Path, model_path: str, stages: Sequence[str] = STAGES) ->
     return blessing
 
 
-def demand_yes(root: str | Path, stages: Sequence[str] = STAGES) -> Blessing:
+def require_yes(root: str | Path, stages: Sequence[str] = STAGES) -> Blessing:
     """Returns a verdict that is a yes of all stages, whatever model it is about.
 
     Raises:

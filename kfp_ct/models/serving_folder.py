@@ -36,7 +36,7 @@ def publish(release: Release, serving_root: str, keep_versions: int) -> tuple[di
         ModelNotBlessedError: The verdict is not a yes, or is about another model.
         ConfigurationError: A name, a version or the folder cannot be used, or it holds another model as this version.
     """
-    blessing.demand(release.blessing_path, release.model_path)
+    blessing.require(release.blessing_path, release.model_path)
     root = check(release, serving_root, keep_versions)
     base = root / release.model_name
     with atomic_files.writing_to("the serving folder", base):

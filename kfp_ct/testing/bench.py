@@ -26,7 +26,7 @@ class CheckFailedError(AssertionError):
     """A project does not do what every project must."""
 
 
-def demand(condition: bool, message: str) -> None:
+def require(condition: bool, message: str) -> None:
     """Fails a test with a message that says what to look at."""
     if not condition:
         raise CheckFailedError(message)
@@ -70,7 +70,9 @@ class Bench:
         Raises:
             CheckFailedError: There are fewer rows than a test can say anything by.
         """
-        demand(table.num_rows >= 64, f"{table.num_rows} rows to test with\nexpected: 64 at least, a few hundred better")
+        require(
+            table.num_rows >= 64, f"{table.num_rows} rows to test with\nexpected: 64 at least, a few hundred better"
+        )
         self.project, self.table = project, table
         self.schema = batches.read_schema(project.schema_file)
         self.served = sorted(batches.feature_specs(self.schema, "SERVING").keys() - {project.label})
@@ -136,7 +138,7 @@ class Bench:
         loaded = SavedModel(model, signature, self.served, Role("the model"))
         outputs = loaded.run(one_batch(table.select(self.served)))
         wanted = self.project.output or (loaded.outputs[0] if len(loaded.outputs) == 1 else "")
-        demand(wanted in outputs, f"the model answers {loaded.outputs}\nexpected: one output, or `output` to name one")
+        require(wanted in outputs, f"the model answers {loaded.outputs}\nexpected: one output, or `output` to name one")
         return np.asarray(outputs[wanted], "float64")
 
     def signatures(self, model: str) -> dict[str, Any]:

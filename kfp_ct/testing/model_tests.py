@@ -27,7 +27,7 @@ from kfp_ct.components.validate_infra import work as validate_infra
 from kfp_ct.data import layouts
 from kfp_ct.models import blessing, serving_folder
 from kfp_ct.testing import losses, rows
-from kfp_ct.testing.bench import Bench, Project, demand, invented
+from kfp_ct.testing.bench import Bench, Project, invented, require
 
 ROWS, FEW = 400, 32
 # Of float32 sums in another order.
@@ -70,9 +70,9 @@ class ModelTests:
         count = self.bench.table.num_rows
         features = self.bench.features(self.bench.graph, self.bench.table)
         lengths = {name: len(values) for name, values in features.items() if len(values) != count}
-        demand(not lengths, f"{count} rows make features of other lengths: {lengths}")
-        demand(self.project.label in features, f"the label {self.project.label} is not among {sorted(features)}")
-        demand(len(features) > 1, "the label is the only feature")
+        require(not lengths, f"{count} rows make features of other lengths: {lengths}")
+        require(self.project.label in features, f"the label {self.project.label} is not among {sorted(features)}")
+        require(len(features) > 1, "the label is the only feature")
 
     def test_no_feature_depends_on_what_is_unknown_when_serving(self) -> None:
         """The label, and what the schema takes out of SERVING, change no feature but the label: nothing leaks."""
@@ -86,7 +86,7 @@ class ModelTests:
         )
         before, after = self.bench.features(graph, table), self.bench.features(graph, other)
         leaking = [n for n in before if n != self.project.label and not _same(before[n], after[n])]
-        demand(not leaking, f"the features {leaking} change with {unknown}, which are unknown when serving: a leak")
+        require(not leaking, f"the features {leaking} change with {unknown}, which are unknown when serving: a leak")
 
     def test_a_row_has_the_same_features_alone_as_among_others(self) -> None:
         """A feature is a function of its row and of what was analysed in training, not of the batch."""
@@ -95,31 +95,31 @@ class ModelTests:
         for row in (0, table.num_rows - 1):
             alone = self.bench.features(graph, table.slice(row, 1))
             other = [name for name in together if not _same(together[name][row : row + 1], alone[name])]
-            demand(not other, f"the features {other} of row {row} depend on the other rows of its batch")
+            require(not other, f"the features {other} of row {row} depend on the other rows of its batch")
 
     # 2. Methods of the model
 
     def test_the_model_is_asked_with_columns_known_when_serving(self) -> None:
         """`serving_default` takes raw columns of the schema, or serialised examples of them."""
         signatures = self.bench.signatures(self.bench.model)
-        demand("serving_default" in signatures, f"no signature serving_default among {sorted(signatures)}")
+        require("serving_default" in signatures, f"no signature serving_default among {sorted(signatures)}")
         asked = set(signatures["serving_default"].structured_input_signature[1])
         unknown = sorted(asked - set(self.bench.served))
-        demand(not unknown or len(asked) == 1, f"the model asks for {unknown}, which are unknown when serving")
+        require(not unknown or len(asked) == 1, f"the model asks for {unknown}, which are unknown when serving")
 
     def test_an_answer_is_one_of_its_task(self) -> None:
         """Probabilities lie between 0 and 1 (and add up); the same row gets the same answer, alone or not."""
         table = self.bench.table
         answers = self.bench.answers(self.bench.model, table)
-        demand(len(answers) == table.num_rows, f"{table.num_rows} rows have {len(answers)} answers")
-        demand(bool(np.isfinite(answers).all()), "the answer to an ordinary row is not a finite number")
+        require(len(answers) == table.num_rows, f"{table.num_rows} rows have {len(answers)} answers")
+        require(bool(np.isfinite(answers).all()), "the answer to an ordinary row is not a finite number")
         if self.project.task != "regression":
             outside = answers[(answers < 0) | (answers > 1)]
-            demand(not outside.size, f"{outside.size} answers are no probabilities, such as {outside[:1]}")
+            require(not outside.size, f"{outside.size} answers are no probabilities, such as {outside[:1]}")
         if self.project.task == "multiclass":
-            demand(np.allclose(answers.sum(-1), 1, atol=1e-3), "the probabilities of the classes do not add up to 1")
+            require(np.allclose(answers.sum(-1), 1, atol=1e-3), "the probabilities of the classes do not add up to 1")
         alone = self.bench.answers(self.bench.model, table.slice(3, 1))
-        demand(np.allclose(alone, answers[3:4], rtol=_TOLERANCE, atol=1e-6), "a row's answer depends on its batch")
+        require(np.allclose(alone, answers[3:4], rtol=_TOLERANCE, atol=1e-6), "a row's answer depends on its batch")
 
     def test_signatures_agree(self) -> None:
         """Every other signature with one string input answers serialised examples as `serving_default` does."""
@@ -127,7 +127,7 @@ class ModelTests:
         for name, signature in self.bench.signatures(self.bench.model).items():
             if name != "serving_default" and len(signature.structured_input_signature[1]) == 1:
                 other = self.bench.answers(self.bench.model, self.bench.table, name)
-                demand(np.allclose(default, other, rtol=_TOLERANCE, atol=1e-6), f"{name} answers otherwise")
+                require(np.allclose(default, other, rtol=_TOLERANCE, atol=1e-6), f"{name} answers otherwise")
 
     # 3. Training
 
@@ -135,15 +135,15 @@ class ModelTests:
         """The loss over 32 rows falls well below the best constant answer's: gradients reach every layer."""
         bench, project = self.bench, self.project
         few = self.few()
-        demand(len(few) >= FEW // 2, f"{len(few)} rows to learn by heart")
+        require(len(few) >= FEW // 2, f"{len(few)} rows to learn by heart")
         labels = self._labels(few)
-        demand(len(set(labels)) > 1, "the rows to learn by heart have one label only")
+        require(len(set(labels)) > 1, "the rows to learn by heart have one label only")
         # What is held out of a dataset is no part of training, so the rows are all there twice.
         examples = bench.dataset("few", _doubled(few))
         model = bench.train(examples, bench.graph, {**project.hyperparameters, **project.overfit}, "few-model")
         left = losses.loss(project.task, bench.answers(model, few), labels)
         constant = losses.constant_loss(project.task, labels)
-        demand(
+        require(
             left <= project.overfit_loss * constant,
             f"32 rows are not learnt: a loss of {left:.4f} where a constant answer has {constant:.4f}\n"
             f"expected: {project.overfit_loss:.0%} of it at most\n"
@@ -154,10 +154,10 @@ class ModelTests:
         """The training loss is finite in every epoch and lower at the end than at the start, or was one epoch long."""
         _ = self.bench.model
         history = layouts.read_json(self.bench.path("model-run/summary.json"))["history"]
-        demand(bool(history), "training reports no epoch: pass fn_args.callbacks to model.fit")
+        require(bool(history), "training reports no epoch: pass fn_args.callbacks to model.fit")
         found = [epoch["loss"] for epoch in history]
-        demand(bool(np.isfinite(found).all()), f"the loss is not finite: {found}")
-        demand(len(found) == 1 or min(found[1:]) < found[0], f"the loss does not fall: {found}")
+        require(bool(np.isfinite(found).all()), f"the loss is not finite: {found}")
+        require(len(found) == 1 or min(found[1:]) < found[0], f"the loss does not fall: {found}")
 
     # 4. No NaN
 
@@ -165,12 +165,12 @@ class ModelTests:
         """Zero, tiny, huge, infinite and missing values, empty and endless texts, one by one and all at once."""
         bench = self.bench
         cases = rows.extreme(bench.table, bench.served)
-        demand(bool(cases), "no column to try extreme values in")
+        require(bool(cases), "no column to try extreme values in")
         table = pa.concat_tables([row for _, row in cases])
         made = {**bench.features(bench.graph, table), "the answer": bench.answers(bench.model, table)}
         finite = np.all([_finite(values) for values in made.values()], axis=0)
         bad = [what for (what, _), good in zip(cases, finite, strict=True) if not good]
-        demand(
+        require(
             not bad,
             f"{len(bad)} of {len(cases)} extreme rows make NaN or infinity, in a feature or the answer:\n"
             f"{'; '.join(bad[:10])}",
@@ -185,7 +185,7 @@ class ModelTests:
         graph = self.bench.analyze(self.bench.dataset("constant", constant), "constant-graph")
         features = self.bench.features(graph, constant)
         bad = [name for name, values in features.items() if not _finite(values).all()]
-        demand(not bad, f"the features {bad} are not finite where a column has one value only")
+        require(not bad, f"the features {bad} are not finite where a column has one value only")
 
     # 5. Artifacts
 
@@ -202,7 +202,7 @@ class ModelTests:
             "model/Training/schema.pbtxt", "model/Training/manifest.json", "model-run/summary.json",
         ]  # fmt: skip
         missing = [name for name in expected if not Path(bench.path(name)).is_file()]
-        demand(not missing, f"{missing} are missing in {sorted(folders.values())}")
+        require(not missing, f"{missing} are missing in {sorted(folders.values())}")
 
     # 6. Components together
 
@@ -220,15 +220,15 @@ class ModelTests:
         outputs = (bench.path("all/evaluation"), bench.path("all/blessing"), bench.path("all/evaluation.html"))
         result = evaluate.evaluate(request, evaluate.Outputs(*outputs))
         verdict = blessing.read(outputs[1])
-        demand(verdict.blessed == result.blessed, "the verdict and its artifact differ")
-        demand(bool(verdict.checks), "the verdict has no reason")
+        require(verdict.blessed == result.blessed, "the verdict and its artifact differ")
+        require(bool(verdict.checks), "the verdict has no reason")
         measured = layouts.read_json(Path(outputs[0]) / layouts.SUMMARY)["metrics"]
-        demand(bool(measured.get("challenger")), "the evaluation has measured nothing")
-        demand(not self._deploy(outputs[1]), "a model is deployed that no service was tried with")
+        require(bool(measured.get("challenger")), "the evaluation has measured nothing")
+        require(not self._deploy(outputs[1]), "a model is deployed that no service was tried with")
         if verdict.blessed:
             final = self._tried(outputs[1])
-            demand(final.blessed, f"the service cannot serve the model: {'; '.join(final.refusals[:3])}")
-            demand(self._deploy(bench.path("all/final")), "a model that passed both gates is not deployed")
+            require(final.blessed, f"the service cannot serve the model: {'; '.join(final.refusals[:3])}")
+            require(self._deploy(bench.path("all/final")), "a model that passed both gates is not deployed")
 
     def _labels(self, table: pa.Table) -> np.ndarray:
         """Returns labels as numbers; of classes that are texts, the numbers that the features give them."""

@@ -50,7 +50,7 @@ def engine(folder: Path) -> Iterator[str]:
             subprocess.run(["umount", "--lazy", mounted], check=False, capture_output=True)
 
 
-def demand_shared(host: str, folder: Path) -> None:
+def require_shared(host: str, folder: Path) -> None:
     """Skips where the engine does not see this file system: inside a build step, whose engine is the machine's."""
     # Of a name that is nowhere else: a folder of the same name may be there as well.
     marker = folder / uuid.uuid4().hex
@@ -63,7 +63,7 @@ def demand_shared(host: str, folder: Path) -> None:
             pytest.skip(f"the engine does not see the files of these tests: {error.explanation}")
 
 
-def demand_image(host: str, reference: str) -> str:
+def require_image(host: str, reference: str) -> str:
     """Skips where the engine has no such image."""
     with contextlib.closing(docker.DockerClient(host)) as client:
         try:

@@ -72,7 +72,7 @@ def digest(reference: str) -> str:
     answer = _ask("HEAD", image)
     if answer.status_code == requests.codes.not_found:
         return ""
-    _demand(answer, reference)
+    _require(answer, reference)
     return answer.headers.get("Docker-Content-Digest", "")
 
 
@@ -84,9 +84,9 @@ def tag(reference: str, version: str) -> None:
     """
     image = parse(reference)
     found = _ask("GET", image)
-    _demand(found, reference)
+    _require(found, reference)
     target = dataclasses.replace(image, version=version)
-    _demand(_ask("PUT", target, found.content, found.headers["Content-Type"]), f"{image.repository}:{version}")
+    _require(_ask("PUT", target, found.content, found.headers["Content-Type"]), f"{image.repository}:{version}")
 
 
 def _ask(method: str, image: Reference, body: bytes | None = None, kind: str = "") -> requests.Response:
@@ -99,7 +99,7 @@ def _ask(method: str, image: Reference, body: bytes | None = None, kind: str = "
         raise RegistryError(f"the registry {image.host} does not answer: {error}") from error
 
 
-def _demand(answer: requests.Response, what: str) -> None:
+def _require(answer: requests.Response, what: str) -> None:
     if not answer.ok:
         message = answer.text.strip()[:200]
         raise RegistryError(f"the registry says {answer.status_code} to {what}: {message}".rstrip(": "))

@@ -94,10 +94,10 @@ class Folder:
                 self.known[key[0]] = self.known.get(key[0], 0) + 1
                 newest[key[0]] = max(newest.get(key[0], ""), str(record.get("modified", "")))
                 found += [(each, record) for each in by_name.get(key, []) if affects(record, each)]
-        self._demand({package.ecosystem for package in packages}, newest)
+        self._require({package.ecosystem for package in packages}, newest)
         yield from found
 
-    def _demand(self, ecosystems: set[str], newest: dict[str, str]) -> None:
+    def _require(self, ecosystems: set[str], newest: dict[str, str]) -> None:
         if missing := sorted(ecosystems - set(newest)):
             raise UnscannedError(
                 f"{self.path} has no advisory for {', '.join(missing)}: nothing was examined\n"

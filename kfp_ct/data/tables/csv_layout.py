@@ -13,7 +13,7 @@ from typing import Any
 
 from kfp_ct.base.errors import DataError
 from kfp_ct.data.tables.csv_settings import Csv
-from kfp_ct.data.tables.files import DataFile, demand_names
+from kfp_ct.data.tables.files import DataFile, require_names
 
 DELIMITERS = ",\t;|"
 # Lines that the delimiter is found from.
@@ -90,8 +90,8 @@ def _header(source: str, file: DataFile, dialect: _Dialect) -> tuple[str, tuple[
         )
     if not any(names):
         raise DataError(f"source {source}: {file.known_as} is empty\nexpected: a first line with the column names")
-    _demand_like_lines(source, file, parsed, delimiter)
-    demand_names(source, file.known_as, names)
+    _require_like_lines(source, file, parsed, delimiter)
+    require_names(source, file.known_as, names)
     return delimiter, tuple(names)
 
 
@@ -129,7 +129,7 @@ def _fitness(lines: list[str], delimiter: str, quote: str) -> tuple[bool, bool, 
     return widths[0] > 0, usual > 0, count / len(widths), usual
 
 
-def _demand_like_lines(source: str, file: DataFile, parsed: list[list[str]], delimiter: str) -> None:
+def _require_like_lines(source: str, file: DataFile, parsed: list[list[str]], delimiter: str) -> None:
     """Refuses a first line that has not as many values as most others: it is no line of column names."""
     widths = collections.Counter(len(record) for record in parsed[1:] if record)
     width, count = widths.most_common(1)[0] if widths else (len(parsed[0]), 0)

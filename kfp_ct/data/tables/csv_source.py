@@ -29,7 +29,7 @@ def load(
         DataError: A file has no header, another header than the first, or lacks a declared column.
     """
     layout = csv_layout.find(source, files, reading.csv)
-    _demand_columns(layout, reading.types)
+    _require_columns(layout, reading.types)
     table = TextTable(source, f"ct.{identifier('raw_' + source)}", reading.csv.decimal, reading.null_values)
     _read(connection, layout, table)
     columns = _columns(connection, layout, table, reading.types)
@@ -39,7 +39,7 @@ def load(
     return text_table.null_marks(connection, table, columns)
 
 
-def _demand_columns(layout: Layout, declared: Mapping[str, str]) -> None:
+def _require_columns(layout: Layout, declared: Mapping[str, str]) -> None:
     if missing := [column for column in declared if column not in layout.columns]:
         raise DataError(
             f"source {layout.source}: there is no column {', '.join(missing)}\n"

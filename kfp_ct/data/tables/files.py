@@ -102,7 +102,7 @@ def format_of(source: str, files: Sequence[Path], declared: str = "") -> str:
     )
 
 
-def demand_names(source: str, known_as: str, names: Sequence[str]) -> None:
+def require_names(source: str, known_as: str, names: Sequence[str]) -> None:
     """Raises `DataError` where a file has two columns of one name, which SQL would rename unseen."""
     lower = [name.lower() for name in names]
     if twice := sorted({name for name in names if lower.count(name.lower()) > 1 or not name}):

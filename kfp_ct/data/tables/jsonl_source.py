@@ -9,7 +9,7 @@ import duckdb
 
 from kfp_ct.base.errors import DataError
 from kfp_ct.data.tables import database, json_kinds, quoting, text_table
-from kfp_ct.data.tables.files import DataFile, demand_names
+from kfp_ct.data.tables.files import DataFile, require_names
 from kfp_ct.data.tables.json_kinds import LIST
 from kfp_ct.data.tables.quoting import identifier, literal
 from kfp_ct.data.tables.reading import Reading
@@ -36,8 +36,8 @@ def load(
     """
     _stage_lines(connection, files)
     keys = _keys(connection)
-    _demand_columns(source, keys, reading.types)
-    demand_names(source, "an object", keys)
+    _require_columns(source, keys, reading.types)
+    require_names(source, "an object", keys)
     if not keys:
         raise DataError(f"source {source}: no line is a JSON object\nexpected: one object a line, as in JSON Lines")
     table = TextTable(source, f"ct.{identifier('raw_' + source)}", ".", reading.null_values)
@@ -70,7 +70,7 @@ def _keys(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [key for (key,) in found]
 
 
-def _demand_columns(source: str, found: Sequence[str], declared: Mapping[str, str]) -> None:
+def _require_columns(source: str, found: Sequence[str], declared: Mapping[str, str]) -> None:
     if missing := [column for column in declared if column not in found]:
         raise DataError(
             f"source {source}: no line has the key {', '.join(missing)}\n"

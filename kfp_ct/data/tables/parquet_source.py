@@ -13,7 +13,7 @@ import pyarrow.parquet
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import DataError
 from kfp_ct.data.tables import common_types, database, quoting
-from kfp_ct.data.tables.files import demand_names
+from kfp_ct.data.tables.files import require_names
 from kfp_ct.data.tables.quoting import identifier
 
 _SHOWN = 5
@@ -40,7 +40,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[Pat
     """
     groups = _groups(connection, source, found)
     names = list(dict.fromkeys(name for group in groups for name in group.types))
-    demand_names(source, found[0].name if len(found) == 1 else f"one of {len(found)} files", names)
+    require_names(source, found[0].name if len(found) == 1 else f"one of {len(found)} files", names)
     types = {name: _type(connection, source, groups, name) for name in names}
     for name in names:
         _say_missing(source, groups, name)
@@ -57,7 +57,7 @@ def _groups(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[
             schema = pyarrow.parquet.read_schema(file).remove_metadata()
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"source {source}: {file.name} cannot be read as Parquet: {error}") from error
-        demand_names(source, file.name, schema.names)
+        require_names(source, file.name, schema.names)
         key = schema.to_string()
         if key not in by_schema:
             group = _Group([file], {})

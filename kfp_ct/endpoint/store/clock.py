@@ -140,7 +140,7 @@ def _cron(expression: str, base: datetime.datetime, reverse: bool = False) -> Cr
     if len(text.split()) == 5:
         text = f"{text} *"
     try:
-        return cron.simulated(cron.demand_fields(text), base.astimezone(zone), reverse)
+        return cron.simulated(cron.require_fields(text), base.astimezone(zone), reverse)
     except CronSimError as error:
         raise invalid(
             f"cron {expression!r}: {error}: expected six fields, seconds first, such as 0 30 4 * * * for half past four"

@@ -61,7 +61,7 @@ def test_keeps_statistics_evaluation_and_blessing_with_the_version(uri, tmp_path
     files = Path(champion(uri).source) / layouts.REGISTERED
     assert (files / "statistics" / "Split-train" / layouts.STATISTICS_FILE).read_text() == "statistics of train"
     assert layouts.read_json(files / "evaluation" / layouts.SUMMARY)["metrics"]["challenger"]["auc"] == 0.7
-    assert blessing.demand(files / "blessing", champion(uri).source).blessed
+    assert blessing.require(files / "blessing", champion(uri).source).blessed
 
 
 def test_training_statistics_that_are_missing_stop_it(uri, tmp_path):

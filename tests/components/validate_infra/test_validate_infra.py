@@ -76,13 +76,13 @@ def test_a_model_that_is_served_as_it_predicts_is_blessed(judge, good, capsys, t
     assert "there is no champion" in str(verdict.report["checks"])
     assert "Fit to serve" in verdict.page
     assert "summary: fit to serve: 12 rows" in capsys.readouterr().out
-    assert blessing.demand(tmp_path / "final", good).blessed
+    assert blessing.require(tmp_path / "final", good).blessed
 
 
 def test_the_blessing_of_evaluate_alone_is_not_enough(judge, good, tmp_path):
     blessing.write(tmp_path, blessing.decide(good, [blessing.Check("auc", True, "good")]))
     with pytest.raises(ModelNotBlessedError, match="lacks the stage validate_infra"):
-        blessing.demand(tmp_path, good)
+        blessing.require(tmp_path, good)
 
 
 def test_a_model_that_evaluate_refused_is_not_served(good, tmp_path, examples):
@@ -132,7 +132,7 @@ def test_a_model_that_parses_what_no_client_has_is_a_no(judge, tmp_path, demande
     assert f"the serving signature cannot be asked without {named}, which no client has" in verdict.reason("request")
     assert re.search(fix, verdict.reason("request"))
     with pytest.raises(ModelNotBlessedError, match="which no client has when it asks"):
-        blessing.demand(tmp_path / "final", str(tmp_path / "model"))
+        blessing.require(tmp_path / "final", str(tmp_path / "model"))
 
 
 @pytest.mark.parametrize("column", [{"label": tf.int64}, {"weight": tf.float32}], ids=["label", "weight"])

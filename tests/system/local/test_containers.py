@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 def host(tmp_path_factory):
     folder = tmp_path_factory.mktemp("engine")
     with container_engine.engine(folder) as found:
-        container_engine.demand_shared(found, folder)
+        container_engine.require_shared(found, folder)
         yield found
 
 

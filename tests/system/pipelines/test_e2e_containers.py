@@ -27,7 +27,7 @@ MEASURED = {"auc", "auc_precision_recall", "binary_accuracy", "binary_crossentro
 
 
 def image_of_these_sources(host: str) -> str:
-    reference = container_engine.demand_image(host, IMAGE)
+    reference = container_engine.require_image(host, IMAGE)
     here = subprocess.run(["python3", "-c", DIGEST], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     client = docker.DockerClient(host)
     try:
@@ -48,7 +48,7 @@ def both(tmp_path_factory):
     folder = tmp_path_factory.mktemp("both")
     with container_engine.engine(folder) as host, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", host)
-        container_engine.demand_shared(host, folder)
+        container_engine.require_shared(host, folder)
         image = image_of_these_sources(host)
         yield run(folder / "here", *SMALL), run(folder / "there", *SMALL, "--containers", "--image", image)
 

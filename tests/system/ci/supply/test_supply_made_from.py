@@ -94,7 +94,7 @@ def test_an_image_that_cannot_be_looked_into_is_one_message(tmp_path, tmp_path_f
 def test_a_real_image_is_looked_into(tmp_path, tmp_path_factory, monkeypatch):
     with container_engine.engine(tmp_path_factory.mktemp("engine")) as host:
         monkeypatch.setenv("DOCKER_HOST", host)
-        image = container_engine.demand_image(host, "kfp-ct-serving:dev")
+        image = container_engine.require_image(host, "kfp-ct-serving:dev")
         listed, made = sbom.look_into(image)
         assert {"starlette", "numpy"} <= {each["name"].lower() for each in listed["python"]}
         assert "libc6" in {each["name"] for each in listed["debian"]}

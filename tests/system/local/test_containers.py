@@ -13,6 +13,7 @@ from container_engine import IMAGE
 from ct_command import ct
 from kfp_ct.base.errors import UsageError
 from kfp_ct.local.containers import Containers, folders_for
+from kfp_ct.local.task_command import TaskCommand
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -37,7 +38,8 @@ def containers(host, tmp_path, monkeypatch):
 
 def run(containers, script):
     said = []
-    return containers.run(["sh", "-c", script], {"GREETING": "hello"}, said.append), said
+    task = TaskCommand(["sh", "-c", script], {"GREETING": "hello"}, IMAGE, Path("outputs"))
+    return containers.run(task, said.append), said
 
 
 def test_a_task_reads_the_sources_writes_the_state_and_says_what_it_says(containers, tmp_path):

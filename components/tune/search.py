@@ -77,7 +77,9 @@ class Search:
         """Makes the tuner; an earlier run's state that was cut off in the middle of a write is given up."""
         try:
             tuner, fit_kwargs = trials.make_tuner(self.job, self.folder)
-        except json.JSONDecodeError:
+        except ConfigurationError as error:
+            if not isinstance(error.__cause__, json.JSONDecodeError):
+                raise
             task_log.progress("the state of the earlier search is damaged: starts over")
             tf.io.gfile.rmtree(self.folder)
             tuner, fit_kwargs = trials.make_tuner(self.job, self.folder)

@@ -41,7 +41,7 @@ class KfpSchedules:
         account = {
             "schedule": wanted.name, "project": wanted.project, "pipeline": wanted.pipeline, "version": wanted.version,
             "hash": wanted.hash, "zone": wanted.zone,
-            "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         }  # fmt: skip
         description = version.written(account)
         if len(description) > LONGEST_DESCRIPTION:

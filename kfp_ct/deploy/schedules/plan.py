@@ -50,7 +50,7 @@ class Actual:
 
     Attributes:
         hash: The hash of the `Desired` it was made from.
-        made: When it was made, to the microsecond: which of two is newer.
+        made: When it was made, to the millisecond on Kubeflow Pipelines: which of two is newer.
         start: It fires after this.
     """
 

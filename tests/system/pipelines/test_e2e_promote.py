@@ -84,7 +84,7 @@ def test_no_request_fails_while_versions_are_promoted_rolled_back_and_killed(hom
 
             assert exit_code(in_child(killed)) == -signal.SIGKILL
             assert now(place) == ("1", "2")
-            assert ct(home, "models", "flights").err == "finished a rollback that was cut off: flights v1\n"
+            assert ct(home, "models", "flights").err == "finished an interrupted rollback: flights v1\n"
             client.wait_for(0.25)
     finally:
         server.stop()

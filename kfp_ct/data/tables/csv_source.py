@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 
-from kfp_ct.base.errors import DataError
 from kfp_ct.data.tables import csv_layout, csv_rejects, quoting, text_table, value_kinds
 from kfp_ct.data.tables.csv_layout import Layout
-from kfp_ct.data.tables.files import DataFile
+from kfp_ct.data.tables.files import DataFile, require_columns
 from kfp_ct.data.tables.quoting import identifier, literal
 from kfp_ct.data.tables.reading import Reading
 from kfp_ct.data.tables.text_table import Column, RawColumn, TextTable
@@ -29,7 +28,7 @@ def load(
         DataError: A file has no header, another header than the first, or lacks a declared column.
     """
     layout = csv_layout.find(source, files, reading.csv)
-    _require_columns(layout, reading.types)
+    require_columns(layout.source, "there is no column", layout.columns, reading.types)
     table = TextTable(source, f"ct.{identifier('raw_' + source)}", reading.csv.decimal, reading.null_values)
     _read(connection, layout, table)
     columns = _columns(connection, layout, table, reading.types)
@@ -37,15 +36,6 @@ def load(
     csv_rejects.collect_bad_values(connection, layout, table, columns)
     text_table.make_view(connection, table, columns)
     return text_table.null_marks(connection, table, columns)
-
-
-def _require_columns(layout: Layout, declared: Mapping[str, str]) -> None:
-    if missing := [column for column in declared if column not in layout.columns]:
-        raise DataError(
-            f"source {layout.source}: there is no column {', '.join(missing)}\n"
-            f"expected: every column of sources.{layout.source}.columns; present are {', '.join(layout.columns)}\n"
-            f"fix: correct the file, or sources.{layout.source}.columns"
-        )
 
 
 def _read(connection: duckdb.DuckDBPyConnection, layout: Layout, table: TextTable) -> None:

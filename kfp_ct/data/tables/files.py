@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from glob import glob
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -109,6 +109,16 @@ def require_names(source: str, known_as: str, names: Sequence[str]) -> None:
         raise DataError(
             f"source {source}: {known_as} names columns twice or not at all: {', '.join(map(repr, twice[:10]))}\n"
             "expected: a name of its own for every column, upper and lower case being the same\nfix: rename them"
+        )
+
+
+def require_columns(source: str, lacking: str, found: Sequence[str], declared: Mapping[str, str]) -> None:
+    """Raises `DataError` where a column that the settings declare is not found; `lacking` goes before its name."""
+    if missing := [column for column in declared if column not in found]:
+        raise DataError(
+            f"source {source}: {lacking} {', '.join(missing)}\n"
+            f"expected: every column of sources.{source}.columns; present are {', '.join(found)}\n"
+            f"fix: correct the file, or sources.{source}.columns"
         )
 
 

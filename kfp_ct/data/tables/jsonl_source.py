@@ -9,7 +9,7 @@ import duckdb
 
 from kfp_ct.base.errors import DataError
 from kfp_ct.data.tables import database, json_kinds, quoting, text_table
-from kfp_ct.data.tables.files import DataFile, require_names
+from kfp_ct.data.tables.files import DataFile, require_columns, require_names
 from kfp_ct.data.tables.json_kinds import LIST
 from kfp_ct.data.tables.quoting import identifier, literal
 from kfp_ct.data.tables.reading import Reading
@@ -36,7 +36,7 @@ def load(
     """
     _stage_lines(connection, files)
     keys = _keys(connection)
-    _require_columns(source, keys, reading.types)
+    require_columns(source, "no line has the key", keys, reading.types)
     require_names(source, "an object", keys)
     if not keys:
         raise DataError(f"source {source}: no line is a JSON object\nexpected: one object a line, as in JSON Lines")
@@ -68,15 +68,6 @@ def _keys(connection: duckdb.DuckDBPyConnection) -> list[str]:
         " FROM ct.lines WHERE is_object) GROUP BY key ORDER BY min((number, place))",
     )
     return [key for (key,) in found]
-
-
-def _require_columns(source: str, found: Sequence[str], declared: Mapping[str, str]) -> None:
-    if missing := [column for column in declared if column not in found]:
-        raise DataError(
-            f"source {source}: no line has the key {', '.join(missing)}\n"
-            f"expected: every column of sources.{source}.columns; present are {', '.join(found)}\n"
-            f"fix: correct the file, or sources.{source}.columns"
-        )
 
 
 def _pointer(key: str) -> str:

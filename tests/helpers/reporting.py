@@ -184,7 +184,7 @@ class Laboratory:
             id=self.folder.name, project="flights", environment="local", pipeline="pipelines.training",
             parameters={"model_name": "flights", "window_end": "2013-07-01", "gates": {"metric": "auc"}},
             cause="on demand", commit="0123456789abcdef-dirty", code_version="2fe4233a", image="ct-python:2fe4",
-            versions={"python": "3.11.7", "kfp": "2.17.0"}, user="ann", process=1, started=STARTED, state=state,
+            versions={"python": "3.11.7", "kfp": "2.17.3"}, user="ann", process=1, started=STARTED, state=state,
             ended="2026-11-23T10:00:52.000+00:00", seconds=52.4, tasks=tasks,
         )  # fmt: skip
 

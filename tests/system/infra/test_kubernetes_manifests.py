@@ -1,0 +1,208 @@
+"""infra/kubernetes is built by kustomize, is what Kubernetes takes, and keeps the policy; the policy says no, too."""
+
+import copy
+import shutil
+import subprocess
+
+import kubernetes_validate
+import pytest
+import yaml
+
+import manifest_policy
+from kfp_ct.serving.__main__ import _parser
+from repository import ROOT
+
+FOLDER = ROOT / "infra" / "kubernetes"
+OVERLAYS = ("kind", "cluster")
+# Of KServe's own definitions the validator knows nothing.
+CUSTOM = {"InferenceService"}
+
+
+def build(path):
+    done = subprocess.run(["kubectl", "kustomize", FOLDER / path], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+@pytest.fixture(scope="module")
+def built():
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    return {name: build(name if name == "kserve" else f"overlays/{name}") for name in (*OVERLAYS, "kserve")}
+
+
+def one(manifests, kind, name):
+    (found,) = [each for each in manifests if each["kind"] == kind and each["metadata"]["name"] == name]
+    return found
+
+
+@pytest.mark.parametrize("overlay", [*OVERLAYS, "kserve"])
+def test_kubernetes_takes_them(overlay, built):
+    known = [each for each in built[overlay] if each["kind"] not in CUSTOM]
+    assert len(known) >= 3
+    for manifest in known:
+        kubernetes_validate.validate(manifest, "1.36", strict=True)
+
+
+@pytest.mark.parametrize("overlay", [*OVERLAYS, "kserve"])
+def test_they_keep_the_policy(overlay, built):
+    assert manifest_policy.violations(built[overlay]) == []
+
+
+def test_the_base_alone_says_that_images_are_missing():
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    found = manifest_policy.violations(build("base"))
+    assert found
+    assert all("no overlay says where" in line for line in found)
+
+
+def test_every_name_that_pods_refer_to_is_there(built):
+    """Config maps are here; secrets are by reference and listed in the documentation."""
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    for manifests in built.values():
+        maps = {
+            (each["metadata"]["namespace"], each["metadata"]["name"])
+            for each in manifests
+            if each["kind"] == "ConfigMap"
+        }
+        for each in manifests:
+            if each["kind"] not in ("Deployment", "StatefulSet", "Job"):
+                continue
+            for container in manifest_policy.pod_spec(each)["containers"]:
+                for source in container.get("envFrom", []):
+                    if "configMapRef" in source:
+                        assert (each["metadata"]["namespace"], source["configMapRef"]["name"]) in maps
+                    else:
+                        assert f"`{source['secretRef']['name']}`" in page
+
+
+def test_the_prediction_service_understands_its_arguments(built):
+    for overlay in OVERLAYS:
+        container = manifest_policy.pod_spec(one(built[overlay], "Deployment", "flights"))["containers"][0]
+        options = _parser().parse_args(container["args"])
+        assert (options.host, options.port) == ("0.0.0.0", 8501)
+        assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_the_old_version_answers_until_the_new_one_does(built):
+    rollout = one(built["cluster"], "Deployment", "flights")["spec"]["strategy"]["rollingUpdate"]
+    assert rollout == {"maxUnavailable": 0, "maxSurge": 1}
+    assert "replicas" not in one(built["cluster"], "Deployment", "flights")["spec"]
+
+
+def test_mlflow_is_asked_by_the_name_that_settings_have(built):
+    arguments = manifest_policy.pod_spec(one(built["kind"], "Deployment", "mlflow"))["containers"][0]["args"]
+    (hosts,) = [each.partition("=")[2].split(",") for each in arguments if each.startswith("--allowed-hosts=")]
+    assert "mlflow.mlflow:5000" in hosts
+
+
+def test_mlflows_database_is_postgres_on_a_cluster(built):
+    container = manifest_policy.pod_spec(one(built["cluster"], "Deployment", "mlflow"))["containers"][0]
+    (uri,) = [each for each in container["env"] if each["name"] == "MLFLOW_BACKEND_STORE_URI"]
+    assert uri["valueFrom"]["secretKeyRef"] == {"name": "mlflow-database", "key": "uri"}
+    assert not [each for each in built["cluster"] if each["kind"] == "PersistentVolumeClaim"]
+    assert "sqlite" not in str(one(built["cluster"], "Deployment", "mlflow"))
+
+
+def test_tasks_may_change_exactly_what_they_deploy_to(built):
+    assert one(built["cluster"], "Role", "ct-deploy")["rules"] == [
+        {"apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["flights"], "verbs": ["get", "patch"]}
+    ]
+
+
+GOOD = {
+    "kind": "Deployment",
+    "metadata": {"name": "x"},
+    "spec": {
+        "template": {
+            "spec": {
+                "serviceAccountName": "x",
+                "securityContext": {
+                    "runAsNonRoot": True,
+                    "runAsUser": 1000,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+                "containers": [
+                    {
+                        "name": "c",
+                        "image": "r/i@sha256:1",
+                        "resources": {
+                            "requests": {"cpu": "1", "memory": "1Gi"},
+                            "limits": {"cpu": "1", "memory": "1Gi"},
+                        },
+                        "livenessProbe": {"httpGet": {}},
+                        "readinessProbe": {"httpGet": {}},
+                        "securityContext": {
+                            "allowPrivilegeEscalation": False,
+                            "readOnlyRootFilesystem": True,
+                            "capabilities": {"drop": ["ALL"]},
+                        },
+                    }
+                ],
+            }
+        }
+    },
+}
+
+
+def broken(change):
+    manifest = copy.deepcopy(GOOD)
+    pod = manifest["spec"]["template"]["spec"]
+    change(pod, pod["containers"][0])
+    return manifest
+
+
+BROKEN = {
+    "may run as root": lambda pod, c: pod["securityContext"].pop("runAsNonRoot"),
+    "runs as root": lambda pod, c: c["securityContext"].update(runAsUser=0),
+    "can write to its image's files": lambda pod, c: c["securityContext"].pop("readOnlyRootFilesystem"),
+    "may gain rights": lambda pod, c: c["securityContext"].pop("allowPrivilegeEscalation"),
+    "keeps capabilities": lambda pod, c: c["securityContext"].pop("capabilities"),
+    "the image r/i:latest changes": lambda pod, c: c.update(image="r/i:latest"),
+    "the image localhost:5000/i changes": lambda pod, c: c.update(image="localhost:5000/i"),
+    "no overlay says where": lambda pod, c: c.update(image="kfp-ct-x:unset"),
+    "has no limits of memory": lambda pod, c: c["resources"]["limits"].pop("memory"),
+    "has no requests of cpu and memory": lambda pod, c: c["resources"].pop("requests"),
+    "has no livenessProbe": lambda pod, c: c.pop("livenessProbe"),
+    "has no readinessProbe": lambda pod, c: c.pop("readinessProbe"),
+    "default service account": lambda pod, c: pod.pop("serviceAccountName"),
+    "has no seccomp profile": lambda pod, c: pod["securityContext"].pop("seccompProfile"),
+    "mounts the node's folder": lambda pod, c: pod.update(volumes=[{"name": "v", "hostPath": {"path": "/"}}]),
+    "may fill the node's disk": lambda pod, c: pod.update(volumes=[{"name": "v", "emptyDir": {}}]),
+    "shares the node's network": lambda pod, c: pod.update(hostNetwork=True),
+    "holds a secret": lambda pod, c: c.update(env=[{"name": "DB_PASSWORD", "value": "x"}]),
+}
+
+
+def test_the_policy_lets_a_good_object_through():
+    assert manifest_policy.violations([GOOD]) == []
+
+
+@pytest.mark.parametrize("complaint", BROKEN)
+def test_the_policy_says_no(complaint):
+    (found,) = manifest_policy.violations([broken(BROKEN[complaint])])
+    assert complaint in found
+
+
+@pytest.mark.parametrize(
+    ("rule", "complaint"),
+    [
+        ({"apiGroups": ["*"], "resources": ["pods"], "verbs": ["get"]}, "wildcard"),
+        ({"apiGroups": [""], "resources": ["*"], "verbs": ["get"]}, "wildcard"),
+        ({"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}, "wildcard"),
+        ({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}, "all secrets of the namespace"),
+    ],
+)
+def test_the_policy_refuses_rights_that_are_too_wide(rule, complaint):
+    (found,) = manifest_policy.violations([{"kind": "Role", "metadata": {"name": "r"}, "rules": [rule]}])
+    assert complaint in found
+
+
+def test_the_policy_refuses_nothing_to_look_at():
+    assert manifest_policy.violations([]) == ["there is no object to look at"]
+
+
+@pytest.mark.parametrize("kind", ["ClusterRoleBinding", "Secret"])
+def test_the_policy_refuses_kinds(kind):
+    assert len(manifest_policy.violations([{"kind": kind, "metadata": {"name": "x"}}])) == 1

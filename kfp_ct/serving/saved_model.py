@@ -1,7 +1,6 @@
 """A SavedModel as a service answers from it."""
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from kfp_ct.serving import tensors
+from kfp_ct.serving import bodies, tensors
 from kfp_ct.serving.errors import InvalidRequestError
 from kfp_ct.serving.values import InputSpec, missing_rows
 
-DEFAULT_SIGNATURE = "serving_default"
 _SERVE_TAG = "serve"
 # One row, and enough rows for TensorFlow to have allocated what larger requests need.
 _WARM_UP_ROWS = (1, 64)
@@ -39,7 +37,7 @@ class SavedModel:
         self._definitions = _signature_definitions(path)
         self._loaded = tf.saved_model.load(str(path))
         self._signatures: dict[str, Callable[..., dict[str, tf.Tensor]]] = dict(self._loaded.signatures)
-        self._specs = {name: _specs(self._definitions[name]) for name in self._signatures}
+        self.specs = {name: _specs(self._definitions[name]) for name in self._signatures}
 
     def predict(self, body: bytes) -> Prediction:
         """Answers the body of a predict request with the body of its response.
@@ -47,67 +45,35 @@ class SavedModel:
         Raises:
             InvalidRequestError: The request does not fit the API or the signature.
         """
-        request = _parse(body)
-        name = _signature_name(request)
-        specs = self._specs_of(name)
-        if "instances" in request:
-            inputs = tensors.decode_rows(request["instances"], specs)
-            outputs = self._run(name, inputs)
-            body = _json({"predictions": tensors.encode_rows(outputs)})
-        else:
-            inputs = tensors.decode_columns(request["inputs"], specs)
-            outputs = self._run(name, inputs)
-            body = _json({"outputs": tensors.encode_columns(outputs)})
-        return Prediction(body, name, inputs, outputs)
+        question = bodies.decode(body, self.specs)
+        outputs = self.run(question.signature, question.inputs)
+        return Prediction(bodies.encode(outputs, question.by_row), question.signature, question.inputs, outputs)
 
     def warm_up(self) -> None:
         """Runs every signature that takes columns once on made-up rows, so that the first real request is not slow."""
-        for name, specs in self._specs.items():
+        for name, specs in self.specs.items():
             if [spec.dtype for spec in specs.values()] == ["string"]:
                 continue  # most likely serialized tf.Examples, which cannot be made up
             for rows in _WARM_UP_ROWS:
-                self._run(name, {spec.name: _made_up(spec, rows) for spec in specs.values()})
+                self.run(name, {spec.name: _made_up(spec, rows) for spec in specs.values()})
 
     def metadata(self) -> dict[str, Any]:
         """Returns the signatures as TensorFlow Serving's metadata API gives them."""
         return {name: _definition_json(definition) for name, definition in sorted(self._definitions.items())}
 
-    def _specs_of(self, name: str) -> tensors.Specs:
-        if name not in self._specs:
-            raise InvalidRequestError(f'Serving signature name: "{name}" not found in signature def')
-        return self._specs[name]
+    def run(self, name: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns a signature's outputs for inputs that fit it.
 
-    def _run(self, name: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        specs = self._specs[name]
+        Raises:
+            InvalidRequestError: The model refuses them.
+        """
+        specs = self.specs[name]
         inputs = {key: tf.constant(array, tf.as_dtype(specs[key].dtype)) for key, array in arrays.items()}
         try:
             outputs = self._signatures[name](**inputs)
         except (tf.errors.InvalidArgumentError, ValueError) as error:
             raise InvalidRequestError(f"the model cannot take this request: {error}") from error
         return {key: tensor.numpy() for key, tensor in outputs.items()}
-
-
-def _parse(body: bytes) -> dict[str, Any]:
-    if not body:
-        raise InvalidRequestError("JSON Parse error: The document is empty")
-    try:
-        request = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(f"JSON Parse error: {error}") from None
-    if not isinstance(request, dict):
-        raise InvalidRequestError("JSON Value: Is not object")
-    if "instances" in request and "inputs" in request:
-        raise InvalidRequestError("Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist")
-    if "instances" not in request and "inputs" not in request:
-        raise InvalidRequestError("Missing 'inputs' or 'instances' key")
-    return request
-
-
-def _signature_name(request: dict[str, Any]) -> str:
-    name = request.get("signature_name", "")
-    if not isinstance(name, str):
-        raise InvalidRequestError("not formatted correctly. 'signature_name' key must be a string value.")
-    return name or DEFAULT_SIGNATURE
 
 
 def _signature_definitions(path: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
@@ -156,8 +122,3 @@ def _info_json(info: meta_graph_pb2.TensorInfo) -> dict[str, Any]:
         "tensor_shape": {"dim": dims, "unknown_rank": info.tensor_shape.unknown_rank},
         "name": info.name,
     }
-
-
-def _json(value: Any) -> bytes:
-    # NaN and Infinity stay as they are, which TensorFlow Serving's clients know.
-    return json.dumps(value, ensure_ascii=False).encode()

@@ -63,15 +63,24 @@ def encode_rows(outputs: dict[str, np.ndarray]) -> Any:
     Raises:
         InvalidRequestError: The outputs have no common number of rows: only the column format fits.
     """
+    check_common_rows(outputs)
+    columns = {name: _to_json(name, array) for name, array in outputs.items()}
+    if len(columns) == 1:
+        return next(iter(columns.values()))
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def check_common_rows(outputs: dict[str, np.ndarray]) -> None:
+    """Demands outputs that have as many rows as each other.
+
+    Raises:
+        InvalidRequestError: They have not.
+    """
     sizes = {array.shape[0] if array.ndim else None for array in outputs.values()}
     if len(sizes) != 1 or None in sizes:
         raise InvalidRequestError(
             "the outputs have no common batch size\nexpected: a request in column format ('inputs') for this signature"
         )
-    columns = {name: _to_json(name, array) for name, array in outputs.items()}
-    if len(columns) == 1:
-        return next(iter(columns.values()))
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def encode_columns(outputs: dict[str, np.ndarray]) -> Any:

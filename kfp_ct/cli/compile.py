@@ -18,24 +18,32 @@ def compile_project(
         Path | None, typer.Option(help="Bind images as this lock file names them.", show_default="none")
     ] = None,
     environment: options.Environment = "local",
+    target: Annotated[
+        str,
+        typer.Option(
+            help="What for: local, kfp or vertex.", show_default="what the settings have a section for, else local"
+        ),
+    ] = "",
     digests: Annotated[bool, typer.Option(help="Refuse images that are not named by digest.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Compile a project's pipeline to a KFP package.
 
-    The same sources and settings give the same bytes. The package is checked by the KFP backend's rules.
+    The same sources and settings give the same bytes. For a cluster, tasks get what the section `kubernetes` or
+    `vertex` says. The package is checked by the KFP backend's rules.
     """
-    from kfp_ct.deploy.version import with_code_version
-    from kfp_ct.local.run import compile_project
-    from kfp_ct.package import bind, check, package
+    from kfp_ct.deploy import task_platform, version
+    from kfp_ct.deploy.connect import bound_images
+    from kfp_ct.deploy.target import require_target
+    from kfp_ct.package import check, package
     from kfp_ct.project import settings
     from kfp_ct.project.workspace import find_workspace
 
     workspace = find_workspace()
-    compiled = with_code_version(compile_project(workspace, settings.load(workspace, name, environment, {})), workspace)
-    locked = bind.read_lock(lock) if lock else {}
-    used = {each: locked[each] for each in package.logical_images(compiled) if each in locked}
-    compiled = package.bind_images(compiled, {**used, **options.pairs(images, "--image")})
+    chosen = settings.load(workspace, name, environment, {})
+    target = require_target(target) if target else task_platform.compile_target(chosen)
+    compiled = version.for_target(workspace, chosen, target)
+    compiled = bound_images(options.pairs(images, "--image"), lock, None).bind(compiled)
     executors = check.check(compiled, digests)
     package.write_package(compiled, file)
     pipeline = compiled["pipelineInfo"]["name"]

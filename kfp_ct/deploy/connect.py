@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.package.bind import Images, read_lock
 from kfp_ct.project import settings
 
 
@@ -36,16 +37,12 @@ def open_target(chosen: settings.Settings, name: str, host: str, auth: str) -> t
     return service, section.get("experiment", chosen.pipeline_name)
 
 
-def bound_images(images: Mapping[str, str], lock: Path | None, file: Path | None) -> dict[str, str]:
+def bound_images(images: Mapping[str, str], lock: Path | None, file: Path | None) -> Images:
     """Returns the images that a package is bound to: those of the lock file, and over them those named one by one.
 
     Raises:
         UsageError: A lock is given with a package whose images are bound.
     """
-    if not lock:
-        return dict(images)
-    from kfp_ct.package.bind import read_lock
-
-    if file:
+    if lock and file:
         raise UsageError("--lock and --package exclude each other: a compiled package has its images")
-    return {"components": read_lock(lock)["components"], **images}
+    return Images(images, read_lock(lock) if lock else {})

@@ -9,6 +9,17 @@ LOCAL, KFP, VERTEX = NAMES = ("local", "kfp", "vertex")
 LOCAL_ADDRESS = "http://127.0.0.1:8080"
 
 
+def require_target(name: str) -> str:
+    """Returns the name of a target.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    if name not in NAMES:
+        raise UsageError(f"--target {name!r}\nexpected: one of {', '.join(NAMES)}")
+    return name
+
+
 def section(settings: Settings, target: str) -> dict[str, Any]:
     """Returns what a settings file says of a target, checked.
 
@@ -19,9 +30,7 @@ def section(settings: Settings, target: str) -> dict[str, Any]:
     Raises:
         UsageError: An entry is missing, unknown or of the wrong form.
     """
-    if target not in NAMES:
-        raise UsageError(f"--target {target!r}\nexpected: one of {', '.join(NAMES)}")
-    if target == LOCAL:
+    if require_target(target) == LOCAL:
         return {}
     from kfp_ct.project import targets
 

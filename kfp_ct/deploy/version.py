@@ -17,10 +17,11 @@ from kfp_ct.base.errors import UsageError
 from kfp_ct.caching import locked_environment
 from kfp_ct.caching.package_versions import CODE_VERSION, PackageVersions
 from kfp_ct.caching.task_version import SourceVersions
-from kfp_ct.deploy import reachable, target
+from kfp_ct.deploy import reachable, target, task_platform
 from kfp_ct.local import run
 from kfp_ct.local.task_call import LOCAL_IMAGE
 from kfp_ct.package import check, package
+from kfp_ct.package.bind import Images
 from kfp_ct.project import settings
 from kfp_ct.project import workspace as project
 
@@ -120,7 +121,7 @@ def prepare(
     chosen: settings.Settings,
     destination: str,
     file: Path | None = None,
-    images: Mapping[str, str] | None = None,
+    images: Images | None = None,
     commit: str = "",
 ) -> Version:
     """Compiles, or reads what was compiled, and checks it.
@@ -130,7 +131,7 @@ def prepare(
         chosen: The project's settings.
         destination: local, kfp or vertex.
         file: A package compiled before.
-        images: Logical image to reference.
+        images: References of images.
         commit: Commit the sources are of [default: what git says].
 
     Raises:
@@ -142,9 +143,10 @@ def prepare(
             raise UsageError(f"there is no file {file}\nfix: make it with `ct compile`")
         compiled = package.load_package(file)
         settings.validate(chosen, compiled, workspace)
+        task_platform.require_applied(compiled, chosen, destination)
     else:
-        compiled = with_code_version(run.compile_project(workspace, chosen), workspace)
-    compiled = package.bind_images(compiled, images or {})
+        compiled = for_target(workspace, chosen, destination)
+    compiled = (images or Images()).bind(compiled)
     unbound = package.logical_images(compiled)
     if destination == target.LOCAL and "components" in unbound:
         made_of = PackageVersions(compiled, chosen.parameters, SourceVersions(workspace))
@@ -157,6 +159,16 @@ def prepare(
     compiled = always_reading(compiled)
     check.check(compiled)
     return of_package(compiled, chosen, commit or project.commit(workspace.root))
+
+
+def for_target(workspace: project.Workspace, chosen: settings.Settings, destination: str) -> package.Package:
+    """Compiles a project's pipeline for a target: with what its training is made of, and what its tasks get there.
+
+    Raises:
+        UsageError: The settings do not fit.
+    """
+    compiled = with_code_version(run.compile_project(workspace, chosen), workspace)
+    return task_platform.apply(compiled, chosen, destination)
 
 
 def with_code_version(compiled: package.Package, workspace: project.Workspace) -> package.Package:
@@ -189,7 +201,8 @@ def always_reading(compiled: package.Package) -> package.Package:
 
 def same(compiled: package.Package, other: Any) -> bool:
     """Whether a service's copy of a package is that package; a copy has its numbers and defaults written otherwise."""
-    return bool(_message(compiled) == _message(package.of_spec(other or {})))
+    found = package.of_spec(other or {})
+    return bool(_message(compiled) == _message(found) and _platforms(compiled) == _platforms(found))
 
 
 def refuse_other(wanted: Version, found: Any) -> None:
@@ -222,6 +235,11 @@ def read(description: str | None) -> dict[str, Any] | None:
         if isinstance(found, dict) and isinstance(found.get("kfp-ct"), dict):
             return dict(found["kfp-ct"])
     return None
+
+
+def _platforms(compiled: dict[str, Any]) -> pipeline_spec_pb2.PlatformSpec:
+    document = {package.PLATFORMS: compiled.get(package.PLATFORMS) or {}}
+    return json_format.ParseDict(document, pipeline_spec_pb2.PlatformSpec(), ignore_unknown_fields=True)
 
 
 def _message(compiled: dict[str, Any]) -> pipeline_spec_pb2.PipelineSpec:

@@ -1,13 +1,39 @@
 """Binds the logical images of a package to real ones, by digest, as images.lock or options name them."""
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.package import package
+from kfp_ct.package.package import Package
 
 LOCK = "images.lock"
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """References by the names of images.
+
+    Attributes:
+        named: Those that were named one by one; the package must use each.
+        locked: Those of a lock file; the package uses some.
+    """
+
+    named: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    locked: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def bind(self, compiled: Package) -> Package:
+        """Returns a package with its images bound; what is named one by one wins.
+
+        Raises:
+            UsageError: No component of the package uses an image that was named one by one.
+        """
+        used = {each: self.locked[each] for each in package.logical_images(compiled) if each in self.locked}
+        return package.bind_images(compiled, {**used, **self.named})
 
 
 def read_lock(path: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from kfp_ct.base.errors import PackageError
-from kfp_ct.package import task_names
+from kfp_ct.package import platform_config, task_names
 from kfp_ct.package.package import PLATFORMS, Package, pipeline_document
 
 # kubeflow/pipelines, backend/src/v2/compiler: the pipeline name becomes a Kubernetes name.
@@ -47,7 +47,7 @@ def problems(package: Package, digests: bool = False) -> list[str]:
     """
     found = list(_document(package))
     try:
-        return found or [*_executors(package, digests), *_graph(package)]
+        return found or [*_executors(package, digests), *platform_config.problems(package), *_graph(package)]
     except PackageError as error:
         return [str(error).partition("\n")[0]]
 

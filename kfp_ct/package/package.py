@@ -72,12 +72,17 @@ def bind_images(package: Package, images: Mapping[str, str]) -> Package:
     for executor in bound["deploymentSpec"]["executors"].values():
         container = executor.get("container", {})
         for name, reference in images.items():
-            if container.get("image") in (name, f"kfp-ct-{name}-python:local"):
+            if container.get("image") in (name, logical_image(name)):
                 container["image"] = reference
                 unused.discard(name)
     if unused:
         raise UsageError(f"no component of this package runs in the image {', '.join(sorted(unused))}")
     return bound
+
+
+def logical_image(name: str) -> str:
+    """Returns the image of a name that is bound later, such as `components-gpu`; a reference stands for itself."""
+    return name if set("/:") & set(name) else f"kfp-ct-{name}-python:local"
 
 
 def in_image(package: Package, image: str) -> Package:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kfp_ct.package.package import Package
     from kfp_ct.project.named_files import NamedFiles
 
-TARGETS = ("kfp", "vertex")
+TARGETS = ("kfp", "kubernetes", "vertex")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 # The parameter that the user's module is given: numbers that are floats there, and whole.
 _TRAINED_WITH = "hyperparameters"
@@ -32,7 +32,7 @@ class Settings:
     environment: str
     pipeline: str  # import path of the pipeline's module
     parameters: dict[str, Any]
-    # What deploying needs to know of a service, by name: kfp, vertex (see kfp_ct/project/targets.py).
+    # What deploying needs to know of a service, by name: kfp, kubernetes, vertex (see kfp_ct/project/targets.py).
     targets: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     # The files they come from, the one that was asked for first; what was given beside the files has no name.
     layers: tuple[tuple[str, Document], ...] = ()
@@ -81,7 +81,7 @@ def load(workspace: Workspace, project: str, environment: str, overrides: Mappin
     if unknown or not isinstance(document.get("pipeline"), str):
         problem = f"unknown entry {min(map(str, unknown))!r}" if unknown else "no entry 'pipeline'"
         raise UsageError(
-            f"{folder / environment}.yaml: {problem}\nexpected: pipeline, parameters, extends, kfp, vertex"
+            f"{folder / environment}.yaml: {problem}\nexpected: pipeline, parameters, extends, kfp, kubernetes, vertex"
         )
     targets = {name: document[name] or {} for name in TARGETS if name in document}
     expanded = _expand(parameters, {"CT_HOME": str(workspace.home)})
@@ -120,13 +120,13 @@ def validate(settings: Settings, compiled: "Package", workspace: Workspace, file
         UsageError: Lists everything that does not fit, with the settings file to edit.
     """
     # What describes settings takes a tenth of a second to import, which a command that checks none need not wait for.
-    from kfp_ct.base import secrets
     from kfp_ct.project import targets, validation
 
     make_importable(workspace)
     problems = validation.problems(compiled, settings.parameters, files)
     for name, section in settings.targets.items():
-        problems += [*secrets.in_the_clear(section, (name,)), *targets.misfits(name, section, complete=False)]
+        problems += [*targets.clear_secrets(name, section), *targets.misfits(name, section, complete=False)]
+        problems += targets.unknown_tasks(name, section, compiled)
     if problems:
         details = "\n".join(f"- {problem}{_named(settings.origin(problem.path))}" for problem in problems)
         fix = f"fix: edit {settings.file} or pass --set NAME=VALUE"

@@ -1,13 +1,18 @@
-"""Where pipelines are deployed to: the sections `kfp` and `vertex` of a settings file."""
+"""Where pipelines are deployed to, and what their tasks get there: the sections `kfp`, `kubernetes` and `vertex`."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from kfp_ct.base.setting_problems import Problem, problems
+from kfp_ct.base import secrets
+from kfp_ct.base.setting_problems import Problem, nearest, problems
 from kfp_ct.base.settings import Settings, Text, matching
+from kfp_ct.package import task_names
+from kfp_ct.package.package import Package
+from kfp_ct.project import kubernetes_settings
+from kfp_ct.project.task_settings import TASKS, TaskSettings
 
-KFP, VERTEX = NAMES = ("kfp", "vertex")
+KFP, KUBERNETES, VERTEX = NAMES = ("kfp", "kubernetes", "vertex")
 Bucket = Annotated[str, matching(r"^gs://[a-z0-9][a-z0-9._-]+(/.+)?$", "gs://BUCKET or a folder in it")]
 Folder = Annotated[str, matching("^gs://.", "a folder gs://BUCKET/FOLDER")]
 Label = Annotated[str, matching("^[a-z0-9_-]{0,63}$", "at most 63 lower-case letters, digits, _ and -")]
@@ -46,18 +51,54 @@ class Vertex(Settings):
         None, description="Whether steps whose inputs have not changed are reused; null: as each step says."
     )
     api_endpoint: Text = Field("", description="Address of the API, where it is not Google's.")
+    all: TaskSettings = Field(TaskSettings(), description="Of every task.", json_schema_extra={"default": {}})
+    tasks: dict[Text, TaskSettings] = Field({}, description="Of single tasks, by their names in the pipeline.")
 
 
-MODELS: dict[str, type[Settings]] = {KFP: Kfp, VERTEX: Vertex}
+MODELS: dict[str, type[Settings]] = {KFP: Kfp, KUBERNETES: kubernetes_settings.Kubernetes, VERTEX: Vertex}
+
+
+def clear_secrets(name: str, section: Any) -> list[Problem]:
+    """Returns a problem for every secret that a section holds in the clear.
+
+    Args:
+        name: kfp, kubernetes or vertex.
+        section: What the settings say.
+    """
+    found = secrets.in_the_clear(section, (name,))
+    return kubernetes_settings.clear_secrets(section, found) if name == KUBERNETES else found
+
+
+def unknown_tasks(name: str, section: Any, compiled: Package) -> list[Problem]:
+    """Returns a problem for every task that a section names and the pipeline has not.
+
+    Args:
+        name: kfp, kubernetes or vertex.
+        section: What the settings say.
+        compiled: The pipeline's package.
+    """
+    tasks = section.get(TASKS) if isinstance(section, dict) and name != KFP else None
+    known = sorted(task_names.names(compiled).values())
+    return [
+        Problem((name, TASKS, str(each)), " is no task of the pipeline: " + _instead(str(each), known))
+        for each in (tasks if isinstance(tasks, dict) else ())
+        if each not in known
+    ]
+
+
+def _instead(name: str, known: list[str]) -> str:
+    return nearest(name, known) or f"expected one of {', '.join(known)}"
 
 
 def misfits(name: str, section: Any, complete: bool) -> list[Problem]:
     """Returns what is wrong with a section.
 
     Args:
-        name: kfp or vertex.
+        name: kfp, kubernetes or vertex.
         section: What the settings say.
         complete: Whether what must be there is missed, as it is when deploying.
     """
+    if name == KUBERNETES:
+        return kubernetes_settings.misfits(section)
     found = problems(MODELS[name], section, (name,))
     return [each for each in found if complete or not each.text.startswith(" is missing")]

@@ -10,6 +10,7 @@ from ct_command import ct
 from kfp_ct.base.errors import RunFailedError, RunTimeoutError, TargetError, UsageError
 from kfp_ct.deploy import deploy, kfp_api, kfp_target, progress, target, version
 from kfp_ct.package import package
+from kfp_ct.package.bind import Images
 from kfp_ct.project import settings
 from kfp_ct.project import workspace as project
 from local_endpoint import compiled, doubling, waiting
@@ -235,7 +236,7 @@ def test_images_that_no_cluster_can_pull_are_refused():
     with pytest.raises(UsageError, match="the image components: it is not bound"):
         version.prepare(workspace, chosen, target.KFP)
     image = "registry/components@sha256:" + "0" * 64
-    bound = version.prepare(workspace, chosen, target.KFP, images={"components": image}, commit=COMMIT)
+    bound = version.prepare(workspace, chosen, target.KFP, images=Images({"components": image}), commit=COMMIT)
     assert package.images(bound.compiled) == [image]
     ingest = bound.compiled["root"]["dag"]["tasks"]["ingest"]
     assert ingest["cachingOptions"] == {}  # nobody took a fingerprint of what it reads

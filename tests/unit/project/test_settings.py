@@ -28,7 +28,7 @@ def compiled():
     return package.compile_pipeline("pipelines.training", "flights-training")
 
 
-@pytest.mark.parametrize("environment", ["local", "dev", "prod"])
+@pytest.mark.parametrize("environment", ["local", "dev", "prod", "kind"])
 def test_shipped_settings_fit_the_pipeline(workspace, compiled, environment):
     settings.validate(settings.load(workspace, "flights", environment, {}), compiled, workspace)
 
@@ -214,7 +214,7 @@ def test_state_goes_where_the_home_is(tmp_path):
 def test_unknown_projects_and_environments_are_named(workspace):
     with pytest.raises(UsageError, match="there is no project 'ships'"):
         settings.load(workspace, "ships", "local", {})
-    with pytest.raises(UsageError, match=r"expected: one of base, .*dev, local, .*prod"):
+    with pytest.raises(UsageError, match=r"expected: one of base, .*dev, kind, local, .*prod"):
         settings.load(workspace, "flights", "moon", {})
 
 

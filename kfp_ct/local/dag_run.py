@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from kfp_ct.base.errors import CtError, PackageError
-from kfp_ct.local import conditions, dag_scope
+from kfp_ct.local import conditions, dag_scope, placeholders
 from kfp_ct.local.dag_scope import Ended, Scope
 from kfp_ct.package import task_names
 from kfp_ct.package.package import Package
@@ -96,8 +96,9 @@ class DagRun:
             self._skip(position, scope.iterations)
             return Ended(State.SKIPPED, blocked=True)
         component = self._components[task["componentRef"]["name"]]
+        facts = placeholders.task_facts(self._facts, position, scope.iterations)
         try:
-            inputs = dag_scope.task_inputs(task, component, scope, self._facts)
+            inputs = dag_scope.task_inputs(task, component, scope, facts)
             if policy.get("condition") and not conditions.evaluate(policy["condition"], inputs):
                 self._skip(position, scope.iterations)
                 return Ended(State.SKIPPED)

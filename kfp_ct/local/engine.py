@@ -23,7 +23,7 @@ from kfp_ct.base import redaction
 from kfp_ct.base import secrets as references
 from kfp_ct.base.errors import CtError, RunFailedError
 from kfp_ct.caching.package_versions import PackageVersions
-from kfp_ct.local import executor_io, importer
+from kfp_ct.local import executor_io, importer, placeholders
 from kfp_ct.local.containers import Containers
 from kfp_ct.local.dag_run import DagRun, Place
 from kfp_ct.local.dag_scope import Ended
@@ -179,7 +179,7 @@ class Engine:
             raise RunFailedError(f"its executor is none that runs here: {', '.join(call.executor) or 'empty'}")
         folder = self._root.joinpath(*call.place.position, *map(str, call.place.iterations))
         folder.mkdir(parents=True, exist_ok=True)
-        facts = {**self._facts, **_task_facts(call.place.position[-1])}
+        facts = placeholders.task_facts(self._facts, call.place.position, call.place.iterations)
         given = executor_io.executor_input(call.component, call.inputs, folder)
         command = TaskCommand(
             executor_io.command(call.container, given, facts),
@@ -237,10 +237,6 @@ def _facts(name: str, root: Path, workspace: Path) -> dict[str, str]:
         ".pipeline_root": str(root.parent),
         ".workspace_path": str(workspace),
     }
-
-
-def _task_facts(task: str) -> dict[str, str]:
-    return {".pipeline_task_name": task, ".pipeline_task_uuid": secrets.token_hex(8)}
 
 
 def _backoff(policy: Mapping[str, Any], attempt: int) -> float:

@@ -14,6 +14,8 @@ from kfp_ct.local import placeholders
 from kfp_ct.package import package
 
 _OUTPUT_FILE = "executor_output.json"
+# From here on Go, which backends are written in, writes 1e+21.
+_FIRST_WITH_EXPONENT = 1e21
 
 
 def executor_input(component: Mapping[str, Any], inputs: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -24,12 +26,15 @@ def executor_input(component: Mapping[str, Any], inputs: Mapping[str, Any], fold
         inputs: Its input parameters and artifacts.
         folder: Where its outputs go.
     """
-    taken = component.get("inputDefinitions", {}).get("artifacts", {})
+    definitions = component.get("inputDefinitions", {})
+    taken, parameters = definitions.get("artifacts", {}), definitions.get("parameters", {})
     outputs = component.get("outputDefinitions", {})
     return {
         "inputs": {
             "parameterValues": {
-                name: _on_the_wire(value) for name, value in inputs.items() if name not in taken and value is not None
+                name: _on_the_wire(value, parameters.get(name, {}).get("parameterType", ""))
+                for name, value in inputs.items()
+                if name not in taken and value is not None
             },
             "artifacts": {name: _artifact_list(inputs[name]) for name in taken if inputs.get(name) is not None},
         },
@@ -145,15 +150,24 @@ def _runtime_artifact(value: dsl.Artifact) -> dict[str, Any]:
     return {**fields, "custom_path": path} if path else fields
 
 
-def _on_the_wire(value: Any) -> Any:
-    """Returns a value as a list or an object arrives: the numbers in it are doubles, as in plain kfp.local."""
+def _on_the_wire(value: Any, kind: str) -> Any:
+    """Returns a value as a backend hands it to a task.
+
+    Where a text is wanted, anything else arrives as JSON. Whole numbers in a list or an object have no point: packages
+    have all numbers as doubles, which plain kfp.local leaves so that `range(n)` and `-> int` fail there.
+    """
+    if isinstance(value, Mapping | list):
+        value = _whole(value)
+    return placeholders.as_text(value) if kind == "STRING" else value
+
+
+def _whole(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _in_a_structure(each) for key, each in value.items()}
-    return [_in_a_structure(each) for each in value] if isinstance(value, list) else value
-
-
-def _in_a_structure(value: Any) -> Any:
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else _on_the_wire(value)
+        return {str(key): _whole(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _FIRST_WITH_EXPONENT
+    return int(value) if is_whole else value
 
 
 def _written(file: Path, kind: str) -> Any:

@@ -1,8 +1,9 @@
 """Fills in KFP's placeholders, `{{$…}}`, in texts that a package holds, and in nothing that runs hand through."""
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 # The mount path of a pipeline's workspace on a cluster; kfp's local runner replaces it by the workspace's folder too.
@@ -10,6 +11,19 @@ WORKSPACE_MOUNT = "/kfp-workspace"
 _PLACEHOLDER = re.compile(r"\{\{\$(?P<path>[^{}]*)\}\}")
 _PARAMETER = re.compile(r"\.inputs\.parameters\[(?:''|'|\")(?P<name>.*?)(?:''|'|\")\]")
 _KEY = re.compile(r"\[(?:''|'|\")?(.*?)(?:''|'|\")?\]|\.?([^.\[\]]+)")
+
+
+def task_facts(facts: Mapping[str, str], position: Sequence[str], iterations: Sequence[int]) -> dict[str, str]:
+    """Returns what placeholders stand for in one task: what they stand for in the run, its name and its id.
+
+    Args:
+        facts: What the placeholders of the run stand for.
+        position: Names of the DAG tasks around the task, and its own.
+        iterations: Which iteration of each loop around it.
+    """
+    known = "/".join([facts[".pipeline_job_uuid"], *position, *map(str, iterations)])
+    uuid = hashlib.sha256(known.encode()).hexdigest()[:16]
+    return {**facts, ".pipeline_task_name": position[-1], ".pipeline_task_uuid": uuid}
 
 
 def fill_constant(value: Any, parameters: Mapping[str, Any], facts: Mapping[str, str]) -> Any:

@@ -17,6 +17,8 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9]
 _DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 # Images of this project, logical or built, hold all that their tasks import; others are their authors' matter.
 _OWN_IMAGE = re.compile(r"(^|/)kfp-ct-[\w-]+[:@]")
+# What kfp's compiler calls a loop's item and a field of one; in some f-strings it names them wrongly.
+_LOOP_ITEM = re.compile(r"loop-item(-param-\d+)?(-subvar-(?P<field>.+))?$")
 SCHEMA_VERSION = "2.1.0"
 
 
@@ -85,7 +87,8 @@ def _executors(package: Package, digests: bool) -> Iterator[str]:
 def _graph(package: Package) -> Iterator[str]:
     components = package.get("components", {})
     task_names.names(package)  # raises where a DAG contains itself
-    for place, dag in _dags(package):
+    for place, around in _dags(package):
+        dag = around.get("dag", {})
         yield from _waiting_for_each_other(place, dag)
         tasks = dag.get("tasks", {})
         if not tasks:
@@ -99,6 +102,7 @@ def _graph(package: Package) -> Iterator[str]:
                 yield f"{place}, task {name}: {problem}"
                 continue
             yield from _task(f"{place}, task {name}", task, tasks, components)
+            yield from _from_around(f"{place}, task {name}", task, around, components)
 
 
 def _runs_nothing(package: Package, component: dict[str, Any]) -> str:
@@ -121,10 +125,10 @@ def _waiting_for_each_other(place: str, dag: dict[str, Any]) -> Iterator[str]:
 
 
 def _dags(package: Package) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield "root", package["root"].get("dag", {})
+    yield "root", package["root"]
     for name, component in sorted(package.get("components", {}).items()):
         if "dag" in component:
-            yield name, component["dag"]
+            yield name, component
 
 
 def _task(place: str, task: dict[str, Any], tasks: dict[str, Any], components: dict[str, Any]) -> Iterator[str]:
@@ -149,6 +153,26 @@ def _task(place: str, task: dict[str, Any], tasks: dict[str, Any], components: d
             produced = source.get(producer_key)
             if produced:
                 yield from _produced(f"{place}, input {name}", produced, output_key, kind, tasks, components)
+
+
+def _from_around(place: str, task: dict[str, Any], around: dict[str, Any], components: dict[str, Any]) -> Iterator[str]:
+    """Yields the inputs of a task that need a value, and come from an input that the DAG around it does not have."""
+    known = around.get("inputDefinitions", {})
+    taken = components[task["componentRef"]["name"]].get("inputDefinitions", {})
+    for kind, key in (("parameters", "componentInputParameter"), ("artifacts", "componentInputArtifact")):
+        for name, source in task.get("inputs", {}).get(kind, {}).items():
+            wanted = source.get(key)
+            if not wanted or wanted in known.get(kind, {}) or taken.get(kind, {}).get(name, {}).get("isOptional"):
+                continue
+            yield f"{place}, input {name}: comes from {wanted!r}, which is no input of the DAG around it{_fix(wanted)}"
+
+
+def _fix(wanted: str) -> str:
+    item = _LOOP_ITEM.search(wanted)
+    if not item:
+        return ""
+    what = f"the item's field {item['field']}" if item["field"] else "the item"
+    return f"; fix: hand {what} to a component that makes the text, instead of an f-string"
 
 
 def _produced(

@@ -1,10 +1,14 @@
 """Which rows belong to which slice, as TFMA's slicer says."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.slicer import slicer_lib
+
+from kfp_ct.data import list_columns
 
 Rows = npt.NDArray[np.intp]
 SliceKey = tuple[tuple[str, str | int | float], ...]
@@ -17,7 +21,8 @@ def rows_by_slice(table: pa.Table, config: config_pb2.EvalConfig) -> dict[SliceK
     TFMA's slicer is asked once per distinct combination of the slicing columns' values instead of once per row.
 
     Args:
-        table: The slicing columns, others beside them; a missing value belongs to no slice of its column.
+        table: The slicing columns, others beside them; a missing value belongs to no slice of its column, a list to
+            those of all its values.
         config: Its `slicing_specs` are used.
     """
     columns = {name for spec in config.slicing_specs for name in [*spec.feature_keys, *spec.feature_values]}
@@ -59,14 +64,29 @@ def _cells(table: pa.Table, columns: list[str]) -> list[tuple[dict[str, np.ndarr
 
 def _encode(column: pa.ChunkedArray) -> pa.DictionaryArray:
     encoded = pa.chunked_array([column.combine_chunks()]) if column.num_chunks != 1 else column
+    if list_columns.is_list(column.type):
+        return _encode_lists(encoded)
     return encoded.dictionary_encode(null_encoding="encode").chunk(0)
+
+
+def _encode_lists(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Arrow encodes no lists."""
+    lists = column.to_pylist()
+    numbers: dict[tuple[Any, ...] | None, int] = {}
+    codes = [numbers.setdefault(None if each is None else tuple(each), len(numbers)) for each in lists]
+    distinct = pa.array([None if each is None else list(each) for each in numbers], column.type)
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), distinct)
 
 
 def _features(names: list[str], columns: list[pa.DictionaryArray], row: int) -> dict[str, np.ndarray]:
     pairs = zip(names, columns, strict=True)
     values = {name: column.dictionary[column.indices[row].as_py()].as_py() for name, column in pairs}
     return {
-        name: np.array([value.encode() if isinstance(value, str) else value])
+        name: np.array([each.encode() if isinstance(each, str) else each for each in _as_list(value)])
         for name, value in values.items()
         if value is not None
     }
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -18,10 +18,14 @@ from kfp_ct.data.tables.quoting import identifier
 
 # A feature that has no value anywhere says nothing of its type.
 UNKNOWN = "?"
+# Bytes that are UTF-8 in every row are texts; others stay bytes.
+BYTES, TEXTS = "bytes", "large_binary"
 
 
 def load(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Path], folder: Path) -> list[Path]:
     """Makes a view of TFRecord files by way of Parquet, a file a batch; returns the Parquet files.
+
+    Bytes are texts where all values of a feature are UTF-8.
 
     Raises:
         DataError: A file is broken, or a feature has values of two types.
@@ -30,17 +34,19 @@ def load(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Pat
     decoder = example_coder.ExamplesToRecordBatchDecoder()
     kinds: dict[str, str] = {}
     several: set[str] = set()
+    binary: set[str] = set()
     written: list[Path] = []
     for file in files:
         for records in tfrecord.read(file, layouts.BATCH_ROWS):
             batch = tfrecord.decode(decoder, records, file)
             _note(source, file, batch, kinds, several)
+            binary |= _without_texts(batch)
             written.append(folder / f"{len(written):06d}.parquet")
             _write(batch, written[-1])
     if not kinds:
         raise DataError(f"source {source} has no rows, or no features\nexpected: tf.Examples with features")
     _require_names(source, kinds)
-    connection.execute(_view(source, kinds, several, written))
+    connection.execute(_view(source, {**kinds, **dict.fromkeys(binary, BYTES)}, several, written))
     return written
 
 
@@ -60,7 +66,7 @@ def _note(source: str, file: Path, batch: pa.RecordBatch, kinds: dict[str, str],
 
 def _write(batch: pa.RecordBatch, path: Path) -> None:
     columns = {
-        name: _with_texts(column, name)
+        name: column
         for name, column in zip(batch.schema.names, batch.columns, strict=True)
         if not pa.types.is_null(column.type)
     }
@@ -69,10 +75,14 @@ def _write(batch: pa.RecordBatch, path: Path) -> None:
     pyarrow.parquet.write_table(pa.table({**rows, **columns}), path)
 
 
-def _with_texts(column: pa.LargeListArray, name: str) -> pa.Array:
-    if not pa.types.is_large_binary(column.type.value_type):
-        return column
-    return tfrecord.relisted(column, tfrecord.texts(column.flatten(), name), pa.LargeListArray)
+def _without_texts(batch: pa.RecordBatch) -> set[str]:
+    return {
+        name
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        if not pa.types.is_null(column.type)
+        and pa.types.is_large_binary(column.type.value_type)
+        and not tfrecord.are_texts(column.flatten())
+    }
 
 
 def _require_names(source: str, kinds: dict[str, str]) -> None:
@@ -88,7 +98,12 @@ def _view(source: str, kinds: dict[str, str], several: set[str], files: list[Pat
     def column(name: str) -> str:
         if kinds[name] == UNKNOWN:
             return f"NULL::VARCHAR AS {identifier(name)}"
-        return identifier(name) if name in several else f"{identifier(name)}[1] AS {identifier(name)}"
+        values = identifier(name) if name in several else f"{identifier(name)}[1]"
+        if str(kinds[name]) == TEXTS:
+            values = (
+                f"list_transform({values}, lambda value: decode(value))" if name in several else f"decode({values})"
+            )
+        return f"{values} AS {identifier(name)}"
 
     paths = quoting.paths(files)
     return (

@@ -54,9 +54,8 @@ class FeatureDistance:
 
 
 def describe(table: pa.Table, name: str) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """Returns TFDV's statistics of columns with one value a row; others are left out."""
-    plain = [field.name for field in table.schema if not request_log.is_vector(field.type)]
-    return feature_statistics.compute(table.select(plain).to_batches(), name)
+    """Returns TFDV's statistics of columns; of lists all values count."""
+    return feature_statistics.compute(_with_lists(table).to_batches(), name)
 
 
 def compare(
@@ -99,7 +98,8 @@ def compare(
 
 def compare_predictions(current: pa.Table, before: pa.Table, rules: Rules) -> list[FeatureDistance]:
     """Measures how far the predictions have moved since the period before."""
-    names = [name for name in current.column_names if name in before.column_names]
+    plain = [field.name for field in current.schema if not request_log.is_vector(field.type)]
+    names = [name for name in plain if name in before.column_names]
     schema = schema_pb2.Schema()
     for name in names:
         schema.feature.add(name=name)
@@ -110,6 +110,16 @@ def compare_predictions(current: pa.Table, before: pa.Table, rules: Rules) -> li
         for item in compare(schema, current.select(names), before.select(names), "drift", rules)
         if item.measure != MISSING
     ]
+
+
+def _with_lists(table: pa.Table) -> pa.Table:
+    """Returns a table whose lists of one length, as vectors are logged, are lists of any length, as TFDV takes them."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_fixed_size_list(field.type):
+            table = table.set_column(
+                place, field.name, pa.array(table[field.name].to_pylist(), pa.list_(field.type.value_type))
+            )
+    return table
 
 
 def _allowance(measure: str, now: Any, before: Any, level: float) -> float:
@@ -168,5 +178,5 @@ def _shares(now: Any, before: Any) -> list[float]:
     for side in (now, before):
         for bucket in side.string_stats.rank_histogram.buckets:
             counted[bucket.label] = counted.get(bucket.label, 0.0) + bucket.sample_count
-    total = _present(now) + _present(before)
+    total = sum(counted.values())
     return [count / total for count in counted.values()]

@@ -29,12 +29,17 @@ def align(
         theirs = before.get(name)
         if theirs is None or not _standard(feature) or not _standard(theirs):
             continue
-        values = rows[name].drop_null().to_numpy().astype(np.float64)
+        values = _values(rows[name]).drop_null().to_numpy().astype(np.float64)
         values = values[np.isfinite(values)]
         buckets = _standard(theirs)[0].buckets
         edges = np.array([buckets[0].low_value, *(bucket.high_value for bucket in buckets)])
         if len(values) and np.isfinite(edges).all():
             _replace(_standard(feature)[0], values, edges)
+
+
+def _values(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Returns the values of a column, those of its lists one after the other."""
+    return pa.chunked_array([chunk.flatten() for chunk in column.chunks]) if pa.types.is_nested(column.type) else column
 
 
 def _replace(

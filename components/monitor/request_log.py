@@ -10,10 +10,11 @@ import collections
 import dataclasses
 import datetime
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,6 +23,7 @@ from kfp_ct.base.errors import ConfigurationError
 
 METADATA = b"serving"
 _NAME_FORMAT = "%Y%m%dT%H%M%S.%f"
+_SIDES = ("inputs", "outputs")
 COUNTS = ("requests", "sampled", "dropped", "lost")
 
 
@@ -105,6 +107,7 @@ def read(root: str, model: str, version: str, period: Period, limits: tuple[int,
             tables[path.name] = table
     logged = sum(len(table) for table in tables.values())
     stride = -(-logged // most) if logged else 1
+    tables = _with_like_strings(tables)
     # Files of one version have one schema; one that has not is another program's.
     schema = next((table.schema for table in reversed(tables.values())), None)
     unreadable += [name for name, table in tables.items() if table.schema != schema]
@@ -112,14 +115,56 @@ def read(root: str, model: str, version: str, period: Period, limits: tuple[int,
     return Traffic(_concatenate(fitting), logged, dict(counts), unreadable)
 
 
+def _with_like_strings(tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """Returns tables in which a field that is bytes in any of them is bytes in all: a file has texts where it can."""
+    binary = {
+        (side, field.name)
+        for table in tables.values()
+        for side in _SIDES
+        for field in columns(table, side).schema
+        if pa.types.is_binary(_value_type(field.type))
+    }
+    return {name: _with_bytes(table, binary) for name, table in tables.items()} if binary else tables
+
+
+def _with_bytes(table: pa.Table, binary: Collection[tuple[str, str]]) -> pa.Table:
+    for side in _SIDES:
+        if side not in table.column_names:
+            continue
+        fields = {
+            field.name: _as_bytes(column) if (side, field.name) in binary else column
+            for field, column in zip(table.schema.field(side).type, _fields(table, side), strict=True)
+        }
+        struct = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
+        table = table.set_column(table.column_names.index(side), side, struct)
+    return table
+
+
+def _as_bytes(column: pa.Array) -> pa.Array:
+    if not pa.types.is_list(column.type):
+        return column.cast(pa.binary())
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    missing = np.append(~column.is_valid().to_numpy(zero_copy_only=False), False)
+    ends = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32(), mask=missing)
+    return pa.ListArray.from_arrays(ends, column.flatten().cast(pa.binary()))
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if is_vector(kind) else kind
+
+
 def columns(rows: pa.Table, side: str) -> pa.Table:
     """Returns the fields of `inputs` or `outputs` as a table of columns."""
     if side not in rows.column_names:
         return pa.table({})
+    return pa.table(dict(zip([field.name for field in rows.schema.field(side).type], _fields(rows, side), strict=True)))
+
+
+def _fields(rows: pa.Table, side: str) -> list[pa.Array]:
     struct = rows[side].combine_chunks()
     if isinstance(struct, pa.ChunkedArray):  # as some releases of pyarrow return it
         struct = pa.concat_arrays(struct.chunks)
-    return pa.table(dict(zip([field.name for field in struct.type], struct.flatten(), strict=True)))
+    return struct.flatten()
 
 
 def is_vector(kind: pa.DataType) -> bool:

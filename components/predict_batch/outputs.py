@@ -89,11 +89,19 @@ def to_column(name: str, array: npt.NDArray[Any], rows: int) -> pa.Array:
             "expected: one row of output for each of input\nfix: choose another signature, or correct the model"
         )
     flat = array.reshape(rows, -1)
-    values = pa.array(flat.ravel().tolist(), pa.binary()).cast(pa.string()) if array.dtype == object else None
-    values = pa.array(flat.ravel()) if values is None else values
+    values = _strings(flat.ravel().tolist()) if array.dtype == object else pa.array(flat.ravel())
     if flat.shape[1] == 1:
         return values
     return pa.ListArray.from_arrays(pa.array(np.arange(rows + 1, dtype="int32") * flat.shape[1]), values)
+
+
+def _strings(values: list[bytes]) -> pa.Array:
+    """Returns strings as texts; as bytes if any of them is no text."""
+    encoded = pa.array(values, pa.binary())
+    try:
+        return encoded.cast(pa.string())
+    except pa.ArrowInvalid:
+        return encoded
 
 
 def _describe(values: npt.NDArray[np.float64]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from kfp_ct.data import layouts
 
 
 def infer(statistics_path: str) -> schema_pb2.Schema:
-    """Infers types, presence and small vocabularies (100 values at most) from the train split.
+    """Infers types, presence, shapes and small vocabularies (100 values at most) from the train split.
 
     Raises:
         DataError: There are no statistics of the train split, or they are of no feature.
@@ -20,7 +20,20 @@ def infer(statistics_path: str) -> schema_pb2.Schema:
             "expected: FeatureStats.pb written by statistics\n"
             "fix: name a split train, or give a curated schema with `schema_file`"
         )
-    schema = tfdv.infer_schema(statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()))
+    statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
+    schema = tfdv.infer_schema(statistics)
     if not schema.feature:
         raise DataError(f"the statistics at {path} have no feature to infer a schema from")
+    _declare_lists(schema, statistics)
     return schema
+
+
+def _declare_lists(schema: schema_pb2.Schema, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> None:
+    """Says of features with several values in a row that lists have any length: TFDV says nothing if one is empty."""
+    longest = {
+        ".".join(each.path.step) or each.name: getattr(each, each.WhichOneof("stats")).common_stats.max_num_values
+        for each in statistics.datasets[0].features
+    }
+    for feature in schema.feature:
+        if longest.get(feature.name, 0) > 1 and not feature.HasField("shape") and not feature.HasField("value_count"):
+            feature.value_count.min = 0

@@ -99,8 +99,7 @@ def _transform(graph_path: str, schema_file: str) -> Transform:
     converter = tensor_to_arrow.TensorsToRecordBatchConverter(_type_specs(output))
 
     def call(batch: pa.RecordBatch) -> pa.RecordBatch:
-        arrays = batches.to_arrays(batch, {name: spec.dtype for name, spec in used.items()})
-        return converter.convert(apply({name: tf.constant(values) for name, values in arrays.items()}))
+        return converter.convert(apply(batches.to_tensors(batches.to_columns(batch, used))))
 
     return call
 

@@ -12,7 +12,9 @@ from kfp_ct.models.blessing import Check
 
 GATE = "request"
 # Types of which this project's service has a value that stands for a missing one.
-_MAY_BE_MISSING = ("float16 [-1]", "float32 [-1]", "float64 [-1]", "int64 [-1]", "string [-1]")
+_MAY_BE_MISSING = tuple(
+    f"{kind} {shape}" for kind in ("float16", "float32", "float64", "int64", "string") for shape in ("[-1]", "[-1, -1]")
+)
 _SHOWN = 12
 _FIXES = {
     "the label": "",

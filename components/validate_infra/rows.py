@@ -92,6 +92,9 @@ def _difference(served: Any, expected: Any, tolerance: float) -> str:
 
 
 def _json(value: Any) -> Any:
+    if isinstance(value, list):
+        # A whole number of a list is written as it is: null cannot stand for a value of it.
+        return [each if isinstance(each, float) and not math.isfinite(each) else _json(each) for each in value]
     if isinstance(value, bytes):
         return {"b64": base64.b64encode(value).decode()}
     if isinstance(value, float):

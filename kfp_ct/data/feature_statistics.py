@@ -24,7 +24,8 @@ def compute(batches: Iterable[Any], name: str) -> statistics_pb2.DatasetFeatureS
     """Computes the statistics of one dataset.
 
     Args:
-        batches: `pyarrow.RecordBatch`es of integer, floating-point or string columns; null is missing, and so is NaN.
+        batches: `pyarrow.RecordBatch`es of integer, floating-point or string columns, or lists of them; null and NaN
+            are missing.
         name: Name of the dataset in the result.
 
     Returns:
@@ -90,10 +91,10 @@ def to_lists(batch: Any) -> Any:
     """Returns a batch as TFDV wants it: every value a list of one, missing where it was null.
 
     Raises:
-        DataError: A column is neither integer, floating-point nor string.
+        DataError: A column is neither integer, floating-point nor string, nor lists of them.
     """
     for field in batch.schema:
-        if not _is_supported(field.type):
+        if not _is_supported(_value_type(field.type)):
             raise DataError(
                 f"column {field.name!r} has the type {field.type}\nexpected: integers, floats or strings\n"
                 f"fix: {_fix(field.type)}"
@@ -112,6 +113,10 @@ def _fix(kind: Any) -> str:
     if pa.types.is_null(kind):
         return "take it out of the query, since it has no value; or cast it to the type that it should have"
     return "cast it in the query, for example to VARCHAR, or to a number by epoch(…)"
+
+
+def _value_type(kind: Any) -> Any:
+    return kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
 
 
 def _is_supported(kind: Any) -> bool:

@@ -21,3 +21,14 @@ def iter_batches(
     for file in files:
         with pyarrow.parquet.ParquetFile(file) as parquet:
             yield from parquet.iter_batches(batch_size=batch_rows, columns=columns)
+
+
+def list_columns(files: Sequence[str]) -> set[str]:
+    """Returns the columns of a dataset's files that have a list of values a row."""
+    import pyarrow as pa
+
+    for batch in iter_batches(files[:1], batch_rows=1):
+        return {
+            field.name for field in batch.schema if pa.types.is_list(field.type) or pa.types.is_large_list(field.type)
+        }
+    return set()

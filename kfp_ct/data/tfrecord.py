@@ -14,8 +14,13 @@ from tfx_bsl.coders import example_coder
 from kfp_ct.base.errors import DataError
 from kfp_ct.data import batches, layouts
 
-_FEATURE_TYPES = {"int": schema_pb2.INT, "float": schema_pb2.FLOAT, "string": schema_pb2.BYTES}
-_VALUE_TYPES = {"int": pa.int64(), "float": pa.float32(), "string": pa.string()}
+_FEATURE_TYPES = {
+    "int": schema_pb2.INT,
+    "float": schema_pb2.FLOAT,
+    "string": schema_pb2.BYTES,
+    "bytes": schema_pb2.BYTES,
+}
+_VALUE_TYPES = {"int": pa.int64(), "float": pa.float32(), "string": pa.string(), "bytes": pa.binary()}
 
 
 def read(file: str | Path, rows: int) -> Iterator[list[bytes]]:
@@ -84,23 +89,17 @@ def write(path: Path, rows: Iterable[pa.RecordBatch], kinds: Mapping[str, str]) 
     """
     with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
         for batch in rows:
-            arrays = [_encodable(array, name) for array, name in zip(batch.columns, kinds, strict=True)]
-            for example in batches.to_examples(pa.RecordBatch.from_arrays(arrays, names=list(kinds))):
+            for example in batches.to_examples(pa.RecordBatch.from_arrays(batch.columns, names=list(kinds))):
                 writer.write(example)
 
 
-def texts(values: pa.Array, name: str) -> pa.Array:
-    """Converts bytes to texts.
-
-    Raises:
-        DataError: They are not UTF-8.
-    """
+def are_texts(values: pa.Array) -> bool:
+    """Whether bytes are UTF-8, all of them."""
     try:
-        return values.cast(pa.large_string())
-    except pa.ArrowInvalid as error:
-        raise DataError(
-            f"feature {name} holds bytes that are no text\nexpected: UTF-8\nfix: leave the feature out, or encode it"
-        ) from error
+        values.cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def relisted(lists: pa.Array, values: pa.Array, list_class: Any) -> pa.Array:
@@ -134,17 +133,7 @@ def _typed(column: pa.Array, name: str, kind: str) -> pa.Array:
 
 
 def _values(column: pa.Array, name: str, value_type: pa.DataType) -> pa.Array:
-    values = column.flatten()
-    return (texts(values, name) if pa.types.is_string(value_type) else values).cast(value_type)
-
-
-def _encodable(array: pa.Array, name: str) -> pa.Array:
-    if not (pa.types.is_list(array.type) or pa.types.is_large_list(array.type)):
-        return array
-    if array.flatten().null_count:
-        raise DataError(
-            f"column {name} has lists with missing values, which tf.Example cannot hold\nexpected: lists of values\n"
-            f"fix: list_filter({name}, lambda x: x IS NOT NULL) in the query, or write Parquet"
-        )
-    values = array.flatten()
-    return relisted(array, values.cast(pa.binary()) if pa.types.is_string(values.type) else values, pa.LargeListArray)
+    try:
+        return column.flatten().cast(value_type)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"column {name} holds other values than its manifest says: {error}") from error

@@ -118,18 +118,21 @@ class Reader:
         return layouts.read_json(summary)["columns"]
 
     def _blocks(self, files: list[str], columns: list[str], options: Any) -> tf.data.Dataset:
-        dtypes = {name: self._specs[name].dtype for name in columns}
+        specs = {name: self._specs[name] for name in columns}
+        lists = reading.list_columns(files)
         seed = options.shuffle_seed if options.shuffle_seed is not None else DEFAULT_SEED
         blocks = Blocks(files, columns, seed if options.shuffle else None, options.num_epochs)
         return tf.data.Dataset.from_generator(
-            lambda: (batches.to_arrays(block, dtypes) for block in blocks),
-            output_signature={name: tf.TensorSpec([None], dtype) for name, dtype in dtypes.items()},
+            lambda: (batches.to_columns(block, specs) for block in blocks),
+            output_signature={name: batches.column_spec(spec, name in lists) for name, spec in specs.items()},
         )
 
 
 def _require_two_classes(files: Sequence[str], label: str) -> None:
     """Raises `DataError` if a label column has fewer than two values; stops reading at the second one."""
     seen: set[Any] = set()
+    if label in reading.list_columns(files):
+        return  # of many labels a row each has classes of its own
     for batch in reading.iter_batches(files, [label]):
         seen.update(pa.compute.unique(batch.column(0)).to_pylist()[:2])
         if len(seen - {None}) > 1:

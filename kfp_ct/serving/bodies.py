@@ -13,6 +13,7 @@ import orjson
 
 from kfp_ct.serving import columns, tensors
 from kfp_ct.serving.errors import InvalidRequestError
+from kfp_ct.serving.values import Inputs
 
 DEFAULT_SIGNATURE = "serving_default"
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
@@ -23,7 +24,7 @@ class Question:
     """A predict request: what its signature takes, and whether its answer is to have rows or columns."""
 
     signature: str
-    inputs: dict[str, np.ndarray]
+    inputs: Inputs
     by_row: bool
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kfp_ct.serving.values import MISSING_INT
+from kfp_ct.serving.values import MISSING_INT, Inputs, Lists
 
 METADATA = b"serving"
 _PARTIAL = ".partial"
 # A partial file that is older than this was left by a process that was killed.
 _ABANDONED_SECONDS = 3600.0
-Arrays = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +36,8 @@ class Answered:
     request_id: str
     time: float
     latency_ms: float
-    inputs: Arrays
-    outputs: Arrays
+    inputs: Inputs
+    outputs: Mapping[str, np.ndarray]
 
     @property
     def rows(self) -> int:
@@ -109,14 +108,18 @@ def _table(answers: Sequence[Answered]) -> pa.Table:
     return pa.table(columns)
 
 
-def _fields(sides: Sequence[Arrays], rows: Sequence[int]) -> Iterator[tuple[str, pa.Array]]:
+def _fields(sides: Sequence[Inputs], rows: Sequence[int]) -> Iterator[tuple[str, pa.Array]]:
     """Yields each input or output that has a value, or a list of values, for every row; others are not logged."""
     for name in sides[0] if sides else ():
         parts = [side.get(name) for side in sides]
-        if all(part is not None and part.ndim and len(part) == n for part, n in zip(parts, rows, strict=True)):
-            widths = {part.reshape(len(part), -1).shape[1] if part.size else 0 for part in parts if part is not None}
+        lists = [part for part in parts if isinstance(part, Lists)]
+        arrays = [part for part in parts if isinstance(part, np.ndarray) and part.ndim]
+        if [len(part) for part in lists] == list(rows):
+            yield name, _lists(lists)
+        elif [len(part) for part in arrays] == list(rows):
+            widths = {part.reshape(len(part), -1).shape[1] if part.size else 0 for part in arrays}
             if len(widths) == 1 and 0 not in widths:
-                yield name, _column(np.concatenate([part.reshape(len(part), -1) for part in parts]))  # type: ignore[union-attr,arg-type]
+                yield name, _column(np.concatenate([part.reshape(len(part), -1) for part in arrays]))
 
 
 def _column(values: np.ndarray) -> pa.Array:
@@ -125,16 +128,32 @@ def _column(values: np.ndarray) -> pa.Array:
     return flat if values.shape[1] == 1 else pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
 
 
+def _lists(parts: Sequence[Lists]) -> pa.Array:
+    """Returns lists as they were sent; null where there was none."""
+    lengths, present = (np.concatenate([getattr(part, name) for part in parts]) for name in ("lengths", "present"))
+    values = np.concatenate([part.values for part in parts])
+    if values.dtype == object:
+        flat = _strings(values.tolist())
+    else:
+        flat = pa.array(values.astype(np.float32 if values.dtype.kind == "f" else np.int64))
+    # An offset that is null makes the list at it null.
+    ends = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32(), mask=np.append(~present, False))
+    return pa.ListArray.from_arrays(ends, flat)
+
+
 def _flat(values: np.ndarray) -> pa.Array:
     if values.dtype.kind == "f":
         return pa.array(values.astype(np.float32), from_pandas=True)  # NaN is missing
     if values.dtype.kind in "iub":
         whole = values.astype(np.int64)
         return pa.array(whole, mask=whole == MISSING_INT)
-    return pa.array([_text(value) for value in values.tolist()], pa.string())
+    return _strings([value or None for value in values.tolist()])
 
 
-def _text(value: Any) -> str | None:
-    """Returns a string input as text; bytes that are none (serialised tf.Examples) lose what is not UTF-8."""
-    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-    return text or None
+def _strings(values: list[Any]) -> pa.Array:
+    """Returns strings as texts; as bytes if any of them is no text."""
+    encoded = pa.array([value.encode() if isinstance(value, str) else value for value in values], pa.binary())
+    try:
+        return encoded.cast(pa.string())
+    except pa.ArrowInvalid:
+        return encoded

@@ -12,7 +12,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from kfp_ct.serving import bodies, tensors
 from kfp_ct.serving.errors import InvalidRequestError
-from kfp_ct.serving.values import InputSpec, missing_rows
+from kfp_ct.serving.values import Inputs, InputSpec, Lists, missing_rows
 
 _SERVE_TAG = "serve"
 # One row, and enough rows for TensorFlow to have allocated what larger requests need.
@@ -25,7 +25,7 @@ class Prediction:
 
     body: bytes
     signature: str
-    inputs: dict[str, np.ndarray]
+    inputs: Inputs
     outputs: dict[str, np.ndarray]
 
 
@@ -61,14 +61,15 @@ class SavedModel:
         """Returns the signatures as TensorFlow Serving's metadata API gives them."""
         return {name: _definition_json(definition) for name, definition in sorted(self._definitions.items())}
 
-    def run(self, name: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, name: str, arrays: Inputs) -> dict[str, np.ndarray]:
         """Returns a signature's outputs for inputs that fit it.
 
         Raises:
             InvalidRequestError: The model refuses them.
         """
         specs = self.specs[name]
-        inputs = {key: tf.constant(array, tf.as_dtype(specs[key].dtype)) for key, array in arrays.items()}
+        fed = {key: array.padded() if isinstance(array, Lists) else array for key, array in arrays.items()}
+        inputs = {key: tf.constant(array, tf.as_dtype(specs[key].dtype)) for key, array in fed.items()}
         try:
             outputs = self._signatures[name](**inputs)
         except (tf.errors.InvalidArgumentError, ValueError) as error:
@@ -99,7 +100,7 @@ def _spec(name: str, info: meta_graph_pb2.TensorInfo) -> InputSpec:
     return InputSpec(name, dtype, array_type, None if info.tensor_shape.unknown_rank else shape)
 
 
-def _made_up(spec: InputSpec, rows: int) -> np.ndarray:
+def _made_up(spec: InputSpec, rows: int) -> np.ndarray | Lists:
     if spec.missing is not None:
         return missing_rows(spec, rows)
     shape = spec.shape if spec.shape is not None else (None,)

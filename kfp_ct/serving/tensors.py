@@ -2,7 +2,7 @@
 
 Source: https://www.tensorflow.org/tfx/serving/api_rest, "Predict API".
 Beyond TensorFlow Serving, an input of shape [None] or [None, 1] (a raw feature) takes a plain value per row, and
-an absent or null one means missing: NaN, "" or -2**63.
+an absent or null one means missing: NaN, "" or -2**63. An input of shape [None, None] takes lists of any lengths.
 """
 
 import base64
@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from kfp_ct.serving.errors import InvalidRequestError
-from kfp_ct.serving.values import B64, BadValueError, InputSpec, convert, missing_rows, shown
+from kfp_ct.serving.values import B64, BadValueError, Inputs, InputSpec, Lists, convert, missing_rows, shown
 
 Specs = dict[str, InputSpec]
 
 
-def decode_rows(instances: Any, specs: Specs) -> dict[str, np.ndarray]:
+def decode_rows(instances: Any, specs: Specs) -> Inputs:
     """Decodes the row format ("instances").
 
     Raises:
@@ -35,7 +35,7 @@ def decode_rows(instances: Any, specs: Specs) -> dict[str, np.ndarray]:
     return {name: _decode(specs[name], values, fail) for name, values in columns.items()}
 
 
-def decode_columns(inputs: Any, specs: Specs) -> dict[str, np.ndarray]:
+def decode_columns(inputs: Any, specs: Specs) -> Inputs:
     """Decodes the column format ("inputs").
 
     Raises:
@@ -119,11 +119,11 @@ def _check_names(given: dict[str, Any], specs: Specs, where: str) -> None:
             raise InvalidRequestError(f"Missing named input: {name} {where}.")
 
 
-def _fill(arrays: dict[str, np.ndarray], specs: Specs) -> dict[str, np.ndarray]:
+def _fill(arrays: Inputs, specs: Specs) -> Inputs:
     absent = [spec for name, spec in specs.items() if name not in arrays]
     if not absent:
         return {}
-    sizes = {array.shape[0] for array in arrays.values() if array.ndim}
+    sizes = {len(array) for array in arrays.values() if array.ndim}
     if len(sizes) != 1:
         raise InvalidRequestError(
             f"Missing named input: {absent[0].name} in 'inputs' object, and the other inputs give no common number "
@@ -136,7 +136,9 @@ def _fill(arrays: dict[str, np.ndarray], specs: Specs) -> dict[str, np.ndarray]:
 Fail = Callable[[str, int, str], InvalidRequestError]
 
 
-def _decode(spec: InputSpec, values: Any, fail: Fail) -> np.ndarray:
+def _decode(spec: InputSpec, values: Any, fail: Fail) -> np.ndarray | Lists:
+    if spec.is_list:
+        return _decode_lists(spec, values, fail)
     rows = len(values) if isinstance(values, list) else 1
     leaves, shape = (_one_per_row(values), (rows,)) if spec.is_raw_feature else _flatten(spec, values, fail)
     try:
@@ -149,6 +151,23 @@ def _decode(spec: InputSpec, values: Any, fail: Fail) -> np.ndarray:
         wanted = ",".join("?" if size is None else str(size) for size in spec.shape or ())
         raise fail(spec.name, 0, f"Expecting shape [{wanted}] but got: [{','.join(map(str, array.shape))}]")
     return array
+
+
+def _decode_lists(spec: InputSpec, values: Any, fail: Fail) -> Lists:
+    rows = values if isinstance(values, list) else [values]
+    for row, value in enumerate(rows):
+        if value is not None and not isinstance(value, list):
+            raise fail(spec.name, row, f"Expecting a list of values but got: {shown(value)}")
+        if value is not None and (None in value or any(isinstance(each, list) for each in value)):
+            raise fail(spec.name, row, "Expecting a list of values, none of them null or a list")
+    lengths = np.array([len(value or ()) for value in rows], np.int64)
+    leaves = [each for value in rows for each in value or ()]
+    array = np.empty(len(leaves), spec.array_type)
+    try:
+        array[:] = convert(leaves, spec)
+    except BadValueError as error:
+        raise fail(spec.name, int(np.searchsorted(np.cumsum(lengths), error.index, "right")), str(error)) from None
+    return Lists(array, lengths, np.array([value is not None for value in rows], bool), spec.missing)
 
 
 def _one_per_row(values: Any) -> list[Any]:

@@ -10,7 +10,7 @@ import binascii
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,9 +45,14 @@ class InputSpec:
         return self.shape in ((None,), (None, 1))
 
     @property
+    def is_list(self) -> bool:
+        """Whether it takes a list of any length per row, filled up to the longest (kfp_ct/data/list_columns.py)."""
+        return self.shape == (None, None) and self.array_type.kind in "fiO"
+
+    @property
     def missing(self) -> Any:
         """What stands for a missing value; None if nothing can."""
-        if not self.is_raw_feature:
+        if not self.is_raw_feature and not self.is_list:
             return None
         if self.array_type.kind == "f":
             return math.nan
@@ -62,8 +67,44 @@ class BadValueError(Exception):
         self.index = index
 
 
-def missing_rows(spec: InputSpec, rows: int) -> np.ndarray:
+@dataclasses.dataclass(frozen=True)
+class Lists:
+    """A list of values per row, as it was sent: what a model is given is filled up to the longest.
+
+    Attributes:
+        values: The values of all rows, one after the other.
+        lengths: How many each row has.
+        present: Whether a row has a list at all, if an empty one.
+        missing: What lists are filled up with.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
+    present: np.ndarray
+    missing: Any
+
+    ndim = 2
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def padded(self) -> np.ndarray:
+        """Returns them as an array of shape (rows, longest), at least one wide."""
+        width = max(1, int(self.lengths.max(initial=0)))
+        array = np.full((len(self), width), self.missing, self.values.dtype)
+        array[np.arange(width) < self.lengths[:, np.newaxis]] = self.values
+        return array
+
+
+# What a signature takes, by name.
+Inputs = Mapping[str, np.ndarray | Lists]
+
+
+def missing_rows(spec: InputSpec, rows: int) -> np.ndarray | Lists:
     """Returns an input in which every row is missing."""
+    if spec.is_list:
+        nothing = np.zeros(rows, np.int64)
+        return Lists(np.empty(0, spec.array_type), nothing, nothing.astype(bool), spec.missing)
     return np.full((rows,) if spec.shape == (None,) else (rows, 1), spec.missing, spec.array_type)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from kfp_ct.serving.errors import ModelNotFoundError
+from kfp_ct.serving.values import Inputs
 
 _log = logging.getLogger("serving")
 _VERSION = re.compile(r"[0-9]{1,18}")
@@ -34,7 +35,7 @@ class Prediction(Protocol):
         """The signature that was asked."""
 
     @property
-    def inputs(self) -> dict[str, np.ndarray]:
+    def inputs(self) -> Inputs:
         """What the model took, by name."""
 
     @property

@@ -130,7 +130,7 @@ class Stored:
 
 
 def stored(column: str, expression: str, type_name: str) -> Stored:
-    """Returns how a result column is written: int64, float32 or string, or a list of one of them.
+    """Returns how a result column is written: int64, float32, string or bytes, or a list of one of them.
 
     Dates and instants become ISO 8601 texts; instants with a time zone are in UTC.
 
@@ -150,6 +150,8 @@ def stored(column: str, expression: str, type_name: str) -> Stored:
         return Stored("float", f"CAST({expression} AS FLOAT)", base == "DOUBLE", _rounding(expression, base))
     if base in ("VARCHAR", "ENUM", "UUID", "DATE", "TIME"):
         return Stored("string", f"CAST({expression} AS VARCHAR)")
+    if base == "BLOB":
+        return Stored("bytes", expression)
     if base in ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"):
         return Stored("string", f"replace(CAST({expression} AS VARCHAR), ' ', 'T')")
     if base == "TIMESTAMP WITH TIME ZONE":
@@ -170,6 +172,12 @@ def _rounding(expression: str, base: str) -> str:
 def _not_storable(column: str, type_name: str) -> DataError:
     return DataError(
         f"the query's column {column} is of type {type_name}, which examples cannot hold\n"
-        "expected: integers, floats, booleans, texts, dates, times, or lists of one of them\n"
-        f"fix: cast it or take it apart in the query, e.g. CAST({column} AS VARCHAR)"
+        "expected: integers, floats, booleans, texts, bytes, dates, times, or lists of one of them\n"
+        f"fix: {_storable_form(column, type_name)}"
     )
+
+
+def _storable_form(column: str, type_name: str) -> str:
+    if re.search(r"\]\[\d*\]$", type_name):
+        return f"flatten({column}) in the query, and its shape in the schema: shape {{ dim {{ … }} dim {{ … }} }}"
+    return f"cast it or take it apart in the query, e.g. CAST({column} AS VARCHAR)"

@@ -245,3 +245,32 @@ def test_float32_outputs_survive_json(values):
     received = json.loads(json.dumps(tensors.encode_rows({"p": array})))
 
     np.testing.assert_equal(np.array(received, np.float32), array)
+
+
+LISTS = {
+    "tags": spec("tags", "string", object, (None, None)),
+    "tokens": spec("tokens", "int64", np.int64, (None, None)),
+}
+
+
+def test_lists_of_any_length_are_filled_up_for_the_model_and_kept_as_they_were_sent():
+    found = tensors.decode_rows([{"tags": ["a", ""], "tokens": [1]}, {"tags": [], "tokens": None}, {}], LISTS)
+
+    assert found["tags"].padded().tolist() == [[b"a", b""], [b"", b""], [b"", b""]]
+    assert found["tokens"].padded().tolist() == [[1], [-(2**63)], [-(2**63)]]
+    assert found["tags"].lengths.tolist() == [2, 0, 0]
+    assert found["tags"].present.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"tags": "a"}, "element: 1 key: tags .* Expecting a list of values but got: .a"),
+        ({"tags": ["a", None]}, "element: 1 key: tags .* none of them null"),
+        ({"tokens": [1, "x"]}, "element: 1 key: tokens"),
+        ({"tokens": [[1]]}, "none of them null or a list"),
+    ],
+)
+def test_a_list_that_does_not_fit_is_named_with_its_row(row, words):
+    with pytest.raises(InvalidRequestError, match=words):
+        tensors.decode_rows([{"tags": ["a"], "tokens": [1, 2]}, row], LISTS)

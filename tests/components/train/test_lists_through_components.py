@@ -1,0 +1,86 @@
+"""Columns of lists go through every component from ingest to predictions, as Parquet and as TFRecord."""
+
+import json
+
+import pyarrow.parquet
+import pytest
+
+import ingesting
+import list_examples
+import small_examples
+from kfp_ct.components.evaluate import work as evaluate
+from kfp_ct.components.schema import work as schema
+from kfp_ct.components.statistics import work as statistics
+from kfp_ct.components.train import work as train
+from kfp_ct.components.transform import work as transform
+from kfp_ct.components.validate_data import work as validate_data
+from kfp_ct.components.validate_data.settings import Parameters
+from kfp_ct.data import batches, layouts
+
+
+@pytest.fixture(scope="module", params=["parquet", "tfrecord"])
+def trained(request, tmp_path_factory):
+    """A folder with what each component left."""
+    root = tmp_path_factory.mktemp(request.param)
+    pyarrow.parquet.write_table(list_examples.table(), root / "rows.parquet")
+    ingesting.ingest(root, str(root / "rows.parquet"), options={"format": request.param})
+    examples = str(root / "out")
+    statistics.write_statistics(examples, str(root / "stats"), str(root / "stats.html"), [])
+    schema.write_schema(str(root / "stats"), str(root / "schema"), "")
+    schema_file = str(root / "schema/schema.pbtxt")
+    outputs = validate_data.Outputs(str(root / "anomalies"), str(root / "anomalies.html"))
+    validate_data.validate(validate_data.Inputs(str(root / "stats"), str(root / "schema")), outputs, Parameters())
+    module = small_examples.write_text(root / "list_features.py", list_examples.FEATURES)
+    asked = transform.TransformRequest(examples, schema_file, module)
+    transform.analyze(asked, str(root / "graph"))
+    transform.write_examples(asked, str(root / "graph"), str(root / "transformed"), materialize=True)
+    module = small_examples.write_text(root / "list_model.py", list_examples.MODEL)
+    request = train.TrainingRequest(examples, str(root / "graph"), schema_file, str(root / "none"), module)
+    train.train(request, str(root / "model"), str(root / "run"))
+    return root
+
+
+def test_statistics_count_values_and_the_schema_knows_the_shape(trained):
+    features = {feature.name: feature for feature in batches.read_schema(trained / "schema/schema.pbtxt").feature}
+    assert [dim.size for dim in features["vector"].shape.dim] == [4]
+    assert {name for name, feature in features.items() if batches.is_list_feature(feature)} == {
+        "vector", "tokens", "tags",
+    }  # fmt: skip
+    specs = batches.feature_specs(batches.read_schema(trained / "schema/schema.pbtxt"))
+    assert {name: type(spec).__name__ for name, spec in specs.items() if name in ("vector", "tokens", "tags")} == {
+        "vector": "FixedLenFeature", "tokens": "VarLenFeature", "tags": "VarLenFeature",
+    }  # fmt: skip
+    kinds = layouts.read_manifest(trained / "out").columns
+    assert kinds["photo"] == "bytes"
+    assert kinds["tags"] == "string[]"
+
+
+def test_a_model_of_lists_learns_and_is_judged_on_slices_of_every_value(trained):
+    config = small_examples.write_text(trained / "eval_config.pbtxt", list_examples.EVAL_CONFIG)
+    request = evaluate.EvaluationRequest(
+        str(trained / "out"), str(trained / "schema/schema.pbtxt"), str(trained / "model"), str(trained / "none"),
+        "", config, {"metric": "auc"},
+    )  # fmt: skip
+    outputs = evaluate.Outputs(str(trained / "evaluation"), str(trained / "blessing"), str(trained / "view.html"))
+    assert evaluate.evaluate(request, outputs).blessed
+    sizes = {
+        row["slice"]: row["rows"] for row in json.loads((trained / "evaluation/summary.json").read_text())["slices"]
+    }
+    tags = [row["tags"] for row in ingesting.table(trained, "eval").to_pylist()]
+    for name in ("red", "café"):
+        assert sizes[f"tags={name}"] == sum(name in (each or ()) for each in tags)
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "serving_examples"])
+def test_both_signatures_predict_the_same_of_lists(trained, tmp_path, signature):
+    model = batches_of(trained, signature)
+    assert model == pytest.approx(batches_of(trained, "serving_default"), abs=1e-6)
+    assert len(model) == ingesting.table(trained, "eval").num_rows
+
+
+def batches_of(root, signature: str) -> list[float]:
+    from kfp_ct.data.saved_model import Role, SavedModel
+
+    table = ingesting.table(root, "eval").combine_chunks()
+    model = SavedModel(str(root / "model"), signature, table.column_names, Role("the model"))
+    return [float(value) for batch in table.to_batches() for value in model.run(batch)["probability"].ravel()]

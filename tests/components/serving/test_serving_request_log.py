@@ -69,10 +69,10 @@ def test_every_row_has_its_line(tmp_path):
     assert found["row"].to_pylist() == [0, 1, 2, 3]
     assert set(found["request_id"].to_pylist()) == {"second"}
     assert found["inputs"].to_pylist() == [
-        {"carrier": "AA", "hour": 6, "distance": 1.5, "flag": 1},
+        {"carrier": b"AA", "hour": 6, "distance": 1.5, "flag": 1},
         {"carrier": None, "hour": None, "distance": None, "flag": 0},
-        {"carrier": "Ü", "hour": 7, "distance": 2.0, "flag": 1},
-        {"carrier": "\ufffd", "hour": 8, "distance": 3.0, "flag": 0},
+        {"carrier": "Ü".encode(), "hour": 7, "distance": 2.0, "flag": 1},
+        {"carrier": b"\xff", "hour": 8, "distance": 3.0, "flag": 0},
     ]
     assert found["outputs"].to_pylist() == [{"probability": 0.25}] * 4
 

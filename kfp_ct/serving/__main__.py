@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MEGABYTE = 1 << 20
 # Exit codes: 2 is the user's to fix, as everywhere in this project.
 USER_ERROR = 2
+TOKEN_VARIABLE = "KFP_CT_SERVING_TOKEN"  # noqa: S105 - its name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +46,10 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
     # Imported here: they take seconds, and a port that is taken should be said at once.
     import uvicorn
 
-    from kfp_ct.serving.app import LOOPBACK_NAMES, Limits, create_app
+    from kfp_ct.serving.app import create_app
+    from kfp_ct.serving.batching import Batching
+    from kfp_ct.serving.limits import LOOPBACK_NAMES, Limits
+    from kfp_ct.serving.predictor import Predictor
     from kfp_ct.serving.saved_model import SavedModel
     from kfp_ct.serving.versions import Versions
 
@@ -53,10 +57,19 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
     versions = Versions(options.root.absolute(), SavedModel)
     versions.poll()  # the first version is there before the first request
     hosts = (*LOOPBACK_NAMES, options.host, *options.allowed_host)
-    limits = Limits(options.max_body_mb * _MEGABYTE, options.max_pending, options.threads, hosts)
+    limits = Limits(
+        options.max_body_mb * _MEGABYTE,
+        options.max_pending,
+        options.threads,
+        hosts,
+        options.max_rows,
+        options.max_seconds,
+        _token(options),
+    )
+    batching = Batching(options.batching, options.batch_rows, options.batch_delay_ms)
     request_log = _request_log(options)
     config = uvicorn.Config(
-        create_app(versions, limits, request_log),
+        create_app(Predictor(versions, limits, batching, request_log)),
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -90,6 +103,13 @@ def _request_log(options: argparse.Namespace) -> "RequestLog | None":
             options.request_log_seconds,
         )
     )
+
+
+def _token(options: argparse.Namespace) -> str | None:
+    """Returns the token of a file or of the environment; a command line would show it to every user of a machine."""
+    if options.token_file is not None:
+        return str(options.token_file.read_text().strip())
+    return os.environ.get(TOKEN_VARIABLE) or None
 
 
 def _announcing(base: type[Any], stopped: Callable[[], None] | None) -> type[Any]:
@@ -145,14 +165,34 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--poll-seconds", type=float, default=1.0, help="how often to look for new versions")
     parser.add_argument("--max-body-mb", type=int, default=64, help="largest request (default: %(default)s)")
     parser.add_argument("--max-pending", type=int, default=256, help="requests that may wait (default: %(default)s)")
+    parser.add_argument("--max-rows", type=_positive, default=1_000_000, help="rows a request (default: %(default)s)")
+    parser.add_argument(
+        "--max-seconds", type=float, default=60.0, help="for a prediction, waiting included (default: %(default)s)"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 2, help="predictions that run at a time")
     parser.add_argument("--grace-seconds", type=int, default=10, help="for requests that run when told to stop")
     parser.add_argument(
         "--allowed-host", action="append", default=[], help="further name in a request's Host header; * for any"
     )
     parser.add_argument("--until-stdin-closes", action="store_true", help="stop when standard input ends")
+    parser.add_argument(
+        "--token-file", type=Path, help="file with the token that callers must send as Authorization: Bearer TOKEN"
+    )
+    _add_batching_options(parser)
     _add_log_options(parser)
     return parser
+
+
+def _add_batching_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("batching", "requests at the same time, answered by one call of the model")
+    group.add_argument(
+        "--batching", choices=("off", "on", "adaptive"), default="adaptive",
+        help="wait for others never, always, or while the model is at work (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument("--batch-rows", type=_positive, default=128, help="rows a batch (default: %(default)s)")
+    group.add_argument(
+        "--batch-delay-ms", type=float, default=5.0, help="longest wait for others (default: %(default)s)"
+    )
 
 
 def _add_log_options(parser: argparse.ArgumentParser) -> None:

@@ -48,7 +48,12 @@ def encode(outputs: dict[str, np.ndarray], by_row: bool) -> bytes:
         return orjson.dumps({key: _rows(outputs) if by_row else _columns(outputs)}, option=_OPTIONS)
     value = tensors.encode_rows(outputs) if by_row else tensors.encode_columns(outputs)
     # NaN and Infinity stay as they are, which TensorFlow Serving's clients know.
-    return json.dumps({key: value}, ensure_ascii=False).encode()
+    return dumps({key: value})
+
+
+def dumps(value: Any) -> bytes:
+    """Returns a value as JSON, NaN and Infinity as JavaScript writes them."""
+    return json.dumps(value, ensure_ascii=False).encode()
 
 
 def parse(body: bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kfp_ct.serving.values import MISSING_INT, InputSpec
+from kfp_ct.serving.values import MISSING_INT, Inputs, InputSpec, Lists
 
 Specs = dict[str, InputSpec]
 # Where whole numbers stop being exact, by the width of a floating-point number in bytes.
@@ -22,7 +22,7 @@ _LARGEST = 2.0**63
 _NONE = type(None)
 
 
-def rows_to_arrays(instances: Any, specs: Specs) -> dict[str, np.ndarray] | None:
+def rows_to_arrays(instances: Any, specs: Specs) -> Inputs | None:
     """Returns the arrays of the row format; None if anything is unusual."""
     if not isinstance(instances, list) or not instances or set(map(type, instances)) != {dict}:
         return None
@@ -30,7 +30,7 @@ def rows_to_arrays(instances: Any, specs: Specs) -> dict[str, np.ndarray] | None
     return None if columns is None else _arrays(columns, specs)
 
 
-def columns_to_arrays(inputs: Any, specs: Specs) -> dict[str, np.ndarray] | None:
+def columns_to_arrays(inputs: Any, specs: Specs) -> Inputs | None:
     """Returns the arrays of the column format; None if anything is unusual."""
     if not isinstance(inputs, dict) or inputs.keys() != specs.keys():
         return None
@@ -56,10 +56,10 @@ def _with_gaps(instances: list[dict[str, Any]], specs: Specs) -> dict[str, Seque
     return {name: [row.get(name) for row in instances] for name in specs}
 
 
-def _arrays(columns: dict[str, Sequence[Any]], specs: Specs) -> dict[str, np.ndarray] | None:
-    arrays = {}
+def _arrays(columns: dict[str, Sequence[Any]], specs: Specs) -> Inputs | None:
+    arrays: dict[str, np.ndarray | Lists] = {}
     for name, spec in specs.items():
-        array = _array(columns[name], spec)
+        array = _lists(columns[name], spec) if spec.is_list else _array(columns[name], spec)
         if array is None:
             return None
         arrays[name] = array
@@ -80,6 +80,19 @@ def _array(values: Sequence[Any], spec: InputSpec) -> np.ndarray | None:
     convert = _CONVERTERS.get("s" if spec.dtype == "string" else spec.array_type.kind)
     array = None if convert is None else convert(values, types, spec)
     return array if array is None or spec.shape == (None,) else array.reshape(-1, 1)
+
+
+def _lists(values: Sequence[Any], spec: InputSpec) -> Lists | None:
+    if not set(map(type, values)) <= {list, _NONE}:
+        return None
+    leaves = list(itertools.chain.from_iterable(value or () for value in values))
+    types = set(map(type, leaves))
+    convert = _CONVERTERS.get("s" if spec.dtype == "string" else spec.array_type.kind)
+    array = None if convert is None or _NONE in types else convert(leaves, types, spec)
+    if array is None:
+        return None
+    lengths = np.array([len(value or ()) for value in values], np.int64)
+    return Lists(array, lengths, np.array([value is not None for value in values], bool), spec.missing)
 
 
 def _floats(values: Sequence[Any], types: set[type], spec: InputSpec) -> np.ndarray | None:

@@ -60,6 +60,7 @@ class RequestLog:
         self._counts: dict[tuple[str, int], collections.Counter[str]] = {}
         self._wake = threading.Event()
         self._closed = False
+        self._dropped = 0
         # What the writer alone touches: rows that will be the next files, and since when they wait.
         self._kept: dict[Key, list[Answered]] = {}
         self._since = time.monotonic()
@@ -78,6 +79,7 @@ class RequestLog:
             counts["sampled"] += 1
             if self._closed or self._waiting_rows + answered.rows > self._settings.queue_rows:
                 counts["dropped"] += 1
+                self._dropped += 1
                 return
             self._waiting.append((key, answered))
             self._waiting_rows += answered.rows
@@ -91,6 +93,10 @@ class RequestLog:
             counts = self._counts_of(model, version)
             counts["requests"] += 1
             counts[f"error_{status}"] += 1
+
+    def dropped(self) -> int:
+        """Returns how many requests were dropped since the log was opened."""
+        return self._dropped
 
     def close(self) -> None:
         """Writes what waits, and ends; returns after ten seconds even if the disk does not answer."""

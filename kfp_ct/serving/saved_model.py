@@ -1,6 +1,7 @@
 """A SavedModel as a service answers from it."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from kfp_ct.serving import bodies, tensors
+from kfp_ct.serving.batch_trial import rows_are_independent
 from kfp_ct.serving.errors import InvalidRequestError
 from kfp_ct.serving.values import Inputs, InputSpec, Lists, missing_rows
 
@@ -38,6 +40,7 @@ class SavedModel:
         self._loaded = tf.saved_model.load(str(path))
         self._signatures: dict[str, Callable[..., dict[str, tf.Tensor]]] = dict(self._loaded.signatures)
         self.specs = {name: _specs(self._definitions[name]) for name in self._signatures}
+        self._batches: set[str] = set()
 
     def predict(self, body: bytes) -> Prediction:
         """Answers the body of a predict request with the body of its response.
@@ -49,13 +52,25 @@ class SavedModel:
         outputs = self.run(question.signature, question.inputs)
         return Prediction(bodies.encode(outputs, question.by_row), question.signature, question.inputs, outputs)
 
+    def batches(self, signature: str) -> bool:
+        """Whether requests for a signature may be put together: its rows were seen not to depend on each other."""
+        return signature in self._batches
+
     def warm_up(self) -> None:
-        """Runs every signature that takes columns once on made-up rows, so that the first real request is not slow."""
+        """Runs every signature on made-up rows: the first real request is not slow, and whether rows may be batched."""
+        refusals = []
         for name, specs in self.specs.items():
             if [spec.dtype for spec in specs.values()] == ["string"]:
                 continue  # most likely serialized tf.Examples, which cannot be made up
-            for rows in _WARM_UP_ROWS:
-                self.run(name, {spec.name: _made_up(spec, rows) for spec in specs.values()})
+            if rows_are_independent(functools.partial(self.run, name), specs):
+                self._batches.add(name)
+            try:
+                for rows in _WARM_UP_ROWS:
+                    self.run(name, {spec.name: _made_up(spec, rows) for spec in specs.values()})
+            except InvalidRequestError as error:
+                refusals.append(error)
+        if refusals:
+            raise refusals[0]
 
     def metadata(self) -> dict[str, Any]:
         """Returns the signatures as TensorFlow Serving's metadata API gives them."""

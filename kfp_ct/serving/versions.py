@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kfp_ct.serving.errors import ModelNotFoundError
-from kfp_ct.serving.values import Inputs
+from kfp_ct.serving.errors import InvalidRequestError, ModelNotFoundError
+from kfp_ct.serving.labels import read_labels
+from kfp_ct.serving.values import Inputs, InputSpec
 
 _log = logging.getLogger("serving")
 _VERSION = re.compile(r"[0-9]{1,18}")
@@ -23,31 +24,18 @@ _REMEMBERED = 20
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
 
 
-class Prediction(Protocol):
-    """A response's body, and what the model took and gave for it."""
-
-    @property
-    def body(self) -> bytes:
-        """The response's body."""
-
-    @property
-    def signature(self) -> str:
-        """The signature that was asked."""
-
-    @property
-    def inputs(self) -> Inputs:
-        """What the model took, by name."""
-
-    @property
-    def outputs(self) -> dict[str, np.ndarray]:
-        """What it gave, by name."""
-
-
 class Model(Protocol):
     """What a loaded version can do."""
 
-    def predict(self, body: bytes) -> Prediction:
-        """Answers a predict request."""
+    @property
+    def specs(self) -> dict[str, dict[str, InputSpec]]:
+        """The inputs of its signatures."""
+
+    def run(self, signature: str, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Returns a signature's outputs."""
+
+    def batches(self, signature: str) -> bool:
+        """Whether requests for a signature may be put together."""
 
     def metadata(self) -> dict[str, Any]:
         """Returns its signatures."""
@@ -78,6 +66,7 @@ class Version:
     error: str = ""
     model: Model | None = None
     users: int = 0
+    loaded: float = 0.0
 
     def status(self) -> dict[str, Any]:
         """Returns its entry in the status API."""
@@ -89,7 +78,8 @@ class Versions:
     """All versions of all models below a root folder: <root>/<model>/<number>/saved_model.pb.
 
     The highest version that can be loaded answers. It answers until a higher one (or, where it was withdrawn, the
-    highest one left) is loaded and warm, and is unloaded when its last request has ended.
+    highest one left) is loaded and warm, and is unloaded when its last request has ended. Versions that
+    <root>/<model>/labels.json names are kept beside it, and are asked by their label or number.
     """
 
     def __init__(self, root: Path, load: Callable[[Path], Model]) -> None:
@@ -98,17 +88,19 @@ class Versions:
         self._lock = threading.Lock()
         self._models: dict[str, dict[int, Version]] = {}
         self._current: dict[str, Version] = {}
+        self._labels: dict[str, dict[str, int]] = {}
 
     @contextlib.contextmanager
-    def leased(self, name: str, number: int | None) -> Iterator[tuple[Model, int]]:
-        """Lends a loaded model and its version number; it is not unloaded meanwhile.
+    def leased(self, name: str, number: int | str | None) -> Iterator[tuple[Model, int]]:
+        """Lends a loaded model, by its number or label, and its version number; it is not unloaded meanwhile.
 
         Raises:
             ModelNotFoundError: There is none.
+            InvalidRequestError: No version has this label.
         """
         with self._lock:
-            version = self._current.get(name)
-            if version is None or version.model is None or number not in (None, version.number):
+            version = self._find(name, number)
+            if version is None or version.model is None:
                 asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
                 raise ModelNotFoundError(f"Servable not found for request: {asked}")
             version.users += 1
@@ -119,7 +111,22 @@ class Versions:
             with self._lock:
                 version.users -= 1
 
-    def status(self, name: str, number: int | None) -> list[dict[str, Any]]:
+    def _find(self, name: str, number: int | str | None) -> Version | None:
+        if number is None:
+            return self._current.get(name)
+        if isinstance(number, str):
+            number = self._labelled(name, number)
+        version = self._models.get(name, {}).get(number)
+        return version if version is not None and version.state == AVAILABLE else None
+
+    def _labelled(self, name: str, label: str) -> int:
+        labels = self._labels.get(name, {})
+        if label not in labels:
+            known = f"; {name} has {', '.join(sorted(labels)) or 'no labels'}" if name in self._current else ""
+            raise InvalidRequestError(f"Unrecognized servable version label: {label}{known}")
+        return labels[label]
+
+    def status(self, name: str, number: int | str | None) -> list[dict[str, Any]]:
         """Returns the states of a model's versions, highest first.
 
         Raises:
@@ -129,6 +136,8 @@ class Versions:
             versions = self._models.get(name, {})
             if not versions:
                 raise ModelNotFoundError(f"Could not find any versions of model {name}")
+            if isinstance(number, str):
+                number = self._labelled(name, number)
             if number is not None and number not in versions:
                 raise ModelNotFoundError(f"Could not find version {number} of model {name}")
             chosen = versions.values() if number is None else [versions[number]]
@@ -138,6 +147,21 @@ class Versions:
         """Returns the version that answers, by model."""
         with self._lock:
             return {name: version.number for name, version in self._current.items()}
+
+    def loaded_at(self) -> dict[tuple[str, int], float]:
+        """Returns since when each version that can be asked is loaded, in seconds since 1970."""
+        with self._lock:
+            return {
+                (name, number): version.loaded
+                for name, versions in self._models.items()
+                for number, version in versions.items()
+                if version.state == AVAILABLE
+            }
+
+    def labels(self, name: str) -> dict[str, int]:
+        """Returns a model's labels, and what versions they are for."""
+        with self._lock:
+            return dict(self._labels.get(name, {}))
 
     def waiting(self) -> list[str]:
         """Returns the models below the root that have no version that answers."""
@@ -151,9 +175,13 @@ class Versions:
         if present is None:  # unreadable for a moment is no reason to stop answering
             return
         for name, numbers in present.items():
+            self._read_labels(name)
             self._follow(name, numbers)
+            self._keep_labelled(name, numbers)
         for name in set(self._current) - set(present):
+            self._labels.pop(name, None)
             self._switch(name, None)
+            self._keep_labelled(name, {})
         self._unload_idle()
 
     def watch(self, stop: threading.Event, seconds: float) -> None:
@@ -171,12 +199,41 @@ class Versions:
             if current is not None and number == current.number:
                 return
             known = self._models.get(name, {}).get(number)
+            if known is not None and known.state == AVAILABLE and known.folder == numbers[number]:
+                self._switch(name, known)  # it has a label, and is loaded
+                return
             if known is not None and known.error and known.folder == numbers[number]:
                 continue  # it could not be loaded and has not changed since
             version = self._loaded(name, number, numbers[number])
             if version is not None:
                 self._switch(name, version)
                 return
+
+    def _read_labels(self, name: str) -> None:
+        labels = read_labels(self._root / name)
+        if labels is not None:
+            with self._lock:
+                self._labels[name] = labels
+
+    def _keep_labelled(self, name: str, numbers: dict[int, Folder]) -> None:
+        """Loads the versions that have a label, and lets go of those that have none any more."""
+        wanted = set(self._labels.get(name, {}).values()) & numbers.keys()
+        versions = self._models.get(name, {})
+        for number in sorted(wanted):
+            known = versions.get(number)
+            if known is not None and (known.state == AVAILABLE or (known.error and known.folder == numbers[number])):
+                continue
+            version = self._loaded(name, number, numbers[number])
+            if version is not None:
+                version.state = AVAILABLE
+        with self._lock:
+            for version in self._models.get(name, {}).values():
+                if (
+                    version.state == AVAILABLE
+                    and version is not self._current.get(name)
+                    and version.number not in wanted
+                ):
+                    version.state = UNLOADING
 
     def _loaded(self, name: str, number: int, folder: Folder) -> Version | None:
         version = Version(number, folder, LOADING)
@@ -194,14 +251,14 @@ class Versions:
             model.warm_up()
         except Exception as error:  # made-up rows may be refused where real ones are not
             _log.warning("%s v%d: warm-up failed: %s", name, number, str(error).partition("\n")[0])
-        version.model = model
+        version.model, version.loaded = model, time.time()
         _log.info("%s v%d loaded in %.1f s", name, number, time.monotonic() - started)
         return version
 
     def _switch(self, name: str, version: Version | None) -> None:
         with self._lock:
             before = self._current.pop(name, None)
-            if before is not None:
+            if before is not None and before.number not in self._labels.get(name, {}).values():
                 before.state = UNLOADING
             if version is not None:
                 version.state = AVAILABLE

@@ -32,5 +32,50 @@ def save(folder: Path, constant: float) -> None:
     tf.saved_model.save(module, str(folder), signatures)
 
 
+def save_signatures(folder: Path) -> None:
+    """Saves a model of many signatures: of lists, of several outputs, of serialized examples, and of rows that depend.
+
+    "lists" takes three numbers a row and gives three outputs; "ranked" gives each row its share of the whole request;
+    "classes" and "values" take serialized tf.Examples with an integer `hour`; "serving_default" takes `hour` itself.
+    """
+    import tensorflow as tf
+
+    def of_hours(hours):
+        late = tf.cast(hours, tf.float32)[:, None] / 24.0
+        return tf.concat([1.0 - late, late], 1)
+
+    def parsed(serialized):
+        spec = {"hour": tf.io.FixedLenFeature([], tf.int64)}
+        return tf.io.parse_example(serialized, spec)["hour"]
+
+    def labels(scores):
+        return tf.tile(tf.constant([["in time", "late"]]), [tf.shape(scores)[0], 1])
+
+    def lists(values):
+        return {
+            "scaled": values * 2.0,
+            "sum": tf.reduce_sum(values, 1),
+            "count": tf.shape(values)[1] + 0 * tf.cast(values[:, 0], tf.int32),
+        }
+
+    functions = {
+        "serving_default": (lambda hour: {"scores": of_hours(hour)}, {"hour": tf.TensorSpec([None], tf.int64, "hour")}),
+        "lists": (lists, {"values": tf.TensorSpec([None, 3], tf.float32, "values")}),
+        "ranked": (lambda x: {"share": tf.nn.softmax(x)}, {"x": tf.TensorSpec([None], tf.float32, "x")}),
+        "classes": (
+            lambda inputs: {"classes": labels(of_hours(parsed(inputs))), "scores": of_hours(parsed(inputs))},
+            {"inputs": tf.TensorSpec([None], tf.string, "inputs")},
+        ),
+        "values": (
+            lambda inputs: {"outputs": of_hours(parsed(inputs))[:, 1]},
+            {"inputs": tf.TensorSpec([None], tf.string, "inputs")},
+        ),
+    }
+    signatures = {
+        name: tf.function(function).get_concrete_function(**specs) for name, (function, specs) in functions.items()
+    }
+    tf.saved_model.save(tf.Module(), str(folder), signatures)
+
+
 if __name__ == "__main__":
     save(Path(sys.argv[1]), float(sys.argv[2]))

@@ -110,7 +110,10 @@ REFUSED = [
     ("POST", "/v1/models/flights:predict", '{"signature_name": 1, "instances": [1]}', 400, "must be a string"),
     ("POST", "/v1/models/flights/versions/8:predict", "{}", 404, "Specific(flights, 8)"),
     ("POST", "/v1/models/absent:predict", "{}", 404, "Servable not found for request: Latest(absent)"),
-    ("POST", "/v1/models/flights:classify", "{}", 501, "classify"),
+    ("POST", "/v1/models/flights:classify", "{}", 400, "key 'examples' is expected"),
+    ("POST", "/v1/models/flights:regress", '{"examples": [1]}', 400, "Example must be JSON object but got 1"),
+    ("POST", "/v1/models/flights:regress", '{"examples": [{"hour": [1, "a"]}]}', 400, "element: 0 key: hour"),
+    ("POST", "/v1/models/flights:explain", "{}", 400, "Malformed request"),
     ("POST", "/v1/models/flights", "{}", 400, "Malformed request: POST /v1/models/flights"),
     ("POST", "/v1/models/flights/labels/canary:predict", "{}", 400, "Unrecognized servable version label"),
     ("GET", "/v1/models", None, 400, "Missing model name in request."),
@@ -170,6 +173,14 @@ def test_allows_no_other_origin(server):
 def test_says_that_it_is_alive_and_ready(server):
     assert server.client.get("/healthz").status_code == 200
     assert server.client.get("/readyz").json() == {"serving": {"flights": 7}, "waiting": []}
+
+
+def until(condition, seconds=60):
+    """Waits for a condition: on a busy machine a fixed pause is too short."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 class Load:
@@ -241,7 +252,7 @@ def test_requests_that_run_are_answered_before_it_stops(models, tmp_path):
     shutil.copytree(models / "1", tmp_path / "flights" / "1")
     server = Server(tmp_path)
     with Load(server, clients=2) as load:
-        time.sleep(0.5)
+        until(lambda: all(len(answers) > 10 for answers in load.answers))
         server.stop()
 
     for answers in load.answers:

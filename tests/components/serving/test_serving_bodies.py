@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kfp_ct.serving import bodies, columns, tensors
 from kfp_ct.serving.errors import InvalidRequestError
-from kfp_ct.serving.values import InputSpec
+from kfp_ct.serving.values import InputSpec, Lists
 
 
 def spec(name, dtype, array_type, shape=(None,)):
@@ -24,8 +24,19 @@ SPECS = {
     "distance": spec("distance", "float", np.float32, (None, 1)),
     "exact": spec("exact", "double", np.float64),
     "late": spec("late", "bool", bool),
+    "scores": spec("scores", "float", np.float32, (None, None)),
+    "codes": spec("codes", "string", object, (None, None)),
 }
-WHOLE = {"carrier": "AA", "hour": 6, "small": -3, "distance": 1.5, "exact": 0.1, "late": True}
+WHOLE = {
+    "carrier": "AA",
+    "hour": 6,
+    "small": -3,
+    "distance": 1.5,
+    "exact": 0.1,
+    "late": True,
+    "scores": [1, 0.5],
+    "codes": [],
+}
 VALUE = (
     st.none()
     | st.booleans()
@@ -34,6 +45,7 @@ VALUE = (
     | st.floats()
     | st.text(max_size=3)
     | st.lists(st.floats(width=32) | st.integers(0, 5), max_size=2)
+    | st.lists(st.none() | st.text(max_size=2), max_size=2)
 )
 ROWS = st.lists(
     st.fixed_dictionaries({}, optional=dict.fromkeys([*SPECS, "other"], VALUE)).map(lambda some: {**WHOLE, **some}),
@@ -62,6 +74,12 @@ def assert_same(one, other):
         return
     assert one.keys() == other.keys()
     for name, array in one.items():
+        assert isinstance(array, Lists) == isinstance(other[name], Lists)
+        if isinstance(array, Lists):
+            for part in ("lengths", "present", "values"):
+                np.testing.assert_array_equal(getattr(array, part), getattr(other[name], part))
+            assert array.values.dtype == other[name].values.dtype
+            continue
         assert array.dtype == other[name].dtype
         assert array.shape == other[name].shape
         np.testing.assert_array_equal(array, other[name])

@@ -5,6 +5,7 @@
     ├── PackageError           3    a compiled package that a backend would refuse
     ├── RunFailedError         4    a run stopped before its end
     ├── TargetError            7    a service that pipelines are deployed to refuses, fails or does not answer
+    │   └── RequestRefusedError     it refuses, or is another service: asking again changes nothing
     ├── RunTimeoutError        124  a run was not at its end when it was no longer waited for; it goes on
     └── ComponentError         2    a step cannot go on
         ├── ConfigurationError      a parameter, a module or a file that the user wrote does not fit
@@ -57,6 +58,10 @@ class TargetError(CtError):
     """A service that pipelines are deployed to refuses, fails or does not answer."""
 
     exit_code = 7
+
+
+class RequestRefusedError(TargetError):
+    """A service refuses a request, or is another one than was meant: asking again changes nothing."""
 
 
 class RunTimeoutError(CtError):

@@ -52,8 +52,8 @@ def deploy(
         print("{}" if as_json else "nothing is deployed: the target is none")
         return
     from kfp_ct.deploy import deploy as deploying
-    from kfp_ct.deploy import version
-    from kfp_ct.deploy.connect import bound_images, open_target
+    from kfp_ct.deploy import progress, version
+    from kfp_ct.deploy.connect import bound_images, open_target, require_service
     from kfp_ct.deploy.schedules import reconcile
     from kfp_ct.project import settings
     from kfp_ct.project.workspace import find_workspace
@@ -63,6 +63,7 @@ def deploy(
     service, experiment = open_target(chosen, target, host, auth)
     bound = bound_images(options.pairs(images, "--image"), lock, package)
     wanted = version.prepare(workspace, chosen, target, package, bound, commit)
+    require_service(service, target)
     say = _say_on_stderr if as_json else _say
     where, schedules = reconcile.schedules_for(service, chosen, target, experiment)
     if dry_run:
@@ -75,8 +76,7 @@ def deploy(
     done.schedules = reconcile.reconcile(workspace, where, schedules, chosen, wanted.name, say)
     try:
         if run or wait:
-            waiting = deploying.Waiting(wait, timeout, 1.0 if target == "local" else 5.0)
-            deploying.start(service, wanted, done, say, waiting, cause)
+            deploying.start(service, wanted, done, say, progress.for_target(target, timeout) if wait else None, cause)
     finally:
         if as_json:
             output.print_json(done)

@@ -37,6 +37,20 @@ def open_target(chosen: settings.Settings, name: str, host: str, auth: str) -> t
     return service, section.get("experiment", chosen.pipeline_name)
 
 
+def require_service(service: Any, name: str) -> None:
+    """Raises unless what answers at a service's address is what a target means.
+
+    Raises:
+        UsageError: It is a cluster's for local, or `ct up` for kfp.
+        TargetError: It is something else, or does not answer.
+    """
+    from kfp_ct.deploy import kfp_identity
+    from kfp_ct.deploy.kfp_target import KfpTarget
+
+    if isinstance(service, KfpTarget):
+        kfp_identity.require_kind(service.client, service.host, name)
+
+
 def bound_images(images: Mapping[str, str], lock: Path | None, file: Path | None) -> Images:
     """Returns the images that a package is bound to: those of the lock file, and over them those named one by one.
 

@@ -8,7 +8,7 @@ from kfp_ct.deploy import progress, version
 from kfp_ct.deploy.version import Version
 
 
-class Target(Protocol):
+class Target(progress.Service, Protocol):
     """A service that pipelines are deployed to."""
 
     def pipeline(self, name: str) -> str | None:
@@ -31,9 +31,6 @@ class Target(Protocol):
 
     def run(self, wanted: Version, done: "Deployed", cause: str) -> str:
         """Starts a run of what was deployed; returns its id."""
-
-    def look(self, run_id: str) -> progress.RunView:
-        """Returns where a run stands."""
 
     def page(self, run_id: str) -> str:
         """Returns where a person sees a run."""
@@ -86,20 +83,11 @@ def preview(target: Target, wanted: Version) -> list[str]:
     return [f"nothing: {wanted.pipeline} {wanted.name} is there already, unchanged"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Waiting:
-    """Whether a run's end is waited for, for how many seconds at most, and how many are between looks."""
-
-    wanted: bool = True
-    timeout: float | None = None
-    every: float = 2.0
-
-
 def start(
-    target: Target, wanted: Version, done: Deployed, say: Callable[[str], None], waiting: Waiting,
-    cause: str = "on demand",
+    target: Target, wanted: Version, done: Deployed, say: Callable[[str], None],
+    waiting: progress.Waiting | None = None, cause: str = "on demand",
 ) -> None:  # fmt: skip
-    """Starts a run of what was deployed, and waits for its end if asked to.
+    """Starts a run of what was deployed, and waits for its end if it is said how.
 
     Raises:
         RunFailedError: The run failed.
@@ -108,6 +96,5 @@ def start(
     done.run_id = target.run(wanted, done, cause)
     done.run_state = "PENDING"
     say(f"run {done.run_id}: {target.page(done.run_id)}")
-    if waiting.wanted:
-        view = progress.follow(lambda: target.look(done.run_id), say, waiting.timeout, waiting.every)
-        done.run_state = view.state
+    if waiting:
+        done.run_state = progress.follow(target, done.run_id, say, waiting).state

@@ -12,13 +12,26 @@ import kfp
 import kfp_server_api
 import urllib3
 
-from kfp_ct.base.errors import TargetError, UsageError
+from kfp_ct.base.errors import RequestRefusedError, TargetError, UsageError
 
 NOT_FOUND = 404
+# Refusals that pass: too early, too many, a proxy's time-out.
+_PASSING = (408, 425, 429)
+
+
+class _Client(kfp.Client):
+    """The SDK's client, whose constructor asks for the service's health five times over 25 seconds, with tracebacks."""
+
+    def get_kfp_healthz(self, sleep_duration: int = 5) -> kfp_server_api.V2beta1GetHealthzResponse:
+        """Asks once; a service that does not answer is told by the first request that needs an answer."""
+        try:
+            return self._healthz_api.healthz_service_get_healthz()
+        except (kfp_server_api.ApiException, urllib3.exceptions.HTTPError, OSError):
+            return kfp_server_api.V2beta1GetHealthzResponse(multi_user=False)
 
 
 def connect(host: str, auth: str = "", namespace: str = "") -> kfp.Client:
-    """Makes a client; does not call the service.
+    """Makes a client; a service that does not answer yet is no error.
 
     Args:
         host: Its address; empty for the service of the cluster this runs in.
@@ -46,7 +59,7 @@ def connect(host: str, auth: str = "", namespace: str = "") -> kfp.Client:
         raise UsageError(f"--auth {auth!r}\nexpected: none, token, in-cluster, iap or dex")
     with speaking(host), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        return kfp.Client(host=host or None, namespace=namespace or "kubeflow", **options)
+        return _Client(host=host or None, namespace=namespace or "kubeflow", **options)
 
 
 @contextlib.contextmanager
@@ -56,7 +69,9 @@ def speaking(host: str) -> Iterator[None]:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     except kfp_server_api.ApiException as error:
-        raise TargetError(f"{host or 'the service'}: {refusal(error)}{_hint(error.status)}") from error
+        lasting = 400 <= (error.status or 0) < 500 and error.status not in _PASSING
+        kind = RequestRefusedError if lasting else TargetError
+        raise kind(f"{host or 'the service'}: {refusal(error)}{_hint(error.status)}") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise TargetError(
             f"nothing answers at {host or 'the service of this cluster'} ({type(error).__name__})\n"

@@ -1,24 +1,24 @@
 """Deploying to anything that speaks Kubeflow Pipelines' v2beta1 API: a cluster's, or the local endpoint."""
 
 import datetime
-import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import kfp
 import kfp_server_api
 
 from kfp_ct.base.errors import TargetError
-from kfp_ct.deploy import kfp_api, version
+from kfp_ct.deploy import kfp_api, kfp_identity, pod_problems, run_nodes, version
 from kfp_ct.deploy.deploy import Deployed
 from kfp_ct.deploy.progress import RunView
 from kfp_ct.deploy.version import Version
 from kfp_ct.package import package
 
 BAD_REQUEST = 400
-# Tasks of the backend's own: what a task gets is decided before it, and its container runs inside of it.
-_BACKEND = re.compile(r"root|executor|.*-driver")
+DEFAULT_NAMESPACE = "kubeflow"
 
 
 class KfpTarget:
@@ -121,10 +121,21 @@ class KfpTarget:
         with kfp_api.speaking(self.host):
             found = self.client.get_run(run_id)
         details = found.run_details.task_details if found.run_details else None
-        tasks = [each for each in details or [] if each.display_name and not _BACKEND.fullmatch(each.display_name)]
-        tasks.sort(key=lambda each: str(each.start_time or each.create_time or ""))
-        states = {each.display_name: str(each.state or "") for each in tasks}
-        return RunView(str(found.state or "PENDING"), states, found.error.message if found.error else "")
+        error = found.error.message if found.error else ""
+        return RunView(str(found.state or "PENDING"), run_nodes.fold(details or []), error or "")
+
+    def log(self, run_id: str, pod: str) -> str:
+        """Returns what a container logged; empty where the service does not say."""
+        path = f"/apis/v1alpha1/runs/{quote(run_id, safe='')}/nodes/{quote(pod, safe='')}/log"
+        answer = kfp_identity.fetch(self.client, self.host, path)
+        found = answer.status != kfp_api.NOT_FOUND and "html" not in answer.kind
+        return answer.body.decode(errors="replace") if found else ""
+
+    def stalled(self, run_id: str, tasks: Sequence[str]) -> list[str]:
+        """Says why pods do not start, where the cluster can be asked, and where to look else."""
+        if kfp_identity.identify(self.client, self.host).is_local:
+            return []
+        return pod_problems.of_run(self.namespace or DEFAULT_NAMESPACE, run_id, tasks)
 
     def page(self, run_id: str) -> str:
         """Returns where a person sees a run."""

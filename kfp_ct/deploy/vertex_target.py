@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -12,6 +12,7 @@ from kfp_ct.base.errors import TargetError
 from kfp_ct.deploy import version
 from kfp_ct.deploy.deploy import Deployed
 from kfp_ct.deploy.progress import RunView
+from kfp_ct.deploy.run_nodes import TaskView
 from kfp_ct.deploy.version import Version
 from kfp_ct.package import package
 
@@ -157,9 +158,22 @@ class VertexTarget:
             self.start_client()
             found = aiplatform.PipelineJob.get(run_id).gca_resource
         # The executor of a task is one more entry beside it, without a name of the user's.
-        tasks = {task.task_name: task.state.name for task in found.job_detail.task_details if task.task_name}
+        tasks = {
+            task.task_name: TaskView(task.state.name, error=task.error.message if task.error else "")
+            for task in found.job_detail.task_details
+            if task.task_name
+        }
         state = found.state.name.removeprefix("PIPELINE_STATE_").replace("CANCELLED", "CANCELED")
         return RunView(state, tasks, found.error.message if found.error else "")
+
+    def log(self, run_id: str, pod: str) -> str:
+        """Returns nothing: logs are in Cloud Logging, which a task's message names."""
+        return ""
+
+    def stalled(self, run_id: str, tasks: Sequence[str]) -> list[str]:
+        """Says where to look."""
+        names = ", ".join(tasks) or "no task has begun"
+        return [f"waiting: nothing has changed for a minute ({names}); quotas and machines: {self.page(run_id)}"]
 
     def page(self, run_id: str) -> str:
         """Returns where a person sees a run."""

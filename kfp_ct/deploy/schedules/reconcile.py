@@ -19,6 +19,7 @@ _SETTLE = {targets.LOCAL: 3.0, targets.KFP: 45.0}
 def connect(chosen: settings.Settings, kind: str, host: str, auth: str) -> tuple[ScheduleTarget, Any]:
     """Connects to a service; returns it as a place, and its schedules."""
     service, experiment = connecting.open_target(chosen, kind, host, auth)
+    connecting.require_service(service, kind)
     return schedules_for(service, chosen, kind, experiment)
 
 

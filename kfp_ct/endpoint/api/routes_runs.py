@@ -27,7 +27,7 @@ Asked = Annotated[listing.Asked, Depends(asked)]
 @router.get("/healthz")
 def healthz() -> dict[str, Any]:
     """Says that the endpoint is there."""
-    return {"multi_user": False, "pipeline_store": "database"}
+    return {"multi_user": False, "pipeline_store": "database", "server": "kfp-ct"}
 
 
 @router.post("/experiments")

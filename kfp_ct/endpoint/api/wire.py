@@ -130,6 +130,7 @@ def _task(row: Mapping[str, Any], account: record.Run, task: record.Task) -> dic
         run_id=row["id"],
         task_id=f"{row['id']}/{task.name}",
         display_name=task.name,
+        pod_name=task.name if task.started else None,  # what its log is asked for by
         create_time=account.started,
         start_time=task.started,
         end_time=record.after(task.started, task.seconds) if ended else None,

@@ -144,7 +144,7 @@ def test_a_run_has_the_settings_and_ends_well(service, tmp_path):
     wanted = of(doubling, tmp_path, "runs", number=21)
     done = put(service, wanted)
     lines = []
-    deploy.start(service, wanted, done, lines.append, deploy.Waiting(True, 300, 0.5))
+    deploy.start(service, wanted, done, lines.append, progress.Waiting(300, 0.5))
     assert done.run_state == "SUCCEEDED"
     assert "run: SUCCEEDED" in lines
     assert any(line.startswith("double") and line.endswith("SUCCEEDED") for line in lines)
@@ -156,33 +156,39 @@ def test_a_run_that_fails_is_a_failure_and_one_that_lasts_goes_on(service, tmp_p
     wanted = of(waiting, tmp_path, "fails", folder=str(tmp_path))
     done = put(service, wanted)
     with pytest.raises(RunTimeoutError, match="it goes on"):
-        deploy.start(service, wanted, done, lambda line: None, deploy.Waiting(True, 0, 0.1))
+        deploy.start(service, wanted, done, lambda line: None, progress.Waiting(0, 0.1))
     (tmp_path / "go").touch()
     with pytest.raises(RunFailedError, match="touch-and-wait"):
-        progress.follow(lambda: service.look(done.run_id), lambda line: None, 300, 0.5)
+        progress.follow(service, done.run_id, lambda line: None, progress.Waiting(300, 0.5))
+
+
+class Answering:
+    """A service that answers with views and errors, one after another; the last one stays."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def look(self, run_id):
+        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 def test_errors_that_pass_are_waited_over_and_lasting_ones_are_not():
+    at_once = progress.Waiting(sleep=lambda seconds: None)
     views = [TargetError("502 bad gateway"), progress.RunView("RUNNING", {}), progress.RunView("SUCCEEDED", {})]
-
-    def look():
-        view = views.pop(0) if len(views) > 1 else views[0]
-        if isinstance(view, Exception):
-            raise view
-        return view
-
     lines = []
-    assert progress.follow(look, lines.append, sleep=lambda seconds: None).state == "SUCCEEDED"
-    assert lines == ["waiting: 502 bad gateway", "run: RUNNING", "run: SUCCEEDED"]
-    views[:] = [TargetError("gone")]
+    assert progress.follow(Answering(*views), "run", lines.append, at_once).state == "SUCCEEDED"
+    assert lines == ["waiting: 502 bad gateway", "the service is back", "run: RUNNING", "run: SUCCEEDED"]
     with pytest.raises(TargetError, match="gone"):
-        progress.follow(look, lines.append, sleep=lambda seconds: None)
+        progress.follow(Answering(TargetError("gone")), "run", lines.append, at_once)
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELED", "SKIPPED"])
 def test_every_other_end_is_a_failure(state):
     with pytest.raises(RunFailedError, match=state):
-        progress.follow(lambda: progress.RunView(state, {}), lambda line: None)
+        progress.follow(Answering(progress.RunView(state, {})), "run", lambda line: None)
 
 
 def test_nothing_there_to_deploy_to_is_said():

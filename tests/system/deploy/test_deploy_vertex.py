@@ -9,7 +9,7 @@ from google.auth.credentials import AnonymousCredentials
 import cloud_storage
 import vertex_listener
 from kfp_ct.base.errors import RunFailedError, TargetError, UsageError
-from kfp_ct.deploy import deploy, version
+from kfp_ct.deploy import deploy, progress, version
 from kfp_ct.deploy.schedules import apply, plan, wanted
 from kfp_ct.deploy.schedules.vertex_schedules import VertexSchedules, expression
 from kfp_ct.deploy.schedules.wanted import ScheduleTarget
@@ -76,7 +76,7 @@ def test_a_run_is_a_pipeline_job_with_all_that_the_settings_say(service, listene
     wanted_ = of(doubling, tmp_path, "runs", number=21)
     done = put(service, wanted_)
     lines = []
-    deploy.start(service, wanted_, done, lines.append, deploy.Waiting(True, 60, 0.1))
+    deploy.start(service, wanted_, done, lines.append, progress.Waiting(60, 0.1))
     assert done.run_state == "SUCCEEDED"
     assert lines[1:] == ["run: RUNNING", "ingest: RUNNING", "run: SUCCEEDED", "ingest: SUCCEEDED"]
     method, path, query, body = listener.requests[0]
@@ -96,7 +96,7 @@ def test_a_job_that_ends_otherwise_is_a_failure(service, listener, tmp_path):
     listener.states = ["PIPELINE_STATE_CANCELLED"]
     wanted_ = of(doubling, tmp_path, "cancelled", number=1)
     with pytest.raises(RunFailedError, match="CANCELED"):
-        deploy.start(service, wanted_, put(service, wanted_), lambda line: None, deploy.Waiting(True, 60, 0.1))
+        deploy.start(service, wanted_, put(service, wanted_), lambda line: None, progress.Waiting(60, 0.1))
 
 
 def test_what_google_refuses_is_said(service, listener):

@@ -58,6 +58,8 @@ COPY --from=serving-venv /opt/venv /opt/venv
 
 FROM serving-env AS serving
 COPY kfp_ct/__init__.py kfp_ct/
+COPY kfp_ct/base/__init__.py kfp_ct/base/errors.py kfp_ct/base/
+COPY kfp_ct/storage kfp_ct/storage
 COPY kfp_ct/serving kfp_ct/serving
 RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app
 ENV PYTHONPATH=/app TF_CPP_MIN_LOG_LEVEL=2
@@ -82,6 +84,7 @@ FROM components-env AS components
 # serving: the model is tried in the very server that will serve it.
 COPY kfp_ct/__init__.py kfp_ct/
 COPY kfp_ct/base kfp_ct/base
+COPY kfp_ct/storage kfp_ct/storage
 COPY kfp_ct/pages kfp_ct/pages
 COPY kfp_ct/serving kfp_ct/serving
 COPY kfp_ct/clock kfp_ct/clock

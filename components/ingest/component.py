@@ -20,9 +20,9 @@ def ingest(
     """Reads the rows of one time window with SQL and splits them into train and eval.
 
     Args:
-        sources: Table name to a file, glob or folder, local or at gs:// (CSV, Parquet, JSON Lines, TFRecord of
-            tf.Example; .gz, .bz2, .xz and .zip CSV, archive.zip/member.csv), or to an object with uri, format,
-            null_values, columns (name to SQL type) and csv ({"delimiter": ..., "decimal": ",", "quote": ...,
+        sources: Table name to a file, glob or folder, local, at s3:// or at gs:// (CSV, Parquet, JSON Lines,
+            TFRecord of tf.Example; .gz, .bz2, .xz and .zip CSV, archive.zip/member.csv), or to an object with uri,
+            format, null_values, columns (name to SQL type) and csv ({"delimiter": ..., "decimal": ",", "quote": ...,
             "skip_rows": 2, "encoding": "cp1252"}); or {"bigquery": ...} with project.dataset.table or a file of
             BigQuery's SQL, copied by the Storage Read API.
         query: SQL file that selects the examples from those tables; may use @window_start and @window_end.

@@ -48,7 +48,7 @@ class Source(Settings):
 
     uri: str = Field(
         "",
-        description="A file, glob or folder, local or at gs://: CSV (.gz, .bz2, .xz and .zip, too; "
+        description="A file, glob or folder, local, at s3:// or at gs://: CSV (.gz, .bz2, .xz and .zip, too; "
         "archive.zip/member.csv is one member), Parquet, JSON Lines, TFRecord of tf.Example.",
     )
     format: Literal["", "csv", "parquet", "jsonl", "tfrecord"] = Field(

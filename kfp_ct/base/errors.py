@@ -23,8 +23,6 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from kfp_ct.base import redaction, task_log
-
 
 class CtError(Exception):
     """Something went wrong that its user can fix.
@@ -99,6 +97,9 @@ class ModelNotBlessedError(ComponentError):
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
     """Turns a `ComponentError` into one message on standard error and its exit code; no secret is printed."""
+    # Imported here: the prediction service has these errors, and no steps that report them.
+    from kfp_ct.base import redaction, task_log
+
     streams = sys.stdout, sys.stderr
     redaction.guard_streams()  # and stays where something unforeseen ends the step, for its traceback
     try:

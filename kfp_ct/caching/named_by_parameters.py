@@ -8,7 +8,7 @@ from typing import Any
 
 from kfp_ct.base.errors import ComponentError, UsageError
 from kfp_ct.caching.import_closure import ImportClosure
-from kfp_ct.cloud import cloud_storage
+from kfp_ct.storage import locations, storage
 
 # Sources of data count by data_version.
 _DATA = "sources"
@@ -60,7 +60,7 @@ class ParameterReader:
         return named
 
     def _add(self, text: str, named: Named) -> None:
-        if cloud_storage.is_uri(text):
+        if locations.is_remote(text):
             named.objects |= self._object(text)
         elif _MODULE.fullmatch(text) and (files := self._closure.of_module(text)):
             named.modules |= files
@@ -100,10 +100,10 @@ class ParameterReader:
             return {}
         if uri not in self._objects:
             try:
-                found = [each.content for each in cloud_storage.find(uri) if each.uri == uri]
+                found = storage.stat(uri)
             except ComponentError as error:
                 raise UsageError(str(error)) from error
-            self._objects[uri] = found[0] if found else ""
+            self._objects[uri] = found.content if found else ""
         return {uri: self._objects[uri]}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from kfp_ct.base import exception_texts
 from kfp_ct.base.errors import ComponentError, ConfigurationError
-from kfp_ct.cloud import cloud_storage
+from kfp_ct.storage import locations, storage
 
 
 def load_module(reference: str) -> ModuleType:
@@ -86,8 +86,8 @@ def read_text(reference: str, what: str) -> str:
     Raises:
         ConfigurationError: There is no such file.
     """
-    if cloud_storage.is_uri(reference):
-        return cloud_storage.read_text(reference, what)
+    if locations.is_remote(reference):
+        return storage.read_text(reference, what)
     path = Path(reference)
     if not path.is_file():
         raise ConfigurationError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.errors import ComponentError, UsageError
-from kfp_ct.cloud import cloud_storage
+from kfp_ct.storage import locations, search
 
 
 def data_version(sources: Mapping[str, Any], root: Path, options: Mapping[str, Any] | None = None) -> str:
@@ -36,7 +36,7 @@ def data_version(sources: Mapping[str, Any], root: Path, options: Mapping[str, A
             continue
         uri = source.get("uri", "") if isinstance(source, dict) else str(source)
         digest.update(f"{name}\0{uri}\0".encode())
-        if cloud_storage.is_uri(uri):
+        if locations.is_remote(uri):
             digest.update(_objects_version(uri))
             continue
         for path in files(uri, root):
@@ -63,7 +63,7 @@ def _bigquery_version(reference: str, access: Mapping[str, Any]) -> bytes:
 
 def _objects_version(uri: str) -> bytes:
     try:
-        return "\0".join(f"{each.name}\0{each.content}" for each in cloud_storage.find(uri)).encode()
+        return "\0".join(f"{each.name}\0{each.content}" for each in search.find(uri)).encode()
     except ComponentError as error:
         raise UsageError(str(error)) from error
 

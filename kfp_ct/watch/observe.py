@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.errors import ComponentError, UsageError
-from kfp_ct.cloud import cloud_storage
 from kfp_ct.local.data_version import files
+from kfp_ct.storage import locations, search
+from kfp_ct.storage.objects import StoredObject
 from kfp_ct.watch.decide import Period, Span
 
 # Metrics of which less is better; every other one is better the higher it is.
@@ -25,11 +26,11 @@ def spans(sources: Mapping[str, Any], root: Path, markers: Collection[str] = ())
         markers: Names of files that say that the files beside them are complete; they are not spans themselves.
 
     Raises:
-        UsageError: The objects of Cloud Storage cannot be listed.
+        UsageError: The objects cannot be listed.
     """
     found: dict[str, Span] = {}
     for uri in uris(sources):
-        for span in _objects(uri, markers) if cloud_storage.is_uri(uri) else _local(uri, root, markers):
+        for span in _objects(uri, markers) if locations.is_remote(uri) else _local(uri, root, markers):
             found[span.id] = span
     return tuple(found.values())
 
@@ -40,15 +41,15 @@ def uris(sources: Mapping[str, Any]) -> list[str]:
     return [uri for uri in found if uri]
 
 
-def markers_beside(bucket: str, name: str, markers: Collection[str]) -> frozenset[str]:
-    """Returns the markers that lie beside an object.
+def markers_beside(uri: str, markers: Collection[str]) -> frozenset[str]:
+    """Returns the markers that lie beside an object, by its URI.
 
     Raises:
-        UsageError: The objects of Cloud Storage cannot be listed.
+        UsageError: The objects cannot be listed.
     """
-    folder = f"{cloud_storage.SCHEME}{bucket}/{name.rpartition('/')[0]}".rstrip("/")
+    folder = _folder(uri)
     try:
-        return frozenset(each for each in markers if cloud_storage.find(f"{folder}/{each}"))
+        return frozenset(each for each in markers if search.find(f"{folder}/{each}"))
     except ComponentError as error:
         raise UsageError(str(error)) from error
 
@@ -109,24 +110,26 @@ def _rows(path: Path) -> int | None:
 
 def _objects(uri: str, markers: Collection[str]) -> list[Span]:
     try:
-        found = [each for each in cloud_storage.find(uri) if each.name.rpartition("/")[2] not in markers]
+        found = [each for each in search.find(uri) if each.file_name not in markers]
     except ComponentError as error:
         raise UsageError(str(error)) from error
-    beside = {
-        folder: markers_beside(found[0].bucket, f"{folder}/x", markers) for folder in {_folder(e.name) for e in found}
-    }
-    return [object_span(e.uri, e.content, e.generation, beside[_folder(e.name)]) for e in found]
+    beside = {folder: markers_beside(f"{folder}/x", markers) for folder in {_folder(each.uri) for each in found}}
+    return [Span(f"{each.uri}:{each.content}", _written(each), None, beside[_folder(each.uri)]) for each in found]
 
 
 def object_span(uri: str, content: str, generation: int, markers: frozenset[str]) -> Span:
-    """Returns the span of an object, the same from a listing as from a notification."""
-    return Span(f"{uri}:{content}", _written(generation), None, markers)
+    """Returns the span of an object of Cloud Storage as a notification tells it, the same as from a listing."""
+    return Span(f"{uri}:{content}", _time_of(generation), None, markers)
 
 
 def _folder(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _written(generation: int) -> datetime.datetime:
+def _written(item: StoredObject) -> datetime.datetime:
+    return _time_of(int(item.version)) if item.uri.lower().startswith(locations.GS) else item.modified
+
+
+def _time_of(generation: int) -> datetime.datetime:
     # Cloud Storage numbers an object's generations by the time of writing, in microseconds.
     return datetime.datetime.fromtimestamp(generation / 1e6, datetime.UTC)

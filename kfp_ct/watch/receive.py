@@ -6,8 +6,8 @@ from typing import Any
 
 from kfp_ct.base import atomic_files
 from kfp_ct.base.errors import CtError
-from kfp_ct.cloud import cloud_storage
 from kfp_ct.project.workspace import Workspace
+from kfp_ct.storage import locations, search
 from kfp_ct.watch import history, inbox, messages, observe, policy, watch
 from kfp_ct.watch.decide import JobFiring, ManualRequest, Period, Span
 from kfp_ct.watch.inbox import Answer
@@ -151,8 +151,8 @@ def _refused_object(watched: Watch, message: Message, kinds: set[str]) -> str:
     if policy.NEW_DATA not in kinds:
         return f"{watched.project} has no trigger of the kind {policy.NEW_DATA}"
     bucket, name = messages.bucket_and_name(message)
-    objects = [uri for uri in observe.uris(watched.sources) if cloud_storage.is_uri(uri)]
+    objects = [uri for uri in observe.uris(watched.sources) if uri.lower().startswith(locations.GS)]
     marker = name.rpartition("/")[2] in watched.policy.markers
-    if objects and not marker and not any(cloud_storage.is_behind(uri, bucket, name) for uri in objects):
+    if objects and not marker and not any(search.is_behind(uri, bucket, name) for uri in objects):
         return f"gs://{bucket}/{name} does not belong to any of the sources {', '.join(objects)}"
     return ""

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from kfp_ct.base import atomic_files
 from kfp_ct.base.errors import CtError, UsageError
-from kfp_ct.cloud import cloud_storage
 from kfp_ct.data import layouts
 from kfp_ct.local import run as runner
 from kfp_ct.project import settings
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs.record import user
+from kfp_ct.storage import locations
 from kfp_ct.watch import decide, history, inbox, observe, policy
 from kfp_ct.watch.decide import Decision, JobFiring, ManualRequest, Observations, Period, Span
 from kfp_ct.watch.policy import Policy
@@ -171,8 +171,8 @@ def _observe(watch: Watch) -> Observations:
     kept = inbox.read(inbox.path_of(watch.workspace.home, watch.project))
     received = inbox.observations(kept).values()
     spans = {span.id: span for span in observe.spans(sources, watch.workspace.root, watch.policy.markers)}
-    if not any(cloud_storage.is_uri(uri) for uri in observe.uris(sources)):
-        # What lies at gs:// is known from its listing; of other sources only messages tell.
+    if not any(locations.is_remote(uri) for uri in observe.uris(sources)):
+        # What lies in a bucket is known from its listing; of other sources only messages tell.
         spans = {**{each.id: each for each in received if isinstance(each, Span)}, **spans}
     return Observations(
         manual_requests=(

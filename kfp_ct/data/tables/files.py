@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.cloud import cloud_storage
 from kfp_ct.data import layouts
+from kfp_ct.storage import locations, search
 
 CSV, PARQUET, JSONL, TFRECORD = "csv", "parquet", "jsonl", "tfrecord"
 FORMATS = (CSV, PARQUET, JSONL, TFRECORD)
@@ -47,20 +47,20 @@ class DataFile:
 
 
 def find(source: str, uri: str, folder: Path) -> list[Path]:
-    """Returns the files behind a URI, sorted by name; those in Cloud Storage are copied to a folder of their own.
+    """Returns the files behind a URI, sorted by name; those of an object store are copied to a folder of their own.
 
     Args:
         source: The source's name, for messages.
-        uri: A file, a glob (`**` descends) or a folder, read with all folders below it; `file://` or `gs://` may be in
-            front.
+        uri: A file, a glob (`**` descends) or a folder, read with all folders below it; `file://`, `s3://` or `gs://`
+            may be in front.
         folder: Scratch folder.
 
     Raises:
         ConfigurationError: The URI is of a kind that is not read.
         DataError: Nothing is there.
     """
-    if cloud_storage.is_uri(uri):
-        return _fetch(source, uri, folder / f"{source}-gs")
+    if locations.is_remote(uri):
+        return _fetch(source, uri, folder / f"{source}-objects")
     found = matches(local_path(source, uri))
     if not found:
         raise _not_found(source, uri, f"a file, glob or folder; relative paths start at {Path.cwd()}")
@@ -130,10 +130,10 @@ def what_is(path: Path) -> str:
 
 
 def _fetch(source: str, uri: str, folder: Path) -> list[Path]:
-    objects = cloud_storage.find(uri)
+    objects = search.find(uri)
     if not objects:
         raise _not_found(source, uri, "an object, glob or folder in the bucket")
-    return cloud_storage.download(objects, folder)
+    return search.download(objects, folder)
 
 
 def _not_found(source: str, uri: str, expected: str) -> DataError:
@@ -157,7 +157,7 @@ def local_path(source: str, uri: str) -> str:
         return unquote(parts.path)
     raise ConfigurationError(
         f"source {source}: {uri} cannot be read, {parts.scheme} is not supported\n"
-        "expected: a file, glob or folder, local or at gs://\n"
+        "expected: a file, glob or folder, local, at s3:// or at gs://\n"
         f"fix: copy the data here and name the copy in sources.{source}"
     )
 

@@ -10,10 +10,10 @@ import pytest
 import cloud_storage
 from ingesting import BY_ID, assert_refused, ids, ingest
 from kfp_ct.base.errors import ConfigurationError, DataError, UsageError
-from kfp_ct.cloud import cloud_storage as gcs
 from kfp_ct.components.ingest import work
 from kfp_ct.data import user_code
 from kfp_ct.local import data_version as ct_sources
+from kfp_ct.storage import search
 
 HEADER = "id,x\n"
 
@@ -92,17 +92,17 @@ def test_what_is_behind_a_uri_is_known_without_asking(put, pattern):
     names = ["in/a.csv", "in/b/c.csv", "in/_SUCCESS", "in/.part.csv", "inner/d.csv", "e.csv"]
     for name in names:
         put(name, "x\n")
-    found = [each.name for each in gcs.find(f"gs://data/{pattern}")]
-    assert [name for name in sorted(names) if gcs.is_behind(f"gs://data/{pattern}", "data", name)] == found
-    assert not gcs.is_behind(f"gs://data/{pattern}", "other", "in/a.csv")
+    found = [each.name for each in search.find(f"gs://data/{pattern}")]
+    assert [name for name in sorted(names) if search.is_behind(f"gs://data/{pattern}", "data", name)] == found
+    assert not search.is_behind(f"gs://data/{pattern}", "other", "in/a.csv")
 
 
 def test_an_object_overwritten_meanwhile_is_not_mixed_in(put, tmp_path):
     put("a.csv", lines(0, 20))
-    found = gcs.find("gs://data/a.csv")
+    found = search.find("gs://data/a.csv")
     put("a.csv", lines(20, 40))
     with pytest.raises(DataError, match="overwritten or removed"):
-        gcs.download(found, tmp_path)
+        search.download(found, tmp_path)
 
 
 def test_a_query_may_be_an_object(put, tmp_path):

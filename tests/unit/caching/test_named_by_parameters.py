@@ -1,10 +1,13 @@
 """What parameters name: modules, files, texts; and what only looks like a name."""
 
+import datetime
+
 import pytest
 
 from kfp_ct.base.errors import ConfigurationError, UsageError
 from kfp_ct.caching.named_by_parameters import ParameterReader
-from kfp_ct.cloud import cloud_storage
+from kfp_ct.storage import storage
+from kfp_ct.storage.objects import StoredObject
 from small_repositories import closure, named, write
 
 FILES = {
@@ -63,23 +66,24 @@ def test_sources_of_data_count_by_their_own_version(read):
     assert read(sources={"t": {"uri": "data/big.csv"}}) == (set(), set(), {})
 
 
-def test_a_text_in_cloud_storage_counts_by_its_checksum(read, monkeypatch):
-    objects = {"gs://b/q.sql": "abc"}
-    found = lambda uri: [cloud_storage.Object("b", uri[7:], 1, objects[uri])] if uri in objects else []  # noqa: E731
-    monkeypatch.setattr(cloud_storage, "find", found)
+def test_a_text_in_a_bucket_counts_by_its_checksum(read, monkeypatch):
+    now = datetime.datetime.now(datetime.UTC)
+    there = {uri: StoredObject(uri, "b", "q.sql", 9, "1", "abc", now) for uri in ("gs://b/q.sql", "s3://b/q.sql")}
+    monkeypatch.setattr(storage, "stat", there.get)
     assert read(query="gs://b/q.sql")[2] == {"gs://b/q.sql": "abc"}
+    assert read(query="s3://b/q.sql")[2] == {"s3://b/q.sql": "abc"}
     assert read(query="gs://b/none.sql")[2] == {"gs://b/none.sql": ""}
 
 
-def test_a_folder_in_cloud_storage_is_not_asked_for(read, monkeypatch):
-    monkeypatch.setattr(cloud_storage, "find", lambda uri: pytest.fail(uri))
+def test_a_folder_in_a_bucket_is_not_asked_for(read, monkeypatch):
+    monkeypatch.setattr(storage, "stat", lambda uri: pytest.fail(uri))
     assert read(checkpoints="gs://b/checkpoints")[2] == {}
 
 
-def test_a_refusal_of_cloud_storage_stops_before_anything_runs(read, monkeypatch):
+def test_a_refusal_of_the_store_stops_before_anything_runs(read, monkeypatch):
     def refuse(uri):
         raise ConfigurationError(f"{uri} may not be read")
 
-    monkeypatch.setattr(cloud_storage, "find", refuse)
+    monkeypatch.setattr(storage, "stat", refuse)
     with pytest.raises(UsageError, match="may not be read"):
         read(query="gs://b/q.sql")

@@ -23,7 +23,8 @@ def deploy(
         blessing: The verdict on this model; anything but a yes is refused.
         infra_validation: summary.json with a request that the service answered; kept beside the served model.
         deployment: summary.json: what is served from where, and what was before.
-        serving_root: Folder the prediction service watches; the model appears at <root>/<name>/<version>.
+        serving_root: Folder, s3:// or gs:// that the prediction service watches; the model appears at
+            <root>/<name>/<version>.
         model_name: Name the service answers to.
         version: Version from the registry.
         keep_versions: Versions kept, this one included, so that a rollback has somewhere to go.

@@ -6,6 +6,7 @@ from typing import Any
 from kfp_ct.base import task_log
 from kfp_ct.data import layouts
 from kfp_ct.models.serving_folder import Release, publish
+from kfp_ct.storage import locations
 
 
 def deploy(release: Release, serving_root: str, keep_versions: int, deployment_path: str) -> dict[str, Any]:
@@ -13,7 +14,7 @@ def deploy(release: Release, serving_root: str, keep_versions: int, deployment_p
 
     Args:
         release: What to serve.
-        serving_root: Local folder that the service watches.
+        serving_root: Folder or bucket that the service watches.
         keep_versions: Versions that stay, this one included; at least 1.
         deployment_path: Where summary.json is written.
 
@@ -25,8 +26,9 @@ def deploy(release: Release, serving_root: str, keep_versions: int, deployment_p
         ConfigurationError: A name, a version or the folder cannot be used, or it holds another model as this version.
     """
     state, kept = publish(release, serving_root, keep_versions)
-    base = Path(serving_root).absolute() / release.model_name
-    layouts.write_json(Path(deployment_path) / layouts.SUMMARY, {**state, "kept": kept, "path": str(base)})
+    base = locations.join(serving_root, release.model_name)
+    base = base if locations.is_remote(base) else str(locations.local_path(base))
+    layouts.write_json(Path(deployment_path) / layouts.SUMMARY, {**state, "kept": kept, "path": base})
     task_log.summary(f"serving {release.model_name} v{release.version} from {base}{_kept_versions_text(kept)}")
     return state
 

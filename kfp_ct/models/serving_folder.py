@@ -1,4 +1,4 @@
-"""The folder that a prediction service watches: TensorFlow Serving's version folders, published atomically."""
+"""What a prediction service watches: TensorFlow Serving's version folders, published atomically, or a bucket's."""
 
 import dataclasses
 import re
@@ -8,7 +8,8 @@ from typing import Any
 from kfp_ct.base import atomic_files
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.data import layouts
-from kfp_ct.models import blessing, model_version
+from kfp_ct.models import blessing, model_version, serving_bucket
+from kfp_ct.storage import locations, releases
 
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 # What makes a folder a SavedModel, for TensorFlow Serving too.
@@ -37,7 +38,10 @@ def publish(release: Release, serving_root: str, keep_versions: int) -> tuple[di
         ConfigurationError: A name, a version or the folder cannot be used, or it holds another model as this version.
     """
     blessing.require(release.blessing_path, release.model_path)
-    root = check(release, serving_root, keep_versions)
+    check(release, serving_root, keep_versions)
+    if locations.is_remote(serving_root):
+        return serving_bucket.publish(_in_bucket(release, serving_root), keep_versions)
+    root = locations.local_path(serving_root)
     base = root / release.model_name
     with atomic_files.writing_to("the serving folder", base):
         base.mkdir(parents=True, exist_ok=True)
@@ -55,15 +59,17 @@ def publish(release: Release, serving_root: str, keep_versions: int) -> tuple[di
 
 def served(serving_root: str | Path, model_name: str) -> str:
     """Returns the version that a service answers with; empty if none is deployed."""
-    base = Path(serving_root) / model_name
+    if locations.is_remote(str(serving_root)):
+        return serving_bucket.served(str(serving_root), model_name)
+    base = locations.local_path(str(serving_root)) / model_name
     return str(max(_versions(base), default="")) if base.is_dir() else ""
 
 
-def check(release: Release, serving_root: str, keep_versions: int) -> Path:
-    """Returns the folder that a release is published below.
+def check(release: Release, serving_root: str, keep_versions: int) -> None:
+    """Looks whether a release can be published; changes nothing.
 
     Raises:
-        ConfigurationError: A name, a version, a number or the folder cannot be used, or there is no SavedModel.
+        ConfigurationError: A name, a version, a number or the place cannot be used, or there is no SavedModel.
     """
     model_version.check_model_name(release.model_name)
     if not _VERSION.fullmatch(release.version):
@@ -73,20 +79,27 @@ def check(release: Release, serving_root: str, keep_versions: int) -> Path:
         )
     if keep_versions < 1:
         raise ConfigurationError(f"keep_versions is {keep_versions}\nexpected: at least 1, the served version itself")
-    if not serving_root or "://" in serving_root:
+    if not serving_root:
         raise ConfigurationError(
-            f"the serving folder {serving_root!r} cannot be published to\nexpected: a folder on this machine\n"
+            "the serving folder '' cannot be published to\nexpected: a folder, s3://bucket/folder or gs://bucket/folder\n"
             "fix: correct serving_root in the settings file"
         )
+    locations.check(serving_root)
     if not any((_saved_model(release) / name).is_file() for name in SAVED_MODEL):
         raise ConfigurationError(
             f"no SavedModel at {_saved_model(release)}\nexpected: {SAVED_MODEL[0]} in it, as train writes it"
         )
-    return Path(serving_root).absolute()
 
 
 def _saved_model(release: Release) -> Path:
     return Path(release.model_path) / layouts.SERVING_MODEL
+
+
+def _in_bucket(release: Release, serving_root: str) -> serving_bucket.BucketRelease:
+    model = _saved_model(release)
+    manifest = releases.manifest_of(model, layouts.tree_fingerprint(model))
+    example = _example(release)
+    return serving_bucket.BucketRelease(model, serving_root, release.model_name, release.version, manifest, example)
 
 
 def _publish(release: Release, folder: Path) -> str:

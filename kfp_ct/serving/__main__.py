@@ -1,12 +1,15 @@
 """Starts the prediction service: `python -m serving --root DIR`."""
 
 import argparse
+import atexit
 import gc
 import json
 import logging
 import os
+import shutil
 import socket
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -54,7 +57,7 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
     from kfp_ct.serving.versions import Versions
 
     gc.freeze()  # what was imported stays: collecting after an unload need not walk it
-    versions = Versions(options.root.absolute(), SavedModel)
+    versions = Versions(*_models(options, SavedModel))
     versions.poll()  # the first version is there before the first request
     hosts = (*LOOPBACK_NAMES, options.host, *options.allowed_host)
     limits = Limits(
@@ -112,6 +115,21 @@ def _token(options: argparse.Namespace) -> str | None:
     return os.environ.get(TOKEN_VARIABLE) or None
 
 
+def _models(options: argparse.Namespace, load: Callable[[Path], Any]) -> tuple[Any, ...]:
+    """Returns the folder of models, what loads one, and what brings it up to date where it mirrors an object store."""
+    from kfp_ct.storage import locations
+
+    if not locations.is_remote(options.root):
+        return locations.local_path(options.root), load
+    from kfp_ct.serving.model_store import ModelStore
+
+    folder = options.model_cache or Path(tempfile.mkdtemp(prefix="ct-models-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    if options.model_cache is None:
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder, load, ModelStore(options.root, folder).refresh
+
+
 def _announcing(base: type[Any], stopped: Callable[[], None] | None) -> type[Any]:
     """Returns the server class that says on standard output, as one JSON line, from when on it answers and where.
 
@@ -159,7 +177,12 @@ def _stop_at_end_of_input(server: object) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="folder with <model>/<version>/saved_model.pb")
+    parser.add_argument(
+        "--root",
+        required=True,
+        help="folder with <model>/<version>/saved_model.pb, or where deploy publishes to: s3://…, gs://…",
+    )
+    parser.add_argument("--model-cache", type=Path, help="folder for models of a bucket (default: a temporary one)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8501, help="port; 0 takes a free one (default: %(default)s)")
     parser.add_argument("--poll-seconds", type=float, default=1.0, help="how often to look for new versions")

@@ -82,8 +82,9 @@ class Versions:
     <root>/<model>/labels.json names are kept beside it, and are asked by their label or number.
     """
 
-    def __init__(self, root: Path, load: Callable[[Path], Model]) -> None:
+    def __init__(self, root: Path, load: Callable[[Path], Model], refresh: Callable[[], None] = lambda: None) -> None:
         self._root = root
+        self._refresh = refresh  # brings the folder up to date where it mirrors an object store
         self._load = load
         self._lock = threading.Lock()
         self._models: dict[str, dict[int, Version]] = {}
@@ -171,6 +172,7 @@ class Versions:
 
     def poll(self) -> None:
         """Looks at the folder once and does what it asks for; call it from one thread only."""
+        self._refresh()
         present = _scan(self._root)
         if present is None:  # unreadable for a moment is no reason to stop answering
             return

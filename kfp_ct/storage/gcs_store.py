@@ -26,9 +26,9 @@ class GcsStore:
         """Looks at an object; None if there is none."""
         from google.api_core.exceptions import NotFound
 
-        blob = self._blob(name)
         try:
             with _explained(self._uri(name), "read"):
+                blob = self._blob(name)
                 blob.reload()
         except NotFound:
             return None
@@ -50,9 +50,9 @@ class GcsStore:
         """Reads an object; None if there is none."""
         from google.api_core.exceptions import NotFound
 
-        blob = self._blob(name)
         try:
             with _explained(self._uri(name), "read"):
+                blob = self._blob(name)
                 data = bytes(blob.download_as_bytes())
         except NotFound:
             return None

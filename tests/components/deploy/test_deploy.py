@@ -122,8 +122,9 @@ def test_refuses_to_change_a_published_version(run, root, tmp_path):
         ({"version": "0"}, "as a version"),
         ({"version": "../1"}, "as a version"),
         ({"keep": 0}, "keep_versions"),
-        ({"root": "gs://bucket/serving"}, "folder on this machine"),
-        ({"root": ""}, "folder on this machine"),
+        ({"root": "ftp://host/serving"}, "ftp is not supported"),
+        ({"root": "s3://"}, "names no bucket"),
+        ({"root": ""}, "a folder, s3://bucket/folder or gs://bucket/folder"),
     ],
     ids=str,
 )

@@ -1,13 +1,12 @@
-"""Starts the prediction service: `python -m serving --root DIR`."""
+"""Starts the prediction service: `python -m kfp_ct.serving --root DIR`."""
 
 import argparse
 import atexit
 import gc
-import json
-import logging
 import os
 import shutil
 import socket
+import ssl
 import sys
 import tempfile
 import threading
@@ -16,36 +15,52 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfp_ct.serving import options, structured_logs
+
 if TYPE_CHECKING:
     from kfp_ct.serving.request_log import RequestLog
 
 _MEGABYTE = 1 << 20
 # Exit codes: 2 is the user's to fix, as everywhere in this project.
 USER_ERROR = 2
-TOKEN_VARIABLE = "KFP_CT_SERVING_TOKEN"  # noqa: S105 - its name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until it is told to stop; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    given = options.parser().parse_args(arguments)
+    structured_logs.configure(as_json=given.json_logs)
     try:
-        listener = _bind(options.host, options.port)
-    except OSError as error:
-        print(
-            f"error: cannot listen on {options.host}:{options.port}: {error.strerror or error}\n"
-            "  expected: a free port and an address of this machine\n"
-            "  fix: stop what uses it, or choose another with --port",
-            file=sys.stderr,
-        )
+        token, listener = _checked(given), _bind(given.host, given.port)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
     # Before TensorFlow is imported, or it is ignored. What matters comes as an exception; the rest is noise about GPUs.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=FutureWarning)
-    return _serve(options, listener)
+    return _serve(given, token, listener)
 
 
-def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
+class UsageError(Exception):
+    """What the command line asks for cannot be done."""
+
+
+def _checked(given: argparse.Namespace) -> str | None:
+    """Returns the token, which a command line would show to every user of a machine."""
+    tls = (given.tls_certificate, given.tls_key)
+    if None in tls and (*tls, given.tls_client_ca) != (None, None, None):
+        raise UsageError("TLS needs --tls-certificate and --tls-key\n  fix: give both, or none of the options of TLS")
+    for path in (*tls, given.tls_client_ca, given.token_file):
+        if path is not None and not path.is_file():
+            raise UsageError(f"{path} is not a file\n  fix: correct the path")
+    if given.token_file is None:
+        return os.environ.get(options.TOKEN_VARIABLE) or None
+    token = str(given.token_file.read_text().strip())
+    if not token:
+        raise UsageError(f"{given.token_file} holds no token\n  fix: write one into it")
+    return token
+
+
+def _serve(given: argparse.Namespace, token: str | None, listener: socket.socket) -> int:
     # Imported here: they take seconds, and a port that is taken should be said at once.
     import uvicorn
 
@@ -53,35 +68,32 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
     from kfp_ct.serving.batching import Batching
     from kfp_ct.serving.limits import LOOPBACK_NAMES, Limits
     from kfp_ct.serving.predictor import Predictor
+    from kfp_ct.serving.process import server_class
     from kfp_ct.serving.saved_model import SavedModel
     from kfp_ct.serving.versions import Versions
 
     gc.freeze()  # what was imported stays: collecting after an unload need not walk it
-    versions = Versions(*_models(options, SavedModel))
+    versions = Versions(*_models(given, SavedModel))
     versions.poll()  # the first version is there before the first request
-    hosts = (*LOOPBACK_NAMES, options.host, *options.allowed_host)
-    limits = Limits(
-        options.max_body_mb * _MEGABYTE,
-        options.max_pending,
-        options.threads,
-        hosts,
-        options.max_rows,
-        options.max_seconds,
-        _token(options),
-    )
-    batching = Batching(options.batching, options.batch_rows, options.batch_delay_ms)
-    request_log = _request_log(options)
+    hosts = (*LOOPBACK_NAMES, given.host, *given.allowed_host)
+    body_bytes = given.max_body_mb * _MEGABYTE
+    limits = Limits(body_bytes, given.max_pending, given.threads, hosts, given.max_rows, given.max_seconds, token)
+    batching = Batching(given.batching, given.batch_rows, given.batch_delay_ms)
+    request_log = _request_log(given)
+    predictor = Predictor(versions, limits, batching, request_log)
     config = uvicorn.Config(
-        create_app(Predictor(versions, limits, batching, request_log)),
+        create_app(predictor),
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=options.grace_seconds,
+        timeout_graceful_shutdown=given.grace_seconds,
+        **_tls(given),
     )
-    server = _announcing(uvicorn.Server, request_log.close if request_log else None)(config)
+    server = server_class(uvicorn.Server, given, predictor, request_log.close if request_log else None)(config)
     stop = threading.Event()
-    threading.Thread(target=versions.watch, args=(stop, options.poll_seconds), name="watch", daemon=True).start()
-    if options.until_stdin_closes:
+    threading.Thread(target=versions.watch, args=(stop, given.poll_seconds), name="watch", daemon=True).start()
+    if given.until_stdin_closes:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), name="stdin", daemon=True).start()
     try:
         server.run(sockets=[listener])
@@ -92,71 +104,63 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
     return 0
 
 
-def _request_log(options: argparse.Namespace) -> "RequestLog | None":
+def _models(given: argparse.Namespace, load: Callable[[Path], Any]) -> tuple[Any, ...]:
+    """Returns the folder of models, what loads one, and what brings it up to date where it mirrors an object store."""
+    from kfp_ct.storage import locations
+
+    if not locations.is_remote(given.root):
+        return locations.local_path(given.root), load
+    from kfp_ct.serving.model_store import ModelStore
+
+    folder = given.model_cache or Path(tempfile.mkdtemp(prefix="ct-models-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    if given.model_cache is None:
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder, load, ModelStore(given.root, folder).refresh
+
+
+def _tls(given: argparse.Namespace) -> dict[str, Any]:
+    if given.tls_certificate is None:
+        return {}
+    tls = {"ssl_certfile": str(given.tls_certificate), "ssl_keyfile": str(given.tls_key)}
+    if given.tls_client_ca is None:
+        return tls
+    return {**tls, "ssl_ca_certs": str(given.tls_client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+
+
+def _request_log(given: argparse.Namespace) -> "RequestLog | None":
     from kfp_ct.serving.request_log import RequestLog, Settings
 
-    if options.request_log is None:
+    if given.request_log is None:
         return None
     return RequestLog(
         Settings(
-            options.request_log.absolute(),
-            options.request_log_sample,
-            options.request_log_max_mb * _MEGABYTE,
-            options.request_log_rows,
-            options.request_log_seconds,
+            given.request_log.absolute(),
+            given.request_log_sample,
+            given.request_log_max_mb * _MEGABYTE,
+            given.request_log_rows,
+            given.request_log_seconds,
         )
     )
 
 
-def _token(options: argparse.Namespace) -> str | None:
-    """Returns the token of a file or of the environment; a command line would show it to every user of a machine."""
-    if options.token_file is not None:
-        return str(options.token_file.read_text().strip())
-    return os.environ.get(TOKEN_VARIABLE) or None
-
-
-def _models(options: argparse.Namespace, load: Callable[[Path], Any]) -> tuple[Any, ...]:
-    """Returns the folder of models, what loads one, and what brings it up to date where it mirrors an object store."""
-    from kfp_ct.storage import locations
-
-    if not locations.is_remote(options.root):
-        return locations.local_path(options.root), load
-    from kfp_ct.serving.model_store import ModelStore
-
-    folder = options.model_cache or Path(tempfile.mkdtemp(prefix="ct-models-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    if options.model_cache is None:
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder, load, ModelStore(options.root, folder).refresh
-
-
-def _announcing(base: type[Any], stopped: Callable[[], None] | None) -> type[Any]:
-    """Returns the server class that says on standard output, as one JSON line, from when on it answers and where.
-
-    It calls `stopped` after the last answer: uvicorn hands a signal on, which ends the process before `run` returns.
-    """
-
-    class AnnouncingServer(base):  # uvicorn is imported only after the port is taken
-        async def startup(self, sockets: list[socket.socket]) -> None:
-            await super().startup(sockets)
-            print(json.dumps({"url": _url(sockets[0])}), flush=True)
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().shutdown(sockets)
-            if stopped is not None:
-                stopped()
-
-    return AnnouncingServer
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - named, not listened on
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 def _bind(host: str, port: int) -> socket.socket:
-    """Takes the port; connections are accepted only when the models are loaded."""
+    """Takes the port; connections are accepted only when the models are loaded.
+
+    Raises:
+        UsageError: It is taken, or the address is not one of this machine.
+    """
+    try:
+        return _listener(host, port)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}\n"
+            "  expected: a free port and an address of this machine\n"
+            "  fix: stop what uses it, or choose another with --port"
+        ) from error
+
+
+def _listener(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     # The protocol is named because asyncio turns Nagle's delay off (40 ms an answer) only where it is.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -173,78 +177,6 @@ def _stop_at_end_of_input(server: object) -> None:
     """Ends the server when the process that started it is gone, however that ended."""
     sys.stdin.buffer.read()
     server.should_exit = True  # type: ignore[attr-defined]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
-    parser.add_argument(
-        "--root",
-        required=True,
-        help="folder with <model>/<version>/saved_model.pb, or where deploy publishes to: s3://…, gs://…",
-    )
-    parser.add_argument("--model-cache", type=Path, help="folder for models of a bucket (default: a temporary one)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8501, help="port; 0 takes a free one (default: %(default)s)")
-    parser.add_argument("--poll-seconds", type=float, default=1.0, help="how often to look for new versions")
-    parser.add_argument("--max-body-mb", type=int, default=64, help="largest request (default: %(default)s)")
-    parser.add_argument("--max-pending", type=int, default=256, help="requests that may wait (default: %(default)s)")
-    parser.add_argument("--max-rows", type=_positive, default=1_000_000, help="rows a request (default: %(default)s)")
-    parser.add_argument(
-        "--max-seconds", type=float, default=60.0, help="for a prediction, waiting included (default: %(default)s)"
-    )
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 2, help="predictions that run at a time")
-    parser.add_argument("--grace-seconds", type=int, default=10, help="for requests that run when told to stop")
-    parser.add_argument(
-        "--allowed-host", action="append", default=[], help="further name in a request's Host header; * for any"
-    )
-    parser.add_argument("--until-stdin-closes", action="store_true", help="stop when standard input ends")
-    parser.add_argument(
-        "--token-file", type=Path, help="file with the token that callers must send as Authorization: Bearer TOKEN"
-    )
-    _add_batching_options(parser)
-    _add_log_options(parser)
-    return parser
-
-
-def _add_batching_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("batching", "requests at the same time, answered by one call of the model")
-    group.add_argument(
-        "--batching", choices=("off", "on", "adaptive"), default="adaptive",
-        help="wait for others never, always, or while the model is at work (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument("--batch-rows", type=_positive, default=128, help="rows a batch (default: %(default)s)")
-    group.add_argument(
-        "--batch-delay-ms", type=float, default=5.0, help="longest wait for others (default: %(default)s)"
-    )
-
-
-def _add_log_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("request log", "what was asked and answered, as Parquet files for monitoring")
-    group.add_argument("--request-log", type=Path, help="folder to log to; without it nothing is logged")
-    group.add_argument(
-        "--request-log-sample", type=_fraction, default=1.0, help="fraction of requests (default: %(default)s)"
-    )
-    group.add_argument(
-        "--request-log-max-mb", type=_positive, default=1024, help="all files together (default: %(default)s)"
-    )
-    group.add_argument("--request-log-rows", type=_positive, default=20_000, help="rows a file (default: %(default)s)")
-    group.add_argument(
-        "--request-log-seconds", type=_positive, default=60, help="until a file is written (default: %(default)s)"
-    )
-
-
-def _fraction(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return value
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kfp_ct.serving import access, http
 from kfp_ct.serving.errors import ServingError
 from kfp_ct.serving.limits import ANY_HOST
+from kfp_ct.serving.oip_rest import OpenInferenceRest
 from kfp_ct.serving.predictor import Predictor
 from kfp_ct.serving.tfs_rest import TensorFlowServingRest
 
@@ -28,14 +29,12 @@ Handler = Callable[[Request], Awaitable[Response]]
 def create_app(predictor: Predictor) -> Starlette:
     """Returns the ASGI application that answers from a predictor's models."""
     versions, token = predictor.versions, predictor.limits.token
-    rest = TensorFlowServingRest(predictor)
+    rest, open_inference = TensorFlowServingRest(predictor), OpenInferenceRest(predictor)
 
     async def ready(request: Request) -> Response:
         """Says whether every model below the root has a version that answers, and there is one."""
         serving, waiting = versions.serving(), versions.waiting()
-        return http.json_response(
-            {"serving": serving, "waiting": waiting}, 200 if serving and not waiting and not predictor.draining else 503
-        )
+        return http.json_response({"serving": serving, "waiting": waiting}, 200 if predictor.ready() else 503)
 
     async def metrics(request: Request) -> Response:
         return Response(predictor.metrics.page(), media_type=_METRICS_TYPE)
@@ -50,6 +49,10 @@ def create_app(predictor: Predictor) -> Starlette:
                 Route(f"/{api}/{{rest:path}}", _guarded(rest.answer, token), methods=["GET", "POST"])
                 for api in ("v1", "V1")
             ),
+            Route("/v2/health/live", _live, methods=["GET"]),
+            Route("/v2/health/ready", open_inference.ready, methods=["GET"]),
+            Route("/v2", _guarded(open_inference.server, token), methods=["GET"]),
+            Route("/v2/{rest:path}", _guarded(open_inference.answer, token), methods=["GET", "POST"]),
         ],
         middleware=[Middleware(_HostCheck, hosts=predictor.limits.hosts)],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
@@ -106,6 +109,10 @@ class _HostCheck:
                 await http.error_response(message, 400)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+async def _live(request: Request) -> Response:
+    return http.json_response({"live": True})
 
 
 async def _alive(request: Request) -> Response:

@@ -20,7 +20,7 @@ from kfp_ct.serving.errors import (
 
 REQUEST_ID = "x-request-id"
 JSON = "application/json"
-_TRACE = "traceparent"
+TRACE = "traceparent"
 # What a caller may choose: it stands in headers, in the log and in tables of labels.
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 # https://www.w3.org/TR/trace-context/#traceparent-header
@@ -31,14 +31,22 @@ _RETRY_SECONDS = "1"
 
 def request_id(request: Request) -> str:
     """Returns the id that the caller gave, or a new one."""
-    given = request.headers.get(REQUEST_ID, "")
-    return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+    return valid_request_id(request.headers.get(REQUEST_ID, ""))
 
 
 def trace_of(request: Request) -> dict[str, str]:
     """Returns the trace context that goes back with the answer; none where the caller sent none that is valid."""
-    given = request.headers.get(_TRACE, "")
-    return {_TRACE: given} if _TRACE_PARENT.fullmatch(given) else {}
+    return valid_trace(request.headers.get(TRACE, ""))
+
+
+def valid_request_id(given: str) -> str:
+    """Returns an id if it is one that may stand in headers and tables, or a new one."""
+    return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+
+
+def valid_trace(given: str) -> dict[str, str]:
+    """Returns a trace context as a header, if it is one."""
+    return {TRACE: given} if _TRACE_PARENT.fullmatch(given) else {}
 
 
 async def body_of(request: Request, limit: int) -> bytes:

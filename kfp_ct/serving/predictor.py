@@ -75,6 +75,10 @@ class Predictor:
         self._workers = concurrent.futures.ThreadPoolExecutor(limits.threads, "predict")
         self._batcher = Batcher(batching, self._workers, self.metrics.batch)
 
+    def ready(self) -> bool:
+        """Whether every model below the root has a version that answers, there is one, and the server stays."""
+        return bool(self.versions.serving()) and not self.versions.waiting() and not self.draining
+
     @contextlib.asynccontextmanager
     async def admitted(self) -> AsyncIterator[None]:
         """Counts a request as waiting, from before its body is read.

@@ -36,10 +36,10 @@ class SavedModel:
 
     def __init__(self, path: Path) -> None:
         """Loads a SavedModel; whatever TensorFlow raises means that it cannot be served."""
-        self._definitions = _signature_definitions(path)
+        self.definitions = _signature_definitions(path)
         self._loaded = tf.saved_model.load(str(path))
         self._signatures: dict[str, Callable[..., dict[str, tf.Tensor]]] = dict(self._loaded.signatures)
-        self.specs = {name: _specs(self._definitions[name]) for name in self._signatures}
+        self.specs = {name: _specs(self.definitions[name]) for name in self._signatures}
         self._batches: set[str] = set()
 
     def predict(self, body: bytes) -> Prediction:
@@ -74,7 +74,7 @@ class SavedModel:
 
     def metadata(self) -> dict[str, Any]:
         """Returns the signatures as TensorFlow Serving's metadata API gives them."""
-        return {name: _definition_json(definition) for name, definition in sorted(self._definitions.items())}
+        return {name: _definition_json(definition) for name, definition in sorted(self.definitions.items())}
 
     def run(self, name: str, arrays: Inputs) -> dict[str, np.ndarray]:
         """Returns a signature's outputs for inputs that fit it.

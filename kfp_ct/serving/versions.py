@@ -31,6 +31,10 @@ class Model(Protocol):
     def specs(self) -> dict[str, dict[str, InputSpec]]:
         """The inputs of its signatures."""
 
+    @property
+    def definitions(self) -> dict[str, Any]:
+        """Its signatures as the SavedModel has them: SignatureDefs by name."""
+
     def run(self, signature: str, inputs: Inputs) -> dict[str, np.ndarray]:
         """Returns a signature's outputs."""
 

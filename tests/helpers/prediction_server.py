@@ -19,7 +19,8 @@ class Server:
         command = [str(python or sys.executable), "-m", "kfp_ct.serving", "--root", str(root)]
         command += ["--port", "0", "--poll-seconds", "0.2"]
         self.process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        self.url = json.loads(self.process.stdout.readline())["url"]
+        places = json.loads(self.process.stdout.readline())
+        self.url, self.grpc = places["url"], places.get("grpc")
         self.client = httpx.Client(base_url=self.url, trust_env=False)
 
     def predict(self, body, path="/v1/models/flights:predict"):

@@ -1,4 +1,4 @@
-"""Writes a small SavedModel with raw-feature inputs: `python saved_models.py FOLDER CONSTANT`."""
+"""Writes small SavedModels: `python saved_models.py FOLDER CONSTANT`, or `FOLDER signatures` for many signatures."""
 
 import sys
 from pathlib import Path
@@ -78,4 +78,7 @@ def save_signatures(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    save(Path(sys.argv[1]), float(sys.argv[2]))
+    if sys.argv[2] == "signatures":
+        save_signatures(Path(sys.argv[1]))
+    else:
+        save(Path(sys.argv[1]), float(sys.argv[2]))

@@ -24,7 +24,7 @@ from kfp_ct.local.task_command import TaskCommand, is_python_component, with_pyt
 from kfp_ct.package import processes
 from kfp_ct.package.processes import Installation
 
-LIGHT = ("kfp.dsl.executor_main", "pyarrow.parquet")
+LIGHT = ("kfp.dsl.executor_main",)
 HEAVY = (
     *LIGHT,
     "tensorflow",
@@ -35,6 +35,8 @@ HEAVY = (
 # TensorFlow Transform turns tf.keras into Keras 2 if it is imported before tf.keras is used; then which Keras a model
 # is made of would hang on the order of imports.
 KERAS_3 = {"TF_USE_LEGACY_KERAS": "0"}
+# What the commands of components set too: kfp then leaves out its compiler and client, which no task needs.
+RUNTIME = {"_KFP_RUNTIME": "true"}
 _PREFIX = "ct-tasks-"
 _HEAVY_IMPORT = re.compile(r"^\s*(import|from) (tensorflow|apache_beam|keras|tfx)", re.MULTILINE)
 # What only the author environment's kfp knows, where the component environment has an older one.
@@ -190,7 +192,7 @@ class TaskServers:
                 stderr=log,
                 pass_fds=[self._lifeline],
                 start_new_session=True,
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, **RUNTIME},
             )
 
     def _await_start(self, kind: str) -> None:

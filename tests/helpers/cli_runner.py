@@ -101,6 +101,7 @@ def _stream(number: int, name: str, file: object) -> Iterator[None]:
 def _process_state(argv: list[str], cwd: Path, variables: Mapping[str, str]) -> Iterator[None]:
     """Lends the command its arguments, working directory, variables, import path and signals; then puts all back."""
     before = sys.argv, Path.cwd(), dict(os.environ), list(sys.path)
+    hidden = {name for name, module in sys.modules.items() if module is None}
     in_main = threading.current_thread() is threading.main_thread()
     handlers = {each: signal.getsignal(each) for each in SIGNALS} if in_main else {}
     try:
@@ -112,6 +113,8 @@ def _process_state(argv: list[str], cwd: Path, variables: Mapping[str, str]) -> 
         sys.argv, sys.path[:] = before[0], before[3]
         os.chdir(before[1])
         _set_variables(before[2])
+        for name in [name for name, module in sys.modules.items() if module is None and name not in hidden]:
+            del sys.modules[name]
         for each, handler in handlers.items():
             signal.signal(each, handler)
 

@@ -152,14 +152,16 @@ class DagRun:
 
 
 def _in_order(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Returns the names of tasks, each after all that it waits for.
+    """Returns the names of tasks, each after all that it waits for; else in the order of the package.
 
     Raises:
         PackageError: They wait for each other.
     """
-    graph = {name: [each for each in dag_scope.upstream(task) if each in tasks] for name, task in tasks.items()}
+    order = graphlib.TopologicalSorter(dict.fromkeys(tasks, ()))
+    for name, task in tasks.items():
+        order.add(name, *(each for each in dag_scope.upstream(task) if each in tasks))
     try:
-        return list(graphlib.TopologicalSorter(graph).static_order())
+        return list(order.static_order())
     except graphlib.CycleError as error:
         raise PackageError(f"tasks wait for each other: {', '.join(error.args[1])}") from error
 

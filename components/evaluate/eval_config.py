@@ -1,6 +1,7 @@
 """TFMA's EvalConfig as far as it can be judged without data, models and TensorFlow: before anything runs."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -88,7 +89,7 @@ def unusable(config: Any) -> Iterator[str]:
 def problems(text: str) -> Iterator[str]:
     """Says everything that is wrong with the text of an EvalConfig."""
     try:
-        config = message_texts.parse(text, message_texts.EVAL_CONFIG)
+        config = _parsed(text)
     except ValueError as error:
         yield f"this is no EvalConfig in protobuf's text format: {error}"
         return
@@ -103,7 +104,7 @@ def problems(text: str) -> Iterator[str]:
 def own_metrics(text: str) -> Iterator[tuple[str, str, str]]:
     """Yields the metrics of modules of one's own: where they are named, the module, and the class."""
     try:
-        config = message_texts.parse(text, message_texts.EVAL_CONFIG)
+        config = _parsed(text)
     except ValueError:
         return
     for place, metric in _metrics(config):
@@ -114,10 +115,16 @@ def own_metrics(text: str) -> Iterator[tuple[str, str, str]]:
 def output_names(text: str) -> list[str]:
     """Returns the names of the outputs that a config measures; none where the text is not one that can be used."""
     try:
-        config = message_texts.parse(text, message_texts.EVAL_CONFIG)
+        config = _parsed(text)
     except ValueError:
         return []
     return [output.name for output in outputs(config)] if not list(unusable(config)) else []
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(text: str) -> Any:
+    """Reads a config once for all that is asked of it; nobody changes what is returned."""
+    return message_texts.parse(text, message_texts.EVAL_CONFIG)
 
 
 def _metrics(config: Any) -> Iterator[tuple[str, Any]]:

@@ -21,7 +21,12 @@ expected and the command or edit that fixes it.
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+
+def listed(problems: Iterable[object]) -> str:
+    """Returns a line for each problem, as messages have them under their first line."""
+    return "\n".join(f"- {problem}" for problem in problems)
 
 
 class CtError(Exception):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kfp_ct.base import redaction
+from kfp_ct.base import nested, redaction
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.base.setting_problems import Path, Problem
 
@@ -72,21 +72,15 @@ def _variable(name: str, text: str) -> str:
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(value, str):
         yield path, value
-    for key, each in _entries(value):
+    for key, each in nested.entries(value):
         if isinstance(key, str):
             yield (*path, redaction.redact(key)), key
         yield from _texts(each, (*path, redaction.redact(key) if isinstance(key, str) else key))
 
 
 def _named(value: Any, path: Path) -> Iterator[Path]:
-    for key, each in _entries(value):
+    for key, each in nested.entries(value):
         place = (*path, redaction.redact(key) if isinstance(key, str) else key)
         if redaction.is_secret(key, each):
             yield place
         yield from _named(each, place)
-
-
-def _entries(value: Any) -> list[tuple[Any, Any]]:
-    if isinstance(value, Mapping):
-        return list(value.items())
-    return list(enumerate(value)) if isinstance(value, list) else []

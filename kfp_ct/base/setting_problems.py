@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from kfp_ct.base import redaction, settings
-from kfp_ct.base.errors import ConfigurationError
+from kfp_ct.base import nested, redaction, settings
+from kfp_ct.base.errors import ConfigurationError, listed
 from kfp_ct.base.setting_schema import Node, Schema
 
-Path = tuple[str | int, ...]
+Path = nested.Path
 _SHOWN = 60
 _KEY = "[key]"  # how pydantic names the key of an entry, as opposed to its value
 
@@ -48,9 +48,8 @@ def read(kind: Any, value: Any, name: str) -> Any:
         return _adapter(kind).validate_python(value)
     except ValidationError:
         found = problems(kind, value, (name,) if name else ())
-    listed = "\n".join(f"- {problem}" for problem in found)
     raise ConfigurationError(
-        f"{name or 'a parameter'} does not fit\n{listed}\nfix: correct it in the settings file"
+        f"{name or 'a parameter'} does not fit\n{listed(found)}\nfix: correct it in the settings file"
         if len(found) > 1
         else f"{found[0]}\nfix: correct it in the settings file"
     )

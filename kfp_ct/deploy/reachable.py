@@ -1,10 +1,10 @@
 """Settings that cannot work where tasks run on other machines: state that only this machine has."""
 
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+from kfp_ct.base import nested
 from kfp_ct.base.errors import UsageError
+from kfp_ct.base.setting_problems import dotted
 from kfp_ct.deploy import target
 from kfp_ct.project.settings import Settings
 from kfp_ct.project.workspace import Workspace
@@ -29,9 +29,9 @@ def require_reachable(chosen: Settings, destination: str, workspace: Workspace) 
     if destination == target.LOCAL:
         return
     problems = [
-        f"{name} is {value}: {reason}"
-        for name, value in _strings(chosen.parameters)
-        if (reason := _unreachable(name, value, destination, workspace))
+        f"{dotted(path)} is {value}: {reason}"
+        for path, value in nested.texts(chosen.parameters)
+        if (reason := _unreachable(path, value, destination, workspace))
     ]
     if problems:
         expected = (
@@ -45,14 +45,14 @@ def require_reachable(chosen: Settings, destination: str, workspace: Workspace) 
         )
 
 
-def _unreachable(name: str, value: str, destination: str, workspace: Workspace) -> str:
+def _unreachable(where: nested.Path, value: str, destination: str, workspace: Workspace) -> str:
     """Returns why tasks on other machines cannot use a value; empty if they can."""
     if value.startswith("sqlite:"):
         return "a database file, which KFP's launcher refuses and two tasks cannot share"
     path = value.removeprefix("file://")
     if path.startswith(STATE) or _is_below(path, workspace.home, workspace.root):
         return "on this machine only"
-    is_location = name.partition(".")[0] in LOCATIONS
+    is_location = where[0] in LOCATIONS
     if destination == target.VERTEX and is_location and path.startswith("/") and not path.startswith(MOUNTED_BY_VERTEX):
         return f"a path; Vertex AI mounts no volumes, but buckets below {MOUNTED_BY_VERTEX}"
     return ""
@@ -60,12 +60,3 @@ def _unreachable(name: str, value: str, destination: str, workspace: Workspace) 
 
 def _is_below(path: str, *folders: Path) -> bool:
     return any(PurePosixPath(path).is_relative_to(folder.resolve()) for folder in folders)
-
-
-def _strings(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yields every text in parameters with its dotted name."""
-    if isinstance(value, str):
-        yield name, value
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in items:
-        yield from _strings(each, f"{name}.{key}" if name else str(key))

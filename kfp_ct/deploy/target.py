@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kfp_ct.base.errors import UsageError
+from kfp_ct.base.errors import UsageError, listed
 from kfp_ct.project.settings import Settings
 
 LOCAL, KFP, VERTEX = NAMES = ("local", "kfp", "vertex")
@@ -36,8 +36,7 @@ def section(settings: Settings, target: str) -> dict[str, Any]:
 
     values = settings.targets.get(target, {})
     if problems := targets.misfits(target, values, complete=True):
-        details = "\n".join(f"- {problem}" for problem in problems)
         raise UsageError(
-            f"{settings.file} does not say where {target} is\n{details}\nfix: edit the section {target} there"
+            f"{settings.file} does not say where {target} is\n{listed(problems)}\nfix: edit the section {target} there"
         )
     return dict(values)

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from kfp_ct.base import redaction
-from kfp_ct.base.errors import UsageError
+from kfp_ct.base.errors import UsageError, listed
 from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.caching.task_version import NoVersions, SourceVersions, Versions
 from kfp_ct.local import run
@@ -82,8 +82,7 @@ def prepare(workspace: project.Workspace, compiled: package.Package, request: Pa
     project.make_importable(workspace)
     fitted = compiled if request.containers else run.runnable(compiled)
     if problems := validation.problems(fitted, request.arguments):
-        listed = "\n".join(f"- {problem}" for problem in problems)
-        raise UsageError(f"these arguments do not fit the pipeline\n{listed}\nfix: pass --set NAME=VALUE")
+        raise UsageError(f"these arguments do not fit the pipeline\n{listed(problems)}\nfix: pass --set NAME=VALUE")
     run.require_variables(request.arguments)
     name, cause = compiled["pipelineInfo"]["name"], redaction.redact(request.cause)
     begun = record.new_run(workspace, project=name, environment=ENVIRONMENT, pipeline=name, cause=cause)

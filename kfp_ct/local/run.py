@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from kfp_ct.base import redaction, secrets
-from kfp_ct.base.errors import UsageError
+from kfp_ct.base.errors import UsageError, listed
 from kfp_ct.base.interrupts import terminable
 from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.caching.task_version import ImageVersions, SourceVersions, Versions
@@ -86,8 +86,9 @@ def prepare(workspace: project.Workspace, request: RunRequest) -> Prepared:
 def require_variables(parameters: Mapping[str, Any]) -> None:
     """Raises `UsageError` unless every environment variable that arguments refer to is set."""
     if problems := secrets.unset(parameters):
-        listed = "\n".join(f"- {problem}" for problem in problems)
-        raise UsageError(f"the tasks would miss environment variables\n{listed}\nfix: export them, then run again")
+        raise UsageError(
+            f"the tasks would miss environment variables\n{listed(problems)}\nfix: export them, then run again"
+        )
 
 
 def runnable(compiled: package.Package) -> package.Package:
@@ -98,9 +99,8 @@ def runnable(compiled: package.Package) -> package.Package:
     """
     fitted = processes.fitted(compiled)
     if problems := list(processes.problems(fitted)):
-        listed = "\n".join(f"- {problem}" for problem in problems)
         raise UsageError(
-            f"this machine cannot run the pipeline\n{listed}\nexpected: Python components\n"
+            f"this machine cannot run the pipeline\n{listed(problems)}\nexpected: Python components\n"
             "fix: where a container engine is, `ct run FILE --containers` runs the package; or deploy the pipeline"
         )
     return fitted

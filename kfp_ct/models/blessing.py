@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from kfp_ct.base.errors import ModelNotBlessedError
+from kfp_ct.base.errors import ModelNotBlessedError, listed
 from kfp_ct.data import layouts
 
 BLESSED, NOT_BLESSED, DETAILS = "BLESSED", "NOT_BLESSED", "blessing.json"
@@ -105,8 +105,7 @@ def require_yes(root: str | Path, stages: Sequence[str] = STAGES) -> Blessing:
     """
     blessing = read(root)
     if not blessing.blessed or blessing.refusals or not (Path(root) / BLESSED).is_file():
-        reasons = "\n".join(f"- {reason}" for reason in blessing.refusals)
-        raise ModelNotBlessedError(f"this model was refused by {_last(blessing)}\n{reasons}")
+        raise ModelNotBlessedError(f"this model was refused by {_last(blessing)}\n{listed(blessing.refusals)}")
     if not blessing.checks:
         raise ModelNotBlessedError("the blessing names no gate that was evaluated")
     if missing := [stage for stage in stages if stage not in blessing.stages]:

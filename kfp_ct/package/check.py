@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from kfp_ct.base.errors import PackageError
+from kfp_ct.base.errors import PackageError, listed
 from kfp_ct.package import platform_config, task_names
 from kfp_ct.package.package import PLATFORMS, Package, pipeline_document
 
@@ -36,7 +36,7 @@ def check(package: Package, digests: bool = False) -> int:
         PackageError: Lists everything that is wrong.
     """
     if found := problems(package, digests):
-        raise PackageError("a backend would refuse this package\n" + "\n".join(f"- {problem}" for problem in found))
+        raise PackageError(f"a backend would refuse this package\n{listed(found)}")
     return len(package["deploymentSpec"]["executors"])
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_ct.base.errors import UsageError
+from kfp_ct.base import nested
+from kfp_ct.base.errors import UsageError, listed
 from kfp_ct.data import whole_floats
 from kfp_ct.project import yaml_file
 from kfp_ct.project.workspace import Workspace, make_importable
@@ -128,7 +129,7 @@ def validate(settings: Settings, compiled: "Package", workspace: Workspace, file
         problems += [*targets.clear_secrets(name, section), *targets.misfits(name, section, complete=False)]
         problems += targets.unknown_tasks(name, section, compiled)
     if problems:
-        details = "\n".join(f"- {problem}{_named(settings.origin(problem.path))}" for problem in problems)
+        details = listed(f"{problem}{_named(settings.origin(problem.path))}" for problem in problems)
         fix = f"fix: edit {settings.file} or pass --set NAME=VALUE"
         raise UsageError(f"these settings do not fit the pipeline {settings.pipeline}\n{details}\n{fix}")
 
@@ -164,7 +165,7 @@ def _merge(base: Document, over: Mapping[str, Any]) -> Document:
 
 def _holds(value: Any, path: "SettingPath") -> bool:
     for part in path:
-        entries = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
+        entries = dict(nested.entries(value))
         if part not in entries:
             return False
         value = entries[part]

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from kfp_ct.base.errors import UsageError
+from kfp_ct.base.errors import UsageError, listed
 
 _TIMESTAMP, _FLOAT, _MERGE = (f"tag:yaml.org,2002:{name}" for name in ("timestamp", "float", "merge"))
 
@@ -82,6 +82,5 @@ def described(value: Any, kind: Any, path: Path) -> Any:
     if not isinstance(value, dict):
         raise UsageError(f"{path} is {setting_problems.shown(value)}: expected an object\nfix: edit {path}")
     if found := setting_problems.problems(kind, value):
-        listed = "\n".join(f"- {problem}" for problem in found)
-        raise UsageError(f"{path} does not fit\n{listed}\nfix: edit {path}")
+        raise UsageError(f"{path} does not fit\n{listed(found)}\nfix: edit {path}")
     return kind.model_validate(value)

@@ -8,12 +8,13 @@ from typing import Any
 
 from kfp_ct.runs import endpoint_state
 from kfp_ct.runs.record import alive
-from kfp_ct.watch import decide, journal
-from kfp_ct.watch.decide import Decision, Firing
+from kfp_ct.watch import journal, observations
+from kfp_ct.watch.decide import Decision
+from kfp_ct.watch.observations import Firing
 
 _NOBODY = 0
 # What the endpoint's states mean here; a run that is not there was deleted.
-_STATES = {"SUCCEEDED": decide.SUCCEEDED, "FAILED": decide.FAILED, "": decide.FAILED}
+_STATES = {"SUCCEEDED": observations.SUCCEEDED, "FAILED": observations.FAILED, "": observations.FAILED}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,8 @@ def record_firing(path: Path, decision: Decision, now: datetime.datetime, messag
     firing = f"{now:%Y%m%dT%H%M%S%f}-{os.getpid()}"
     journal.append(path, {
         "firing": firing, "at": now.isoformat(), "triggers": decision.triggers, "reasons": decision.reasons,
-        "keys": decision.keys, "state": decide.RUNNING, "process": os.getpid(), "messages": messages, "begun": False,
+        "keys": decision.keys, "state": observations.RUNNING, "process": os.getpid(), "messages": messages,
+        "begun": False,
     })  # fmt: skip
     return firing
 
@@ -94,10 +96,10 @@ def _is_alive(process: int) -> bool:
 
 def _entry(event: dict[str, Any], home: Path) -> Entry:
     state = event["state"]
-    if state == decide.RUNNING and event.get("queued"):
-        state = _STATES.get(endpoint_state.of_run(home, event["run"]), decide.RUNNING)
-    elif state == decide.RUNNING and not _is_alive(event["process"]):
-        state = decide.FAILED
+    if state == observations.RUNNING and event.get("queued"):
+        state = _STATES.get(endpoint_state.of_run(home, event["run"]), observations.RUNNING)
+    elif state == observations.RUNNING and not _is_alive(event["process"]):
+        state = observations.FAILED
     firing = Firing(
         datetime.datetime.fromisoformat(event["at"]), tuple(event["triggers"]),
         tuple(map(_current_key, event["keys"])), state, event.get("run", ""),
@@ -108,4 +110,4 @@ def _entry(event: dict[str, Any], home: Path) -> Entry:
 def _current_key(key: str) -> str:
     """Returns a key under its present name: older histories say `wish` and `tick`."""
     kind, colon, rest = key.partition(":")
-    return {"wish": decide.MANUAL, "tick": decide.JOB}.get(kind, kind) + colon + rest
+    return {"wish": observations.MANUAL, "tick": observations.JOB}.get(kind, kind) + colon + rest

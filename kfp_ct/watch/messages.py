@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kfp_ct.watch import observe
-from kfp_ct.watch.decide import JobFiring, ManualRequest, Period, Span
+from kfp_ct.watch.observations import JobFiring, ManualRequest, Period, Span
 
 FINALIZED = "OBJECT_FINALIZE"
 _CLOUD_STORAGE_EVENT = "google.cloud.storage.object.v1.finalized"

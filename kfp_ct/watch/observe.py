@@ -11,7 +11,7 @@ from kfp_ct.base.errors import ComponentError, UsageError
 from kfp_ct.local.data_version import files
 from kfp_ct.storage import locations, search
 from kfp_ct.storage.objects import StoredObject
-from kfp_ct.watch.decide import Period, Span
+from kfp_ct.watch.observations import Period, Span
 
 # Metrics of which less is better; every other one is better the higher it is.
 _LOSSES = ("log_loss", "rmse", "mse", "mae", "loss")

@@ -9,9 +9,9 @@ from kfp_ct.base.errors import CtError
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.storage import locations, search
 from kfp_ct.watch import history, inbox, messages, observe, policy, watch
-from kfp_ct.watch.decide import JobFiring, ManualRequest, Period, Span
 from kfp_ct.watch.inbox import Answer
 from kfp_ct.watch.messages import Message, MessageError
+from kfp_ct.watch.observations import JobFiring, ManualRequest, Period, Span
 from kfp_ct.watch.watch import RecordedDecision, Watch
 
 # Starts the run of a firing elsewhere; returns the run's id.

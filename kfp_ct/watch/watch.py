@@ -18,8 +18,9 @@ from kfp_ct.project import settings
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs.record import user
 from kfp_ct.storage import locations
-from kfp_ct.watch import decide, history, inbox, observe, policy
-from kfp_ct.watch.decide import Decision, JobFiring, ManualRequest, Observations, Period, Span
+from kfp_ct.watch import decide, history, inbox, observations, observe, policy
+from kfp_ct.watch.decide import Decision
+from kfp_ct.watch.observations import JobFiring, ManualRequest, Observations, Period, Span
 from kfp_ct.watch.policy import Policy
 
 
@@ -105,11 +106,11 @@ def run_pipeline(watch: Watch, recorded: RecordedDecision, console: Console) -> 
     request = runner.RunRequest(
         watch.project, chosen.settings, chosen.parameters, cause=recorded.cause, decision=recorded.record
     )
-    state, run = decide.FAILED, ""
+    state, run = observations.FAILED, ""
     history.mark_started(watch.history, recorded.firing)
     try:
         done = runner.execute(watch.workspace, request, console)
-        state, run = (decide.SUCCEEDED if done.state == "SUCCEEDED" else decide.FAILED), done.id
+        state, run = (observations.SUCCEEDED if done.state == "SUCCEEDED" else observations.FAILED), done.id
     finally:
         history.mark_ended(watch.history, recorded.firing, run, state)
 

@@ -8,7 +8,7 @@ import dataclasses
 import datetime
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import requests
 
 from kfp_ct.base.errors import CtError
 from kfp_ct.ci.supply.sbom import Installed
+from kfp_ct.ci.supply.version_order import order, within
 
 SERVICE = "https://api.osv.dev"
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -181,7 +182,7 @@ def affects(record: Record, package: Installed) -> bool:
     """Says whether an advisory is for this version, as OSV's schema has it."""
     return any(
         package.version in affected.get("versions", [])
-        or any(_within(span, package) for span in affected.get("ranges", []) if span.get("type") != "GIT")
+        or any(within(span, package) for span in affected.get("ranges", []) if span.get("type") != "GIT")
         for affected in _affected(record, package)
     )
 
@@ -200,49 +201,20 @@ def severity(record: Record, package: Installed) -> str:
 def _match(package: Installed, names: set[str], records: list[Record]) -> Match:
     # A CVE is what people look for.
     ids = tuple(sorted(names, key=lambda name: (not name.startswith("CVE-"), name)))
-    order = _order(package.ecosystem)
+    key = order(package.ecosystem)
     fixes = {fix for record in records for fix in _fixes(record, package)}
     worst = max((severity(record, package) for record in records), key=_rank)
     summary = next((str(each["summary"]) for each in records if each.get("summary")), "")
-    return Match(package, ids, worst, min(fixes, key=order, default=""), summary)
+    return Match(package, ids, worst, min(fixes, key=key, default=""), summary)
 
 
 def _fixes(record: Record, package: Installed) -> Iterator[str]:
-    order = _order(package.ecosystem)
+    key = order(package.ecosystem)
     for affected in _affected(record, package):
         for span in affected.get("ranges", []):
             if span.get("type") != "GIT":
                 fixed = [str(event["fixed"]) for event in span.get("events", []) if "fixed" in event]
-                yield from (each for each in fixed if order(each) > order(package.version))
-
-
-def _within(span: Record, package: Installed) -> bool:
-    order = _order(package.ecosystem)
-    version = order(package.version)
-    inside = False
-    events = [(kind, str(at)) for event in span.get("events", []) for kind, at in event.items()]
-    for kind, at in sorted(events, key=lambda event: order(event[1])):
-        if kind == "introduced" and version >= order(at):
-            inside = True
-        elif (kind == "fixed" and version >= order(at)) or (kind == "last_affected" and version > order(at)):
-            inside = False
-    return inside
-
-
-def _order(ecosystem: str) -> Callable[[str], Any]:
-    """Returns what versions are compared by; "0" is before all, and what is no version before any."""
-    from packaging.version import InvalidVersion, Version
-    from univers.versions import DebianVersion
-
-    def key(text: str) -> tuple[int, Any]:
-        if text == "0":
-            return (0, 0)
-        try:
-            return (2, DebianVersion(text) if ecosystem.startswith("Debian") else Version(text))
-        except (InvalidVersion, ValueError):
-            return (1, text)
-
-    return key
+                yield from (each for each in fixed if key(each) > key(package.version))
 
 
 def _rated(vector: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kfp_ct.base import secrets
-from kfp_ct.base.errors import PackageError, UsageError
+from kfp_ct.base.errors import PackageError, UsageError, listed
 from kfp_ct.endpoint.store.faults import invalid
 from kfp_ct.package import check, clear_secrets, package, processes, yaml_documents
 from kfp_ct.project import validation
@@ -59,7 +59,7 @@ def checked(found: package.Package) -> package.Package:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise invalid(f"this is no compiled pipeline: {error!r}") from error
     if problems:
-        raise invalid("the package cannot be kept\n" + "\n".join(f"- {problem}" for problem in problems))
+        raise invalid(f"the package cannot be kept\n{listed(problems)}")
     return found
 
 
@@ -79,7 +79,7 @@ def arguments(found: package.Package, given: Mapping[str, Any]) -> None:
     except UsageError as error:
         raise invalid(str(error)) from error
     if problems:
-        raise invalid("these parameters do not fit the pipeline\n" + "\n".join(f"- {each}" for each in problems))
+        raise invalid(f"these parameters do not fit the pipeline\n{listed(problems)}")
 
 
 def _pipeline(documents: list[Any], name: str) -> package.Package:

@@ -12,13 +12,13 @@ from kfp_ct.base.errors import CtError
 from kfp_ct.clock.durations import duration
 from kfp_ct.endpoint.api.context import Context, context
 from kfp_ct.endpoint.ui import response
-from kfp_ct.watch import decide, history, policy, watch
+from kfp_ct.watch import history, observations, policy, watch
 
 router = APIRouter()
 Ctx = Annotated[Context, Depends(context)]
 _MOST_FIRINGS = 30
 _SPANS = ("settle", "max_wait")
-_STATES = {decide.SUCCEEDED: "succeeded", decide.RUNNING: "running"}
+_STATES = {observations.SUCCEEDED: "succeeded", observations.RUNNING: "running"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from ct_command import ct
-from kfp_ct.watch import decide, history
+from kfp_ct.watch import history, observations
 from local_endpoint import ended, running, until
 from watched_projects import make
 
@@ -46,7 +46,7 @@ def test_a_request_starts_one_run_that_says_why(endpoint, workspace):
 
     assert ended(endpoint.client(), said["run"]).state == "FAILED"
     entry = history.read(history.path_of(workspace.home, "flights"))[0]
-    assert (entry.firing.run, entry.firing.state) == (said["run"], decide.FAILED)
+    assert (entry.firing.run, entry.firing.state) == (said["run"], observations.FAILED)
     why = ct(workspace.home, "why", said["run"]).out
     assert "ask: ada asked for a run: June is back" in why
     assert "from the message HTTP http/k" in why

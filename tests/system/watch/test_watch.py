@@ -14,7 +14,7 @@ from ct_command import SMALL, ct
 from kfp_ct.base.errors import UsageError
 from kfp_ct.project.environments import component_python
 from kfp_ct.project.workspace import Workspace
-from kfp_ct.watch import decide, history, observe, policy, watch
+from kfp_ct.watch import decide, history, observations, observe, policy, watch
 from repository import ROOT
 
 WHOLE = """
@@ -116,14 +116,14 @@ def test_a_firing_whose_process_is_gone_holds_nothing_back(tmp_path):
     path = history.path_of(tmp_path, "flights")
     decision = decide.Decision(True, ("data",), ("new",), (), ("span:a",))
     firing = history.record_firing(path, decision, datetime.datetime.now(datetime.UTC))
-    assert history.read(path)[0].firing.state == decide.RUNNING
+    assert history.read(path)[0].firing.state == observations.RUNNING
     history.mark_started(path, firing)
     gone = path.read_text().replace(f'"process": {os.getpid()}', '"process": 4194304')
     path.write_text(gone)
-    assert history.read(path)[0].firing.state == decide.FAILED
-    history.mark_ended(path, firing, "run-1", decide.SUCCEEDED)
+    assert history.read(path)[0].firing.state == observations.FAILED
+    history.mark_ended(path, firing, "run-1", observations.SUCCEEDED)
     (entry,) = history.read(path)
-    assert (entry.firing.state, entry.firing.run, entry.reasons) == (decide.SUCCEEDED, "run-1", ("new",))
+    assert (entry.firing.state, entry.firing.run, entry.reasons) == (observations.SUCCEEDED, "run-1", ("new",))
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_of_two_watches_only_one_begins_a_run(project, monkeypatch):
         thread.join()
     assert recorded == ["data: 3 new files, 3 rows"]
     assert len(errors) == 1
-    assert [entry.firing.state for entry in history.read(project.history)] == [decide.FAILED]
+    assert [entry.firing.state for entry in history.read(project.history)] == [observations.FAILED]
 
 
 def test_a_watch_survives_a_run_that_fails(project, monkeypatch):
@@ -212,7 +212,7 @@ def test_new_data_trains_a_model_once_and_why_says_so(tmp_path, monkeypatch):
     assert watch.step(watched, Console(quiet=True)).fire
     assert not watch.step(watched, Console(quiet=True)).fire
     (entry,) = history.read(watched.history)
-    assert entry.firing.state == decide.SUCCEEDED
+    assert entry.firing.state == observations.SUCCEEDED
     said = ct(home, "why", entry.firing.run).out
     assert "was started by ct watch" in said
     assert "new flights: 2 new files, rows not counted" in said

@@ -6,7 +6,7 @@ import signal
 import pytest
 from rich.console import Console
 
-from kfp_ct.watch import decide, history, inbox, messages, receive, watch
+from kfp_ct.watch import history, inbox, messages, observations, receive, watch
 from killed import exit_code, in_child, kill_me_at
 from watched_projects import watched
 
@@ -75,4 +75,4 @@ def test_a_run_that_had_begun_is_not_begun_again(tmp_path):
     assert exit_code(in_child(pulling)) == -signal.SIGKILL
 
     assert not watch.look(project, NOW).fire
-    assert [entry.firing.state for entry in history.read(project.history)] == [decide.FAILED]
+    assert [entry.firing.state for entry in history.read(project.history)] == [observations.FAILED]

@@ -14,7 +14,7 @@ import cloud_storage
 import pubsub_emulator
 from ct_command import command_line, ct
 from kfp_ct.base.errors import CtError, UsageError
-from kfp_ct.watch import decide, history, inbox, observe, watch
+from kfp_ct.watch import history, inbox, observations, observe, watch
 from kfp_ct.watch.explanation import explain
 from kfp_ct.watch.pubsub import Subscription
 from watched_projects import ALL_KINDS, notification, watched
@@ -202,7 +202,7 @@ def test_objects_are_watched_as_files_are_and_a_notification_of_one_tells_nothin
         decision = watch.look(project, now())
         assert decision.reasons == ("1 new file, rows not counted",)
         history.mark_ended(
-            project.history, history.record_firing(project.history, decision, now()), "r", decide.SUCCEEDED
+            project.history, history.record_firing(project.history, decision, now()), "r", observations.SUCCEEDED
         )
         assert not watch.look(project, now()).fire
 

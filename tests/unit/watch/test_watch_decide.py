@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kfp_ct.watch import decide as module
-from kfp_ct.watch.decide import Firing, ManualRequest, Observations, Period, Span, decide
+from kfp_ct.watch.decide import decide
+from kfp_ct.watch.observations import Firing, ManualRequest, Observations, Period, Span
 from kfp_ct.watch.policy import Policy
 
 NOW = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.UTC)

@@ -11,9 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from kfp_ct.base.errors import UsageError
-from kfp_ct.watch import decide, history, inbox, journal, messages, policy, receive, watch
-from kfp_ct.watch.decide import JobFiring, ManualRequest, Period, Span
+from kfp_ct.watch import history, inbox, journal, messages, observations, policy, receive, watch
 from kfp_ct.watch.messages import MessageError
+from kfp_ct.watch.observations import JobFiring, ManualRequest, Period, Span
 from watched_projects import ALL_KINDS, make, notification, watched
 
 PERIOD = {"model": "flights", "version": "3", "start": "2013-06-01T00:00:00Z", "end": "2013-07-01T00:00:00Z",
@@ -200,7 +200,7 @@ def test_a_job_keeps_cooldown_and_budget_and_a_wish_does_not(tmp_path):
     workspace, start = make(tmp_path, "in/*.csv", ALL_KINDS, cooldown="1h"), Starter()
     project = watch.open_watch(workspace, "flights")
     assert send(workspace, start, b"", SCHEDULER)[0] == 202
-    history.mark_ended(project.history, journal.read(project.history)[0]["firing"], "run-1", decide.SUCCEEDED)
+    history.mark_ended(project.history, journal.read(project.history)[0]["firing"], "run-1", observations.SUCCEEDED)
 
     status, said = send(workspace, start, b"", {**SCHEDULER, "X-CloudScheduler-ScheduleTime": "2026-11-26T03:00:00Z"})
 

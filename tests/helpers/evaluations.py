@@ -1,6 +1,6 @@
 """Small evaluations for tests: real SavedModels over real Parquet, and a `judge` fixture that runs the work.
 
-A test module takes the fixtures by `examples, judge, models = evaluations.FIXTURES`.
+The conftest.py of tests/components/evaluate takes the fixtures from here.
 """
 
 import dataclasses

@@ -8,6 +8,7 @@ import pyarrow as pa
 from kfp_ct.components.transform import work as transform
 from kfp_ct.data import layouts
 from kfp_ct.testing import datasets
+from made_once import made_once
 
 SCHEMA = """
 feature { name: "id" type: BYTES presence { min_fraction: 1.0 } shape { dim { size: 1 } }
@@ -71,7 +72,13 @@ def write_text(path, text):
     return str(path)
 
 
-def prepare(folder, rows=2_000):
+def shared_graph(shared, rows=2_000):
+    """Returns the paths of a dataset, its schema and its transform graph, which several files read."""
+    folder = made_once(shared, f"small-examples-{rows}", lambda folder: prepare(folder, rows))
+    return tuple(str(folder / name) for name in ("examples", "schema.pbtxt", "graph"))
+
+
+def prepare(folder, rows):
     """Returns the paths of a dataset, its schema and its transform graph."""
     examples = write(folder / "examples", table(rows))
     schema = write_text(folder / "schema.pbtxt", SCHEMA)

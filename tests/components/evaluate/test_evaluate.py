@@ -3,11 +3,7 @@
 import pytest
 import tensorflow_model_analysis as tfma
 
-import evaluations
 from evaluations import EVAL_ROWS, assert_blessed, assert_refused, at_least, config
-
-examples, judge, models = evaluations.FIXTURES
-
 
 # Absolute gates
 

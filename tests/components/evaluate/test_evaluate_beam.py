@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 
 import beam_workers
-import evaluations
 from evaluations import assert_blessed, assert_refused, at_least, config, rows, write_examples
 from kfp_ct.base.errors import ComponentError, DataError
 from kfp_ct.components.evaluate import beam_path, results, scoring
 from kfp_ct.data import layouts
 
-_, judge, models = evaluations.FIXTURES
 workers_leave_nothing_behind = beam_workers.leave_nothing_behind
 
 # Where a slice has rows of one class only, TFMA divides by zero.

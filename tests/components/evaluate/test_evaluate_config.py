@@ -2,11 +2,9 @@
 
 import pytest
 
-import evaluations
 from evaluations import assert_blessed, assert_refused, at_least, config, rows, write_examples
 from kfp_ct.base.errors import ConfigurationError, DataError
 
-examples, judge, models = evaluations.FIXTURES
 pytestmark = pytest.mark.filterwarnings("ignore:.*divide:RuntimeWarning:tensorflow_model_analysis")
 
 

@@ -4,13 +4,10 @@ import math
 
 import pytest
 
-import evaluations
 from evaluations import assert_blessed, config, rows, write_examples
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.components.evaluate.eval_config import Output
 from kfp_ct.components.evaluate.model import Model, Signature
-
-examples, judge, models = evaluations.FIXTURES
 
 
 @pytest.mark.parametrize(

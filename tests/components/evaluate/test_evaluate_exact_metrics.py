@@ -19,7 +19,6 @@ from kfp_ct.components.evaluate import array_metrics, estimates, results
 from kfp_ct.components.evaluate.config import Output, Plan
 from kfp_ct.components.evaluate.samples import Sample, Scored, Scores
 
-examples, judge, models = evaluations.FIXTURES
 CONFIG = """
     slicing_specs {}
     metrics_specs {

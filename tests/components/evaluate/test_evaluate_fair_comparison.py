@@ -7,14 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import evaluations
 from evaluations import assert_blessed, assert_refused, rows, write_examples
 from kfp_ct.components.evaluate import fair_comparison
 from kfp_ct.components.evaluate.fair_comparison import FAIR, SAW, UNKNOWN
 from kfp_ct.data import layouts
 from kfp_ct.data.layouts import Manifest
 
-examples, judge, models = evaluations.FIXTURES
 MONTH = {"method": "time", "column": "at", "holdout": "1 month"}
 HASH = {"method": "hash", "columns": ["id"], "eval_fraction": 0.2}
 

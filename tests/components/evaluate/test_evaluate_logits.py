@@ -3,12 +3,9 @@
 import numpy as np
 import pytest
 
-import evaluations
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.components.evaluate import model
 from kfp_ct.components.evaluate.settings import Gates
-
-examples, judge, models = evaluations.FIXTURES
 
 CLASSES = """
     model_specs { label_key: 'kind' }

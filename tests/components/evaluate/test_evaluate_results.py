@@ -8,10 +8,7 @@ import pytest
 import scipy.integrate
 import tensorflow_model_analysis as tfma
 
-import evaluations
 from evaluations import EVAL_ROWS, FLIGHTS_CONFIG, assert_blessed, at_least, config, rows, write_examples
-
-examples, judge, models = evaluations.FIXTURES
 
 
 def test_signature_over_serialized_examples_gives_the_same_metrics(judge):

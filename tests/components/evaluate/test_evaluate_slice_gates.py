@@ -2,11 +2,9 @@
 
 import pytest
 
-import evaluations
 from evaluations import assert_blessed, assert_refused, at_least, config
 from kfp_ct.base.errors import ConfigurationError
 
-examples, judge, models = evaluations.FIXTURES
 ON_CARRIERS = "slicing_specs { feature_keys: 'carrier' }"
 ON_SMALL = "slicing_specs { feature_values { key: 'carrier' value: 'HA' } }"
 BY_CARRIER = "slicing_specs {} slicing_specs { feature_keys: 'carrier' }"

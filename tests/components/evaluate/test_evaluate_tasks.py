@@ -3,11 +3,8 @@
 import numpy as np
 import pytest
 
-import evaluations
 from evaluations import KINDS, assert_blessed, assert_refused, rows, write_examples
 from kfp_ct.base.errors import ConfigurationError, DataError
-
-examples, judge, models = evaluations.FIXTURES
 
 CLASSES = """
     model_specs { label_key: '%s' }

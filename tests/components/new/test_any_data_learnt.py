@@ -118,9 +118,9 @@ def present(column, schema, name):
 
 
 @pytest.fixture(scope="module")
-def reader_graph(tmp_path_factory):
+def reader_graph(shared):
     """A graph of other columns: raw ones are read without it."""
-    return small_examples.prepare(tmp_path_factory.mktemp("graph"), 10)[2]
+    return small_examples.shared_graph(shared)[2]
 
 
 @settings(max_examples=15, deadline=None)

@@ -73,8 +73,10 @@ def run_fn(fn_args):
     hidden = keras.layers.Dense(64, activation="relu")(joined)
     hidden = keras.layers.Dense(64, activation="relu")(hidden)
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(hidden))
-    model.compile(keras.optimizers.Adam(settings["learning_rate"]), "binary_crossentropy")
-    model.fit(train.cache(), epochs=settings["epochs"], callbacks=fn_args.callbacks, shuffle=False, verbose=0)
+    model.compile(keras.optimizers.Adam(settings["learning_rate"]), "binary_crossentropy", jit_compile=False)
+    # One iterator for all epochs, as in the model that `ct new` writes.
+    fit = {"steps_per_epoch": int(train.cardinality()), "epochs": settings["epochs"], "shuffle": False, "verbose": 0}
+    model.fit(train.cache().repeat(), callbacks=fn_args.callbacks, **fit)
     known = batches.feature_specs(batches.read_schema(fn_args.schema_path), "SERVING")
     specs = {name: known[name] for name in COLUMNS}
     served = Served(model, tft.TFTransformOutput(fn_args.transform_graph_path), specs)

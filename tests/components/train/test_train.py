@@ -23,8 +23,8 @@ ROWS = 2_000
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    return small_examples.prepare(tmp_path_factory.mktemp("train"), ROWS)
+def prepared(shared):
+    return small_examples.shared_graph(shared, ROWS)
 
 
 def request_for(prepared, tmp_path, source=MODULE, **changed):

@@ -20,8 +20,8 @@ ROWS = 2_000
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    return small_examples.prepare(tmp_path_factory.mktemp("transform"), ROWS)
+def prepared(shared):
+    return small_examples.shared_graph(shared, ROWS)
 
 
 def request_for(tmp_path, source, rows=20):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ct_command import SMALL, ct, run
+import trained_home
+from ct_command import ct, run
 from kfp_ct.project.environments import component_python
 from repository import ROOT
 
@@ -43,14 +44,8 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def champion(home):
-    trained = run(home, *SMALL)
-    assert trained.code == 0, trained.err
-    return trained
-
-
-@pytest.fixture(scope="module")
-def june(home, champion):
+def june(home, shared):
+    trained_home.copy(shared, home)
     return run(home, *BATCH)
 
 

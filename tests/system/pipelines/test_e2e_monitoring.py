@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from ct_command import ct, run
+import trained_home
+from ct_command import SMALL, ct, run
 from kfp_ct.project.environments import component_python
 from repository import ROOT
 
 pytestmark = pytest.mark.slow
 
-QUICK = ("--set", "hyperparameters.epochs=2", "--set", "hyperparameters.batch_size=512")
+QUICK = SMALL[2:]
 ROWS, BATCH = 6_000, 200
 
 
@@ -59,10 +60,8 @@ def monitored(home: Path, *arguments: str):
     return ct(home, "run", "flights", "--settings", "monitoring-local", "--json", "--set", labels, *arguments)
 
 
-def trained_and_served(home: Path, rows: list, window_end: str):
-    done = run(home, "--window-end", window_end, *QUICK)
-    assert done.code == 0, done.err
-    assert (home / "serving" / "flights" / "1").is_dir(), done.err
+def served_and_monitored(home: Path, rows: list):
+    assert (home / "serving" / "flights" / "1").is_dir()
     serve_and_ask(home, rows)
     return monitored(home)
 
@@ -76,8 +75,9 @@ def figures(name: str, report: dict) -> str:
     )
 
 
-def test_a_winters_model_serving_june_asks_for_retraining(june, tmp_path):
-    done = trained_and_served(tmp_path, june, "2013-04-01")
+def test_a_winters_model_serving_june_asks_for_retraining(june, shared, tmp_path):
+    trained_home.copy(shared, tmp_path)
+    done = served_and_monitored(tmp_path, june)
 
     assert done.code == 0, done.err
     report = done.summary("monitor", "report")
@@ -96,7 +96,9 @@ def test_a_winters_model_serving_june_asks_for_retraining(june, tmp_path):
 
 
 def test_a_fresh_model_serving_the_month_it_was_promised_for_asks_for_nothing(june, tmp_path):
-    done = trained_and_served(tmp_path, june, "2013-07-01")
+    trained = run(tmp_path, "--window-end", "2013-07-01", *QUICK)
+    assert trained.code == 0, trained.err
+    done = served_and_monitored(tmp_path, june)
 
     assert done.code == 0, done.err
     report = done.summary("monitor", "report")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import repository_copy
+import trained_home
 from ct_command import SMALL, command_line, ct, run
 from repository import ROOT
 
@@ -31,13 +32,13 @@ FLIGHT = {
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
+def home(shared):
+    return trained_home.first_run(shared)[0]
 
 
 @pytest.fixture(scope="module")
-def first(home):
-    return run(home, *SMALL)
+def first(shared):
+    return trained_home.first_run(shared)[1]
 
 
 def versions(home: Path) -> list[str]:

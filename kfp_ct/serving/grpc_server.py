@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from kfp_ct.serving import access, http
-from kfp_ct.serving.errors import ServingError
+from kfp_ct.serving.errors import InvalidRequestError, ServingError
 from kfp_ct.serving.messages import health
 from kfp_ct.serving.oip_grpc import OpenInferenceGrpc
 from kfp_ct.serving.predictor import Predictor
@@ -65,14 +66,16 @@ class GrpcServer:
         name, methods = service
         handlers = {
             method: grpc.unary_unary_rpc_method_handler(
-                self._answering(function), request.FromString, response.SerializeToString
+                # Parsed by the function: a message that is damaged is the caller's mistake, not the server's.
+                self._answering(function, request),
+                response_serializer=response.SerializeToString,
             )
             for method, (request, response, function) in methods.items()
         }
         return grpc.method_handlers_generic_handler(name, handlers)
 
-    def _answering(self, function: Method) -> Callable[[Any, Any], Any]:
-        async def answer(request: Any, context: Any) -> Any:
+    def _answering(self, function: Method, kind: Any) -> Callable[[Any, Any], Any]:
+        async def answer(request: bytes, context: Any) -> Any:
             metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
             request_id = http.valid_request_id(metadata.get(http.REQUEST_ID, ""))
             trace = http.valid_trace(metadata.get(http.TRACE, ""))
@@ -80,7 +83,7 @@ class GrpcServer:
             try:
                 access.check(metadata.get(_AUTHORIZATION), self._predictor.limits.token)
                 async with self._predictor.admitted():
-                    return await function(request, request_id)
+                    return await function(_parsed(request, kind), request_id)
             except ServingError as error:
                 status, message = grpc.StatusCode[error.grpc_status], str(error)
             except Exception as error:
@@ -103,3 +106,10 @@ class GrpcServer:
             check, health("HealthCheckRequest").FromString, response.SerializeToString
         )
         return grpc.method_handlers_generic_handler(_HEALTH_SERVICE, {"Check": handler})
+
+
+def _parsed(request: bytes, kind: Any) -> Any:
+    try:
+        return kind.FromString(request)
+    except DecodeError:
+        raise InvalidRequestError(f"the request is no {kind.DESCRIPTOR.full_name}") from None

@@ -14,6 +14,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from kfp_ct.serving import bodies, tensors
 from kfp_ct.serving.batch_trial import rows_are_independent
 from kfp_ct.serving.errors import InvalidRequestError
+from kfp_ct.serving.model_check import check_files, check_graph
 from kfp_ct.serving.values import Inputs, InputSpec, Lists, missing_rows
 
 _SERVE_TAG = "serve"
@@ -36,6 +37,7 @@ class SavedModel:
 
     def __init__(self, path: Path) -> None:
         """Loads a SavedModel; whatever TensorFlow raises means that it cannot be served."""
+        check_files(path)
         self.definitions = _signature_definitions(path)
         self._loaded = tf.saved_model.load(str(path))
         self._signatures: dict[str, Callable[..., dict[str, tf.Tensor]]] = dict(self._loaded.signatures)
@@ -96,6 +98,7 @@ def _signature_definitions(path: Path) -> dict[str, meta_graph_pb2.SignatureDef]
     saved_model = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
     for graph in saved_model.meta_graphs:
         if _SERVE_TAG in graph.meta_info_def.tags:
+            check_graph(graph)
             # A copy of each, so that the graph itself is not kept in memory.
             return {
                 name: meta_graph_pb2.SignatureDef.FromString(definition.SerializeToString())

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from kfp_ct.base import secrets, setting_problems, task_log
-from kfp_ct.base.errors import DataError, TrainingError
+from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
 from kfp_ct.components.train import checkpoints, diagnosis
 from kfp_ct.components.train.callbacks import History, StopOnNonFiniteLoss, metric_text
 from kfp_ct.components.train.settings import Parameters
@@ -150,6 +151,12 @@ def _strategy(distribution: str) -> Iterator[bool]:
         "mirrored": tf.distribute.MirroredStrategy,
         "multi_worker_mirrored": tf.distribute.MultiWorkerMirroredStrategy,
     }
+    if distribution == "multi_worker_mirrored" and "TF_CONFIG" not in os.environ:
+        raise ConfigurationError(
+            "distribution is multi_worker_mirrored, and nobody starts workers: $TF_CONFIG is not set\n"
+            "expected: the workers' addresses in $TF_CONFIG, set by what starts them\n"
+            "fix: leave distribution empty, or say mirrored for the accelerators of one machine"
+        )
     strategy = makers[distribution]()
     resolver = strategy.cluster_resolver
     task = getattr(resolver, "task_type", None), getattr(resolver, "task_id", None)

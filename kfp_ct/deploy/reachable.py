@@ -1,6 +1,8 @@
 """Settings that cannot work where tasks run on other machines: state that only this machine has."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from kfp_ct.base import nested
 from kfp_ct.base.errors import UsageError
@@ -10,8 +12,9 @@ from kfp_ct.project.settings import Settings
 from kfp_ct.project.workspace import Workspace
 
 # Parameters of our pipelines that name where state lies; Vertex AI mounts no volume for them.
-LOCATIONS = ("checkpoints", "history", "labels", "registry_uri", "request_log", "serving_root", "sources")
+LOCATIONS = ("checkpoints", "history", "labels", "registry_uri", "request_log", "serving_root")
 STATE = ".ct/"
+IN_THE_IMAGE = ("pipelines/", "components/", "kfp_ct/")
 MOUNTED_BY_VERTEX = "/gcs/"
 
 
@@ -28,10 +31,11 @@ def require_reachable(chosen: Settings, destination: str, workspace: Workspace) 
     """
     if destination == target.LOCAL:
         return
+    places = dict(locations(chosen.parameters))
     problems = [
         f"{dotted(path)} is {value}: {reason}"
         for path, value in nested.texts(chosen.parameters)
-        if (reason := _unreachable(path, value, destination, workspace))
+        if (reason := _of_this_machine(value, workspace) or _no_place(places.get(dotted(path), ""), destination))
     ]
     if problems:
         expected = (
@@ -45,15 +49,38 @@ def require_reachable(chosen: Settings, destination: str, workspace: Workspace) 
         )
 
 
-def _unreachable(where: nested.Path, value: str, destination: str, workspace: Workspace) -> str:
-    """Returns why tasks on other machines cannot use a value; empty if they can."""
+def locations(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields the parameters that name where data or state lies, by their dotted names."""
+    for name in LOCATIONS:
+        if isinstance(parameters.get(name), str):
+            yield name, parameters[name].removeprefix("file://")
+    sources = parameters.get("sources")
+    for name, source in sources.items() if isinstance(sources, Mapping) else ():
+        uri, place = (source.get("uri"), ".uri") if isinstance(source, Mapping) else (source, "")
+        if isinstance(uri, str):
+            yield f"sources.{name}{place}", uri.removeprefix("file://")
+    destination = parameters.get("destination")
+    if isinstance(destination, Mapping) and isinstance(destination.get("folder"), str):
+        yield "destination.folder", destination["folder"].removeprefix("file://")
+
+
+def _of_this_machine(value: str, workspace: Workspace) -> str:
+    """Returns why tasks on other machines cannot use a value, whatever it is for; empty if they can."""
     if value.startswith("sqlite:"):
         return "a database file, which KFP's launcher refuses and two tasks cannot share"
     path = value.removeprefix("file://")
     if path.startswith(STATE) or _is_below(path, workspace.home, workspace.root):
         return "on this machine only"
-    is_location = where[0] in LOCATIONS
-    if destination == target.VERTEX and is_location and path.startswith("/") and not path.startswith(MOUNTED_BY_VERTEX):
+    return ""
+
+
+def _no_place(path: str, destination: str) -> str:
+    """Returns why tasks on other machines would not find a place; empty if they may."""
+    if not path or "://" in path or "${" in path:
+        return ""
+    if "/" in path and not path.startswith(("/", *IN_THE_IMAGE)):
+        return "a path relative to this machine's folder, which is not in the tasks' image"
+    if destination == target.VERTEX and path.startswith("/") and not path.startswith(MOUNTED_BY_VERTEX):
         return f"a path; Vertex AI mounts no volumes, but buckets below {MOUNTED_BY_VERTEX}"
     return ""
 

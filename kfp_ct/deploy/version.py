@@ -17,7 +17,7 @@ from kfp_ct.base.errors import UsageError
 from kfp_ct.caching import locked_environment
 from kfp_ct.caching.package_versions import CODE_VERSION, PackageVersions
 from kfp_ct.caching.task_version import SourceVersions
-from kfp_ct.deploy import reachable, target, task_platform
+from kfp_ct.deploy import pod_paths, reachable, target, task_platform
 from kfp_ct.local import run
 from kfp_ct.local.task_call import LOCAL_IMAGE
 from kfp_ct.package import check, package
@@ -146,6 +146,7 @@ def prepare(
         task_platform.require_applied(compiled, chosen, destination)
     else:
         compiled = for_target(workspace, chosen, destination)
+    pod_paths.require_mounted(compiled, chosen, destination)
     compiled = (images or Images()).bind(compiled)
     unbound = package.logical_images(compiled)
     if destination == target.LOCAL and "components" in unbound:

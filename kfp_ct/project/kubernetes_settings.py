@@ -236,6 +236,9 @@ class Kubernetes(Settings):
 
     all: PodSettings = Field(PodSettings(), description="Of every task.", json_schema_extra={"default": {}})
     tasks: dict[Text, PodSettings] = Field({}, description="Of single tasks, by their names in the pipeline.")
+    mounted: Annotated[tuple[Path, ...], Field(strict=False)] = Field(
+        (), description="Paths at which the cluster itself mounts something into every pod, as admission policies do."
+    )
 
 
 def misfits(section: Any) -> list[Problem]:
@@ -279,9 +282,3 @@ def _with_reason(problem: Problem) -> Problem:
     reason = _NOT_THERE.get(str(problem.path[-1]), "")
     unknown = problem.text.startswith(" is not a setting")
     return Problem(problem.path, f" is not a setting: {reason}") if reason and unknown else problem
-
-
-def mount_paths(section: Mapping[str, Any], task: str) -> list[str]:
-    """Returns the paths at which a task has something mounted."""
-    volumes = task_settings.of_task(section, task).get("volumes") or ()
-    return [str(each["path"]) for each in volumes]

@@ -15,6 +15,7 @@ from kfp_ct.project.task_settings import TASKS, TaskSettings
 KFP, KUBERNETES, VERTEX = NAMES = ("kfp", "kubernetes", "vertex")
 Bucket = Annotated[str, matching(r"^gs://[a-z0-9][a-z0-9._-]+(/.+)?$", "gs://BUCKET or a folder in it")]
 Folder = Annotated[str, matching("^gs://.", "a folder gs://BUCKET/FOLDER")]
+Root = Annotated[str, matching("^(s3|gs|minio)://.", "a folder such as s3://BUCKET/FOLDER")]
 Label = Annotated[str, matching("^[a-z0-9_-]{0,63}$", "at most 63 lower-case letters, digits, _ and -")]
 Network = Annotated[str, matching("^projects/[^/]+/global/networks/[^/]+$", "projects/NUMBER/global/networks/NAME")]
 Key = Annotated[str, matching("^projects/.+/cryptoKeys/[^/]+$", "projects/PROJECT/locations/…/cryptoKeys/KEY")]
@@ -32,7 +33,7 @@ class Kfp(Settings):
     namespace: Text = Field("", description="Namespace of the runs, where a service has several users.")
     experiment: Text = Field("", description="Experiment of the runs; by default named as the pipeline.")
     service_account: Text = Field("", description="Kubernetes service account that tasks run as.")
-    pipeline_root: Text = Field("", description="Folder of the artifacts, such as s3://bucket/root.")
+    pipeline_root: Root = Field("", description="Folder of the artifacts; by default the service's.")
     time_zone: Text = Field("UTC", description="The zone in which the service reads cron: its CRON_SCHEDULE_TIMEZONE.")
 
 

@@ -63,6 +63,7 @@ class StandIn:
         self.page = ""  # what every request is answered with, as a login's proxy does
         self.requests = []
         self.recurring = []
+        self.longest_description = 255
         self.scheduled_workflows = []  # objects in the cluster
 
     def answer(self, method, path, query, body):
@@ -92,7 +93,7 @@ class StandIn:
     def _schedule(self, wanted):
         name = f"{wanted['display_name']}-1"
         self.scheduled_workflows.append(name)  # the object is made before the row
-        if len(wanted.get("description", "")) > 255:
+        if len(wanted.get("description", "")) > self.longest_description:
             said = "Failed to create a recurring run: Error 1406: Data too long for column 'Description' at row 1"
             return 500, {"code": 13, "message": said}
         self.recurring.append({**wanted, "recurring_run_id": name, "created_at": "2026-11-28T12:00:00Z"})

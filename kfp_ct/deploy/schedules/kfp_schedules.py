@@ -1,13 +1,15 @@
 """Schedules as recurring runs of a Kubeflow Pipelines API."""
 
+import contextlib
 import datetime
+from collections.abc import Iterator
 from typing import Any
 
 import kfp_server_api
 
-from kfp_ct.base.errors import UsageError
-from kfp_ct.deploy import kfp_api, version
-from kfp_ct.deploy.kfp_target import KfpTarget
+from kfp_ct.base.errors import RequestRefusedError, TargetError, UsageError
+from kfp_ct.deploy import kfp_api, kfp_identity, version
+from kfp_ct.deploy.kfp_target import DEFAULT_NAMESPACE, KfpTarget
 from kfp_ct.deploy.schedules.plan import Actual, Desired
 from kfp_ct.package.backend_limits import LONGEST_DESCRIPTION
 
@@ -39,8 +41,8 @@ class KfpSchedules:
     def create(self, wanted: Desired, start: datetime.datetime, enabled: bool) -> Actual:
         """Makes a recurring run that fires after `start`."""
         account = {
-            "schedule": wanted.name, "project": wanted.project, "pipeline": wanted.pipeline, "version": wanted.version,
-            "hash": wanted.hash, "zone": wanted.zone,
+            "schedule": wanted.name, "project": wanted.project, "version": wanted.version, "hash": wanted.hash,
+            "zone": wanted.zone,
             "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         }  # fmt: skip
         description = version.written(account)
@@ -51,7 +53,7 @@ class KfpSchedules:
                 "fix: shorten the names of the schedule or the project"
             )
         experiment = self.target.experiment(self.experiment)
-        with kfp_api.speaking(self.target.host):
+        with self._telling_of_phantoms(wanted), kfp_api.speaking(self.target.host):
             made = self.target.client.create_recurring_run(
                 experiment, f"{wanted.pipeline}-{wanted.name}", description=description,
                 start_time=f"{start.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}", cron_expression=wanted.cron or None,
@@ -64,6 +66,27 @@ class KfpSchedules:
             str(made.recurring_run_id), wanted.name, wanted.hash, enabled, account["made"],
             start.replace(microsecond=0), wanted.pipeline, wanted.version, wanted.cron, wanted.interval, wanted.zone,
         )  # fmt: skip
+
+    @contextlib.contextmanager
+    def _telling_of_phantoms(self, wanted: Desired) -> Iterator[None]:
+        """Says where a schedule may be left that the service refused: a cluster's is made before it is noted."""
+        try:
+            yield
+        except TargetError as error:
+            if isinstance(error, RequestRefusedError) or self._is_local():
+                raise
+            namespace = self.target.namespace or DEFAULT_NAMESPACE
+            raise TargetError(
+                f"{error}\nKFP may have left a ScheduledWorkflow of {wanted.name}: it fires, and KFP lists it nowhere\n"
+                f"fix: find it with `kubectl -n {namespace} get swf` by its age, then "
+                f"`kubectl -n {namespace} delete swf NAME`"
+            ) from error
+
+    def _is_local(self) -> bool:
+        try:
+            return kfp_identity.identify(self.target.client, self.target.host).is_local
+        except TargetError:
+            return False
 
     def enable(self, actual: Actual, enabled: bool) -> None:
         """Lets it fire, or keeps it from firing."""
@@ -115,7 +138,8 @@ class KfpSchedules:
             enabled=str(found.status or found.mode) in ("ENABLED", "ENABLE"),
             made=str(account.get("made", "")),
             start=trigger.start_time or found.created_at,
-            pipeline=str(account.get("pipeline", "")),
+            # Its name has it, and a description has little room; it stood there before.
+            pipeline=str(account.get("pipeline") or str(found.display_name).removesuffix(f"-{account['schedule']}")),
             version=str(account.get("version", "")),
             cron=expression,
             interval=int(getattr(trigger, "interval_second", 0) or 0),

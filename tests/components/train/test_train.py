@@ -226,6 +226,12 @@ def test_an_unknown_distribution_is_refused(prepared, tmp_path):
         train(request_for(prepared, tmp_path, distribution="magic"), tmp_path)
 
 
+def test_workers_that_nobody_starts_are_refused(prepared, tmp_path, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ConfigurationError, match=r"nobody starts workers: \$TF_CONFIG is not set"):
+        train(request_for(prepared, tmp_path, distribution="multi_worker_mirrored"), tmp_path)
+
+
 def test_run_fn_runs_in_the_scope_of_the_strategy(prepared, tmp_path):
     check = "    assert isinstance(tf.distribute.get_strategy(), tf.distribute.MirroredStrategy)\n"
     source = MODULE.replace("def run_fn(fn_args):\n", f"def run_fn(fn_args):\n{check}")

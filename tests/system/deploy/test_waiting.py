@@ -1,11 +1,16 @@
 """Waiting for a run on KFP: tasks and not nodes, why one failed or does not start, a service that is away a while."""
 
+import dataclasses
+import datetime
+
 import pytest
 
 import kfp_stand_in
 from ct_command import ct
 from kfp_ct.base.errors import RequestRefusedError, RunFailedError, TargetError, UsageError
 from kfp_ct.deploy import kfp_api, kfp_identity, kfp_target, progress, target
+from kfp_ct.deploy.schedules.kfp_schedules import KfpSchedules
+from kfp_ct.deploy.schedules.plan import Desired
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 TRACEBACK = "Traceback (most recent call last):\n  …\nValueError: 3 rows\n"
@@ -186,3 +191,38 @@ def test_the_command_takes_up_waiting(kfp_service, tmp_path):
     done = ct(tmp_path, "wait", "run-1", "--target", "kfp", "--host", kfp_service.url, "--json")
     assert (done.code, done.record) == (0, {"run": "run-1", "state": "SUCCEEDED", "tasks": {"train": "SUCCEEDED"}})
     assert ct(tmp_path, "wait", "run-1", "--host", kfp_service.url).code == 2  # it is no `ct up`
+
+
+def desired(name):
+    return Desired(
+        name=name, project="flights", pipeline="flights-training", pipeline_id="p", version_id="v", version="a" * 40,
+        arguments={}, cron="0 0 7 * * 1", interval=0, zone="UTC", max_concurrency=1, catch_up=False,
+    )  # fmt: skip
+
+
+def test_descriptions_of_schedules_fit_the_database_and_tell_their_pipeline(kfp_service):
+    connected = kfp_target.KfpTarget(kfp_api.connect(kfp_service.url), kfp_service.url)
+    connected.experiment = lambda name: "e"
+    schedules = KfpSchedules(connected, "flights", "flights", 0.0)
+    now = datetime.datetime.now(datetime.UTC)
+    schedules.create(desired("n" * 50), now, True)
+    assert len(kfp_service.recurring[0]["description"]) <= 255
+    kfp_service.recurring[0].setdefault("status", "ENABLED")
+    (found,) = schedules.actual()
+    assert (found.name, found.pipeline, found.version) == ("n" * 50, "flights-training", "a" * 40)
+    with pytest.raises(UsageError, match="expected: at most 255"):
+        schedules.create(dataclasses.replace(desired("n" * 50), project="p" * 60), now, True)
+    assert len(kfp_service.scheduled_workflows) == 1  # nothing was sent
+
+
+def test_a_refused_schedule_says_how_a_phantom_is_found(kfp_service):
+    connected = kfp_target.KfpTarget(kfp_api.connect(kfp_service.url), kfp_service.url, "team-a")
+    connected.experiment = lambda name: "e"
+    kfp_service.longest_description = 100
+    with pytest.raises(TargetError) as refused:
+        KfpSchedules(connected, "flights", "flights", 0.0).create(
+            desired("weekly"), datetime.datetime.now(datetime.UTC), True
+        )
+    assert "Data too long for column 'Description'" in str(refused.value)
+    assert "kubectl -n team-a get swf" in str(refused.value)
+    assert kfp_service.scheduled_workflows == ["flights-training-weekly-1"]

@@ -5,6 +5,7 @@ from kfp import dsl
 from kfp_ct.components.ingest.component import ingest
 from kfp_ct.components.predict_batch.component import predict_batch
 from kfp_ct.components.resolve_model.component import resolve_model
+from kfp_ct.components.resolve_sources.component import resolve_sources
 
 
 @dsl.pipeline(name="batch-prediction", description="Scores the rows of a window with a registered model.")
@@ -27,6 +28,14 @@ def batch_prediction(
     beam_pipeline_args: list = [],  # noqa: B006
 ) -> None:
     """Wires the components; every argument is documented by the component that takes it."""
+    # The sources change between runs: they are looked at every time, and read only where they changed.
+    looked_at = resolve_sources(
+        sources=sources,
+        window_start=window_start,
+        window_end=window_end,
+        options=ingest_options,
+        data_version=data_version,
+    ).set_caching_options(False)
     data = ingest(
         sources=sources,
         query=query,
@@ -34,7 +43,7 @@ def batch_prediction(
         window_start=window_start,
         window_end=window_end,
         max_bad_fraction=max_bad_fraction,
-        data_version=data_version,
+        data_version=looked_at.output,
         options=ingest_options,
     )
     # The registry changes between runs: asking it is never answered from a cache.

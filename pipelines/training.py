@@ -7,6 +7,7 @@ from kfp_ct.components.evaluate.component import evaluate
 from kfp_ct.components.ingest.component import ingest
 from kfp_ct.components.register.component import register
 from kfp_ct.components.resolve_champion.component import resolve_champion
+from kfp_ct.components.resolve_sources.component import resolve_sources
 from kfp_ct.components.schema.component import schema
 from kfp_ct.components.statistics.component import statistics
 from kfp_ct.components.train.component import train
@@ -48,6 +49,14 @@ def training(
     beam_pipeline_args: list = [],  # noqa: B006
 ) -> None:
     """Wires the components; every argument is documented by the component that takes it."""
+    # The sources change between runs: they are looked at every time, and read only where they changed.
+    version = resolve_sources(
+        sources=sources,
+        window_start=window_start,
+        window_end=window_end,
+        options=ingest_options,
+        data_version=data_version,
+    ).set_caching_options(False)
     data = ingest(
         sources=sources,
         query=query,
@@ -55,7 +64,7 @@ def training(
         window_start=window_start,
         window_end=window_end,
         max_bad_fraction=max_bad_fraction,
-        data_version=data_version,
+        data_version=version.output,
         options=ingest_options,
     )
     stats = statistics(examples=data.outputs["examples"], beam_pipeline_args=beam_pipeline_args)

@@ -17,6 +17,7 @@ _OF_COMPONENT: Mapping[str, Mapping[str, str]] = {
     "predict_batch": _TENSORFLOW,
     "register": _LIGHT,
     "resolve_champion": _LIGHT,
+    "resolve_sources": _LIGHT,
     "resolve_model": _LIGHT,
     "schema": _LIGHT,
     "statistics": _READING,

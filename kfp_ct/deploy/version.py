@@ -24,10 +24,12 @@ from kfp_ct.package import check, package
 from kfp_ct.package.bind import Images
 from kfp_ct.project import settings
 from kfp_ct.project import workspace as project
+from kfp_ct.storage import locations
 
 # The lock of the set that images hold.
 IMAGE_LOCK = "components-current.txt"
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
+SOURCES = "sources"
 # It travels in an address, and proxies take eight kilobytes of that.
 _LONGEST_SETTINGS = 5000
 
@@ -186,18 +188,35 @@ def with_code_version(compiled: package.Package, workspace: project.Workspace) -
 
 
 def always_reading(compiled: package.Package) -> package.Package:
-    """Takes tasks out of the cache that read sources nobody took a fingerprint of.
+    """Takes tasks out of the cache that read what nobody took a fingerprint of.
 
-    What is behind a path, or in the last 90 days, is another thing tomorrow, under the same arguments. `ct run`
-    hands a fingerprint over as `data_version`; on a service nobody does.
+    What is behind a path, or in the last 90 days, is another thing tomorrow, under the same arguments. Of sources,
+    `ct run` hands a fingerprint over as `data_version`, and elsewhere the step resolve_sources takes one; of a query or
+    a schema outside the image nobody does.
     """
-    if package.inputs(compiled).get("data_version", {}).get("defaultValue"):
-        return compiled
+    inputs = package.inputs(compiled)
     changed = copy.deepcopy(compiled)
     for task in changed["root"]["dag"]["tasks"].values():
-        if "data_version" in task.get("inputs", {}).get("parameters", {}):
+        given = task.get("inputs", {}).get("parameters", {})
+        handed_through = given.get("data_version", {}).get("componentInputParameter", "")
+        unknown = handed_through and not inputs.get(handed_through, {}).get("defaultValue")
+        if unknown or any(_is_outside(name, _value(source, inputs)) for name, source in given.items()):
             task["cachingOptions"] = {}
     return changed
+
+
+def _value(source: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
+    """Returns what a task's parameter is when the package is run as it is; None for another task's output."""
+    if "componentInputParameter" in source:
+        return inputs.get(source["componentInputParameter"], {}).get("defaultValue")
+    return source.get("runtimeValue", {}).get("constant")
+
+
+def _is_outside(name: str, value: Any) -> bool:
+    """Says whether a parameter names one file outside the image: an object, or a path of a mounted volume."""
+    if name == SOURCES or not isinstance(value, str):
+        return False
+    return "." in value.rpartition("/")[2] and (locations.is_remote(value) or value.startswith("/"))
 
 
 def same(compiled: package.Package, other: Any) -> bool:

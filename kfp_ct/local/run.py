@@ -10,12 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from kfp_ct.base import redaction, secrets
-from kfp_ct.base.errors import UsageError, listed
+from kfp_ct.base.errors import ComponentError, UsageError, listed
 from kfp_ct.base.interrupts import terminable
 from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.caching.task_version import ImageVersions, SourceVersions, Versions
 from kfp_ct.clock import windows
-from kfp_ct.local import data_version, task_environments
+from kfp_ct.data import source_version
+from kfp_ct.local import task_environments
 from kfp_ct.local.containers import Containers, folders_for
 from kfp_ct.local.engine import Engine, described
 from kfp_ct.local.task_call import LOCAL_IMAGE
@@ -217,12 +218,18 @@ def _automatic(
     sources = arguments.get("sources")
     lineage = {"run": run.id, "commit": run.commit, "image": run.image, "cause": run.cause, "user": run.user}
     return {
-        "data_version": data_version.data_version(
-            sources if isinstance(sources, Mapping) else {}, workspace.root, arguments.get("ingest_options")
-        ),
+        "data_version": _data_version(sources if isinstance(sources, Mapping) else {}, workspace, arguments),
         "code_version": training,
         "lineage": lineage,
     }
+
+
+def _data_version(sources: Mapping[str, Any], workspace: project.Workspace, arguments: Mapping[str, Any]) -> str:
+    """Fingerprints the sources before anything runs, so that a run is a hit or is not by what its record says."""
+    try:
+        return source_version.source_version(sources, workspace.root, arguments.get("ingest_options"))
+    except ComponentError as error:
+        raise UsageError(str(error)) from error
 
 
 def _all_known(run: record.Run) -> bool:

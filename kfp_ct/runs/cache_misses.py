@@ -13,6 +13,7 @@ from kfp_ct.runs.task_inputs import Lookup, TaskInputs, read
 _KINDS = {"code": "code", "module": "module", "file": "file", "environment": "environment"}
 _NEVER = {
     "resolve_champion": "asks the registry",
+    "resolve_sources": "looks at the sources",
     "resolve_model": "asks the registry",
     "register": "writes to the registry",
     "deploy": "publishes the model",

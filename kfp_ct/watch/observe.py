@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.errors import ComponentError, UsageError
-from kfp_ct.local.data_version import files
+from kfp_ct.data.source_version import files
 from kfp_ct.storage import locations, search
 from kfp_ct.storage.objects import StoredObject
 from kfp_ct.watch.observations import Period, Span

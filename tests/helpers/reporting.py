@@ -10,7 +10,8 @@ from kfp_ct.runs import record
 from kfp_ct.runs.events import State
 
 UPSTREAM = {
-    "ingest": [],
+    "resolve-sources": [],
+    "ingest": ["resolve-sources"],
     "resolve-champion": ["ingest"],
     "statistics": ["ingest"],
     "schema": ["statistics"],

@@ -12,7 +12,7 @@ from kfp_ct.cloud.bigquery_access import Access
 from kfp_ct.components.ingest.query import Window
 from kfp_ct.components.ingest.warehouse import Warehouse
 from kfp_ct.data import layouts
-from kfp_ct.local import data_version as ct_sources
+from kfp_ct.data import source_version as ct_sources
 
 OPTIONS = {"bigquery": {"project": "acme", "location": "EU", "max_bytes_billed": 1e6, "labels": {"team": "flights"}}}
 IN_BIGQUERY = {**OPTIONS, "engine": "bigquery"}
@@ -235,7 +235,7 @@ def test_a_window_that_a_query_in_bigquery_ignores_is_refused(tmp_path):
 
 def test_a_table_has_a_version_and_a_query_another_one_every_time(warehouse, tmp_path):
     def version(reference: str = "acme.air.flights", **more) -> str:
-        return ct_sources.data_version({"t": {"bigquery": reference}}, tmp_path, {**OPTIONS, **more})
+        return ct_sources.source_version({"t": {"bigquery": reference}}, tmp_path, {**OPTIONS, **more})
 
     first = version()
     assert version() == first

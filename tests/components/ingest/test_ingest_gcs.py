@@ -9,10 +9,10 @@ import pytest
 
 import cloud_storage
 from ingesting import BY_ID, assert_refused, ids, ingest
-from kfp_ct.base.errors import ConfigurationError, DataError, UsageError
+from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.components.ingest import work
+from kfp_ct.data import source_version as ct_sources
 from kfp_ct.data import user_code
-from kfp_ct.local import data_version as ct_sources
 from kfp_ct.storage import search
 
 HEADER = "id,x\n"
@@ -139,8 +139,8 @@ def refusing(monkeypatch):
 def test_a_missing_permission_names_the_role(refusing, tmp_path):
     words = ("may not be read", "storage.objects.list", "Storage Object Viewer")
     assert_refused(ConfigurationError, *words, root=tmp_path, source="gs://data/a.csv")
-    with pytest.raises(UsageError, match="Storage Object Viewer"):
-        ct_sources.data_version({"t": "gs://data/a.csv"}, tmp_path)
+    with pytest.raises(ConfigurationError, match="Storage Object Viewer"):
+        ct_sources.source_version({"t": "gs://data/a.csv"}, tmp_path)
 
 
 # The data's version
@@ -148,7 +148,7 @@ def test_a_missing_permission_names_the_role(refusing, tmp_path):
 
 def test_the_version_follows_content_and_nothing_else(put, bucket, tmp_path):
     def version(uri: str = "gs://data/part*.csv") -> str:
-        return ct_sources.data_version({"t": {"uri": uri}}, tmp_path)
+        return ct_sources.source_version({"t": {"uri": uri}}, tmp_path)
 
     put("part1.csv", lines(0, 20))
     first = version()
@@ -164,6 +164,6 @@ def test_the_version_follows_content_and_nothing_else(put, bucket, tmp_path):
 
 def test_the_version_of_local_files_is_their_content(tmp_path):
     (Path(tmp_path) / "a.csv").write_text(lines(0, 20))
-    first = ct_sources.data_version({"t": "a.csv"}, tmp_path)
+    first = ct_sources.source_version({"t": "a.csv"}, tmp_path)
     (Path(tmp_path) / "a.csv").write_text(lines(0, 21))
-    assert ct_sources.data_version({"t": "a.csv"}, tmp_path) != first
+    assert ct_sources.source_version({"t": "a.csv"}, tmp_path) != first

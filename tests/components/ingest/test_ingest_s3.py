@@ -12,7 +12,7 @@ from faulty_proxy import Answer, times
 from ingesting import BY_ID, assert_refused, ids, ingest
 from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
 from kfp_ct.components.ingest import work
-from kfp_ct.local import data_version
+from kfp_ct.data import source_version
 from kfp_ct.storage import storage
 
 
@@ -142,7 +142,7 @@ def test_a_store_that_cuts_every_download_stops_the_step(put, proxy, tmp_path, m
 
 def test_the_version_follows_content_and_nothing_else(put, tmp_path):
     def version(uri: str = "s3://data/part*.csv") -> str:
-        return data_version.data_version({"t": {"uri": uri}}, tmp_path)
+        return source_version.source_version({"t": {"uri": uri}}, tmp_path)
 
     put("part1.csv", lines(0, 20))
     first = version()

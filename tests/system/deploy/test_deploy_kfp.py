@@ -245,7 +245,9 @@ def test_images_that_no_cluster_can_pull_are_refused():
     bound = version.prepare(workspace, chosen, target.KFP, images=Images({"components": image}), commit=COMMIT)
     assert package.images(bound.compiled) == [image]
     ingest = bound.compiled["root"]["dag"]["tasks"]["ingest"]
-    assert ingest["cachingOptions"] == {}  # nobody took a fingerprint of what it reads
+    # A step that always runs takes a fingerprint of what it reads.
+    assert ingest["cachingOptions"] == {"enableCache": True}
+    assert bound.compiled["root"]["dag"]["tasks"]["resolve-sources"]["cachingOptions"] == {}
     assert bound.compiled["root"]["dag"]["tasks"]["train"]["cachingOptions"] == {"enableCache": True}
 
 

@@ -21,10 +21,10 @@ from repository import ROOT
 pytestmark = pytest.mark.slow
 
 STEPS = (
-    "ingest", "statistics", "schema", "validate-data", "transform", "tune", "resolve-champion", "train", "evaluate",
-    "validate-infra", "register", "deploy",
+    "resolve-sources", "ingest", "statistics", "schema", "validate-data", "transform", "tune", "resolve-champion",
+    "train", "evaluate", "validate-infra", "register", "deploy",
 )  # fmt: skip
-NEVER_CACHED = {"resolve-champion", "register", "deploy"}
+NEVER_CACHED = {"resolve-champion", "resolve-sources", "register", "deploy"}
 FLIGHT = {
     "carrier": "B6", "origin": "JFK", "dest": "BOS", "day_of_week": 4,
     "sched_dep_time": 1755, "sched_arr_time": 1910, "distance": 187.0,
@@ -72,7 +72,7 @@ def test_nothing_changed_is_served_from_the_cache(home, first):
     again = run(home, *SMALL)
     assert {name for name, state in again.states().items() if state != "CACHED"} == NEVER_CACHED
     assert again.task("register")["parameters"] == first.task("register")["parameters"]
-    assert "9 of 12 steps were served from the cache" in again.err
+    assert "9 of 13 steps were served from the cache" in again.err
     assert versions(home) == ["1"]
 
 
@@ -92,7 +92,7 @@ def test_an_edited_model_runs_from_tuning_onward(home, first, tmp_path):
     }  # fmt: skip
     # Drift is measured against the champion's data, and since the first run there is a champion.
     assert {name for name, state in states.items() if state == "SUCCEEDED"} == {
-        "resolve-champion", "validate-data", "tune", "train", "evaluate",
+        "resolve-sources", "resolve-champion", "validate-data", "tune", "train", "evaluate",
     }  # fmt: skip
     why = json.loads(ct(home, "why-not-cached", edited.record["id"], "train", "--json").out)["steps"][0]
     assert [reason["text"] for reason in why["reasons"]] == ["module pipelines/flights/model.py changed"]

@@ -17,7 +17,7 @@ from kfp_ct.project.workspace import Workspace, make_importable
 from repository import ROOT
 
 STEPS = ("ingest", "statistics", "schema", "validate-data", "transform", "tune", "train", "evaluate", "validate-infra")
-NEVER_CACHED = {"resolve-champion", "register", "deploy"}
+NEVER_CACHED = {"resolve-champion", "resolve-sources", "register", "deploy"}
 LOCK = "requirements/components-older-glibc.txt"
 NOTHING: tuple[str, ...] = ()
 

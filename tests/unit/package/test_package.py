@@ -55,8 +55,8 @@ def test_images_are_bound_by_digest(compiled):
     with pytest.raises(PackageError, match="is not named by digest"):
         check.check(compiled, digests=True)
     bound = package.bind_images(compiled, {"components": DIGEST})
-    assert check.check(bound, digests=True) == 12
-    assert package.dump(bound).count(DIGEST) == 12
+    assert check.check(bound, digests=True) == 13
+    assert package.dump(bound).count(DIGEST) == 13
 
 
 def test_binding_an_image_nobody_uses_is_an_error(compiled):

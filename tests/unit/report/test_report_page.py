@@ -108,7 +108,7 @@ class TestLayout:
     def test_an_edge_over_layers_bends_around_what_stands_there(self):
         found = layout.arrange(UPSTREAM)
         (edge,) = [edge for edge in found.edges if edge.source == "resolve-champion"]
-        assert [bend.layer for bend in edge.bends] == [2, 3, 4, 5]
+        assert [bend.layer for bend in edge.bends] == [3, 4, 5, 6]
         taken = {(place.layer, place.lane) for place in found.places.values()}
         assert not taken.intersection((bend.layer, bend.lane) for bend in edge.bends)
 

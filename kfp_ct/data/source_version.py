@@ -1,4 +1,4 @@
-"""Versions of data sources: kfp's cache keys know the path of a file, not what is in it."""
+"""Versions of data sources: KFP's cache keys know the path of a file, not what is in it."""
 
 import glob
 import hashlib
@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp_ct.base.errors import ComponentError, UsageError
 from kfp_ct.storage import locations, search
 
 
-def data_version(sources: Mapping[str, Any], root: Path, options: Mapping[str, Any] | None = None) -> str:
-    """Returns a content hash of every file the sources name; of an object at gs:// Cloud Storage knows it.
+def source_version(sources: Mapping[str, Any], root: Path, options: Mapping[str, Any] | None = None) -> str:
+    """Returns a content hash of every file the sources name; of an object its store knows one.
 
     Of a BigQuery table it is the time of its last change. What a query reads there can change without a trace, so its
     version is another one every time.
@@ -23,7 +22,7 @@ def data_version(sources: Mapping[str, Any], root: Path, options: Mapping[str, A
         options: Options of the ingest component.
 
     Raises:
-        UsageError: Cloud Storage or BigQuery does not let them be looked at.
+        ComponentError: An object store or BigQuery does not let them be looked at.
     """
     options = options or {}
     if options.get("engine") == "bigquery":
@@ -54,18 +53,12 @@ def _bigquery_version(reference: str, access: Mapping[str, Any]) -> bytes:
 
     if reference.endswith(".sql"):
         return uuid.uuid4().bytes
-    try:
-        allowed = setting_problems.read(Access, access, "bigquery")
-        return f"{reference}\0{bigquery.modified(reference, allowed)}".encode()
-    except ComponentError as error:
-        raise UsageError(str(error)) from error
+    allowed = setting_problems.read(Access, access, "bigquery")
+    return f"{reference}\0{bigquery.modified(reference, allowed)}".encode()
 
 
 def _objects_version(uri: str) -> bytes:
-    try:
-        return "\0".join(f"{each.name}\0{each.content}" for each in search.find(uri)).encode()
-    except ComponentError as error:
-        raise UsageError(str(error)) from error
+    return "\0".join(f"{each.name}\0{each.content}" for each in search.find(uri)).encode()
 
 
 def files(uri: str, root: Path) -> list[Path]:

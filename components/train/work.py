@@ -19,7 +19,7 @@ from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
 from kfp_ct.components.train import checkpoints, diagnosis
 from kfp_ct.components.train.callbacks import History, StopOnNonFiniteLoss, metric_text
 from kfp_ct.components.train.settings import Parameters
-from kfp_ct.data import batches, layouts, user_code, whole_floats
+from kfp_ct.data import autograph, batches, layouts, user_code, whole_floats
 from kfp_ct.data.fn_args import DataAccessor, FnArgs
 from kfp_ct.data.settings import Hyperparameters
 from kfp_ct.data.training_data import Reader
@@ -89,7 +89,7 @@ def train(request: TrainingRequest, model_path: str, run_path: str) -> dict[str,
         if folder:
             callbacks.append(checkpoints.ResumableBackup(folder, history, is_chief))
         fn_args = _fn_args(request, outputs, reader, callbacks)
-        with user_code.failing_as(TrainingError, request.module, "run_fn"):
+        with user_code.failing_as(TrainingError, request.module, "run_fn"), autograph.sparing_libraries():
             run_fn(fn_args)
         _require_saved_model(outputs.serving_model_dir, request.module)
         if folder and is_chief:

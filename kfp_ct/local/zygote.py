@@ -12,8 +12,10 @@ this process: for arguments that stand in files.
 
 import contextlib
 import importlib
+import itertools
 import json
 import os
+import resource
 import runpy
 import selectors
 import signal
@@ -26,6 +28,8 @@ from typing import Any, NoReturn
 SOCKET_VARIABLE = "CT_ZYGOTE"
 # What arguments begin with that stand in files, because the system takes none so long; another mark for each task.
 MARK_VARIABLE = "CT_ARGUMENT_MARK"
+# Names a file that receives a line for each server and task: its CPU seconds and its peak memory.
+COSTS_VARIABLE = "CT_TASK_COSTS"
 
 
 def serve(path: str, lifeline: int, modules: list[str]) -> NoReturn:
@@ -39,6 +43,7 @@ def serve(path: str, lifeline: int, modules: list[str]) -> NoReturn:
     server.bind(f"{path}.partial")
     server.listen()
     Path(f"{path}.partial").rename(path)
+    _note_costs("imports", resource.getrusage(resource.RUSAGE_SELF))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers of tasks
     with selectors.DefaultSelector() as selector:
         selector.register(server, selectors.EVENT_READ)
@@ -69,10 +74,25 @@ def _keep(connection: socket.socket) -> int:
     for descriptor in descriptors:
         os.close(descriptor)
     threading.Thread(target=_kill_when_gone, args=(connection, child), daemon=True).start()
-    _, status = os.waitpid(child, 0)
+    _, status, costs = os.wait4(child, 0)
+    _note_costs(_function_name(request["arguments"]), costs)
     with contextlib.suppress(OSError):
         connection.sendall(json.dumps({"code": os.waitstatus_to_exitcode(status)}).encode())
     return 0
+
+
+def _function_name(arguments: list[str]) -> str:
+    """Returns the name of the component's function that kfp's executor is to call."""
+    following = dict(itertools.pairwise(arguments))
+    return following.get("--function_to_execute", "")
+
+
+def _note_costs(name: str, costs: resource.struct_rusage) -> None:
+    """Appends what a process and those it has waited for took, where somebody asks for it."""
+    if path := os.environ.get(COSTS_VARIABLE):
+        line = {"name": name, "cpu": costs.ru_utime + costs.ru_stime, "peak_kib": costs.ru_maxrss}
+        with Path(path).open("a") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def _kill_when_gone(connection: socket.socket, child: int) -> None:

@@ -51,6 +51,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
     "Deliver": (
         Entry("deploy", "kfp_ct.cli.deploy:deploy", "Deploy a pipeline as a version named by its commit."),
         Entry("wait", "kfp_ct.cli.wait:wait", "Wait for the end of a run that was started before."),
+        Entry("doctor", "kfp_ct.cli.doctor:doctor", "Look whether a cluster has what runs of a project need."),
         Entry("schedule", "kfp_ct.cli.schedule:app", "Plan, apply, check and list a project's schedules."),
         Entry("upload", "kfp_ct.cli.upload:upload", "Upload files and folders to Cloud Storage."),
     ),

@@ -54,6 +54,7 @@ def deploy(
     from kfp_ct.deploy import deploy as deploying
     from kfp_ct.deploy import progress, version
     from kfp_ct.deploy.connect import bound_images, open_target, require_service
+    from kfp_ct.deploy.doctor.doctor import before_deploying
     from kfp_ct.deploy.schedules import reconcile
     from kfp_ct.project import settings
     from kfp_ct.project.workspace import find_workspace
@@ -65,6 +66,8 @@ def deploy(
     wanted = version.prepare(workspace, chosen, target, package, bound, commit)
     require_service(service, target)
     say = _say_on_stderr if as_json else _say
+    for line in before_deploying(chosen, wanted.compiled, target):
+        print(f"warning: {line}", file=sys.stderr, flush=True)
     where, schedules = reconcile.schedules_for(service, chosen, target, experiment)
     if dry_run:
         _show(

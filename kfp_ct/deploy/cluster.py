@@ -17,6 +17,7 @@ class Cluster:
     """Clients of the groups that are asked, and the address."""
 
     core: Any
+    apps: Any
     host: str
 
 
@@ -32,9 +33,10 @@ def connect() -> Cluster:
         config.load_config()
     except config.ConfigException as error:
         raise NoClusterError("no kubeconfig, and not in a pod") from error
-    api = client.ApiClient()
-    api.configuration.retries = 0
-    return Cluster(client.CoreV1Api(client.ApiClient(api.configuration)), api.configuration.host)
+    configuration = client.Configuration.get_default_copy()
+    configuration.retries = 0
+    api = client.ApiClient(configuration)
+    return Cluster(client.CoreV1Api(api), client.AppsV1Api(api), configuration.host)
 
 
 def errors() -> tuple[type[Exception], ...]:

@@ -166,6 +166,22 @@ class VertexTarget:
         state = found.state.name.removeprefix("PIPELINE_STATE_").replace("CANCELLED", "CANCELED")
         return RunView(state, tasks, found.error.message if found.error else "")
 
+    def reach(self) -> None:
+        """Asks for one run and for the bucket.
+
+        Raises:
+            TargetError: Vertex AI or Cloud Storage does not answer or refuses, or there is no such bucket.
+        """
+        from google.cloud.aiplatform import utils
+
+        with speaking(self.section):
+            client = self.client(utils.PipelineJobClientWithOverride)
+            client.list_pipeline_jobs(request={"parent": self.parent, "page_size": 1})
+            if not self.storage().bucket(self.bucket).exists():
+                raise TargetError(
+                    f"there is no bucket {self.bucket}\nfix: gcloud storage buckets create gs://{self.bucket}"
+                )
+
     def log(self, run_id: str, pod: str) -> str:
         """Returns nothing: logs are in Cloud Logging, which a task's message names."""
         return ""

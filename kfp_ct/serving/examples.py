@@ -5,7 +5,6 @@ one of raw features takes the examples' features by name.
 """
 
 import base64
-import binascii
 from typing import Any
 
 import numpy as np
@@ -110,6 +109,6 @@ def _bytes(value: Any) -> bytes:
     if value.keys() == {B64} and isinstance(value[B64], str):
         try:
             return base64.b64decode(value[B64], validate=True)
-        except binascii.Error:
+        except ValueError:  # binascii.Error, or a letter beyond ASCII
             raise ValueError("Unable to base64 decode") from None
     raise TypeError(f"unsupported value {shown(value)}")

@@ -105,7 +105,8 @@ class Predictor:
         started = time.perf_counter()
         with self._counted(call, started), self.versions.leased(call.model, call.version) as (model, version):
             try:
-                return await asyncio.wait_for(self._predict(call, codec, model, version), self.limits.seconds)
+                async with asyncio.timeout(self.limits.seconds):
+                    return await self._predict(call, codec, model, version)
             except TimeoutError:
                 raise TooSlowError(f"the answer took longer than {self.limits.seconds:g} s") from None
 

@@ -6,7 +6,6 @@ false for 1 and 0, and 1 and 0 for true and false.
 """
 
 import base64
-import binascii
 import dataclasses
 import json
 import math
@@ -178,7 +177,7 @@ def _bytes(value: Any, index: int) -> bytes:
             return base64.b64decode(value[B64], validate=True)
     except UnicodeEncodeError:
         raise BadValueError(index, "a string that is not valid Unicode") from None
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or a letter beyond ASCII
         raise BadValueError(index, "Unable to base64 decode") from None
     raise BadValueError(index, f"JSON Value: {shown(value)} not formatted correctly for base64 data")
 

@@ -79,6 +79,8 @@ def test_one_input_needs_no_name():
         ({"distance": 10**39}, r"element: 1 key: distance .* without loss of precision.$"),
         ({"carrier": 5}, r"element: 1 key: carrier .* 5 Type: Number is not of expected type: string"),
         ({"carrier": {"b64": "?"}}, r"element: 1 key: carrier .* base64"),
+        ({"carrier": {"b64": "é"}}, r"element: 1 key: carrier .* base64"),
+        ({"carrier": {"b64": "\ud800"}}, r"element: 1 key: carrier .* base64"),
         ({"carrier": {"b": "?"}}, r"element: 1 key: carrier .* not formatted correctly for base64 data"),
         ({"carrier": "\ud800"}, r"element: 1 key: carrier .* not valid Unicode"),
         ({"carier": "AA"}, r"does not have named input: carier \(in element 1 .* inputs are: carrier, distance, hour"),

@@ -41,6 +41,7 @@ def training(
     tuning: dict = {},  # noqa: B006
     gates: dict = {},  # noqa: B006
     infra: dict = {},  # noqa: B006
+    serving: dict = {},  # noqa: B006
     lineage: dict = {},  # noqa: B006
     checkpoints: str = "",
     distribution: str = "",
@@ -140,6 +141,7 @@ def training(
                 model_name=model_name,
                 training_key=champion.outputs["training_key"],
                 lineage=lineage,
+                make_champion=False,  # deploy does, once it is served
             ).set_caching_options(False)
             deploy(
                 model=trained.outputs["model"],
@@ -148,4 +150,6 @@ def training(
                 serving_root=serving_root,
                 model_name=model_name,
                 version=registered.outputs["version"],
+                registry_uri=registry_uri,
+                serving=serving,
             ).set_caching_options(False)

@@ -14,20 +14,25 @@ def deploy(
     serving_root: str,
     model_name: str,
     version: str,
+    registry_uri: str = "",
+    serving: dict = {},
     keep_versions: int = 3,
 ) -> None:
-    """Publishes a blessed model to the prediction service's folder, in TF Serving's layout.
+    """Has a blessed model served, by a watched folder or on a cluster, and makes it the champion once it answers.
 
     Args:
         model: SavedModel under Format-Serving/.
         blessing: The verdict on this model; anything but a yes is refused.
         infra_validation: summary.json with a request that the service answered; kept beside the served model.
         deployment: summary.json: what is served from where, and what was before.
-        serving_root: Folder, s3:// or gs:// that the prediction service watches; the model appears at
-            <root>/<name>/<version>.
+        serving_root: Where models are published: <root>/<name>/<version> in the folder that a service watches,
+            <root>/releases/<name>-v<version>/<name>/<version> for a cluster's targets.
         model_name: Name the service answers to.
         version: Version from the registry.
-        keep_versions: Versions kept, this one included, so that a rollback has somewhere to go.
+        registry_uri: Registry whose alias champion moves to the version when it is served; empty for none.
+        serving: target (folder, kubernetes, kserve), and for those of a cluster namespace, name, timeout_seconds,
+            poll_seconds, canary_percent, canary_seconds. A rollout that does not become ready in time is undone.
+        keep_versions: Versions kept in a folder, this one included, so that a rollback has somewhere to go.
     """
     from kfp_ct.base.errors import reported
     from kfp_ct.components.deploy import work
@@ -35,4 +40,5 @@ def deploy(
 
     with reported():
         release = serving_folder.Release(model.path, blessing.path, model_name, version, infra_validation.path)
-        deployment.metadata.update(work.deploy(release, serving_root, keep_versions, deployment.path))
+        destination = work.Destination(serving_root, serving, registry_uri)
+        deployment.metadata.update(work.deploy(release, destination, keep_versions, deployment.path))

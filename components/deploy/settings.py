@@ -1,7 +1,7 @@
 """The settings of deploy."""
 
 from kfp_ct.base.settings import Count, Settings, Text
-from kfp_ct.models.settings import ModelName
+from kfp_ct.models.settings import ModelName, RegistryUri, Serving
 
 
 class Parameters(Settings):
@@ -9,4 +9,6 @@ class Parameters(Settings):
 
     serving_root: Text
     model_name: ModelName
+    registry_uri: RegistryUri = ""
+    serving: Serving
     keep_versions: Count

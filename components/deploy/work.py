@@ -1,21 +1,38 @@
-"""Publishes a blessed model to the folder that a prediction service watches."""
+"""Has a blessed model served, and makes it the champion once it is."""
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kfp_ct.base import task_log
 from kfp_ct.data import layouts
-from kfp_ct.models.serving_folder import Release, publish
-from kfp_ct.storage import locations
+from kfp_ct.models import champion_alias, serving_target
+from kfp_ct.models.serving_folder import Release
 
 
-def deploy(release: Release, serving_root: str, keep_versions: int, deployment_path: str) -> dict[str, Any]:
-    """Publishes a blessed model as <serving_root>/<model_name>/<version>/ and makes it the served one.
+@dataclasses.dataclass(frozen=True)
+class Destination:
+    """Where a model is published and served, and the registry whose champion it becomes.
+
+    Attributes:
+        serving_root: Folder or object store that models are published to.
+        serving: What serves them, as the settings `serving` say; by default what watches the folder.
+        registry_uri: The registry; empty where the champion is moved by another.
+    """
+
+    serving_root: str
+    serving: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    registry_uri: str = ""
+
+
+def deploy(release: Release, destination: Destination, keep_versions: int, deployment_path: str) -> dict[str, Any]:
+    """Has a blessed model served; when it answers, the alias champion moves to it.
 
     Args:
         release: What to serve.
-        serving_root: Folder or bucket that the service watches.
-        keep_versions: Versions that stay, this one included; at least 1.
+        destination: Where and by what.
+        keep_versions: Versions that stay in a serving folder, this one included; at least 1.
         deployment_path: Where summary.json is written.
 
     Returns:
@@ -23,15 +40,17 @@ def deploy(release: Release, serving_root: str, keep_versions: int, deployment_p
 
     Raises:
         ModelNotBlessedError: The verdict is not a yes, or is about another model.
-        ConfigurationError: A name, a version or the folder cannot be used, or it holds another model as this version.
+        NotServedError: It did not become ready; what served before serves on, and the champion stays.
+        ConfigurationError: A name, a version or the target cannot be used, or it holds another model as this version.
     """
-    state, kept = publish(release, serving_root, keep_versions)
-    base = locations.join(serving_root, release.model_name)
-    base = base if locations.is_remote(base) else str(locations.local_path(base))
-    layouts.write_json(Path(deployment_path) / layouts.SUMMARY, {**state, "kept": kept, "path": base})
-    task_log.summary(f"serving {release.model_name} v{release.version} from {base}{_kept_versions_text(kept)}")
-    return state
-
-
-def _kept_versions_text(kept: list[str]) -> str:
-    return f"; {', '.join(f'v{version}' for version in kept)} kept" if kept else ""
+    target = serving_target.open_target(destination.serving, destination.serving_root, release.model_name)
+    served = target.serve(release, keep_versions)
+    if destination.registry_uri:
+        champion_alias.make_champion(destination.registry_uri, release.model_name, release.version)
+    layouts.write_json(
+        Path(deployment_path) / layouts.SUMMARY, {**served.state, "kept": served.kept, "path": served.where}
+    )
+    champion = ", the champion," if destination.registry_uri else ""
+    kept = f"; {', '.join(f'v{version}' for version in served.kept)} kept" if served.kept else ""
+    task_log.summary(f"serving {release.model_name} v{release.version}{champion} from {served.where}{kept}")
+    return served.state

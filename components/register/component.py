@@ -17,8 +17,9 @@ def register(
     model_name: str,
     training_key: str,
     lineage: dict = {},
+    make_champion: bool = True,
 ) -> NamedTuple("Outputs", [("version", str), ("previous_champion", str)]):
-    """Registers a blessed model in MLflow and moves the alias champion to it.
+    """Registers a blessed model in MLflow and moves the alias champion to it, or leaves that to deploy.
 
     Args:
         statistics: FeatureStats.pb per split of the data the model was trained on; kept with the version, so that
@@ -30,6 +31,7 @@ def register(
         model_name: Registered model; created if absent.
         training_key: Identity of the training, from resolve_champion.
         lineage: Commit, image, parameters and cause of the run; recorded as tags.
+        make_champion: Whether the alias moves here; False where deploy moves it once the model is served.
 
     Returns:
         version: Version of the registered model; the same one if it was registered before.
@@ -40,5 +42,5 @@ def register(
 
     with reported():
         candidate = work.Candidate(model.path, blessing.path, statistics.path, evaluation.path, training_key, lineage)
-        registered = work.register(candidate, registry_uri, model_name)
+        registered = work.register(candidate, registry_uri, model_name, make_champion)
         return (registered.version, registered.previous_champion)

@@ -1,7 +1,7 @@
 """Writes a model into the registry through MLflow, in an order that survives being killed.
 
 Model files (copied under another name, then renamed) → run → version, with its tags in one transaction →
-alias. Each step first looks whether it has been done, so a rerun finishes what was begun.
+alias, unless deploy moves it. Each step first looks whether it has been done, so a rerun finishes what was begun.
 """
 
 import contextlib
@@ -15,17 +15,15 @@ from mlflow.tracking import MlflowClient
 from kfp_ct.base import atomic_files
 from kfp_ct.components.register.entry import Entry, Registered, mlflow_name
 from kfp_ct.data import layouts
-from kfp_ct.models import champion_history, model_version, registry, registry_mlflow, registry_sqlite
+from kfp_ct.models import champion_alias, model_version, registry, registry_mlflow, registry_sqlite
 
 _FINGERPRINT = "model_fingerprint"
-# Tags of a run that say by whom, why and by which run a champion moves.
-_CAUSE_TAGS = ("user", "cause", "run")
 # The folder of a run's artifacts that holds the model, on a server.
 _RUN_FOLDER = "model"
 
 
-def publish(entry: Entry, registry_uri: str) -> Registered:
-    """Makes the model a version and that version the champion; both only as far as they are not yet so.
+def publish(entry: Entry, registry_uri: str, make_champion: bool = True) -> Registered:
+    """Makes the model a version and, if asked to, that version the champion; both only as far as they are not yet so.
 
     Raises:
         ConfigurationError: The registry cannot be written or does not answer.
@@ -34,35 +32,28 @@ def publish(entry: Entry, registry_uri: str) -> Registered:
     with registry_mlflow.reaching(registry_uri):
         client = registry_mlflow.open_client(registry_uri)
         with registry_sqlite.alone(database):
-            return _publish(client, entry, registry_uri)
+            return _publish(client, entry, registry_uri, make_champion)
 
 
-def _publish(client: MlflowClient, entry: Entry, registry_uri: str) -> Registered:
+def _publish(client: MlflowClient, entry: Entry, registry_uri: str, make_champion: bool) -> Registered:
     reader = registry.open_reader(registry_uri)
     champion = reader.champion(entry.model_name)
     before = champion.number if champion else ""
     existing = reader.find(entry.model_name, _FINGERPRINT, entry.fingerprint)
     if existing is None:
-        number = _create_version(client, entry, registry_uri, before)
+        number = _create_version(client, entry, registry_uri)
     else:
         number = existing.number
         if number == before:  # another run of the same model was faster
             return Registered(number, existing.tags.get("previous_champion", ""))
         # The same model from another training: an unchanged rerun of this one must recognise it.
         client.set_model_version_tag(entry.model_name, number, "training_key", entry.tags["training_key"])
-    move = champion_history.Move(
-        champion_history.now(),
-        champion_history.REGISTER,
-        before,
-        number,
-        *(entry.tags.get(name, "") for name in _CAUSE_TAGS),
-    )
-    registry_mlflow.note(client, entry.model_name, move)
-    registry_mlflow.move_champion(client, entry.model_name, move)
+    if make_champion:
+        champion_alias.move(client, entry.model_name, model_version.ModelVersion(number, "", entry.tags), before)
     return Registered(number, before)
 
 
-def _create_version(client: MlflowClient, entry: Entry, registry_uri: str, before: str) -> str:
+def _create_version(client: MlflowClient, entry: Entry, registry_uri: str) -> str:
     database = model_version.database_path(registry_uri)
     source = str(_store(entry, model_version.models_root(database) / entry.model_name)) if database else ""
     run = _run(client, entry, database)
@@ -74,8 +65,7 @@ def _create_version(client: MlflowClient, entry: Entry, registry_uri: str, befor
     _record(client, run.info.run_id, entry)
     with contextlib.suppress(MlflowException):  # it exists; anything else comes up again one line on
         client.create_registered_model(entry.model_name)
-    tags = {**entry.tags, "previous_champion": before}
-    version = client.create_model_version(entry.model_name, source, run.info.run_id, tags=tags)
+    version = client.create_model_version(entry.model_name, source, run.info.run_id, tags=entry.tags)
     return str(version.version)
 
 

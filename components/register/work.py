@@ -1,4 +1,4 @@
-"""Registers a blessed model and makes it the champion."""
+"""Registers a blessed model, and makes it the champion unless that waits until it is served."""
 
 import dataclasses
 import math
@@ -24,8 +24,8 @@ class Candidate:
     lineage: dict[str, Any]
 
 
-def register(candidate: Candidate, registry_uri: str, model_name: str) -> Registered:
-    """Registers a blessed model and moves the alias champion to it.
+def register(candidate: Candidate, registry_uri: str, model_name: str, make_champion: bool = True) -> Registered:
+    """Registers a blessed model and moves the alias champion to it, unless deploy does that once it is served.
 
     A model that is registered already (by its content) keeps its version. A run that is killed at any point
     leaves no version or a whole one, and the next one finishes the work.
@@ -41,7 +41,10 @@ def register(candidate: Candidate, registry_uri: str, model_name: str) -> Regist
     if registered is None:
         from kfp_ct.components.register import publish  # MLflow takes seconds to import; an unchanged rerun needs none
 
-        registered = publish.publish(describe(candidate, verdict, model_name), registry_uri)
+        registered = publish.publish(describe(candidate, verdict, model_name), registry_uri, make_champion)
+    if not make_champion:
+        task_log.summary(f"{model_name} v{registered.version} is registered; champion once it is served")
+        return registered
     before = f"champion before: v{registered.previous_champion}" if registered.previous_champion else "the first one"
     task_log.summary(f"{model_name} v{registered.version} is champion; {before}")
     return registered

@@ -9,6 +9,7 @@
     ├── RunTimeoutError        124  a run was not at its end when it was no longer waited for; it goes on
     └── ComponentError         2    a step cannot go on
         ├── ConfigurationError      a parameter, a module or a file that the user wrote does not fit
+        ├── NotServedError          what serves models did not take a version
         ├── DataError               the data is missing, unreadable or not what the schema says
         │   └── AnomaliesFoundError the data-validation gate said no
         ├── TrainingError           training could not produce a usable model
@@ -93,6 +94,10 @@ class AnomaliesFoundError(DataError):
 
 class TrainingError(ComponentError):
     """Training could not produce a usable model."""
+
+
+class NotServedError(ComponentError):
+    """What serves models did not take a version; it answers with what it answered with before."""
 
 
 class ModelNotBlessedError(ComponentError):

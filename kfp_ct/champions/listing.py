@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from kfp_ct.base.errors import DataError, ModelNotBlessedError
+from kfp_ct.base.errors import ModelNotBlessedError
 from kfp_ct.champions import locations as places
 from kfp_ct.champions.locations import Location
 from kfp_ct.data import layouts
-from kfp_ct.models import blessing, champion_history, model_version, serving_folder
+from kfp_ct.models import blessing, champion_history, model_version
 from kfp_ct.models.champion_history import Move
 from kfp_ct.report import metrics
 
@@ -41,7 +41,7 @@ def versions(place: Location, name: str) -> list[Listed]:
     """
     found = places.versions(place, name)
     champion = place.reader.champion(name)
-    served = serving_folder.served(place.serving_root, name)
+    served = place.target(name).served(name)
     return [_listed(place, name, version, champion.number if champion else "", served) for version in found]
 
 
@@ -73,15 +73,15 @@ def moves_table(found: list[Move]) -> Table:
 
 
 def _listed(place: Location, name: str, version: model_version.ModelVersion, champion: str, served: str) -> Listed:
-    folder = _folder(place, name, version)
+    with places.records(place, name, version) as folder:
+        metric, blessed = _metric(folder), _blessed(folder)
     last = next(iter(champion_history.history([version])[::-1]), None)
-    metric = _metric(folder)
     return Listed(
         model=name,
         version=version.number,
         champion=version.number == champion,
         served=version.number == served,
-        blessed=_blessed(folder),
+        blessed=blessed,
         run=version.tags.get("run", ""),
         window=version.tags.get("window", ""),
         metric=metric.name if metric else "",
@@ -90,13 +90,6 @@ def _listed(place: Location, name: str, version: model_version.ModelVersion, cha
         by=last.by if last else "",
         why=last.why if last else "",
     )
-
-
-def _folder(place: Location, name: str, version: model_version.ModelVersion) -> Path | None:
-    try:
-        return places.local_files(place, name, version)
-    except DataError:  # gone: nothing can be deployed from there
-        return None
 
 
 def _metric(folder: Path | None) -> metrics.Metric | None:

@@ -3,23 +3,36 @@
 import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from kfp_ct.base.errors import UsageError
+from kfp_ct.base.errors import DataError, UsageError
 from kfp_ct.data import layouts
-from kfp_ct.models import model_version, registered_model, registry
+from kfp_ct.models import model_version, registered_model, registry, serving_target
+from kfp_ct.project import settings
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs import record
+from kfp_ct.storage import locations as storage_locations
 
 
 @dataclasses.dataclass(frozen=True)
 class Location:
-    """A registry and the folder that a prediction service watches."""
+    """A registry, and what serves its models.
+
+    Attributes:
+        serving_root: Folder that a prediction service watches, or the URI of where models are published to.
+        serving: What serves them, as the settings `serving` say; by default what watches the folder.
+    """
 
     workspace: Workspace
     registry_uri: str
-    serving_root: Path
+    serving_root: Path | str
+    serving: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def target(self, name: str) -> serving_target.ServingTarget:
+        """What serves a model."""
+        return serving_target.open_target(self.serving, str(self.serving_root), name)
 
     @property
     def reader(self) -> model_version.Reader:
@@ -27,10 +40,48 @@ class Location:
         return registry.open_reader(self.registry_uri)
 
 
-def open_location(workspace: Workspace, registry_uri: str = "", serving_root: Path | None = None) -> Location:
-    """Returns the named registry and folder; by default those of local runs."""
-    uri = registry_uri or f"{model_version.SQLITE}{workspace.home / 'registry' / 'mlflow.db'}"
-    return Location(workspace, uri, (serving_root or workspace.serving).absolute())
+def open_location(
+    workspace: Workspace,
+    registry_uri: str = "",
+    serving_root: Path | None = None,
+    chosen: Mapping[str, Any] | None = None,
+) -> Location:
+    """Returns a registry and what serves its models.
+
+    Args:
+        workspace: Whose local runs they are by default.
+        registry_uri: The registry; over that of `chosen`.
+        serving_root: The folder that models are served from; over that of `chosen`, and whatever serves there.
+        chosen: Parameters of a training pipeline.
+    """
+    chosen = chosen or {}
+    local = f"{model_version.SQLITE}{workspace.home / 'registry' / 'mlflow.db'}"
+    uri = registry_uri or chosen.get("registry_uri") or local
+    if serving_root is not None:
+        return Location(workspace, uri, serving_root.absolute())
+    root = str(chosen.get("serving_root") or workspace.serving)
+    place = root if storage_locations.is_remote(root) else storage_locations.local_path(root)
+    return Location(workspace, uri, place, chosen.get("serving") or {})
+
+
+def settings_of(workspace: Workspace, name: str, environment: str) -> Mapping[str, Any]:
+    """Returns the parameters of the project that trains a model, for one environment.
+
+    Raises:
+        UsageError: There is no such project.
+    """
+    trained = []
+    for project in workspace.projects():
+        if (workspace.settings_folder(project) / f"{environment}.yaml").is_file():
+            parameters = settings.load(workspace, project, environment, {}).parameters
+            if parameters.get("model_name") == name and "serving_root" in parameters:
+                return parameters
+            trained.append(str(parameters.get("model_name", "")))
+    raise UsageError(
+        f"no project has settings {environment} that train a model {name!r}\n"
+        f"expected: one of those that have: {', '.join(filter(None, trained)) or 'none'}\n"
+        "fix: correct --settings, or say where it is with --registry and --serving-root"
+    )
 
 
 def versions(place: Location, name: str) -> list[model_version.ModelVersion]:
@@ -75,6 +126,29 @@ def files(place: Location, name: str, version: model_version.ModelVersion) -> It
         folder.mkdir()
         registry_download.download(place.registry_uri, version.source, folder)
         yield folder
+
+
+@contextlib.contextmanager
+def records(place: Location, name: str, version: model_version.ModelVersion) -> Iterator[Path | None]:
+    """Lends a folder with what the registry keeps beside a version, downloaded if it is elsewhere; None if it is gone.
+
+    Raises:
+        ConfigurationError: The registry does not answer.
+    """
+    try:
+        folder = local_files(place, name, version)
+    except DataError:  # nothing can be deployed from there
+        yield None
+        return
+    if folder is not None:
+        yield folder
+        return
+    from kfp_ct.models import registry_download
+
+    with tempfile.TemporaryDirectory(prefix="ct-model-") as temporary:
+        kept = (layouts.KEPT_BLESSING, layouts.KEPT_EVALUATION)
+        registry_download.download_records(place.registry_uri, version.source, Path(temporary), kept)
+        yield Path(temporary)
 
 
 def kept_blessing(folder: Path) -> Path:

@@ -1,6 +1,6 @@
 """Makes a registered version the champion and the served model, by a person's word; every step can be killed.
 
-The move is noted as begun with the version it is for → the alias champion → the served folder → noted as done.
+The move is noted as begun with the version it is for → what serves the model → the alias champion → noted as done.
 Each step looks whether it has been done, so the next command finishes a move that was killed between them.
 """
 
@@ -54,7 +54,7 @@ def promote(place: Location, name: str, version: str, person: Person, dry_run: b
             person.name,
             person.reason,
         )
-        done = move.before == version == serving_folder.served(place.serving_root, name)
+        done = move.before == version == place.target(name).served(name)
         return Outcome(_carried_out(place, name, move, dry_run or done), not done)
 
 
@@ -116,7 +116,7 @@ def _carried_out(place: Location, name: str, move: Move, only_checked: bool = Fa
         blessing.require(blessed, str(folder))
         trial = places.trial(place, version.tags.get("run", ""))
         release = serving_folder.Release(str(folder), str(blessed), name, move.version, trial)
-        serving_folder.check(release, str(place.serving_root), KEEP_VERSIONS)
+        place.target(name).check(release, KEEP_VERSIONS)
         if only_checked:
             return move
         with _registry(place) as client:
@@ -127,17 +127,17 @@ def _carried_out(place: Location, name: str, move: Move, only_checked: bool = Fa
 
 
 def _move(client: Any, place: Location, move: Move, release: serving_folder.Release) -> None:
-    """Moves the alias and the served folder; where the folder refuses, the alias goes back."""
+    """Has the version served, then moves the alias; where it is not served, the alias stays."""
     from kfp_ct.models import registry_mlflow
 
-    registry_mlflow.move_champion(client, release.model_name, move)
+    target = place.target(release.model_name)
     try:
-        serving_folder.publish(release, str(place.serving_root), KEEP_VERSIONS)
+        target.serve(release, KEEP_VERSIONS)
     except ComponentError:
-        if serving_folder.served(place.serving_root, release.model_name) != move.version:
-            registry_mlflow.restore_champion(client, release.model_name, move)
+        if target.served(release.model_name) != move.version:
             _note(client, release.model_name, move, champion_history.CUT_OFF)
         raise
+    registry_mlflow.move_champion(client, release.model_name, move)
 
 
 def _give_up(client: Any, place: Location, name: str, but: str) -> None:
@@ -182,7 +182,10 @@ def _champion(place: Location, name: str) -> str:
 def _alone(place: Location, name: str) -> Iterator[None]:
     """Keeps two moves on one machine apart, and moves from registrations where the registry is a file of it."""
     with contextlib.ExitStack() as held:
-        with atomic_files.writing_to("the serving folder", place.serving_root):
-            held.enter_context(atomic_files.locked(place.serving_root / f".{name}.move.lock"))
+        root = place.serving_root
+        if isinstance(root, str):  # objects there have versions of their own; here two commands wait for each other
+            root = place.workspace.home / "moves"
+        with atomic_files.writing_to("the serving folder", root):
+            held.enter_context(atomic_files.locked(root / f".{name}.move.lock"))
         held.enter_context(registry_sqlite.alone(model_version.database_path(place.registry_uri)))
         yield

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kfp_ct.base.errors import CtError
+from kfp_ct.base.errors import CtError, UsageError
 from kfp_ct.cli import options, output
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def models(
     history: Annotated[bool, typer.Option("--history", help="List how each champion became one.")] = False,
     registry: options.Registry = "",
     serving_root: options.ServingRoot = None,
+    settings: options.ServedBy = "",
     home: options.Home = None,
     as_json: options.Json = False,
 ) -> None:
@@ -33,7 +34,11 @@ def models(
     from kfp_ct.champions import listing, locations
     from kfp_ct.project.workspace import find_workspace
 
-    where = locations.open_location(find_workspace(home), registry, serving_root)
+    workspace = find_workspace(home)
+    if settings and not name:
+        raise UsageError("--settings needs a model: projects have registries of their own\nfix: name the model")
+    chosen = locations.settings_of(workspace, name, settings) if name and settings else None
+    where = locations.open_location(workspace, registry, serving_root, chosen)
     names = [name] if name else where.reader.models()
     for each in names:
         _finish(where, each)

@@ -100,6 +100,16 @@ Registry = Annotated[str, typer.Option(help="MLflow tracking URI.", show_default
 ServingRoot = Annotated[
     Path | None, typer.Option(help="Folder of served models.", show_default="serving in the local state")
 ]
+ServedBy = Annotated[
+    str,
+    typer.Option(
+        "--settings",
+        metavar="NAME",
+        help="Settings of the project that trains the model: their registry, and the folder, Deployment or "
+        "InferenceService that serves it.",
+        show_default="the local state",
+    ),
+]
 Reason = Annotated[str, typer.Option(help="Why; recorded in the registry.", show_default="none")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check and say what would be done; change nothing.")]
 Substitutions = Annotated[

@@ -20,6 +20,7 @@ def promote(
     dry_run: options.DryRun = False,
     registry: options.Registry = "",
     serving_root: options.ServingRoot = None,
+    settings: options.ServedBy = "",
     home: options.Home = None,
     as_json: options.Json = False,
 ) -> None:
@@ -31,7 +32,9 @@ def promote(
     from kfp_ct.project.workspace import find_workspace
     from kfp_ct.runs.record import user
 
-    where = locations.open_location(find_workspace(home), registry, serving_root)
+    workspace = find_workspace(home)
+    chosen = locations.settings_of(workspace, name, settings) if settings else None
+    where = locations.open_location(workspace, registry, serving_root, chosen)
     done = promotion.promote(where, name, version.removeprefix("v"), promotion.Person(user(), reason), dry_run)
     _show(name, done, dry_run, as_json)
 
@@ -43,6 +46,7 @@ def rollback(
     dry_run: options.DryRun = False,
     registry: options.Registry = "",
     serving_root: options.ServingRoot = None,
+    settings: options.ServedBy = "",
     home: options.Home = None,
     as_json: options.Json = False,
 ) -> None:
@@ -54,7 +58,9 @@ def rollback(
     from kfp_ct.project.workspace import find_workspace
     from kfp_ct.runs.record import user
 
-    where = locations.open_location(find_workspace(home), registry, serving_root)
+    workspace = find_workspace(home)
+    chosen = locations.settings_of(workspace, name, settings) if settings else None
+    where = locations.open_location(workspace, registry, serving_root, chosen)
     done = promotion.rollback(where, name, promotion.Person(user(), reason), dry_run)
     _show(name, done, dry_run, as_json)
 

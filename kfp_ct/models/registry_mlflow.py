@@ -95,14 +95,6 @@ def move_champion(client: MlflowClient, model_name: str, move: champion_history.
     client.set_registered_model_alias(model_name, model_version.CHAMPION, move.version)
 
 
-def restore_champion(client: MlflowClient, model_name: str, move: champion_history.Move) -> None:
-    """Points the alias champion back at the version before a move that could not be ended."""
-    if move.before:
-        client.set_registered_model_alias(model_name, model_version.CHAMPION, move.before)
-    else:
-        client.delete_registered_model_alias(model_name, model_version.CHAMPION)
-
-
 @contextlib.contextmanager
 def reaching(uri: str) -> Iterator[None]:
     """Turns an MLflow failure into one message.

@@ -248,7 +248,7 @@ class ModelTests:
     def _deploy(self, blessing_path: str) -> bool:
         release = serving_folder.Release(self.bench.model, blessing_path, "model", "1")
         try:
-            deploy.deploy(release, self.bench.path("serving"), 1, self.bench.path("deployment"))
+            deploy.deploy(release, deploy.Destination(self.bench.path("serving")), 1, self.bench.path("deployment"))
         except ModelNotBlessedError:
             return False
         return Path(self.bench.path("serving/model/1/saved_model.pb")).is_file()

@@ -25,7 +25,9 @@ def release(home: Path, content: str, saved_model: Path | None = None) -> str:
     candidate = dataclasses.replace(run.candidate(f"key {content}"), lineage=LINEAGE)
     version = registering.register(candidate, place.registry_uri, "flights").version
     served = serving_folder.Release(run.model, run.blessing, "flights", version)
-    deploying.deploy(served, str(place.serving_root), 3, str(home / "made" / content / "deployment"))
+    deploying.deploy(
+        served, deploying.Destination(str(place.serving_root)), 3, str(home / "made" / content / "deployment")
+    )
     return version
 
 

@@ -17,7 +17,7 @@ from release_artifacts import make_run
 
 def deploy(run, root, version="1", name="flights", keep=3):
     release = serving_folder.Release(run.model, run.blessing, name, version)
-    return work.deploy(release, str(root), keep, str(run.root / "deployment"))
+    return work.deploy(release, work.Destination(str(root)), keep, str(run.root / "deployment"))
 
 
 @pytest.fixture

@@ -66,7 +66,9 @@ def test_alias_and_service_move_together_by_the_blessing_the_server_keeps(server
         run = make_run(tmp_path / content, content)
         version = registering.register(run.candidate(f"key {content}"), server, "flights").version
         release = serving_folder.Release(run.model, run.blessing, "flights", version)
-        deploying.deploy(release, str(place.serving_root), 1, str(tmp_path / content / "deployment"))
+        deploying.deploy(
+            release, deploying.Destination(str(place.serving_root)), 1, str(tmp_path / content / "deployment")
+        )
 
     assert promotion.rollback(place, "flights", Person("ada", "it lost")).move.version == "1"
 
@@ -80,9 +82,15 @@ def test_alias_and_service_move_together_by_the_blessing_the_server_keeps(server
         (champion_history.REGISTER, "1", champion_history.DONE),
     ]
 
+    listed = {each.version: each for each in listing.versions(place, "flights")}
+    assert [(listed[number].blessed, listed[number].metric, listed[number].value) for number in ("1", "2")] == [
+        (True, "auc", 0.7),
+        (True, "auc", 0.7),
+    ]
     client = registry_mlflow.open_client(server)
     first = client.get_model_version("flights", "1")
     client.create_model_version("flights", f"{first.source}/Training", first.run_id)
     with pytest.raises(ModelNotBlessedError):
         promotion.promote(place, "flights", "3", Person("ada"))
     assert place.reader.champion("flights").number == "1"
+    assert {each.version: each.blessed for each in listing.versions(place, "flights")}["3"] is False

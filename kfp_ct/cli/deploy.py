@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kfp_ct.cli import options, output
 from kfp_ct.cli.exit_codes import exit_codes
+
+if TYPE_CHECKING:
+    from kfp_ct.project.settings import Settings
 
 NOWHERE = "none"  # for a build of which only the package is wanted
 
@@ -54,7 +57,6 @@ def deploy(
     from kfp_ct.deploy import deploy as deploying
     from kfp_ct.deploy import progress, version
     from kfp_ct.deploy.connect import bound_images, open_target, require_service
-    from kfp_ct.deploy.doctor.doctor import before_deploying
     from kfp_ct.deploy.schedules import reconcile
     from kfp_ct.project import settings
     from kfp_ct.project.workspace import find_workspace
@@ -66,8 +68,7 @@ def deploy(
     wanted = version.prepare(workspace, chosen, target, package, bound, commit)
     require_service(service, target)
     say = _say_on_stderr if as_json else _say
-    for line in before_deploying(chosen, wanted.compiled, target):
-        print(f"warning: {line}", file=sys.stderr, flush=True)
+    _warn_of_missing(chosen, wanted.compiled, target)
     where, schedules = reconcile.schedules_for(service, chosen, target, experiment)
     if dry_run:
         _show(
@@ -83,6 +84,13 @@ def deploy(
     finally:
         if as_json:
             output.print_json(done)
+
+
+def _warn_of_missing(chosen: "Settings", compiled: dict[str, Any], target: str) -> None:
+    from kfp_ct.deploy.doctor.doctor import before_deploying
+
+    for line in before_deploying(chosen, compiled, target):
+        print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
 def _show(previewed: list[str], as_json: bool) -> None:

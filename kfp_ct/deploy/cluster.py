@@ -1,6 +1,8 @@
 """The cluster's own API, by the official client: only to look, and only where a kubeconfig is."""
 
 import dataclasses
+import os
+from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.errors import CtError
@@ -29,11 +31,16 @@ def connect() -> Cluster:
     """
     from kubernetes import client, config
 
+    configuration = client.Configuration()
+    # The client's own search keeps what $KUBECONFIG was when it was imported, and prints where it looks.
+    files = os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
     try:
-        config.load_config()
+        if any(Path(each).is_file() for each in files.split(os.pathsep)):
+            config.load_kube_config(config_file=files, client_configuration=configuration)
+        else:
+            config.load_incluster_config(client_configuration=configuration)
     except config.ConfigException as error:
         raise NoClusterError("no kubeconfig, and not in a pod") from error
-    configuration = client.Configuration.get_default_copy()
     configuration.retries = 0
     api = client.ApiClient(configuration)
     return Cluster(client.CoreV1Api(api), client.AppsV1Api(api), configuration.host)

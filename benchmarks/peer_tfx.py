@@ -3,10 +3,10 @@
 Runs in a component environment with tfx: `python benchmarks/peer_tfx.py WORKLOAD WORKSPACE STEPS`.
 """
 
-import importlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import tensorflow_model_analysis as tfma
 from google.protobuf import text_format
@@ -36,11 +36,10 @@ def main(workload: str, workspace: Path, steps: int) -> None:
     print(json.dumps({"auc": metrics[""][""]["auc"]["doubleValue"]}))
 
 
-def components(
-    workload: str, workspace: Path, steps: int
-) -> list[tfx.dsl.Component if hasattr(tfx.dsl, "Component") else object]:
+def components(workload: str, workspace: Path, steps: int) -> list[Any]:
     """Returns the pipeline's components."""
-    module = importlib.import_module(MODULES[workload]).__file__
+    # By import path: of a module_file TFX builds wheels and installs them by pip, which not every environment has.
+    module = MODULES[workload]
     splits = [
         tfx.proto.Input.Split(name=name, pattern=f"{name}/*.csv") for name in ("train", "eval")
     ]  # fmt: skip
@@ -54,10 +53,12 @@ def components(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
     transform = tfx.components.Transform(
-        examples=examples.outputs["examples"], schema=schema.outputs["schema"], module_file=module
+        examples=examples.outputs["examples"],
+        schema=schema.outputs["schema"],
+        preprocessing_fn=f"{module}.preprocessing_fn",
     )
     trainer = tfx.components.Trainer(
-        module_file=module,
+        run_fn=f"{module}.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema.outputs["schema"],

@@ -93,7 +93,8 @@ def readme_row(component, line="…"):
     spec = getattr(importlib.import_module(f"kfp_ct.components.{component}.component"), component).component_spec
     needed = ", ".join(f"`{name}`" for name, each in spec.inputs.items() if not each.optional)
     optional = ", ".join(name for name, each in spec.inputs.items() if each.optional)
-    gives = ", ".join("a bool" if name == "Output" else f"`{name}`" for name in spec.outputs)
+    returned = {"Boolean": "a bool", "String": "a text"}
+    gives = ", ".join(returned[each.type] if name == "Output" else f"`{name}`" for name, each in spec.outputs.items())
     takes = f"{needed} ({optional})" if optional else needed
     return f"| [`{component}`](components/{component}/component.py) | {takes} | {gives} | {line} |"
 

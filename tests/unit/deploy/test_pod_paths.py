@@ -40,7 +40,7 @@ def test_a_path_below_a_mount_is_one_and_beside_it_is_none():
 
 def test_a_volume_of_another_task_does_not_help():
     volume = {"volumes": [{"pvc": "ct-data", "path": "/mnt/ct"}]}
-    lines = refused(section={"tasks": {"ingest": volume, "train": volume}})
+    lines = refused(section={"tasks": dict.fromkeys(("ingest", "resolve-sources", "train"), volume)})
     assert [line.split(" is ")[0] for line in lines[1:-2]] == ["serving_root", "checkpoints"]
     assert lines[2].endswith("on no volume of the task tune, which has nothing mounted")
 

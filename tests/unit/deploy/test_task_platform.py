@@ -6,7 +6,7 @@ import pytest
 from kfp import compiler, dsl, kubernetes
 
 from kfp_ct.base.errors import PackageError, UsageError
-from kfp_ct.deploy import target, task_platform, version
+from kfp_ct.deploy import default_requests, target, task_platform, version
 from kfp_ct.package import check, package
 from kfp_ct.package.bind import Images
 from kfp_ct.project import settings
@@ -240,3 +240,9 @@ def test_the_package_of_the_shipped_kind_settings_has_everything_of_its_pods():
     train = made["deploymentSpec"]["executors"]["exec-train"]["container"]["resources"]
     assert (train["resourceMemoryLimit"], train["resourceMemoryRequest"]) == ("4Gi", "2Gi")
     assert made["root"]["dag"]["tasks"]["train"]["retryPolicy"]["maxRetryCount"] == 2
+
+
+def test_every_component_of_ours_has_a_default_request():
+    folders = sorted(path.parent.name for path in (find_workspace().root / "components").glob("*/component.py"))
+    assert [name for name in folders if not default_requests.of(f"kfp_ct.components.{name}")] == []
+    assert default_requests.of("mine.components.train") == {}

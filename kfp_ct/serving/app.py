@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kfp_ct.serving import access, http
+from kfp_ct.serving import access, http, openapi
 from kfp_ct.serving.errors import ServingError
 from kfp_ct.serving.limits import ANY_HOST
 from kfp_ct.serving.oip_rest import OpenInferenceRest
@@ -39,10 +39,14 @@ def create_app(predictor: Predictor) -> Starlette:
     async def metrics(request: Request) -> Response:
         return Response(predictor.metrics.page(), media_type=_METRICS_TYPE)
 
+    async def description(request: Request) -> Response:
+        return http.json_response(openapi.describe(versions))
+
     return Starlette(
         routes=[
             Route("/healthz", _alive, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
+            Route("/openapi.json", _guarded(description, token), methods=["GET"]),
             Route("/metrics", _guarded(metrics, token), methods=["GET"]),
             # TensorFlow Serving's addresses are not case-sensitive; "/v1" is the only part that is matched here.
             *(

@@ -9,7 +9,7 @@ import asyncio
 import concurrent.futures
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -94,14 +94,26 @@ class Batcher:
         shape = tuple((name, _row_type(array)) for name, array in sorted(inputs.items()))
         key = (model, signature, shape)
         lane = self._lanes.setdefault(key, _Lane())
+        if self._settings.mode == ADAPTIVE and not lane.running:
+            return await self._at_once(key, lane, inputs, rows)
         waiting = _Waiting(inputs, rows, asyncio.get_running_loop().create_future())
         lane.waiting.append(waiting)
         lane.rows += rows
-        if lane.rows >= self._settings.rows or (self._settings.mode == ADAPTIVE and not lane.running):
+        if lane.rows >= self._settings.rows:
             self._start(key, lane)
         elif lane.timer is None:
             self._start_later(key, lane)
         return await waiting.answer
+
+    async def _at_once(self, key: Any, lane: _Lane, inputs: Inputs, rows: int) -> Arrays:
+        model, signature, _ = key
+        self._observe(1, rows)
+        lane.running += 1
+        try:
+            return cast(Arrays, await self._in_worker(model.run, signature, inputs))
+        finally:
+            lane.running -= 1
+            self._after(key, lane)
 
     def _start_later(self, key: Any, lane: _Lane) -> None:
         loop = asyncio.get_running_loop()

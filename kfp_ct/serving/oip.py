@@ -90,6 +90,11 @@ class Tensor:
         return np.frombuffer(raw, self.array_type).reshape(self.shape)
 
 
+def datatype(kind: str) -> str:
+    """Returns the protocol's name of a type that TensorFlow calls so."""
+    return _NAMES.get(tf.as_dtype(kind).name, kind.upper())
+
+
 def described(name: str, array: np.ndarray) -> Tensor:
     """Returns what is to be said of an output."""
     kind = "string" if array.dtype == object else array.dtype.name

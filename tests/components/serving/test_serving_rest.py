@@ -146,6 +146,27 @@ def test_metrics_count_what_was_answered_and_refused(server):
     assert "of_a_caller" not in page.text, "a caller's words make no series"
 
 
+def test_the_openapi_page_has_examples_that_can_be_sent(server):
+    page = server.client.get("/openapi.json").json()
+
+    sent = []
+    for path, methods in page["paths"].items():
+        if "get" in methods:
+            assert server.client.get(path).status_code == 200
+            continue
+        for name, example in methods["post"]["requestBody"]["content"]["application/json"].get("examples", {}).items():
+            answer = server.predict(example["value"], path)
+            assert answer.status_code == 200, f"{path} {name}: {answer.text}"
+            sent.append((path.rpartition("/")[2], name))
+    assert page["openapi"] == "3.1.0"
+    assert set(sent) == {
+        ("flights:predict", "lists"),
+        ("flights:predict", "ranked"),
+        ("flights:predict", "serving_default"),
+        ("infer", "serving_default"),
+    }
+
+
 @pytest.mark.parametrize(("given", "back"), [(TRACE, TRACE), ("00-zz", None), (TRACE.upper(), None)])
 def test_a_trace_context_goes_back_if_it_is_one(given, back, server):
     answer = server.client.get("/v1/models/flights", headers={"traceparent": given})

@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kfp_ct.base import atomic_files
-from kfp_ct.data import layouts
+from kfp_ct.base.errors import ComponentError
+from kfp_ct.storage import storage
 
+# So often another writer may be faster.
+_TRIES = 20
 _KEY = ("model", "version", "start", "end")
 
 
@@ -29,29 +31,38 @@ def entry(report: dict[str, Any]) -> dict[str, Any]:
 
 def read(path: str | Path) -> list[dict[str, Any]]:
     """Returns the lines; what is not JSON is left out."""
-    lines = []
-    if Path(path).is_file():
-        for text in Path(path).read_text().splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                lines.append(json.loads(text))
-    return lines
+    content = storage.read(str(path))
+    return _lines(content.data) if content else []
 
 
 def upsert(path: str | Path, entry: dict[str, Any]) -> list[dict[str, Any]]:
     """Adds a line, or replaces the one of the same version and period; returns the model's lines in order of time.
 
+    The file is replaced only if it is still what was read, so that of two writers none loses its line.
+
     Raises:
         ConfigurationError: The file cannot be written.
+        ComponentError: Others write it all the time.
     """
-    path = Path(path)
-    with (
-        atomic_files.writing_to("the monitoring history", path),
-        atomic_files.locked(path.with_name(f".{path.name}.lock")),
-    ):
-        others = [each for each in read(path) if _key(each) != _key(entry)]
-        lines = sorted([*others, entry], key=_order)
-        layouts.write_text(path, "".join(f"{json.dumps(each, allow_nan=False)}\n" for each in lines))
-    return [each for each in lines if each.get("model") == entry["model"]]
+    for _ in range(_TRIES):
+        content = storage.read(str(path))
+        before = _lines(content.data) if content else []
+        lines = sorted([*(each for each in before if _key(each) != _key(entry)), entry], key=_order)
+        data = "".join(f"{json.dumps(each, allow_nan=False)}\n" for each in lines).encode()
+        if storage.replace(str(path), data, content.version) if content else storage.create(str(path), data):
+            return [each for each in lines if each.get("model") == entry["model"]]
+    raise ComponentError(
+        f"the monitoring history {path} is written by others all the time\n"
+        "expected: a few monitoring runs at a time\nfix: run again"
+    )
+
+
+def _lines(data: bytes) -> list[dict[str, Any]]:
+    lines = []
+    for text in data.decode().splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            lines.append(json.loads(text))
+    return lines
 
 
 def _key(entry: dict[str, Any]) -> tuple[Any, ...]:

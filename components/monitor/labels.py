@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.data.tables import database, files, reader
 from kfp_ct.data.tables.reading import Loaded, Reading, Table
+from kfp_ct.storage import locations, search
 
 KEY = ["request_id", "row"]
 _OTHER_NAMES = {".json": files.JSONL, ".gz": files.CSV}
@@ -47,12 +48,26 @@ def join(rows: pa.Table, source: str) -> LabelledRows:
         DataError: A file, or a row of one, cannot be read, or a column is missing.
         ConfigurationError: A file is of another kind.
     """
-    found = files.matches(files.local_path("labels", source)) if source else []
-    if not found or not len(rows):
-        return LabelledRows(_with_label(rows.slice(0, 0), pa.array([], pa.float64())), 0, 0)
-    with tempfile.TemporaryDirectory() as folder, database.open_database(Path(folder)) as connection:
-        loaded = _load(connection, source, found, Path(folder))
-        matched, read = _match(connection, rows, Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        found = _found(source, Path(folder)) if source and len(rows) else []
+        if found:
+            return _joined(rows, source, found, Path(folder))
+    return LabelledRows(_with_label(rows.slice(0, 0), pa.array([], pa.float64())), 0, 0)
+
+
+def _found(source: str, folder: Path) -> list[Path]:
+    """Returns the files of labels; those of an object store are copied below a folder."""
+    if locations.is_remote(source):
+        return search.download(search.find(source), folder / "objects")
+    return files.matches(files.local_path("labels", source))
+
+
+def _joined(rows: pa.Table, source: str, found: list[Path], scratch: Path) -> LabelledRows:
+    folder = scratch / "database"
+    folder.mkdir()
+    with database.open_database(folder) as connection:
+        loaded = _load(connection, source, found, folder)
+        matched, read = _match(connection, rows, folder)
     good = [(place, label) for place, label, differing in matched if differing == 1]
     places = pa.array([place for place, _ in good], pa.int64())
     labelled = _with_label(rows.take(places), pa.array([label for _, label in good]))

@@ -73,13 +73,18 @@ def versions(root: str, model: str) -> list[str]:
         ConfigurationError: There is no such folder.
     """
     if not Path(root).is_dir():
-        raise ConfigurationError(
-            f"there is no request log at {root}\nexpected: the folder that the prediction service logs to\n"
-            "fix: serve with `--request-log` (ct serve --request-log FOLDER), or correct request_log"
-        )
+        raise no_log(root)
     folder = Path(root) / model
     found = [path.name for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []
     return sorted(found, key=int)
+
+
+def no_log(root: str) -> ConfigurationError:
+    """Returns the error for a place that nothing was logged to."""
+    return ConfigurationError(
+        f"there is no request log at {root}\nexpected: the folder that the prediction service logs to\n"
+        "fix: serve with `--request-log` (ct serve --request-log FOLDER), or correct request_log"
+    )
 
 
 def read(root: str, model: str, version: str, period: Period, limits: tuple[int, str]) -> Traffic:
@@ -175,12 +180,13 @@ def is_vector(kind: pa.DataType) -> bool:
 def _files(folder: Path, period: Period) -> Iterator[Path]:
     """Yields the files that may have rows of the period: a file is written after its rows were answered."""
     for path in sorted(folder.glob("*.parquet")):
-        written = _written(path)
-        if written is None or written >= period.start:
+        at = written(path)
+        if at is None or at >= period.start:
             yield path
 
 
-def _written(path: Path) -> datetime.datetime | None:
+def written(path: Path) -> datetime.datetime | None:
+    """Returns when a file was written, by its name; None for other names."""
     try:
         return datetime.datetime.strptime(path.stem.partition("-")[0], _NAME_FORMAT).replace(tzinfo=datetime.UTC)
     except ValueError:

@@ -13,7 +13,7 @@ from kfp_ct.base import setting_problems, task_log
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.clock import windows
 from kfp_ct.components.monitor import champion as champions
-from kfp_ct.components.monitor import decision, distances, history, labels, quality, request_log, view
+from kfp_ct.components.monitor import decision, distances, history, labels, quality, remote_log, request_log, view
 from kfp_ct.components.monitor.champion import Champion
 from kfp_ct.components.monitor.request_log import Period, Traffic
 from kfp_ct.components.monitor.settings import FAIL, Parameters, Rules
@@ -66,7 +66,8 @@ def monitor(request: MonitoringRequest, outputs: Outputs, now: datetime.datetime
     rules = asked.rules
     period = _period(request.window, now or datetime.datetime.now(datetime.UTC))
     champion = champions.read(request.model_path, request.model_metadata)
-    report = _examine(request, rules, period, champion)
+    with remote_log.local(request.log_root, request.model_name, period.before.start) as log_root:
+        report = _examine(dataclasses.replace(request, log_root=log_root), rules, period, champion)
     report |= decision.decide(report, rules)
     past = history.upsert(request.history, history.entry(report)) if request.history else [history.entry(report)]
     layouts.write_json(Path(outputs.report_path) / layouts.SUMMARY, report)

@@ -135,13 +135,19 @@ def _request_log(given: argparse.Namespace) -> "RequestLog | None":
         return None
     return RequestLog(
         Settings(
-            given.request_log.absolute(),
+            _log_root(given.request_log),
             given.request_log_sample,
             given.request_log_max_mb * _MEGABYTE,
             given.request_log_rows,
             given.request_log_seconds,
         )
     )
+
+
+def _log_root(text: str) -> Path | str:
+    from kfp_ct.storage import locations
+
+    return text if locations.is_remote(text) else locations.local_path(text)
 
 
 def _bind(host: str, port: int) -> socket.socket:

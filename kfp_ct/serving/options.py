@@ -69,7 +69,7 @@ def _add_batching_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_log_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("request log", "what was asked and answered, as Parquet files for monitoring")
-    group.add_argument("--request-log", type=Path, help="folder to log to; without it nothing is logged")
+    group.add_argument("--request-log", help="folder, s3:// or gs:// to log to; without it nothing is logged")
     group.add_argument(
         "--request-log-sample", type=_fraction, default=1.0, help="fraction of requests (default: %(default)s)"
     )

@@ -59,7 +59,7 @@ class RequestFiles:
         name = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
         path, partial = folder / f"{name}.parquet", folder / f".{name}{_PARTIAL}"
         try:
-            pq.write_table(_table(answers).replace_schema_metadata({METADATA: metadata}), partial, compression="zstd")
+            pq.write_table(to_table(answers).replace_schema_metadata({METADATA: metadata}), partial, compression="zstd")
             partial.rename(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -88,7 +88,8 @@ def _stat(path: Path) -> tuple[int, float]:
     return stat.st_size, stat.st_mtime
 
 
-def _table(answers: Sequence[Answered]) -> pa.Table:
+def to_table(answers: Sequence[Answered]) -> pa.Table:
+    """Returns answers as the columns of a file."""
     rows = [answered.rows for answered in answers]
     every = np.arange(sum(rows), dtype=np.int32)
     first = np.repeat(np.cumsum([0, *rows[:-1]], dtype=np.int32) if rows else every, rows)

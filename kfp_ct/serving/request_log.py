@@ -18,7 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from kfp_ct.base.errors import ComponentError
 from kfp_ct.serving.request_files import Answered, Key, RequestFiles
+from kfp_ct.serving.request_objects import RequestObjects
 
 _log = logging.getLogger("serving")
 _CLOSE_SECONDS = 10.0
@@ -31,7 +33,7 @@ class Settings:
     """Where and how much is logged.
 
     Attributes:
-        folder: Root of the log.
+        folder: Root of the log; text for one in an object store.
         sample: Fraction of requests to log, 0 to 1; which ones hangs on their id alone.
         total_bytes: Size of all files together; the oldest are deleted.
         file_rows: A file is written when so many rows wait for it,
@@ -39,7 +41,7 @@ class Settings:
         queue_rows: Rows that may wait for the writer; what comes beyond is dropped and counted.
     """
 
-    folder: Path
+    folder: Path | str
     sample: float = 1.0
     total_bytes: int = 1 << 30
     file_rows: int = 20_000
@@ -50,10 +52,10 @@ class Settings:
 class RequestLog:
     """A log with a writer of its own; every method may be called from any thread and returns at once, but `close`."""
 
-    def __init__(self, settings: Settings, files: RequestFiles | None = None) -> None:
+    def __init__(self, settings: Settings, files: RequestFiles | RequestObjects | None = None) -> None:
         """Starts the writer."""
         self._settings = settings
-        self._files = files or RequestFiles(settings.folder, settings.total_bytes)
+        self._files = files or _files(settings)
         self._lock = threading.Lock()
         self._waiting: collections.deque[tuple[Key, Answered]] = collections.deque()
         self._waiting_rows = 0
@@ -158,8 +160,14 @@ class RequestLog:
     def _trim(self) -> None:
         try:
             self._files.trim()
-        except OSError as error:
+        except (OSError, ComponentError) as error:
             _log.warning("old files of the request log cannot be deleted: %s", error)
+
+
+def _files(settings: Settings) -> RequestFiles | RequestObjects:
+    if isinstance(settings.folder, str):
+        return RequestObjects(settings.folder, settings.total_bytes)
+    return RequestFiles(settings.folder, settings.total_bytes)
 
 
 def is_sampled(request_id: str, fraction: float) -> bool:

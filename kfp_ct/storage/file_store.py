@@ -72,15 +72,9 @@ def _publish(partial: Path, path: Path, expected: str | None) -> bool:
     if expected is None:
         partial.replace(path)
         return True
-    if expected == ABSENT:
-        try:
-            os.link(partial, path)
-        except FileExistsError:
-            return False
-        return True
     with path.with_name(f".{path.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.is_file() or _version(path.stat()) != expected:
+        if (_version(path.stat()) if path.is_file() else ABSENT) != expected:
             return False
         partial.replace(path)
     return True

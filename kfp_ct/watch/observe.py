@@ -9,7 +9,7 @@ from typing import Any
 
 from kfp_ct.base.errors import ComponentError, UsageError
 from kfp_ct.data.source_version import files
-from kfp_ct.storage import locations, search
+from kfp_ct.storage import locations, search, storage
 from kfp_ct.storage.objects import StoredObject
 from kfp_ct.watch.observations import Period, Span
 
@@ -54,12 +54,18 @@ def markers_beside(uri: str, markers: Collection[str]) -> frozenset[str]:
         raise UsageError(str(error)) from error
 
 
-def periods(history: Path) -> tuple[Period, ...]:
-    """Returns every period of the monitor component's history; empty if there is no history yet."""
-    if not history.is_file():
-        return ()
+def periods(history: str) -> tuple[Period, ...]:
+    """Returns every period of the monitor component's history; empty if there is no history yet.
+
+    Raises:
+        UsageError: Its bucket cannot be read.
+    """
+    try:
+        content = storage.read(history)
+    except ComponentError as error:
+        raise UsageError(str(error)) from error
     found = []
-    for line in history.read_text().splitlines():
+    for line in content.data.decode().splitlines() if content else ():
         with contextlib.suppress(json.JSONDecodeError, KeyError, ValueError, TypeError):
             found.append(period(json.loads(line)))
     return tuple(found)

@@ -186,7 +186,6 @@ def _observe(watch: Watch) -> Observations:
     )
 
 
-def _history_file(watch: Watch) -> Path:
+def _history_file(watch: Watch) -> str:
     text = watch.policy.history.replace("${CT_HOME}", str(watch.workspace.home))
-    path = Path(text)
-    return path if path.is_absolute() else watch.workspace.root / path
+    return text if locations.is_remote(text) else str(watch.workspace.root / text)

@@ -43,7 +43,7 @@ class Location:
 def open_location(
     workspace: Workspace,
     registry_uri: str = "",
-    serving_root: Path | None = None,
+    serving_root: Path | str = "",
     chosen: Mapping[str, Any] | None = None,
 ) -> Location:
     """Returns a registry and what serves its models.
@@ -57,11 +57,9 @@ def open_location(
     chosen = chosen or {}
     local = f"{model_version.SQLITE}{workspace.home / 'registry' / 'mlflow.db'}"
     uri = registry_uri or chosen.get("registry_uri") or local
-    if serving_root is not None:
-        return Location(workspace, uri, serving_root.absolute())
-    root = str(chosen.get("serving_root") or workspace.serving)
+    root = str(serving_root or chosen.get("serving_root") or workspace.serving)
     place = root if storage_locations.is_remote(root) else storage_locations.local_path(root)
-    return Location(workspace, uri, place, chosen.get("serving") or {})
+    return Location(workspace, uri, place, {} if serving_root else chosen.get("serving") or {})
 
 
 def settings_of(workspace: Workspace, name: str, environment: str) -> Mapping[str, Any]:

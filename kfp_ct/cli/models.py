@@ -21,7 +21,7 @@ def models(
     ] = None,
     history: Annotated[bool, typer.Option("--history", help="List how each champion became one.")] = False,
     registry: options.Registry = "",
-    serving_root: options.ServingRoot = None,
+    serving_root: options.ServingRoot = "",
     settings: options.ServedBy = "",
     home: options.Home = None,
     as_json: options.Json = False,

@@ -98,7 +98,8 @@ Auth = Annotated[
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Registered model, such as flights.")]
 Registry = Annotated[str, typer.Option(help="MLflow tracking URI.", show_default="the registry of local runs")]
 ServingRoot = Annotated[
-    Path | None, typer.Option(help="Folder of served models.", show_default="serving in the local state")
+    str,
+    typer.Option(help="Folder of served models, or s3://…, gs://….", show_default="serving in the local state"),
 ]
 ServedBy = Annotated[
     str,

@@ -23,6 +23,7 @@ _WORDS = (
     r"|private[_-]?key|x-(?:amz|goog)-(?:signature|credential))"
 )
 _NAME = re.compile(rf"(?:^|[\W_]|(?<=[a-z]))(?:{_WORDS}|(?P<token>token))(?:[_-]?id)?$", re.IGNORECASE)
+_WORDS_ONLY = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)*")
 _VARIABLE = re.compile(r"(?:^|_)(?:KEY|AUTH|COOKIE|CREDENTIALS)$", re.IGNORECASE)
 _NOT_A_VALUE = r"(?!\$\{|\*{3}|\$\(|%s|\{)"
 # In machine learning a token is a word, too: `oov_token: "<unknown>"`.
@@ -63,12 +64,17 @@ def redact_tree(value: Any) -> Any:
 
 
 def is_secret(name: Any, value: Any) -> bool:
-    """Whether a value is a secret by its name: `password`, `api_key`; a reference, a path and an address are not."""
+    """Whether a value is a secret by its name: `password`, `api_key`.
+
+    A reference, a path and an address are none, nor is what itself names a secret: `secret_key: MINIO_SECRET_KEY`.
+    """
     named = _NAME.search(name) if isinstance(name, str) and isinstance(value, str) else None
     if not named or not _could_be(value):
         return False
     if named["token"]:
         return bool(re.fullmatch(_MIXED, value))
+    if "pass" not in named[0].lower() and _WORDS_ONLY.fullmatch(value) and _NAME.search(value):
+        return False
     return len(value) >= _SHORTEST or "pass" in named[0].lower()
 
 

@@ -27,20 +27,35 @@ def check(
         raise UsageError(f"there is no file {file}\nfix: make it with `ct compile`")
     loaded = package.load_package(file)
     executors = checker.check(loaded, digests)
-    secrets = [str(problem) for problem in clear_secrets.problems(loaded)]
-    problems, ignored = [*secrets, *processes.problems(processes.fitted(loaded))], processes.ignored(loaded)
+    fitted = processes.fitted(loaded)
+    refused = [*map(str, clear_secrets.problems(loaded)), *processes.only_on_clusters(fitted)]
+    images = list(processes.in_images(fitted))
+    in_containers = not refused and _engine_answers()
     if as_json:
         answer = {"package": file, "executors": executors, "images": package.images(loaded)}
-        output.print_json({**answer, "runs_here": not problems, "problems_here": problems, "ignored_here": ignored})
+        here = {"runs_here": not refused and not images, "runs_in_containers": in_containers}
+        output.print_json(
+            {**answer, **here, "problems_here": [*refused, *images], "ignored_here": processes.ignored(loaded)}
+        )
         return
     print(f"{file}: {executors} executors checked")
     print("KFP backend: takes it")
-    print(f"this machine: {'cannot run it' if problems else 'runs it'}")
-    for each in problems:
+    print(f"this machine: {_answer(file, bool(refused), bool(images), in_containers)}")
+    installed = [f"installs {', '.join(processes.names(each))} into an environment of its own, from a package index"
+                 for each in processes.installations(fitted)]  # fmt: skip
+    for each in [*refused, *images, *installed, *(f"ignored here: {each}" for each in processes.ignored(loaded))]:
         print(f"- {each}")
-    for installed in processes.installations(processes.fitted(loaded)):
-        print(
-            f"- installs {', '.join(processes.names(installed))} into an environment of its own, from a package index"
-        )
-    for each in ignored:
-        print(f"- ignored here: {each}")
+
+
+def _answer(file: Path, refused: bool, images: bool, in_containers: bool) -> str:
+    if refused or not images:
+        return "cannot run it" if refused else "runs it"
+    if in_containers:
+        return f"runs it in containers: ct run {file} --containers"
+    return "cannot run it: no container engine answers, in which `ct run --containers` would"
+
+
+def _engine_answers() -> bool:
+    from kfp_ct.local import containers
+
+    return containers.engine_answers()

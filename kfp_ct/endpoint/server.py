@@ -25,6 +25,7 @@ from kfp_ct.endpoint.api import routes_logs, routes_pipelines, routes_runs, rout
 from kfp_ct.endpoint.api.context import Context
 from kfp_ct.endpoint.api.guard import Guard
 from kfp_ct.endpoint.background import executor, scheduler, triggers
+from kfp_ct.endpoint.header_timeout import TimedHeaders
 from kfp_ct.endpoint.mlflow_ui import MlflowUi
 from kfp_ct.endpoint.store import faults
 from kfp_ct.endpoint.store.database import Database
@@ -150,7 +151,9 @@ def serve(workspace: Workspace, host: str, port: int, parallel: int, names: list
         mlflow = MlflowUi(workspace.home / "registry" / "mlflow.db", folder / "mlflow.log")
         context = Context(workspace, database, mlflow, token)
         guarded = Guard(application(context), [*LOOPBACK, host, *names], token)
-        config = uvicorn.Config(guarded, host=host, port=port, log_level="warning", access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            guarded, host=host, port=port, http=TimedHeaders, log_level="warning", access_log=False, lifespan="off"
+        )
         listening = _listen(config)
         server = _Server(config, folder / ADDRESS, is_open=not token)
         stop = threading.Event()

@@ -22,7 +22,7 @@ from kfp_ct.local.task_command import TaskCommand, with_short_arguments
 # Where the images have their sources; relative paths in settings are relative to it.
 SOURCES = PurePosixPath("/app")
 _VANISHED = 255
-_PATIENCE_SECONDS = 600
+_PATIENCE_SECONDS, _ASKING_SECONDS = 600, 5
 
 
 class Containers:
@@ -120,6 +120,15 @@ class Containers:
             self._running.discard(container)
             with contextlib.suppress(docker.errors.APIError, requests.RequestException):
                 container.remove(force=True)
+
+
+def engine_answers() -> bool:
+    """Whether a container engine answers on this machine."""
+    try:
+        with contextlib.closing(docker.from_env(timeout=_ASKING_SECONDS)) as client:
+            return bool(client.ping())
+    except (docker.errors.DockerException, requests.RequestException):
+        return False
 
 
 def folders_for(arguments: Mapping[str, Any], root: Path) -> dict[Path, PurePosixPath]:

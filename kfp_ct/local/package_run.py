@@ -14,10 +14,11 @@ from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.caching.task_version import NoVersions, SourceVersions, Versions
 from kfp_ct.local import run
 from kfp_ct.local.containers import Containers, folders_for
-from kfp_ct.package import check, package, wiring
+from kfp_ct.package import check, package, processes, wiring
 from kfp_ct.project import validation
 from kfp_ct.project import workspace as project
 from kfp_ct.project.environments import require_component_python
+from kfp_ct.project.named_files import NamedFiles
 from kfp_ct.runs import record
 
 ENVIRONMENT = "package"
@@ -80,8 +81,9 @@ def prepare(workspace: project.Workspace, compiled: package.Package, request: Pa
         UsageError: The arguments do not fit, or this machine cannot run it.
     """
     project.make_importable(workspace)
-    fitted = compiled if request.containers else run.runnable(compiled)
-    if problems := validation.problems(fitted, request.arguments):
+    fitted = _in_containers(compiled) if request.containers else run.runnable(compiled)
+    files = NamedFiles(workspace.root, is_where_tasks_run=not request.containers)
+    if problems := validation.problems(fitted, request.arguments, files):
         raise UsageError(f"these arguments do not fit the pipeline\n{listed(problems)}\nfix: pass --set NAME=VALUE")
     run.require_variables(request.arguments)
     name, cause = compiled["pipelineInfo"]["name"], redaction.redact(request.cause)
@@ -102,6 +104,18 @@ def execute(
 ) -> record.Run:
     """Runs a package to the end; returns the closed record, whose report is beside it."""
     return run.perform(workspace, prepare(workspace, compiled, request), console, request.use_cache)
+
+
+def _in_containers(compiled: package.Package) -> package.Package:
+    """Returns a package as its tasks run in containers: as it is.
+
+    Raises:
+        UsageError: Steps of it are a backend's.
+    """
+    if problems := list(processes.only_on_clusters(compiled)):
+        reason = f"this machine cannot run the pipeline\n{listed(problems)}"
+        raise UsageError(f"{reason}\nfix: deploy the pipeline to a cluster")
+    return compiled
 
 
 def _containers(workspace: project.Workspace, request: PackageRequest) -> Containers | None:

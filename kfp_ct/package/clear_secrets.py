@@ -1,16 +1,49 @@
 """Secrets that stand in a package in the clear: in defaults, constants and environment variables."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kfp_ct.base import secrets
 from kfp_ct.base.setting_problems import Path, Problem
-from kfp_ct.package.package import Package
+from kfp_ct.package.package import PLATFORMS, Package
+
+_CHANNEL = "pipelinechannel--"
+_KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 def problems(compiled: Package) -> list[Problem]:
     """Returns a problem for every secret that whoever reads the package would learn; sources are not searched."""
-    return [problem for path, values in _places(compiled) for problem in secrets.in_the_clear(values, path)]
+    return [problem for path, values in _places(compiled) for problem in of_values(compiled, values, path)]
+
+
+def of_values(compiled: Package, values: Mapping[str, Any], path: Path = ()) -> list[Problem]:
+    """Returns a problem for every secret that values of inputs hold in the clear.
+
+    Args:
+        compiled: The package; what its platform document takes for the name of a Secret, or of another object, is none.
+        values: Values by the inputs' names.
+        path: Where they stand.
+    """
+    named = set(_named_by_platforms(compiled.get(PLATFORMS, {})))
+    searched = {
+        name: value
+        for name, value in values.items()
+        if not (name in named and isinstance(value, str) and _KUBERNETES_NAME.fullmatch(value))
+    }
+    return secrets.in_the_clear(searched, path)
+
+
+def _named_by_platforms(node: Any) -> Iterator[str]:
+    """Yields the names of the inputs that a platform document refers to."""
+    if isinstance(node, Mapping):
+        if isinstance(name := node.get("componentInputParameter"), str):
+            yield name.removeprefix(_CHANNEL)
+        for each in node.values():
+            yield from _named_by_platforms(each)
+    elif isinstance(node, list):
+        for each in node:
+            yield from _named_by_platforms(each)
 
 
 def _places(compiled: Package) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -117,6 +117,13 @@ def of_spec(spec: Mapping[str, Any]) -> Package:
     return {**spec.get("pipeline_spec", spec), **({PLATFORMS: platform} if platform else {})}
 
 
+def as_spec(package: Package) -> dict[str, Any]:
+    """Returns what a service calls the spec of a package: the pipeline document, or it beside its platform's."""
+    document = pipeline_document(package)
+    platforms = package.get(PLATFORMS)
+    return {"pipeline_spec": document, "platform_spec": {PLATFORMS: platforms}} if platforms else document
+
+
 def pipeline_document(package: Package) -> dict[str, Any]:
     """Returns the PipelineSpec of a package: it, without what is for a platform."""
     return {name: each for name, each in package.items() if name != PLATFORMS}

@@ -3,7 +3,8 @@
 import copy
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from kfp_ct.package.package import PLATFORMS, Package
 
@@ -11,6 +12,7 @@ Installation = tuple[tuple[str, ...], ...]  # the arguments of each `pip install
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OWN_INSTALL = {"kfp", "typing-extensions", "kfp-pipeline-spec"}
+_DONE_BY_BACKENDS = "argostub/"  # images that kfp.kubernetes names for CreatePVC and DeletePVC
 _QUIET = ("--quiet", "--no-warn-script-location")
 
 
@@ -27,12 +29,30 @@ def fitted(package: Package) -> Package:
 
 
 def problems(package: Package) -> Iterator[str]:
-    """Yields the steps of a package that need an image of their own."""
+    """Yields the steps of a package that no process here can run: those of clusters, and those that need an image."""
+    yield from only_on_clusters(package)
+    yield from in_images(package)
+
+
+def in_images(package: Package) -> Iterator[str]:
+    """Yields the steps of a package that need an image of their own, which `ct run --containers` gives them."""
     for label, executor in sorted(package["deploymentSpec"]["executors"].items()):
         container = executor.get("container")
         command = [] if container is None else list(map(str, container.get("command", [])))
-        if container is not None and "kfp.dsl.executor_main" not in " ".join(command):
-            yield f"{label} is a container component: tasks run as processes here, without an image"
+        if container is None or "kfp.dsl.executor_main" in " ".join(command) or _is_of_clusters(container):
+            continue
+        yield f"{label} is a container component: tasks run as processes here, without an image"
+
+
+def only_on_clusters(package: Package) -> Iterator[str]:
+    """Yields the steps of a package that a backend does itself, such as to make a volume: their image is nowhere."""
+    for label, executor in sorted(package["deploymentSpec"]["executors"].items()):
+        if _is_of_clusters(executor.get("container") or {}):
+            yield f"{label} is done by the cluster's backend ({executor['container']['image']}): there is none here"
+
+
+def _is_of_clusters(container: Mapping[str, Any]) -> bool:
+    return str(container.get("image", "")).startswith(_DONE_BY_BACKENDS)
 
 
 def installations(package: Package) -> list[Installation]:

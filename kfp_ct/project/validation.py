@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kfp_ct.base import secrets, setting_problems
+from kfp_ct.base import setting_problems
 from kfp_ct.base.errors import UsageError
 from kfp_ct.base.setting_problems import Problem
 from kfp_ct.base.settings import Settings
@@ -31,7 +31,7 @@ def problems(compiled: Package, given: Mapping[str, Any], files: NamedFiles | No
     Raises:
         UsageError: A component's settings.py cannot be imported.
     """
-    clear = [*secrets.in_the_clear(given), *clear_secrets.problems(compiled)]
+    clear = [*clear_secrets.of_values(compiled, given), *clear_secrets.problems(compiled)]
     hidden = {problem.path for problem in clear}
     found = [*clear, *(each for each in arguments.problems(compiled, given) if each.path not in hidden)]
     wrong = {problem.path[0] for problem in found}

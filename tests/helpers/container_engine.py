@@ -5,18 +5,37 @@ import io
 import os
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tarfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import docker
+import kfp
 import pytest
 
 IMAGE = "ct-test-tools:latest"
 # Enough of this machine to run a shell in a container.
-TOOLS = ("sh", "sleep", "cat", "ls", "touch", "mkdir", "true", "false", "env", "id", "tail")
+TOOLS = (
+    "sh",
+    "sleep",
+    "cat",
+    "ls",
+    "touch",
+    "mkdir",
+    "true",
+    "false",
+    "env",
+    "id",
+    "tail",
+    "echo",
+    "mktemp",
+    "dirname",
+)
+PYTHON = "ct-test-python:latest"
 
 
 @contextlib.contextmanager
@@ -79,26 +98,65 @@ def _answers(host: str) -> bool:
     return False
 
 
-def _import_tools(host: str) -> None:
-    files = {Path(found).resolve() for tool in TOOLS if (found := shutil.which(tool))}
-    for file in list(files):
-        listed = subprocess.run(["ldd", file], capture_output=True, text=True).stdout
-        files |= {Path(part) for part in listed.split() if part.startswith("/")}
+def import_python(host: str) -> str:
+    """Gives an engine an image of this machine's shell, Python and kfp, as much as kfp's executor needs; its name."""
+    library, packages = Path(sysconfig.get_path("stdlib")), Path(kfp.__file__).parent
+    # The interpreter itself: what runs the tests may be started by a script.
+    python = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}").resolve()
+    extensions = set(library.glob("lib-dynload/*.so"))
+    files = _with_libraries({python, *extensions}) - extensions
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        shells = tarfile.TarInfo("bin")
-        shells.type, shells.linkname = tarfile.SYMTYPE, "usr/bin"
-        archive.addfile(shells)
-        for file in sorted(files):
+        for file in sorted(files - set(_add_tools(archive))):
             archive.add(file.resolve(), str(file).lstrip("/"))
-        for tool in TOOLS:
-            link = tarfile.TarInfo(f"usr/bin/{tool}")
-            if not (found := shutil.which(tool)) or Path(found).resolve() == Path("/usr/bin", tool):
-                continue
-            link.type, link.linkname = tarfile.SYMTYPE, str(Path(found).resolve())
-            archive.addfile(link)
-        folder = tarfile.TarInfo("tmp")
-        folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
-        archive.addfile(folder)
+        archive.add(library, str(library).lstrip("/"), filter=_needed)
+        archive.add(packages, f"{library}/site-packages/kfp".lstrip("/"), filter=_needed)
+        link = tarfile.TarInfo("usr/bin/python3")
+        link.type, link.linkname = tarfile.SYMTYPE, str(python)
+        archive.addfile(link)
+    with contextlib.closing(docker.DockerClient(host, timeout=600)) as client:
+        client.api.import_image_from_data(stream.getvalue(), repository=PYTHON.partition(":")[0], tag="latest")
+    return PYTHON
+
+
+def _needed(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    unneeded = {"site-packages", "test", "tests", "__pycache__", "idlelib", "ensurepip", "lib2to3", "tkinter"}
+    parts = Path(member.name).parts
+    last = parts[-1]
+    return None if (last in unneeded or last.startswith("config-")) and "kfp" not in parts else member
+
+
+def _with_libraries(files: Iterable[Path]) -> set[Path]:
+    found = set(files)
+    for file in list(found):
+        listed = subprocess.run(["ldd", file], capture_output=True, text=True).stdout
+        found |= {Path(part) for part in listed.split() if part.startswith("/")}
+    return found
+
+
+def _import_tools(host: str) -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        _add_tools(archive)
     with contextlib.closing(docker.DockerClient(host)) as client:
         client.api.import_image_from_data(stream.getvalue(), repository=IMAGE.partition(":")[0], tag="latest")
+
+
+def _add_tools(archive: tarfile.TarFile) -> set[Path]:
+    """Adds a shell's tools to an image's files; returns which."""
+    shells = tarfile.TarInfo("bin")
+    shells.type, shells.linkname = tarfile.SYMTYPE, "usr/bin"
+    archive.addfile(shells)
+    files = _with_libraries({Path(found).resolve() for tool in TOOLS if (found := shutil.which(tool))})
+    for file in sorted(files):
+        archive.add(file.resolve(), str(file).lstrip("/"))
+    for tool in TOOLS:
+        link = tarfile.TarInfo(f"usr/bin/{tool}")
+        if not (found := shutil.which(tool)) or Path(found).resolve() == Path("/usr/bin", tool):
+            continue
+        link.type, link.linkname = tarfile.SYMTYPE, str(Path(found).resolve())
+        archive.addfile(link)
+    folder = tarfile.TarInfo("tmp")
+    folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
+    archive.addfile(folder)
+    return files

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import Response
 
 from kfp_ct.endpoint.store import store_runs
+from kfp_ct.package import package
 from kfp_ct.runs import record
 from kfp_ct.runs.events import State
 
@@ -43,7 +44,7 @@ def version(row: Mapping[str, Any]) -> dict[str, Any]:
         description=row["description"],
         created_at=row["created_at"],
         code_source_url=row["code_source_url"],
-        pipeline_spec=json.loads(row["spec"]),
+        pipeline_spec=package.as_spec(json.loads(row["spec"])),
         tags=row["tags"],
     )
 
@@ -76,7 +77,7 @@ def run(row: Mapping[str, Any], account: record.Run | None = None, spec: Any = N
         description=row["description"],
         pipeline_version_reference=_reference(row),
         pipeline_version_id=None,
-        pipeline_spec=spec,
+        pipeline_spec=package.as_spec(spec) if spec else None,
         runtime_config=_given(parameters=row["parameters"], pipeline_root=row["pipeline_root"]),
         service_account=row["service_account"],
         created_at=row["created_at"],
@@ -97,7 +98,7 @@ def recurring_run(row: Mapping[str, Any]) -> dict[str, Any]:
         display_name=row["name"],
         description=row["description"],
         pipeline_version_reference=_reference(row),
-        pipeline_spec=json.loads(row["spec"]) if row["spec"] else None,
+        pipeline_spec=package.as_spec(json.loads(row["spec"])) if row["spec"] else None,
         runtime_config=_given(parameters=row["parameters"], pipeline_root=row["pipeline_root"]),
         service_account=row["service_account"],
         max_concurrency=str(row["max_concurrency"]),

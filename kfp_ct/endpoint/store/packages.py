@@ -12,6 +12,7 @@ from kfp_ct.base.errors import PackageError, UsageError, listed
 from kfp_ct.endpoint.store.faults import invalid
 from kfp_ct.package import check, clear_secrets, package, processes, yaml_documents
 from kfp_ct.project import validation
+from kfp_ct.project.named_files import NamedFiles
 
 # KFP's own bound (kubeflow/pipelines, backend/src/apiserver/common/const.go).
 LARGEST = 32 << 20
@@ -68,14 +69,19 @@ def unable(found: package.Package) -> list[str]:
     return list(processes.problems(processes.fitted(found)))
 
 
-def arguments(found: package.Package, given: Mapping[str, Any]) -> None:
+def arguments(found: package.Package, given: Mapping[str, Any], files: NamedFiles | None = None) -> None:
     """Refuses parameters that do not fit the package's inputs, or what components say of their parameters.
+
+    Args:
+        found: A package.
+        given: Values by the inputs' names.
+        files: Looks at the files that they name, too, where the run begins now.
 
     Raises:
         Fault: Lists what is unknown, missing, of another type or not allowed.
     """
     try:
-        problems = [*validation.problems(found, given), *secrets.unset(given)]
+        problems = [*validation.problems(found, given, files), *secrets.unset(given)]
     except UsageError as error:
         raise invalid(str(error)) from error
     if problems:

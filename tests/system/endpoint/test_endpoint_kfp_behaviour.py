@@ -257,3 +257,61 @@ def test_what_is_ignored_here_is_kept_and_named(endpoint, tmp_path):
             assert page.count("ignored here: ") == 2
     del body["service_account"], body["runtime_config"]["pipeline_root"]
     assert "Warning" not in ask(endpoint, "POST", f"{API}/runs", body)[2]
+
+
+def test_a_platform_document_stands_beside_the_pipelines(endpoint, tmp_path):
+    from kfp import compiler, dsl, kubernetes
+
+    @dsl.component(base_image=local_endpoint.IMAGE, install_kfp_package=False)
+    def twice(number: int) -> int:
+        return 2 * number
+
+    @dsl.pipeline(name="secretive")
+    def secretive(secret_name: str = "my-secret-7", number: int = 1):
+        task = twice(number=number)
+        kubernetes.use_secret_as_env(task, secret_name=secret_name, secret_key_to_env={"password": "PASSWORD"})
+
+    file = tmp_path / "secretive.yaml"
+    compiler.Compiler().compile(secretive, str(file))
+    client = endpoint.client()
+    pipeline = client.upload_pipeline(str(file), pipeline_name=unique("secretive"))
+    version = client.list_pipeline_versions(pipeline.pipeline_id).pipeline_versions[0]
+    found = client.get_pipeline_version(pipeline.pipeline_id, version.pipeline_version_id).pipeline_spec
+    assert set(found) == {"pipeline_spec", "platform_spec"}
+    assert found["pipeline_spec"]["pipelineInfo"]["name"] == "secretive"
+    assert set(found["platform_spec"]["platforms"]) == {"kubernetes"}
+    body = {"display_name": "again", "pipeline_spec": found, "runtime_config": {"parameters": {"number": 2}}}
+    assert ask(endpoint, "POST", f"{API}/runs", body)[0] == 200
+
+
+def test_a_run_whose_parameters_name_files_that_are_not_there_is_refused(endpoint):
+    from kfp_ct.package import package
+
+    compiled = package.compile_pipeline("pipelines.training", "named-files")
+    parameters = {"query": "pipelines/nowhere.sql"}
+    body = {"display_name": "f", "pipeline_spec": compiled, "runtime_config": {"parameters": parameters}}
+    status, answer, _ = ask(endpoint, "POST", f"{API}/runs", body)
+    assert status == 400
+    assert 'query is "pipelines/nowhere.sql": there is no such query' in answer["message"]
+
+
+def test_values_arrive_as_they_were_given(endpoint, tmp_path):
+    from typing import Optional
+
+    from kfp import compiler, dsl
+
+    @dsl.component(base_image=local_endpoint.IMAGE, install_kfp_package=False)
+    def seen(text: str, limits: dict, maybe: Optional[str] = None) -> str:  # noqa: UP045 - kfp reads it
+        return repr((len(text), text[:12], limits, maybe))
+
+    @dsl.pipeline(name="values")
+    def values(text: str, limits: dict, maybe: Optional[str] = None) -> str:  # noqa: UP045
+        return seen(text=text, limits=limits, maybe=maybe).output
+
+    compiler.Compiler().compile(values, str(tmp_path / "values.yaml"))
+    text, limits = "a {{$}} b " + "ä" * 1_000_000, {"none": None, "deep": [1, 2.5, {"on": False}]}
+    arguments = {"text": text, "limits": limits, "maybe": None}
+    run = endpoint.client().create_run_from_pipeline_package(str(tmp_path / "values.yaml"), arguments)
+    assert ended(endpoint.client(), run.run_id).state == "SUCCEEDED"
+    record = json.loads((endpoint.home / "runs" / run.run_id / "run.json").read_text())
+    assert record["outputs"]["Output"] == repr((len(text), text[:12], limits, None))

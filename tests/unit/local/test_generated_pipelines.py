@@ -3,6 +3,7 @@
 GENERATED=500 pytest tests/unit/local/test_generated_pipelines.py --hypothesis-seed=1
 """
 
+import builtins
 import contextlib
 import io
 import os
@@ -55,6 +56,8 @@ def _tasks_in_this_process(monkeypatch):
         code = generated_pipelines.run_here(self.full_command)
         return status.Status.SUCCESS if code == 0 else status.Status.FAILURE
 
+    # kfp.local indents what is printed, and where loops run side by side it does not undo that.
+    monkeypatch.setattr(builtins, "print", builtins.print)
     monkeypatch.setattr(subprocess_task_handler.SubprocessTaskHandler, "run", run)
 
 

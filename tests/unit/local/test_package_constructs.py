@@ -1,5 +1,6 @@
 """Every construct of kfp's compiler: a package with it is taken, and its state and outputs are plain kfp.local's."""
 
+import builtins
 import contextlib
 import io
 
@@ -93,6 +94,8 @@ def _tasks_in_this_process(monkeypatch):
         code = generated_pipelines.run_here(self.full_command)
         return status.Status.SUCCESS if code == 0 else status.Status.FAILURE
 
+    # kfp.local indents what is printed, and where loops run side by side it does not undo that.
+    monkeypatch.setattr(builtins, "print", builtins.print)
     monkeypatch.setattr(subprocess_task_handler.SubprocessTaskHandler, "run", run)
 
 

@@ -37,6 +37,8 @@ READ_AT_START = (
     "PYTHONTRACEMALLOC",
 )
 KERAS = "TF_USE_LEGACY_KERAS"
+# An option of pytest's that lets its plugins be as they are: their own assertions then fail without an explanation.
+AS_IMPORTED = "-Wignore::pytest.PytestAssertRewriteWarning"
 HANDED_OVER = 100  # file descriptors below it are the client's
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 # Names a file for the CPU seconds of every process, which are nobody's children when getrusage is asked.
@@ -301,7 +303,7 @@ def _die_by(number: int) -> None:
 def _can_be_warm(arguments: list[str]) -> bool:
     first, *rest = _without_warnings(arguments)[1] or ["-"]
     if first == "-m" and rest[:1] == ["pytest"]:
-        return False  # it rewrites its plugins as they are imported
+        return AS_IMPORTED in rest  # it rewrites its plugins as they are imported
     started_so = first in ("-m", "-c") or not first.startswith("-")
     return started_so and not any(os.environ.get(name) for name in READ_AT_START) and os.environ.get(KERAS, "0") == "0"
 

@@ -7,6 +7,7 @@ import pytest
 import awkward_data
 import repository_copy
 from kfp_ct.project.environments import component_python
+from warm_python import AS_IMPORTED
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +45,6 @@ def test_a_model_that_learnt_nothing_is_refused_with_reasons(root):
 
 def test_its_own_tests_pass(root):
     done = repository_copy.run(
-        root, "pytest", "-q", "tests/components/shoppers/test_shoppers.py", python=component_python()
+        root, "pytest", AS_IMPORTED, "-q", "tests/components/shoppers/test_shoppers.py", python=component_python()
     )
     assert "12 passed" in done.stdout, done.stdout[-5_000:]

@@ -7,6 +7,7 @@ import pytest
 
 import repository_copy
 from kfp_ct.project.environments import component_python
+from warm_python import AS_IMPORTED
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +54,6 @@ def test_a_task_runs_to_a_blessed_model_and_its_own_tests_pass(repository, name,
     assert {task["state"] for task in record["tasks"]} <= {"SUCCEEDED", "CACHED"}, done.stderr
     assert "BLESSED: version 1 is the champion" in done.stderr
     tested = repository_copy.run(
-        root, "pytest", "-q", f"tests/components/{name}/test_{name}.py", python=component_python()
+        root, "pytest", AS_IMPORTED, "-q", f"tests/components/{name}/test_{name}.py", python=component_python()
     )
     assert "12 passed" in tested.stdout, tested.stdout[-5_000:]

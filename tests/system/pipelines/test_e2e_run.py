@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -74,6 +75,23 @@ def test_nothing_changed_is_served_from_the_cache(home, first):
     assert again.task("register")["parameters"] == first.task("register")["parameters"]
     assert "9 of 13 steps were served from the cache" in again.err
     assert versions(home) == ["1"]
+
+
+def delete(served: Path) -> None:
+    shutil.rmtree(served)
+
+
+def serve_another_version(served: Path) -> None:
+    shutil.copytree(served / "1", served / "7")
+
+
+@pytest.mark.parametrize("spoil", [delete, serve_another_version])
+def test_an_unchanged_run_deploys_again_where_the_champion_is_not_what_is_served(home, first, spoil):
+    spoil(home / "serving" / "flights")
+    again = run(home, *SMALL)
+    assert again.states()["deploy"] == "SUCCEEDED"
+    assert versions(home) == ["1"]
+    assert (home / "serving" / "flights" / "1" / "saved_model.pb").is_file()
 
 
 def test_an_edited_model_runs_from_tuning_onward(home, first, tmp_path):

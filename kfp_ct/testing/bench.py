@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,12 @@ class Bench:
         self.schema = batches.read_schema(project.schema_file)
         self.served = sorted(batches.feature_specs(self.schema, "SERVING").keys() - {project.label})
         self._folder = tempfile.TemporaryDirectory()
+        # Loading a graph or a model costs more than asking it: by its path and what it is loaded for.
+        self._loaded: dict[tuple[str, str], Any] = {}
 
     def close(self) -> None:
         """Removes everything that was made."""
+        self._loaded.clear()
         self._folder.cleanup()
 
     def path(self, name: str) -> str:
@@ -94,6 +98,7 @@ class Bench:
 
     def analyze(self, examples: str, name: str) -> str:
         """Runs transform on a dataset; returns the graph's path."""
+        self._forget(self.path(name))
         transform.analyze(
             transform.TransformRequest(examples, self.project.schema_file, self.project.features_module),
             self.path(name),
@@ -102,6 +107,7 @@ class Bench:
 
     def train(self, examples: str, graph: str, hyperparameters: dict[str, Any], name: str) -> str:
         """Runs train; returns the model's path, beside which its log stands."""
+        self._forget(self.path(name))
         project = self.project
         request = train.TrainingRequest(
             examples, graph, project.schema_file, "", project.model_module, marked(hyperparameters)
@@ -130,12 +136,13 @@ class Bench:
         specs = {name: batches.feature_specs(self.schema)[name] for name in columns}
         arrays = batches.to_arrays(one_batch(table), {name: spec.dtype for name, spec in specs.items()})
         raw = {name: tf.constant(values) for name, values in arrays.items()}
-        made = TransformGraph(tft.TFTransformOutput(graph))(batches.to_features(raw, specs))
+        apply = self._load(graph, "features", lambda: TransformGraph(tft.TFTransformOutput(graph)))
+        made = apply(batches.to_features(raw, specs))
         return {name: _dense(values) for name, values in made.items()}
 
     def answers(self, model: str, table: pa.Table, signature: str = "serving_default") -> np.ndarray:
         """Returns a saved model's answer to rows, `[n, …]`, float64; the label is not shown to it."""
-        loaded = SavedModel(model, signature, self.served, Role("the model"))
+        loaded = self._load(model, signature, lambda: SavedModel(model, signature, self.served, Role("the model")))
         outputs = loaded.run(one_batch(table.select(self.served)))
         wanted = self.project.output or (loaded.outputs[0] if len(loaded.outputs) == 1 else "")
         require(wanted in outputs, f"the model answers {loaded.outputs}\nexpected: one output, or `output` to name one")
@@ -143,7 +150,17 @@ class Bench:
 
     def signatures(self, model: str) -> dict[str, Any]:
         """Returns a saved model's signatures by name."""
-        return dict(tf.saved_model.load(f"{model}/{layouts.SERVING_MODEL}").signatures)
+        loaded = self._load(model, "", lambda: tf.saved_model.load(f"{model}/{layouts.SERVING_MODEL}"))
+        return dict(loaded.signatures)
+
+    def _load(self, path: str, what: str, load: Callable[[], Any]) -> Any:
+        if (path, what) not in self._loaded:
+            self._loaded[path, what] = load()
+        return self._loaded[path, what]
+
+    def _forget(self, path: str) -> None:
+        """What is made anew under a path is loaded anew."""
+        self._loaded = {key: each for key, each in self._loaded.items() if key[0] != path}
 
 
 def one_batch(table: pa.Table) -> pa.RecordBatch:

@@ -35,6 +35,8 @@ class Listener:
             return 200, made
         if method == "GET" and name.endswith("/schedules"):
             return 200, {"schedules": [each for each in self.resources.values() if "/schedules/" in each["name"]]}
+        if method == "GET" and name.endswith("/pipelineJobs"):
+            return 200, {"pipelineJobs": [each for each in self.resources.values() if "/pipelineJobs/" in each["name"]]}
         if name not in self.resources:
             return 404, {"error": {"code": 404, "message": f"{name} not found", "status": "NOT_FOUND"}}
         return 200, self._of(method, name, verb, body)

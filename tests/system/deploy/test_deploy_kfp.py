@@ -158,8 +158,10 @@ def test_a_run_that_fails_is_a_failure_and_one_that_lasts_goes_on(service, tmp_p
     with pytest.raises(RunTimeoutError, match="it goes on"):
         deploy.start(service, wanted, done, lambda line: None, progress.Waiting(0, 0.1))
     (tmp_path / "go").touch()
-    with pytest.raises(RunFailedError, match="touch-and-wait"):
+    with pytest.raises(RunFailedError, match="touch-and-wait") as failed:
         progress.follow(service, done.run_id, lambda line: None, progress.Waiting(300, 0.5))
+    assert "RuntimeError: asked to fail" in str(failed.value)  # of the task's log
+    assert service.log(done.run_id, "no-such-task") == ""
 
 
 class Answering:

@@ -54,6 +54,14 @@ def of(pipeline, tmp_path, name, commit=COMMIT, **parameters):
     return version.of_package(made, settings.Settings("small", "prod", "pipelines.doubling", parameters), commit)
 
 
+def test_doctor_asks_for_a_run_and_for_the_bucket(service, listener):
+    service.reach()
+    assert ("GET", f"{PARENT}/pipelineJobs") in [each[:2] for each in listener.requests]
+    elsewhere = VertexTarget({**service.section, "bucket": "gs://no-such-bucket"}, AnonymousCredentials())
+    with pytest.raises(TargetError, match="there is no bucket no-such-bucket"):
+        elsewhere.reach()
+
+
 def put(service, wanted_):
     return deploy.deploy(service, wanted_, "flights", lambda line: None)
 

@@ -3,6 +3,8 @@
 PYTHON ?= python3
 AUTHOR := .venv/bin
 COMPONENTS := .venv-components/bin
+# What makes the cluster of `make kind`: kind or minikube.
+MAKER ?= kind
 # A file's tests share what they are slow to make; conftest.py orders the files.
 PYTEST := -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 UV_COMPILE := $(AUTHOR)/uv pip compile --quiet --generate-hashes --no-annotate --custom-compile-command 'make lock'
@@ -10,7 +12,7 @@ UV_COMPILE := $(AUTHOR)/uv pip compile --quiet --generate-hashes --no-annotate -
 # What a repository made by `ct init` has of its own; what it shares is linked there.
 MADE := kfp_ct/new/templates/repository/requirements
 
-.PHONY: help setup setup-dev run run-small serve test test-fast coverage check build wheel format docs lock clean
+.PHONY: help setup setup-dev run run-small serve test test-fast coverage check build wheel format docs kind kind-down lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +75,12 @@ lock: ## resolve the lock files again from requirements/*.in
 	$(UV_COMPILE) --universal --python-version 3.11 --no-deps requirements/data.in -o requirements/data.txt
 	$(UV_COMPILE) --universal --python-version 3.11 $(MADE)/author-dev.in -o $(MADE)/author-dev.txt
 	$(UV_COMPILE) --universal --python-version 3.11 $(MADE)/components-dev.in -o $(MADE)/components-dev.txt
+
+kind: setup ## run it on Kubeflow Pipelines here: needs docker, kubectl, kind (or MAKER=minikube), 12 GB of memory
+	@PYTHONPATH=.:infra $(AUTHOR)/python -m kind.main --maker $(MAKER)
+
+kind-down: ## remove that cluster and its registry
+	@PYTHONPATH=.:infra $(AUTHOR)/python -m kind.main --maker $(MAKER) --down
 
 clean: ## delete both environments and all local state (runs, cache, registry, served models)
 	rm -rf .venv .venv-components .ct

@@ -23,6 +23,7 @@ class Plan:
     config: config_pb2.EvalConfig
     outputs: tuple[Output, ...]
     signature: str
+    preprocessing: tuple[str, ...] = ()
 
     def for_run(self, has_champion: bool) -> config_pb2.EvalConfig:
         """Returns the config TFMA computes with: one or two models, whose stored predictions bear their names.
@@ -33,8 +34,8 @@ class Plan:
         config.CopyFrom(self.config)
         del config.model_specs[:]
         config.model_specs.add()
-        for spec in config.metrics_specs:
-            del spec.model_names[:]
+        for metrics in config.metrics_specs:
+            del metrics.model_names[:]
         config = config_util.update_eval_config_with_defaults(
             config, has_baseline=has_champion, rubber_stamp=not has_champion
         )
@@ -117,7 +118,8 @@ def _plan(config: config_pb2.EvalConfig, reference: str) -> Plan:
         metrics.output_names.extend(asked)
     _add_counts_for_sql(config)
     signatures = [spec.signature_name for spec in eval_config.specs_of_models(config)]
-    return Plan(config, outputs, (signatures or [""])[0] or "serving_default")
+    made = [name for spec in eval_config.specs_of_models(config) for name in spec.preprocessing_function_names]
+    return Plan(config, outputs, (signatures or [""])[0] or "serving_default", tuple(dict.fromkeys(made)))
 
 
 def _add_counts_for_sql(config: config_pb2.EvalConfig) -> None:

@@ -17,6 +17,7 @@ from kfp_ct.components.evaluate import (
     beam_path,
     fair_comparison,
     gates,
+    preprocessed,
     results,
     scoring,
     slice_gap,
@@ -94,7 +95,14 @@ def evaluate(request: EvaluationRequest, outputs: Outputs) -> Result:
         ComponentError: There are no rows to judge on, a model cannot be read or scored, or a setting does not fit.
     """
     asked = setting_problems.read(Gates, request.gates, "gates")
-    plan, schema = read_plan(request.eval_config), batches.read_schema(request.schema_file)
+    plan = read_plan(request.eval_config)
+    making = preprocessed.Preprocessing(plan.preprocessing, request.model_path, [*plan.columns, *asked.slices])
+    with preprocessed.rows(making, request.examples_path, outputs.evaluation_path) as examples_path:
+        return _evaluate(dataclasses.replace(request, examples_path=examples_path), outputs, plan, asked)
+
+
+def _evaluate(request: EvaluationRequest, outputs: Outputs, plan: Plan, asked: Gates) -> Result:
+    schema = batches.read_schema(request.schema_file)
     has_champion = saved_model.exists(request.champion_path)
     job = _Job(request, plan, asked, has_champion, plan.training_only(schema))
     config = job.plan.for_run(job.has_champion)

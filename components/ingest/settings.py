@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from kfp_ct.base.settings import Fraction, Names, NamesText, Settings, Text, Texts, expected, misfit
+from kfp_ct.base.settings import Count, Fraction, Names, NamesText, Settings, Text, Texts, expected, misfit
 from kfp_ct.clock import window_settings
 from kfp_ct.cloud.bigquery_access import Access
 from kfp_ct.components.ingest import sql_text
-from kfp_ct.data.tables import column_types
+from kfp_ct.data.layouts import EVAL, PREDICT, TRAIN
+from kfp_ct.data.tables import column_types, spans
 from kfp_ct.data.tables.csv_settings import Csv
 
 DUCKDB, BIGQUERY = "duckdb", "bigquery"
@@ -43,6 +44,16 @@ def _sql_type(declared: str) -> str:
 SqlType = Annotated[str, AfterValidator(_sql_type), expected(column_types.READABLE)]
 
 
+def _spans(text: str) -> str:
+    plain = " ".join(text.lower().split())
+    if plain and not spans.WANTED.fullmatch(plain):
+        raise misfit(f"expected {spans.EXPECTED}")
+    return plain
+
+
+Spans = Annotated[str, AfterValidator(_spans), expected(spans.EXPECTED)]
+
+
 class Source(Settings):
     """Where a table's rows come from: files, or BigQuery."""
 
@@ -50,6 +61,11 @@ class Source(Settings):
         "",
         description="A file, glob or folder, local, at s3:// or at gs://: CSV (.gz, .bz2, .xz and .zip, too; "
         "archive.zip/member.csv is one member), Parquet, JSON Lines, TFRecord of tf.Example.",
+    )
+    spans: Spans = Field(
+        "",
+        description="Which spans of a uri with {SPAN} or {YYYY}/{MM}/{DD} (and {VERSION}) are read: latest, last 3 "
+        "(the newest and the two numbers before it), 7, 3 to 7, or all; empty: the latest. Of a span the last version.",
     )
     format: Literal["", "csv", "parquet", "jsonl", "tfrecord"] = Field(
         "", description="Format of the files; empty: what their names say."
@@ -67,6 +83,10 @@ class Source(Settings):
         """Says what cannot be said together."""
         if bool(self.uri) == bool(self.bigquery):
             yield "uri", "expected either it or bigquery"
+        if problem := spans.problem(self.uri):
+            yield "uri", problem
+        if self.spans and not spans.has_fields(self.uri):
+            yield "spans", "the uri has no {SPAN} and no {YYYY}/{MM}/{DD} that it could choose by"
         if self.bigquery and (self.format or self.null_values or self.columns or self.csv != Csv()):
             yield "bigquery", "beside it nothing is taken: BigQuery's columns have types"
         elif self.format not in ("", "csv") and self.csv != Csv():
@@ -92,6 +112,13 @@ def _holdout(text: str) -> str:
     return plain
 
 
+def _split_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", text) or text == PREDICT:
+        raise misfit("expected a name of lower-case letters, digits and underscores, other than predict")
+    return text
+
+
+SplitName = Annotated[str, AfterValidator(_split_name), expected("a name such as test")]
 Share = Annotated[float, Field(gt=0, lt=1, description="Share of the rows that evaluate.")]
 Keys = Annotated[Names, Field(description="Columns whose values, together, must not be in two splits.")]
 
@@ -112,8 +139,20 @@ class HashSplit(Settings):
 
     method: Literal["hash", "group"]
     columns: Annotated[Names, Field(min_length=1)] = Field(description="Integer or text columns that are the key.")
-    eval_fraction: Share
+    eval_fraction: float | None = Field(None, gt=0, lt=1, description="Share of the rows that evaluate.")
+    splits: dict[SplitName, Count] = Field(
+        {},
+        description="In place of eval_fraction: parts of the rows by split, such as {train: 8, eval: 1, test: 1}. "
+        "train and eval are among them; others are held out of training and evaluation.",
+    )
     keys: Annotated[Names, Field(description="Columns to check in place of those.")] = ()
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Says what cannot be said together."""
+        if (self.eval_fraction is None) == (not self.splits):
+            yield "eval_fraction", "expected either it or splits"
+        if self.splits and not {TRAIN, EVAL} <= self.splits.keys():
+            yield "splits", "expected train and eval among them"
 
 
 class StratifiedSplit(Settings):

@@ -42,7 +42,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: NamedSource, folder: Pat
     if source.bigquery:
         found, format = warehouse.fetch(source.bigquery, folder / f"{source.name}-bigquery"), files.PARQUET
     else:
-        found = files.find(source.name, source.uri, folder)
+        found = files.find(source.name, source.uri, folder, source.spans)
         format = files.format_of(source.name, found, source.format)
     if format in (files.PARQUET, files.TFRECORD):
         _require_no_types(source, {files.PARQUET: "Parquet", files.TFRECORD: "TFRecord"}[format])

@@ -77,10 +77,21 @@ def _by_time(split: TimeSplit, columns: Columns, end: datetime.datetime | None) 
 
 
 def _by_hash(split: HashSplit, columns: Columns) -> str:
-    """A row evaluates where its key's hash is below `eval_fraction` of the range."""
-    threshold = format(round(split.eval_fraction * 16**_DIGITS), f"0{_DIGITS}x")
+    """A row evaluates where its key's hash is below `eval_fraction` of the range; others are above, train the rest."""
     digest = f"substr({_key_digest(split.columns, columns)}, 1, {_DIGITS})"
-    return f"CASE WHEN {digest} < '{threshold}' THEN '{EVAL}' ELSE '{TRAIN}' END"
+    bound, cases = 0.0, []
+    for name, share in _shares(split).items():
+        bound += share
+        cases.append(f"WHEN {digest} < '{format(round(bound * 16**_DIGITS), f'0{_DIGITS}x')}' THEN '{name}'")
+    return f"CASE {' '.join(cases)} ELSE '{TRAIN}' END"
+
+
+def _shares(split: HashSplit) -> dict[str, float]:
+    """Returns the shares of the splits that are held out, eval first."""
+    if split.eval_fraction is not None:
+        return {EVAL: split.eval_fraction}
+    total = sum(split.splits.values())
+    return {name: split.splits[name] / total for name in names(split) if name != TRAIN}
 
 
 def _by_label(split: StratifiedSplit, columns: Columns) -> str:
@@ -103,7 +114,10 @@ def _by_column(split: ColumnSplit, columns: Columns) -> str:
 
 def names(split: Split) -> tuple[str, ...]:
     """Returns the splits there will be, in the order they are written in."""
-    return (PREDICT,) if isinstance(split, NoSplit) else (TRAIN, EVAL)
+    if isinstance(split, NoSplit):
+        return (PREDICT,)
+    others = [name for name in split.splits if name not in (TRAIN, EVAL)] if isinstance(split, HashSplit) else []
+    return (TRAIN, EVAL, *others)
 
 
 def _key_digest(names: Sequence[str], columns: Columns, of_any_kind: bool = False) -> str:

@@ -16,12 +16,13 @@ import tensorflow as tf
 
 from kfp_ct.base import secrets, setting_problems, task_log
 from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
-from kfp_ct.components.train import checkpoints, diagnosis
+from kfp_ct.components.train import checkpoints, diagnosis, observed_fit
 from kfp_ct.components.train.callbacks import History, StopOnNonFiniteLoss, metric_text
 from kfp_ct.components.train.settings import Parameters
 from kfp_ct.data import autograph, batches, layouts, user_code, whole_floats
 from kfp_ct.data.fn_args import DataAccessor, FnArgs
-from kfp_ct.data.settings import Hyperparameters
+from kfp_ct.data.hyperparameter_values import HyperparameterValues
+from kfp_ct.data.settings import OWN_NAMES, Hyperparameters
 from kfp_ct.data.training_data import Reader
 
 
@@ -89,7 +90,9 @@ def train(request: TrainingRequest, model_path: str, run_path: str) -> dict[str,
         if folder:
             callbacks.append(checkpoints.ResumableBackup(folder, history, is_chief))
         fn_args = _fn_args(request, outputs, reader, callbacks)
-        with user_code.failing_as(TrainingError, request.module, "run_fn"), autograph.sparing_libraries():
+        passed = callbacks if request.hyperparameters.get("fit_callbacks", True) else []
+        failures = user_code.failing_as(TrainingError, request.module, "run_fn")
+        with failures, autograph.sparing_libraries(), observed_fit.passing(passed):
             run_fn(fn_args)
         _require_saved_model(outputs.serving_model_dir, request.module)
         if folder and is_chief:
@@ -111,7 +114,7 @@ def _fn_args(request: TrainingRequest, outputs: _Outputs, reader: Reader, callba
     base_model = Path(request.base_model_path) / layouts.SERVING_MODEL
     ours = setting_problems.read(Hyperparameters, request.hyperparameters, "hyperparameters")
     # In TFX, steps are arguments of their own: a module may take any hyperparameters for KerasTuner's.
-    tuned = {key: value for key, value in request.hyperparameters.items() if key not in ("train_steps", "eval_steps")}
+    tuned = {key: value for key, value in request.hyperparameters.items() if key not in OWN_NAMES}
     return FnArgs(
         working_dir=outputs.working_dir,
         train_files=layouts.split_files(request.examples_path, layouts.TRAIN),
@@ -125,7 +128,7 @@ def _fn_args(request: TrainingRequest, outputs: _Outputs, reader: Reader, callba
         eval_model_dir=str(Path(outputs.working_dir) / "Format-TFMA"),
         model_run_dir=outputs.run_path,
         base_model=str(base_model) if base_model.is_dir() else None,
-        hyperparameters=secrets.resolve(tuned),
+        hyperparameters=HyperparameterValues(secrets.resolve(tuned)),
         custom_config=secrets.resolve(request.hyperparameters),
         callbacks=callbacks,
     )
@@ -202,7 +205,7 @@ def _record_training(request: TrainingRequest, model_path: str) -> None:
 
 def _write_summary(rows: int, history: History, run_path: str) -> dict[str, Any]:
     best = diagnosis.best_epoch(history.epochs)
-    # Of a module that does not pass fn_args.callbacks to fit, nobody counts.
+    # Of a module that trains without Model.fit, nobody counts.
     epochs, steps = (len(history.epochs), history.steps) if history.steps else (None, None)
     summary = {
         "rows": rows,
@@ -218,7 +221,7 @@ def _write_summary(rows: int, history: History, run_path: str) -> dict[str, Any]
             metric_text(name, value) for name, value in history.epochs[best].items()
         )
     counted = (
-        f"{epochs} epochs, {steps:,} steps" if steps else "epochs and steps unknown: fn_args.callbacks are not used"
+        f"{epochs} epochs, {steps:,} steps" if steps else "epochs and steps unknown: no Model.fit had fn_args.callbacks"
     )
     task_log.summary(f"trained on {rows:,} rows, {counted}{best_text}")
     return {key: summary[key] for key in ("rows", "epochs", "steps") if summary[key] is not None}

@@ -1,6 +1,7 @@
 """The user's preprocessing_fn: what it reads, and its mistakes told apart from ours."""
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,7 +36,7 @@ def load(module: str) -> PreprocessingFn:
 
     def call(inputs: dict[str, Any]) -> dict[str, Any]:
         try:
-            outputs = _function(module)(_Columns(inputs))
+            outputs = _with_configuration(_function(module))(_Columns(inputs))
         except ComponentError as error:
             raise ConfigurationError(f"{module}: {error}") from error
         except Exception as error:
@@ -49,6 +50,12 @@ def load(module: str) -> PreprocessingFn:
         return outputs
 
     return call
+
+
+def _with_configuration(function: Callable[..., dict[str, Any]]) -> PreprocessingFn:
+    """TFX gives a preprocessing_fn its `custom_config` if it takes one; here it is empty."""
+    takes = "custom_config" in inspect.signature(function).parameters
+    return functools.partial(function, custom_config={}) if takes else function
 
 
 @functools.cache

@@ -19,9 +19,16 @@ _UNUSED_STAGES = (
 def empty_columns(
     dataset: statistics_pb2.DatasetFeatureStatistics, schema: schema_pb2.Schema, environment: str
 ) -> list[Anomaly]:
-    """Finds columns of the schema that are there but have no value, whether or not the schema allows missing ones."""
+    """Finds columns of the schema that are there but have no value, whether or not the schema allows missing ones.
+
+    A feature whose presence says `min_count: 0` may be empty.
+    """
     statistics = {feature_name(feature): feature for feature in dataset.features}
-    wanted = [feature.name for feature in schema.feature if _in_use(feature, schema, environment)]
+    wanted = [
+        feature.name
+        for feature in schema.feature
+        if _in_use(feature, schema, environment) and not _may_be_empty(feature.presence)
+    ]
     empty = [name for name in wanted if name in statistics and not common(statistics[name]).num_non_missing]
     rows = int(dataset.num_examples)
     return [Anomaly(dataset.name, name, "NO_VALUES", "column without any value", rows, 1.0) for name in sorted(empty)]
@@ -94,6 +101,10 @@ def _only_value(feature: Any) -> str | None:
         return None if stats.unique > 1 else quoted(next((top.value for top in stats.top_values), ""))
     stats = feature.num_stats
     return f"{stats.min:g}" if stats.min >= stats.max else None
+
+
+def _may_be_empty(presence: Any) -> bool:
+    return presence.HasField("min_count") and not presence.min_count and not presence.min_fraction
 
 
 def _in_use(feature: Any, schema: schema_pb2.Schema, environment: str) -> bool:

@@ -39,6 +39,11 @@ def of_settings(pipeline: str) -> dict[str, Any]:
         "extends": {"type": "string", "description": "Another settings file, over which this one lies."},
         "pipeline": {"type": "string", "description": "Import path of the pipeline's module."},
         "parameters": {"type": "object", "properties": parameters, "additionalProperties": False},
+        "keras": {
+            "enum": [2, 3],
+            "description": "The Keras that the project's modules are written for; 3 if it is not said. With 2, tasks "
+            "that run a module have TF_USE_LEGACY_KERAS=1.",
+        },
         **dict(zip(MODELS, targets, strict=True)),
     }
     body = {"type": "object", "properties": properties, "additionalProperties": False}

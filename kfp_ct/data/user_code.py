@@ -13,7 +13,13 @@ from typing import Any
 
 from kfp_ct.base import exception_texts
 from kfp_ct.base.errors import ComponentError, ConfigurationError
+from kfp_ct.data import tfx_names
 from kfp_ct.storage import locations, storage
+
+# What the errors say of modules that were written for Keras 2, and are run by Keras 3.
+_KERAS_2 = (
+    "\nfix: if it is written for Keras 2, as modules before TensorFlow 2.16 are, put `keras: 2` into the settings"
+)
 
 
 def load_module(reference: str) -> ModuleType:
@@ -25,6 +31,7 @@ def load_module(reference: str) -> ModuleType:
     Raises:
         ConfigurationError: There is no such module, it needs a package that is not installed, or it fails.
     """
+    tfx_names.install()
     try:
         if reference.endswith(".py"):
             return _load_file(Path(reference))
@@ -77,7 +84,9 @@ def failure(error: Exception, reference: str, name: str) -> str:
     file = getattr(sys.modules.get(reference), "__file__", None) or os.path.abspath(reference)  # noqa: PTH100
     place = exception_texts.own_place(error, (file,))
     where = f"\nwhere: {place}" if place else ""
-    return f"{name} of {reference} fails: {exception_texts.described(error)}{where}"
+    described = exception_texts.described(error)
+    older = _KERAS_2 if "KerasTensor" in described or "save_format" in described else ""
+    return f"{name} of {reference} fails: {described}{where}{older}"
 
 
 def read_text(reference: str, what: str) -> str:
@@ -100,6 +109,9 @@ def read_text(reference: str, what: str) -> str:
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ConfigurationError(f"no module file at {path}\nexpected: a Python file, or an import path without .py")
+    if str(path.parent.absolute()) not in sys.path:
+        # Modules by file import their neighbours, as in TFX; at the end, so that they hide nothing that is installed.
+        sys.path.append(str(path.parent.absolute()))
     # A stable name lets objects defined there be pickled (Beam) and traced twice.
     name = f"user_module_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -65,6 +65,8 @@ def compile_project(
     compiled = package.compile_pipeline(chosen.pipeline, chosen.pipeline_name)
     settings.validate(chosen, compiled, workspace, NamedFiles(workspace.root, runs_here))
     compiled = package.with_defaults(compiled, chosen.parameters)
+    if chosen.keras:
+        compiled = package.with_keras(compiled, chosen.keras)
     check.check(compiled)
     return compiled
 

@@ -70,7 +70,7 @@ class TaskServers:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        self._start("light", LIGHT)
+        self._start("light", LIGHT, {})
         return self
 
     def __exit__(
@@ -91,7 +91,7 @@ class TaskServers:
         return {
             "TMPDIR": str(self._folder),
             "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-            **KERAS_3,
+            **{name: os.environ.get(name, value) for name, value in KERAS_3.items()},
         }
 
     def run(self, task: TaskCommand, say: Callable[[str], None]) -> int:
@@ -130,7 +130,7 @@ class TaskServers:
                 os.killpg(child.pid, signal.SIGKILL)
 
     def _start_task(self, task: TaskCommand) -> subprocess.Popen[str]:
-        python, read_files = self._pythons(task.elements)
+        python, read_files = self._pythons(task.elements, task.variables)
         task = dataclasses.replace(task, elements=processes.without_installation(task.elements))
         short = with_short_arguments(task, read_files)
         child = subprocess.Popen(
@@ -148,7 +148,7 @@ class TaskServers:
             self._children.add(child)
         return child
 
-    def _pythons(self, elements: Sequence[str]) -> tuple[str, str]:
+    def _pythons(self, elements: Sequence[str], variables: Mapping[str, str]) -> tuple[str, str]:
         """Returns what stands in for `python3` in a task's command, and where long arguments are read from files."""
         installed = processes.installation(elements)
         own = (
@@ -160,28 +160,36 @@ class TaskServers:
         )
         if own:
             return shlex.quote(own), "python3 {script} --run"
-        return self.python_for(list(elements)), "python3"
+        return self.python_for(list(elements), variables), "python3"
 
     def warm_up(self) -> None:
         """Begins to import the heavy libraries in the background."""
-        self._start("heavy", HEAVY)
+        self._start("heavy", HEAVY, {})
 
-    def python_for(self, command: list[str]) -> str:
-        """Returns what stands in for `python3` in a component's shell command."""
-        kind = "heavy" if needs_tensorflow(command, self._root) else "light"
-        if kind == "heavy":
-            self.warm_up()
+    def python_for(self, command: list[str], variables: Mapping[str, str] | None = None) -> str:
+        """Returns what stands in for `python3` in a component's shell command.
+
+        Args:
+            command: What the task runs.
+            variables: Its environment; which Keras TensorFlow has is decided as it is imported.
+        """
+        kind = "light"
+        if needs_tensorflow(command, self._root):
+            chosen = {name: value for name, value in (variables or {}).items() if name in KERAS_3}
+            chosen = {name: value for name, value in chosen.items() if value != self.environment[name]}
+            kind = f"heavy{''.join(chosen.values())}"
+            self._start(kind, HEAVY, chosen)
         self._await_start(kind)
         client = [str(self._python), "-I", "-S", zygote.__file__]
         # kfp pastes this into a shell script in front of its arguments.
         return f"{zygote.SOCKET_VARIABLE}={shlex.quote(str(self._folder / kind))} {shlex.join(client)}"
 
-    def _start(self, kind: str, modules: tuple[str, ...]) -> None:
+    def _start(self, kind: str, modules: tuple[str, ...], variables: Mapping[str, str]) -> None:
         with self._lock:
             if kind not in self._servers:
-                self._servers[kind] = self._server(kind, modules)
+                self._servers[kind] = self._server(kind, modules, variables)
 
-    def _server(self, kind: str, modules: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    def _server(self, kind: str, modules: tuple[str, ...], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
         command = [str(self._python), zygote.__file__, "--serve", str(self._folder / kind), str(self._lifeline)]
         with self._log.open("ab") as log:
             return subprocess.Popen(
@@ -192,7 +200,7 @@ class TaskServers:
                 stderr=log,
                 pass_fds=[self._lifeline],
                 start_new_session=True,
-                env={**os.environ, **self.environment, **RUNTIME},
+                env={**os.environ, **self.environment, **RUNTIME, **variables},
             )
 
     def _await_start(self, kind: str) -> None:

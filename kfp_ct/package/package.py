@@ -57,6 +57,18 @@ def with_defaults(package: Package, parameters: Mapping[str, Any]) -> Package:
     return changed
 
 
+def with_keras(package: Package, version: int) -> Package:
+    """Says which Keras the tasks that run a user's module have TensorFlow use; `tf.keras` is decided by a variable."""
+    changed = copy.deepcopy(package)
+    variable = {"name": "TF_USE_LEGACY_KERAS", "value": "1" if version == 2 else "0"}
+    for component in changed["components"].values():
+        if "module" in component.get("inputDefinitions", {}).get("parameters", {}) and "executorLabel" in component:
+            container = changed["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+            others = [each for each in container.get("env", []) if each["name"] != variable["name"]]
+            container["env"] = [*others, variable]
+    return changed
+
+
 def bind_images(package: Package, images: Mapping[str, str]) -> Package:
     """Replaces logical image names (kfp_ct/base/image.py) by references.
 

@@ -37,6 +37,7 @@ class Settings:
     targets: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     # The files they come from, the one that was asked for first; what was given beside the files has no name.
     layers: tuple[tuple[str, Document], ...] = ()
+    keras: int | None = None  # the version that the project's modules are written for, if they say one
 
     @property
     def pipeline_name(self) -> str:
@@ -78,18 +79,22 @@ def load(workspace: Workspace, project: str, environment: str, overrides: Mappin
     for name, value in overrides.items():
         _assign(parameters, name, value)
         _assign(given, name, value)
-    unknown = set(document) - {"pipeline", "parameters", *TARGETS}
+    unknown = set(document) - {"pipeline", "parameters", "keras", *TARGETS}
     if unknown or not isinstance(document.get("pipeline"), str):
         problem = f"unknown entry {min(map(str, unknown))!r}" if unknown else "no entry 'pipeline'"
         raise UsageError(
-            f"{folder / environment}.yaml: {problem}\nexpected: pipeline, parameters, extends, kfp, kubernetes, vertex"
+            f"{folder / environment}.yaml: {problem}\n"
+            "expected: pipeline, parameters, extends, keras, kfp, kubernetes, vertex"
         )
+    keras = document.get("keras")
+    if keras not in (None, 2, 3):
+        raise UsageError(f"{folder / environment}.yaml: keras is {keras!r}\nexpected: 2 or 3\nfix: correct it")
     targets = {name: document[name] or {} for name in TARGETS if name in document}
     expanded = _expand(parameters, {"CT_HOME": str(workspace.home)})
     if isinstance(expanded.get(_TRAINED_WITH), dict):
         expanded[_TRAINED_WITH] = whole_floats.marked(expanded[_TRAINED_WITH])
     beside = ("", {"parameters": given})
-    return Settings(project, environment, document["pipeline"], expanded, targets, (beside, *layers))
+    return Settings(project, environment, document["pipeline"], expanded, targets, (beside, *layers), keras)
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -7,8 +7,10 @@ from glob import glob
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from kfp_ct.base import task_log
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.data import layouts
+from kfp_ct.data.tables import spans
 from kfp_ct.storage import locations, search
 
 CSV, PARQUET, JSONL, TFRECORD = "csv", "parquet", "jsonl", "tfrecord"
@@ -46,7 +48,7 @@ class DataFile:
     skipped: int = 0  # lines of the user's file that are before those of this one
 
 
-def find(source: str, uri: str, folder: Path) -> list[Path]:
+def find(source: str, uri: str, folder: Path, wanted: str = "") -> list[Path]:
     """Returns the files behind a URI, sorted by name; those of an object store are copied to a folder of their own.
 
     Args:
@@ -54,11 +56,14 @@ def find(source: str, uri: str, folder: Path) -> list[Path]:
         uri: A file, a glob (`**` descends) or a folder, read with all folders below it; `file://`, `s3://` or `gs://`
             may be in front.
         folder: Scratch folder.
+        wanted: Which spans of a URI with `{SPAN}` or a date; see `kfp_ct.data.tables.spans`.
 
     Raises:
         ConfigurationError: The URI is of a kind that is not read.
         DataError: Nothing is there.
     """
+    if spans.has_fields(uri) and not Path(uri).exists():
+        return _of_spans(source, uri, folder, wanted)
     if locations.is_remote(uri):
         return _fetch(source, uri, folder / f"{source}-objects")
     found = matches(local_path(source, uri))
@@ -127,6 +132,22 @@ def what_is(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(16)
     return next((what for magic, what in _MAGIC.items() if start.startswith(magic)), "")
+
+
+def _of_spans(source: str, uri: str, folder: Path, wanted: str) -> list[Path]:
+    """Returns the files of the spans that are wanted, and says which those are."""
+    if locations.is_remote(uri):
+        objects = {each.uri: each for each in search.find(spans.to_glob(uri))}
+        chosen = spans.choose(uri, list(objects), wanted)
+        found = search.download([objects[file] for each in chosen for file in each.files], folder / f"{source}-objects")
+    else:
+        path = local_path(source, uri)
+        there = [str(file) for file in matches(spans.to_glob(path))]
+        chosen = spans.choose(path, there, wanted)
+        found = [Path(file) for each in chosen for file in each.files]
+    listed = ", ".join(f"{each.span}" + f" (version {each.version})" * bool(each.version) for each in chosen)
+    task_log.progress(f"{source}: span {listed}")
+    return found
 
 
 def _fetch(source: str, uri: str, folder: Path) -> list[Path]:

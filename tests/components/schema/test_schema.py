@@ -1,4 +1,4 @@
-"""The schema: the curated one as it is written, or one inferred from the train split."""
+"""The schema: the curated one as it is written, or one inferred from all splits."""
 
 import pyarrow as pa
 import pytest
@@ -61,6 +61,24 @@ def test_a_schema_is_inferred_from_the_train_split(statistics, tmp_path):
     assert [feature.name for feature in schema.feature] == ["hour", "carrier", "gust"]
     assert [sorted(domain.value) for domain in schema.string_domain] == [["B6", "UA"]]
     assert metadata == {"features": 3, "curated": False}
+
+
+def test_a_schema_is_widened_by_the_other_splits_and_free_text_has_no_vocabulary(tmp_path):
+    splits = {
+        "train": {"plan": ["basic", "pro"] * 20, "review": [f"I liked number {n}" for n in range(40)], "n": [1] * 40},
+        "eval": {"plan": ["pro", "trial"] * 20, "review": [f"I hated number {n}" for n in range(40)], "n": [2] * 40},
+    }
+    for name, columns in splits.items():
+        path = layouts.split_path(tmp_path / "statistics", name) / "FeatureStats.pb"
+        path.parent.mkdir(parents=True)
+        found = feature_statistics.compute(pa.table(columns).to_batches(), name)
+        path.write_bytes(found.SerializeToString())
+    work.write_schema(str(tmp_path / "statistics"), str(tmp_path / "out"), "")
+    schema = tfdv.load_schema_text(str(tmp_path / "out" / "schema.pbtxt"))
+    assert [(domain.name, sorted(domain.value)) for domain in schema.string_domain] == [
+        ("plan", ["basic", "pro", "trial"])
+    ]
+    assert [feature.HasField("domain") for feature in schema.feature if feature.name == "review"] == [False]
 
 
 def test_the_shipped_flights_schema_is_accepted(tmp_path):

@@ -115,7 +115,7 @@ def test_the_penguin_module_trains_a_model_that_answers_tf_examples(tmp_path):
 @without_tfx
 @pytest.mark.parametrize("function", ["preprocessing_fn", "run_fn"])
 def test_a_module_that_imports_tfx_is_told_where_tfx_runs(tmp_path, function):
-    source = "from tfx import v1 as tfx\n\ndef run_fn(fn_args: tfx.components.FnArgs): ...\n"
+    source = "from tfx.utils import io_utils\n\ndef run_fn(fn_args): ...\n"
     module = small_examples.write_text(tmp_path / "taxi.py", source)
 
     with pytest.raises(ConfigurationError) as refused:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -174,13 +175,23 @@ def test_a_module_that_cannot_be_imported_says_why(prepared, tmp_path, source):
         train(request_for(prepared, tmp_path, source), tmp_path)
 
 
+WITHOUT_CALLBACKS = MODULE.replace("def run_fn(fn_args):", "def run_fn(fn_args):\n    fn_args.callbacks = []")
+
+
+def test_fit_of_a_module_that_passes_no_callbacks_is_observed_all_the_same(prepared, tmp_path):
+    fit = keras.Model.fit
+    assert train(request_for(prepared, tmp_path, WITHOUT_CALLBACKS), tmp_path)["epochs"] == 2
+    assert len(layouts.read_json(tmp_path / "run" / layouts.SUMMARY)["history"]) == 2
+    assert keras.Model.fit is fit  # as it was
+
+
 def test_what_nobody_counted_is_unknown(prepared, tmp_path, capsys):
-    source = MODULE.replace("def run_fn(fn_args):", "def run_fn(fn_args):\n    fn_args.callbacks = []")
-    assert train(request_for(prepared, tmp_path, source), tmp_path) == {"rows": ROWS}
+    request = request_for(prepared, tmp_path, WITHOUT_CALLBACKS, hyperparameters={"fit_callbacks": False})
+    assert train(request, tmp_path) == {"rows": ROWS}
     summary = layouts.read_json(tmp_path / "run" / layouts.SUMMARY)
     assert (summary["epochs"], summary["steps"], summary["history"]) == (None, None, [])
     said = capsys.readouterr().out.splitlines()[-1]
-    assert said == "summary: trained on 2,000 rows, epochs and steps unknown: fn_args.callbacks are not used"
+    assert said == "summary: trained on 2,000 rows, epochs and steps unknown: no Model.fit had fn_args.callbacks"
 
 
 def with_values(prepared, tmp_path, **columns):

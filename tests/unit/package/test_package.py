@@ -159,3 +159,14 @@ def test_a_package_is_replaced_whole_or_not_at_all(compiled, tmp_path):
         package.write_package(unserialisable, path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_tasks_that_run_a_module_of_keras_2_say_so_to_tensorflow(compiled):
+    variable = {"name": "TF_USE_LEGACY_KERAS", "value": "1"}
+    changed = package.with_keras(compiled, 2)
+    executors = changed["deploymentSpec"]["executors"]
+    assert {name for name, each in executors.items() if variable in each["container"].get("env", [])} == {
+        "exec-transform", "exec-tune", "exec-train",
+    }  # fmt: skip
+    assert "env" not in compiled["deploymentSpec"]["executors"]["exec-train"]["container"]
+    assert package.with_keras(changed, 2) == changed

@@ -296,3 +296,15 @@ def test_rows_that_are_all_to_be_scored_are_no_problem_where_nothing_trains(work
 def test_a_relative_window_fits(workspace, compiled):
     overrides = {"window_start": "last 90 days", "window_end": ""}
     settings.validate(settings.load(workspace, "flights", "local", overrides), compiled, workspace)
+
+
+def test_the_keras_of_a_project_is_2_or_3(workspace, tmp_path):
+    folder = tmp_path / "pipelines/old/settings"
+    folder.mkdir(parents=True)
+    there = dataclasses.replace(workspace, root=tmp_path)
+    (folder / "base.yaml").write_text("pipeline: pipelines.training\nkeras: 2\n")
+    (folder / "local.yaml").write_text("extends: base.yaml\n")
+    assert settings.load(there, "old", "local", {}).keras == 2
+    (folder / "local.yaml").write_text("extends: base.yaml\nkeras: 1\n")
+    with pytest.raises(UsageError, match=r"local\.yaml: keras is 1\nexpected: 2 or 3"):
+        settings.load(there, "old", "local", {})

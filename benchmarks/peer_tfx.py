@@ -48,7 +48,12 @@ def components(workload: str, workspace: Path, steps: int) -> list[Any]:
     config = text_format.Parse(config_file.read_text(), tfma.EvalConfig())
     examples = tfx.components.CsvExampleGen(input_base=data, input_config=tfx.proto.Input(splits=splits))
     statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
-    schema = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
+    given = workspace / "pipelines" / workload / "schema.pbtxt"
+    schema = (
+        tfx.components.ImportSchemaGen(schema_file=str(given))
+        if given.is_file()
+        else tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
+    )
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )

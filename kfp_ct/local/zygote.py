@@ -11,6 +11,7 @@ this process: for arguments that stand in files.
 """
 
 import contextlib
+import gc
 import importlib
 import itertools
 import json
@@ -38,6 +39,7 @@ def serve(path: str, lifeline: int, modules: list[str]) -> NoReturn:
         # A component that needs what is not installed says so itself, better than this place could.
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
+    gc.freeze()  # what was imported stays: no task's garbage collector need walk it
     # The socket appears when the imports are done; the run waits for it.
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.bind(f"{path}.partial")

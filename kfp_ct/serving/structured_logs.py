@@ -9,6 +9,7 @@ import sys
 def configure(as_json: bool) -> None:
     """Sets up logging to standard error; every request is logged in JSON only."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.getLogger("serving").setLevel(logging.INFO)  # where a library has set up logging before
     logging.getLogger("serving.requests").setLevel(logging.INFO if as_json else logging.WARNING)
     if as_json:
         for handler in logging.getLogger().handlers:

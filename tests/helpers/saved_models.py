@@ -32,6 +32,19 @@ def save(folder: Path, constant: float) -> None:
     tf.saved_model.save(module, str(folder), signatures)
 
 
+def save_slow(folder: Path) -> None:
+    """Saves a model that counts to the number it is given, one step after the other."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, "steps")])
+    def count(steps):
+        end = tf.reduce_max(steps)
+        (reached,) = tf.while_loop(lambda i: i < end, lambda i: (i + 1,), (tf.constant(0, tf.int64),))
+        return {"reached": reached + 0 * steps}
+
+    tf.saved_model.save(tf.Module(), str(folder), count.get_concrete_function())
+
+
 def save_signatures(folder: Path) -> None:
     """Saves a model of many signatures: of lists, of several outputs, of serialized examples, and of rows that depend.
 

@@ -5,14 +5,17 @@ Layout: `<root>/<key>/epoch-00003/{latest.weights.h5, training_metadata.json, do
 """
 
 import json
+import shutil
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kfp_ct.base import task_log
 from kfp_ct.components.train.callbacks import History
+from kfp_ct.storage import locations, storage
+from kfp_ct.storage.objects import StoredObject
 
 DONE = "done.json"
 
@@ -21,7 +24,7 @@ class ResumableBackup(keras.callbacks.BackupAndRestore):
     """Keras's BackupAndRestore over a local folder, each epoch published whole to a lasting one.
 
     Args:
-        folder: Lasting folder of this training: a path or gs:// URI.
+        folder: Lasting folder of this training: a path, s3:// or gs://.
         history: Goes on from the recorded epochs.
         publish: Whether this process writes (the chief among workers); all of them restore.
     """
@@ -35,10 +38,11 @@ class ResumableBackup(keras.callbacks.BackupAndRestore):
         """Restores the last whole epoch, if there is one."""
         epochs = _whole_epochs(self._folder)
         if epochs:
-            done = json.loads(_read(f"{epochs[-1]}/{DONE}"))
+            last = list(epochs)[-1]
+            done = json.loads(storage.read_text(f"{last}/{DONE}", "checkpoint"))
             self._history.epochs, self._history.steps = done["epochs"], done["steps"]
-            _copy(epochs[-1], self._local.name)
-            task_log.progress(f"resumes after epoch {len(done['epochs'])}, from {epochs[-1]}")
+            _restore(last, epochs[last], Path(self._local.name))
+            task_log.progress(f"resumes after epoch {len(done['epochs'])}, from {last}")
         super().on_train_begin(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -48,11 +52,12 @@ class ResumableBackup(keras.callbacks.BackupAndRestore):
             return
         before = _epochs(self._folder)
         target = f"{self._folder}/epoch-{epoch + 1:05}"
-        _copy(self._local.name, target)
-        _write(f"{target}/{DONE}", json.dumps({"epochs": self._history.epochs, "steps": self._history.steps}))
-        for old in before:
+        storage.upload_folder(Path(self._local.name), target)
+        done = {"epochs": self._history.epochs, "steps": self._history.steps}
+        storage.write(f"{target}/{DONE}", json.dumps(done).encode())
+        for old, items in before.items():
             if old != target:
-                tf.io.gfile.rmtree(old)
+                _remove(old, items)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Leaves the checkpoint: a kill may still come before the model is saved."""
@@ -62,34 +67,36 @@ class ResumableBackup(keras.callbacks.BackupAndRestore):
 
 def remove(folder: str) -> None:
     """Removes the checkpoints of a training that has succeeded."""
-    if tf.io.gfile.exists(folder):
-        tf.io.gfile.rmtree(folder)
+    _remove(folder, storage.list_folder(folder))
 
 
-def _epochs(folder: str) -> list[str]:
-    return sorted(tf.io.gfile.glob(f"{folder}/epoch-*"))
+def _epochs(folder: str) -> dict[str, list[StoredObject]]:
+    """Returns the files of every epoch, by its folder; the oldest first."""
+    found: dict[str, list[StoredObject]] = {}
+    for item in storage.list_folder(folder):
+        name = _below(item, folder).partition("/")[0]
+        if name.startswith("epoch-"):
+            found.setdefault(locations.join(folder, name), []).append(item)
+    return dict(sorted(found.items()))
 
 
-def _whole_epochs(folder: str) -> list[str]:
-    return [epoch for epoch in _epochs(folder) if tf.io.gfile.exists(f"{epoch}/{DONE}")]
+def _whole_epochs(folder: str) -> dict[str, list[StoredObject]]:
+    return {epoch: items for epoch, items in _epochs(folder).items() if any(item.file_name == DONE for item in items)}
 
 
-def _copy(source: str, target: str) -> None:
-    for folder, _, files in tf.io.gfile.walk(source):
-        # Workers of a strategy have a folder each in Keras's backup.
-        below = target + folder.removeprefix(source).rstrip("/")
-        tf.io.gfile.makedirs(below)
-        for name in files:
-            if name != DONE:
-                tf.io.gfile.copy(f"{folder}/{name}", f"{below}/{name}", overwrite=True)
+def _restore(epoch: str, items: list[StoredObject], folder: Path) -> None:
+    # Workers of a strategy have a folder each in Keras's backup.
+    storage.download((item, folder / _below(item, epoch)) for item in items if item.file_name != DONE)
 
 
-def _read(path: str) -> str:
-    with tf.io.gfile.GFile(path) as file:
-        return file.read()
+def _remove(folder: str, items: list[StoredObject]) -> None:
+    # Without its mark nobody takes the rest for an epoch.
+    for item in sorted(items, key=lambda item: item.file_name != DONE):
+        storage.delete(item.uri)
+    if not locations.is_remote(folder):
+        shutil.rmtree(locations.local_path(folder), ignore_errors=True)
 
 
-def _write(path: str, text: str) -> None:
-    with tf.io.gfile.GFile(f"{path}.partial", "w") as file:
-        file.write(text)
-    tf.io.gfile.rename(f"{path}.partial", path, overwrite=True)
+def _below(item: StoredObject, folder: str) -> str:
+    root = folder if locations.is_remote(folder) else str(locations.local_path(folder))
+    return item.uri.removeprefix(f"{root}/")

@@ -30,7 +30,7 @@ def train(
         module: Import path or file with TFX's `run_fn(fn_args)`.
         hyperparameters: Passed to run_fn as fn_args.hyperparameters and fn_args.custom_config; train_steps and
             eval_steps are passed under their own names.
-        checkpoints: Folder or gs:// URI that outlives a killed run; empty trains without resume.
+        checkpoints: Folder, s3:// or gs:// that outlives a killed run; empty trains without resume.
         distribution: tf.distribute strategy: mirrored or multi_worker_mirrored; empty for none.
     """
     from kfp_ct.base.errors import reported

@@ -13,10 +13,12 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+import seaweedfs
 import small_examples
 from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
 from kfp_ct.components.train import work
 from kfp_ct.data import batches, layouts
+from kfp_ct.storage import storage
 from repository import ROOT
 from training_modules import MODULE, TFX_MODULE
 
@@ -261,9 +263,20 @@ KILLED = MODULE.replace(
 )
 
 
-def test_a_killed_training_goes_on_where_it_stopped(prepared, tmp_path, capsys):
-    lasting = tmp_path / "checkpoints"
-    request = request_for(prepared, tmp_path, KILLED, checkpoints=str(lasting), hyperparameters={"epochs": 4})
+@pytest.fixture(params=["path", "s3"])
+def lasting(request, tmp_path, monkeypatch):
+    """Where checkpoints are kept: a folder, or a bucket of SeaweedFS."""
+    if request.param == "path":
+        yield str(tmp_path / "checkpoints")
+        return
+    with seaweedfs.running() as store:
+        for name, value in store.environment().items():
+            monkeypatch.setenv(name, value)
+        yield "s3://data/checkpoints"
+
+
+def test_a_killed_training_goes_on_where_it_stopped(prepared, tmp_path, capsys, lasting):
+    request = request_for(prepared, tmp_path, KILLED, checkpoints=lasting, hyperparameters={"epochs": 4})
     call = f"from kfp_ct.components.train import work; work.train(work.{request!r}, {str(tmp_path / 'model')!r}, 'run')"
     root = ROOT
     environment = {**os.environ, "KILL": "1", "PYTHONPATH": str(root)}
@@ -271,9 +284,10 @@ def test_a_killed_training_goes_on_where_it_stopped(prepared, tmp_path, capsys):
         [sys.executable, "-c", call], env=environment, cwd=tmp_path, capture_output=True, timeout=120
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
-    assert [path.name for path in lasting.glob("*/epoch-*")] == ["epoch-00002"]
+    (folder,) = {item.uri.rpartition("/")[0] for item in storage.list_folder(lasting)}
+    assert folder.endswith("/epoch-00002")
     # What a kill amid the next epoch's writing leaves is not used.
-    (next(lasting.iterdir()) / "epoch-00003").mkdir()
+    storage.write(f"{folder.removesuffix('2')}3/latest.weights.h5", b"half")
 
     assert train(request, tmp_path) == {"rows": ROWS, "epochs": 4, "steps": 40}
     said = capsys.readouterr().out
@@ -281,7 +295,7 @@ def test_a_killed_training_goes_on_where_it_stopped(prepared, tmp_path, capsys):
     assert "epoch 2/4" not in said
     losses = [epoch["loss"] for epoch in summary(tmp_path)["history"]]
     assert losses == sorted(losses, reverse=True)
-    assert not list(lasting.iterdir())
+    assert storage.list_folder(lasting) == []
 
 
 @pytest.mark.parametrize("change", ["hyperparameters", "module", "data", "graph"])

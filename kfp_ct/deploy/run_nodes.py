@@ -64,11 +64,9 @@ def fold(details: Sequence[Any]) -> dict[str, TaskView]:
         details: The entries of `run_details.task_details`.
     """
     nodes = sorted((_node(each) for each in details if each.display_name), key=lambda node: node.began)
-    drivers = {node.name.removesuffix(_DRIVER) for node in nodes if node.name.endswith(_DRIVER)}
-    names = dict.fromkeys(
-        node.name.removesuffix(_DRIVER) for node in nodes if not _is_backends(node.name.removesuffix(_DRIVER), drivers)
-    )
-    return {name: _task(name, nodes) for name in names}
+    names = dict.fromkeys(node.name.removesuffix(_DRIVER) for node in nodes)
+    workflow = _workflow(nodes)
+    return {name: _task(name, nodes) for name in names if name != workflow and not _is_backends(name)}
 
 
 def _node(detail: Any) -> _Node:
@@ -76,11 +74,18 @@ def _node(detail: Any) -> _Node:
     return _Node(match["name"], int(match["number"]), detail) if match else _Node(detail.display_name, -1, detail)
 
 
-def _is_backends(name: str, drivers: set[str]) -> bool:
-    if name in (_ROOT, _EXECUTOR) or _GROUP.fullmatch(name):
-        return True
-    # A task has a driver; an importer has none, and no workflow's name.
-    return bool(drivers) and name not in drivers and bool(_WORKFLOW.fullmatch(name))
+def _is_backends(name: str) -> bool:
+    return name in (_ROOT, _EXECUTOR) or bool(_GROUP.fullmatch(name))
+
+
+def _workflow(nodes: Sequence[_Node]) -> str:
+    """Returns the name of Argo's workflow: it begins before all others and has no driver; empty if there is none."""
+    drivers = {node.name.removesuffix(_DRIVER) for node in nodes if node.name.endswith(_DRIVER)}
+    if not drivers and not any(node.detail.child_tasks for node in nodes):
+        return ""  # the local endpoint's tasks
+    others = (node.name for node in nodes if not node.name.endswith(_DRIVER) and not _is_backends(node.name))
+    first = next(others, "")
+    return first if first not in drivers and _WORKFLOW.fullmatch(first) else ""
 
 
 def _task(name: str, nodes: Sequence[_Node]) -> TaskView:

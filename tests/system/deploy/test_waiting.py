@@ -98,6 +98,17 @@ def test_a_failed_task_is_told_with_its_own_message_or_its_last_lines(kfp_servic
     assert failure.endswith(error["message"])
 
 
+def test_an_importer_is_a_task_and_the_workflow_alone_is_none(kfp_service):
+    only = run("RUNNING", {})
+    only["run_details"]["task_details"] = only["run_details"]["task_details"][:2]
+    done = run("SUCCEEDED", {"ingest": "SUCCEEDED"})
+    done["run_details"]["task_details"].append(kfp_stand_in.node("fetch-model", "SUCCEEDED", 20))
+    kfp_service.views = [only, done]
+    assert followed(kfp_service)[0] == [
+        "run: RUNNING", "run: SUCCEEDED", "ingest: SUCCEEDED", "fetch-model: SUCCEEDED",
+    ]  # fmt: skip
+
+
 def test_a_driver_that_failed_is_its_tasks_failure(kfp_service):
     view = run("FAILED", {"ingest": "DRIVEN"})
     for each in view["run_details"]["task_details"]:

@@ -20,15 +20,16 @@ def check(
 
     What a KFP backend would refuse is an error. What this machine cannot run, or ignores, is told beside it.
     """
+    from kfp_ct.package import arguments, clear_secrets, package, processes
     from kfp_ct.package import check as checker
-    from kfp_ct.package import clear_secrets, package, processes
 
     if not file.is_file():
         raise UsageError(f"there is no file {file}\nfix: make it with `ct compile`")
     loaded = package.load_package(file)
     executors = checker.check(loaded, digests)
     fitted = processes.fitted(loaded)
-    refused = [*map(str, clear_secrets.problems(loaded)), *processes.only_on_clusters(fitted)]
+    unfit = [*clear_secrets.problems(loaded), *arguments.artifacts(loaded)]
+    refused = [*map(str, unfit), *processes.only_on_clusters(fitted)]
     images = list(processes.in_images(fitted))
     in_containers = not refused and _engine_answers()
     if as_json:

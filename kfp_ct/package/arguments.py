@@ -12,6 +12,10 @@ _TYPES = {
     "STRING": "a text", "NUMBER_INTEGER": "a whole number", "NUMBER_DOUBLE": "a number", "BOOLEAN": "true or false",
     "LIST": "a list", "STRUCT": "an object",
 }  # fmt: skip
+_NO_ARTIFACT = (
+    " is an artifact, which no run can be given: use the pipeline inside another one, or take the artifact's address "
+    "as a text for dsl.importer"
+)
 # Numbers travel as doubles, which hold every whole number up to here.
 _LARGEST_WHOLE = 2**53
 
@@ -33,7 +37,13 @@ def problems(compiled: Package, given: Mapping[str, Any]) -> list[Problem]:
                 found += of_type(kind, given[name], name)
         elif not definition.get("isOptional") and "defaultValue" not in definition:
             found.append(Problem((name,), f" is missing: expected {_TYPES.get(kind, 'a value')}"))
-    return found
+    return [*found, *artifacts(compiled)]
+
+
+def artifacts(compiled: Package) -> list[Problem]:
+    """Returns a problem for every artifact that a package must be given: runs are given values only."""
+    definitions = compiled["root"].get("inputDefinitions", {}).get("artifacts", {})
+    return [Problem((name,), _NO_ARTIFACT) for name, each in definitions.items() if not each.get("isOptional")]
 
 
 def of_type(kind: str, value: Any, name: str) -> list[Problem]:

@@ -107,7 +107,7 @@ class ClusterTarget:
             self._complete(wanted)
         except NotServedError as error:
             raise self._undone(error, wanted, previous) from error
-        state = {"model": release.model_name, "version": release.version, "previous": previous.version}
+        state = {"model": release.model_name, "version": release.version, "previous": _version(previous)}
         return Served(state, f"{self._workload.resource} ({wanted.uri})")
 
     def served(self, model_name: str) -> str:
@@ -115,7 +115,7 @@ class ClusterTarget:
         seen = self._get()
         current = self._workload.pointer(seen)
         ready = self._workload.look(seen, current).state == READY
-        return current.version if ready else _previous(seen).version
+        return current.version if ready else _version(_previous(seen))
 
     def _release_root(self, release: Release) -> str:
         return f"{self._root}/releases/{release.model_name}-v{release.version}"
@@ -192,12 +192,12 @@ class ClusterTarget:
                 continue
         raise NotServedError(f"{self._workload.resource} never stood still for a change\nfix: see what changes it")
 
-    def _undone(self, error: NotServedError, wanted: Pointer, previous: Pointer) -> NotServedError:
+    def _undone(self, error: NotServedError, wanted: Pointer, previous: Pointer | None) -> NotServedError:
         """Points the object back, unless somebody else has it; says how that went."""
         resource = self._workload.resource
         try:
             seen = self._get()
-            if previous.uri and self._workload.pointer(seen) == wanted:
+            if previous and self._workload.pointer(seen) == wanted:
                 self._point(seen, previous, wanted, previous)
         except ComponentError as failure:
             done = f"it could not be undone: {str(failure).splitlines()[0]}"
@@ -209,10 +209,12 @@ class ClusterTarget:
         )
 
 
-def _undone_text(previous: Pointer) -> str:
-    if not previous.uri:
+def _undone_text(previous: Pointer | None) -> str:
+    if previous is None:
         return "not undone: what it pointed at before is not known"
-    return f"undone: it points at {previous.uri}{f' (v{previous.version})' if previous.version else ''} again"
+    if not previous.uri:
+        return "undone: it points at nothing, as before the first model"
+    return f"undone: it points at {previous.uri} (v{previous.version}) again"
 
 
 def _remembering(seen: Object, before: Pointer) -> Patch:
@@ -223,6 +225,10 @@ def _remembering(seen: Object, before: Pointer) -> Patch:
     return [{"op": "add", "path": "/metadata/annotations", "value": {PREVIOUS: value}}]
 
 
-def _previous(seen: Object) -> Pointer:
+def _previous(seen: Object) -> Pointer | None:
     kept = (seen["metadata"].get("annotations") or {}).get(PREVIOUS, "")
-    return Pointer(**json.loads(kept)) if kept else Pointer("", "")
+    return Pointer(**json.loads(kept)) if kept else None
+
+
+def _version(pointer: Pointer | None) -> str:
+    return pointer.version if pointer else ""

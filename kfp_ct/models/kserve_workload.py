@@ -51,8 +51,12 @@ class KserveWorkload:
                 f"{self.resource} runs without Knative, which is what splits traffic\n"
                 f"expected: canary_percent 100, or KServe's serverless mode\nfix: remove canary_percent from serving"
             )
+        place = pointer("spec", "predictor", "model", "storageUri")
+        there: Patch = [{"op": "add", "path": place, "value": wanted.uri}]
+        if not wanted.uri:  # as before the first model
+            there = [{"op": "remove", "path": place}] if self.pointer(seen).uri else []
         patch: Patch = [
-            {"op": "add", "path": pointer("spec", "predictor", "model", "storageUri"), "value": wanted.uri},
+            *there,
             {"op": "add", "path": pointer("metadata", "annotations", VERSION), "value": wanted.version},
             {"op": "add", "path": pointer("metadata", "annotations", REVISION), "value": _created(seen)},
         ]

@@ -138,7 +138,7 @@ class Cluster:
             part["latestRolledoutRevision"] = part["latestReadyRevision"]
 
     def serve_by_deployment(self, found, status):
-        meta, uri = found["metadata"], found["spec"]["predictor"]["model"]["storageUri"]
+        meta, uri = found["metadata"], found["spec"]["predictor"]["model"].get("storageUri", "")
         key = ("apps", "v1", meta["namespace"], "deployments", f"{meta['name']}-predictor")
         # Available all through a rollout: the old pods answer.
         status["conditions"] = [{"type": "Ready", "status": "True"}]

@@ -83,8 +83,10 @@ def champion(registry_uri):
 
 def served_by(cluster):
     spec = cluster.get("deployments", "flights")["spec"]["template"]
-    (root,) = [each["value"] for each in spec["spec"]["containers"][0]["env"] if each["name"] == "CT_MODEL_ROOT"]
-    return root, spec["metadata"]["annotations"]["kfp-ct/model-version"]
+    (root,) = [
+        each.get("value", "") for each in spec["spec"]["containers"][0]["env"] if each["name"] == "CT_MODEL_ROOT"
+    ]
+    return root, spec["metadata"].get("annotations", {}).get("kfp-ct/model-version", "")
 
 
 def asked(cluster, path):
@@ -165,6 +167,21 @@ def test_a_version_that_does_not_become_ready_is_undone_and_the_champion_stays(
     assert deploy(tmp_path, "two", registry_uri=registry_uri)["previous"] == "1"
 
 
+@pytest.mark.parametrize("settings", [SETTINGS, KSERVE], ids=["kubernetes", "kserve"])
+def test_a_first_version_that_does_not_become_ready_leaves_nothing_pointed_at(
+    settings, cluster, tmp_path, registry_uri
+):
+    cluster.rollout = NEVER
+
+    with pytest.raises(NotServedError, match="undone: it points at nothing, as before the first model"):
+        deploy(tmp_path, settings=settings, registry_uri=registry_uri)
+
+    target = serving_target.open_target(settings, str(tmp_path / "serving"), "flights")
+    assert target.served("flights") == champion(registry_uri) == ""
+    assert served_by(cluster)[0] == ""
+    assert "storageUri" not in cluster.get("inferenceservices", "flights")["spec"]["predictor"]["model"]
+
+
 def test_a_deployment_of_no_pods_serves_nothing(cluster, tmp_path):
     cluster.get("deployments", "flights")["spec"]["replicas"] = 0
 
@@ -188,7 +205,7 @@ def test_a_change_of_other_parts_meanwhile_is_no_conflict(cluster, tmp_path):
 
 def point_elsewhere(cluster):
     found = cluster.get("deployments", "flights")
-    found["spec"]["template"]["metadata"]["annotations"]["kfp-ct/model-version"] = "9"
+    found["spec"]["template"]["metadata"].setdefault("annotations", {})["kfp-ct/model-version"] = "9"
     cluster.written(found)
 
 

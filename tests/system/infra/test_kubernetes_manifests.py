@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import manifest_policy
-from kfp_ct.serving.__main__ import _parser
+from kfp_ct.serving.options import parser
 from repository import ROOT
 
 FOLDER = ROOT / "infra" / "kubernetes"
@@ -80,7 +80,7 @@ def test_every_name_that_pods_refer_to_is_there(built):
 def test_the_prediction_service_understands_its_arguments(built):
     for overlay in OVERLAYS:
         container = manifest_policy.pod_spec(one(built[overlay], "Deployment", "flights"))["containers"][0]
-        options = _parser().parse_args(container["args"])
+        options = parser().parse_args(container["args"])
         assert (options.host, options.port) == ("0.0.0.0", 8501)
         assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
@@ -89,6 +89,14 @@ def test_the_old_version_answers_until_the_new_one_does(built):
     rollout = one(built["cluster"], "Deployment", "flights")["spec"]["strategy"]["rollingUpdate"]
     assert rollout == {"maxUnavailable": 0, "maxSurge": 1}
     assert "replicas" not in one(built["cluster"], "Deployment", "flights")["spec"]
+
+
+def test_what_deploy_has_set_stays_when_they_are_applied_again(built):
+    """kubectl apply leaves alone what a manifest does not name."""
+    template = one(built["cluster"], "Deployment", "flights")["spec"]["template"]
+    assert {"name": "CT_MODEL_ROOT"} in template["spec"]["containers"][0]["env"]
+    assert "annotations" not in template["metadata"]
+    assert "storageUri" not in one(built["kserve"], "InferenceService", "flights")["spec"]["predictor"]["model"]
 
 
 def test_mlflow_is_asked_by_the_name_that_settings_have(built):

@@ -94,7 +94,7 @@ class Containers:
                 # What it writes belongs to the user who runs it.
                 user=f"{os.getuid()}:{os.getgid()}",
                 network_mode="host",
-                environment=dict(short.variables),
+                environment={**(storage_variables(os.environ) if self.image else {}), **short.variables},
                 init=True,
             )
             self._running.add(container)
@@ -120,6 +120,13 @@ class Containers:
             self._running.discard(container)
             with contextlib.suppress(docker.errors.APIError, requests.RequestException):
                 container.remove(force=True)
+
+
+def storage_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns what steps in the project's own images find object stores by; other images get nothing of it."""
+    return {
+        name: value for name, value in environment.items() if name.startswith("AWS_") or name == "STORAGE_EMULATOR_HOST"
+    }
 
 
 def engine_answers() -> bool:

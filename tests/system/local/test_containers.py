@@ -54,6 +54,13 @@ def test_a_task_has_the_environment_variables_it_was_given(containers):
     assert run(containers, 'echo "$GREETING"') == (0, ["hello"])
 
 
+def test_a_task_finds_the_object_store_that_this_process_finds(containers, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:8333")
+    monkeypatch.setenv("NOT_FOR_TASKS", "secret")
+    code, said = run(containers, 'echo "$AWS_ENDPOINT_URL $NOT_FOR_TASKS."')
+    assert (code, said) == (0, ["http://127.0.0.1:8333 ."])
+
+
 @pytest.mark.parametrize(
     ("script", "code"),
     [("exit 3", 3), ("sleep 1; exit 4", 4), ("kill -9 $$", 137), ("kill -TERM $$", 143), ("no-such-command", 127)],

@@ -163,11 +163,12 @@ def run_fn(fn_args):
 def test_a_module_that_fails_is_told_by_its_exception_and_its_own_line(prepared, tmp_path, capsys):
     with pytest.raises(TrainingError) as caught:
         train(request_for(prepared, tmp_path, FAILING), tmp_path)
-    first, where = str(caught.value).splitlines()
+    first, where, fix = str(caught.value).splitlines()
     assert "run_fn of " in first
     assert "fails: ValueError: A KerasTensor cannot be used as input to a TensorFlow function" in first
     assert where.startswith("where: ")
     assert where.endswith("small_model.py, line 6: return tf.nn.relu(x)")
+    assert fix.endswith("put `keras: 2` into the settings")
     assert "Traceback (most recent call last)" in capsys.readouterr().err  # whole, in the log
 
 

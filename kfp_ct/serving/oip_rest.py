@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from kfp_ct.serving import bodies, http, oip
 from kfp_ct.serving.errors import InvalidRequestError, ServingError
-from kfp_ct.serving.predictor import Arrays, Call, Codec, Predictor
+from kfp_ct.serving.predictor import UNREAD, Arrays, Call, Codec, Predictor
 from kfp_ct.serving.values import BadValueError, Inputs, InputSpec, convert
 from kfp_ct.serving.versions import Model
 
@@ -53,7 +53,7 @@ class OpenInferenceRest:
             return http.json_response(oip.metadata(match["name"], [number], model))
 
     async def _infer(self, request: Request, name: str, version: int | None) -> Response:
-        call = Call(name, version, request.state.id, "oip-rest", 0)
+        call = Call(name, version, request.state.id, "oip-rest", UNREAD)
         try:
             async with self._predictor.admitted():
                 body = await http.body_of(request, self._predictor.limits.body_bytes)
@@ -61,7 +61,7 @@ class OpenInferenceRest:
                 call = Call(name, version, request.state.id, "oip-rest", len(body))
                 return await self._predictor.answer(call, Codec(codec.decode, codec.encode))
         except ServingError as error:
-            if not call.size:
+            if call.size == UNREAD:  # else the predictor has counted it
                 self._predictor.count_error(call, error.status, type(error).__name__)
             raise
 

@@ -29,6 +29,8 @@ Encoded = TypeVar("Encoded")
 # What is smaller is converted on the event loop: handing it to a thread takes longer.
 _SMALL_BYTES = 32_768
 _SMALL_VALUES = 4_096
+# The size of a request whose body has not been read.
+UNREAD = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Call:
         version: Number of the version, or a label; None for the one that answers.
         request_id: What the answer and the log are known by.
         protocol: "rest", "grpc", "oip-rest" or "oip-grpc", for the metrics.
-        size: Bytes of the request.
+        size: Bytes of the request; UNREAD before its body has come.
     """
 
     model: str
@@ -151,5 +153,5 @@ class Predictor:
         if self._log is None:
             return
         version = self.versions.serving().get(call.model)
-        if version is not None and status != 404:
+        if version is not None:
             self._log.refused(call.model, version, status)

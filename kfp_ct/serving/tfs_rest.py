@@ -1,13 +1,14 @@
 """TensorFlow Serving's REST API: https://www.tensorflow.org/tfx/serving/api_rest."""
 
+import dataclasses
 import re
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from kfp_ct.serving import bodies, examples, http, results
 from kfp_ct.serving.errors import InvalidRequestError, ServingError
-from kfp_ct.serving.predictor import Arrays, Call, Codec, Predictor
+from kfp_ct.serving.predictor import UNREAD, Arrays, Call, Codec, Predictor
 from kfp_ct.serving.values import Inputs
 from kfp_ct.serving.versions import Model
 
@@ -47,21 +48,17 @@ class TensorFlowServingRest:
         match = _PREDICTION.fullmatch(request.url.path)
         if match is None:
             raise InvalidRequestError(f"Malformed request: {request.method} {request.url.path}")
-        name, version = match["name"], _version(match)
+        call = Call(match["name"], _version(match), request.state.id, "rest", UNREAD)
         try:
             async with self._predictor.admitted():
                 body = await http.body_of(request, self._predictor.limits.body_bytes)
-                call = Call(name, version, request.state.id, "rest", len(body))
+                call = dataclasses.replace(call, size=len(body))
                 method = match["method"].lower()
                 codec = _PredictCodec(body) if method == "predict" else _ExamplesCodec(body, method)
                 answer = await self._predictor.answer(call, Codec(codec.decode, codec.encode))
-        except ClientDisconnect:
-            raise
         except ServingError as error:
-            if "call" not in locals():
-                self._predictor.count_error(
-                    Call(name, version, request.state.id, "rest", 0), error.status, type(error).__name__
-                )
+            if call.size == UNREAD:  # else the predictor has counted it
+                self._predictor.count_error(call, error.status, type(error).__name__)
             raise
         return Response(answer, media_type=http.JSON)
 

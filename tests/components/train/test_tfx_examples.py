@@ -116,7 +116,6 @@ BINARY = """
 model_specs {{ label_key: "{label}" }}
 metrics_specs {{ metrics {{ class_name: "AUC" }} }}
 """
-SCHEMA = "chicago_taxi_pipeline/data/user_provided_schema/schema.pbtxt"
 STEPS = {"train_steps": 60, "eval_steps": 2}
 LONGER = {"train_steps": 200, "eval_steps": 2}
 TAXI_CASE = {"rows": "taxi", "evaluation": TAXI_EVALUATION, "hyperparameters": STEPS, "gates": {"task": "binary"}}
@@ -125,7 +124,6 @@ CASES = {
     "taxi native keras": Case(
         "chicago_taxi_pipeline/taxi_utils_native_keras.py", **{**TAXI_CASE, "hyperparameters": LONGER}
     ),
-    "taxi with its schema": Case("chicago_taxi_pipeline/taxi_utils.py", schema=SCHEMA, keras=2, **TAXI_CASE),
     "bigquery_ml": Case("bigquery_ml/taxi_utils_bqml.py", keras=2, **TAXI_CASE),
     "slack": Case("custom_components/slack/example/taxi_utils_slack.py", keras=2, **TAXI_CASE),
     "imdb": Case(

@@ -66,8 +66,12 @@ def problems(kind: Any, value: Any, path: Path = ()) -> list[Problem]:
 
 def dotted(path: Path) -> str:
     """Writes a path as users do: `gates.slices[0]`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{_name(part)}" for part in path)
     return text.removeprefix(".")
+
+
+def _name(part: str) -> str:
+    return part if part.isprintable() else json.dumps(part)
 
 
 def shown(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import struct
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ _KINDS = {
     "FP64": "float64", BYTES: "string",
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
-_LENGTH = struct.Struct("<I")
+_LENGTH_BYTES = 4
 Arrays = dict[str, np.ndarray]
 
 
@@ -108,7 +107,7 @@ def described(name: str, array: np.ndarray) -> Tensor:
 def to_bytes(array: np.ndarray) -> bytes:
     """Returns an output in binary form."""
     if array.dtype == object:
-        return b"".join(_LENGTH.pack(len(value)) + value for value in array.reshape(-1).tolist())
+        return b"".join(len(value).to_bytes(_LENGTH_BYTES, "little") + value for value in array.reshape(-1).tolist())
     return np.ascontiguousarray(array).tobytes()
 
 
@@ -155,8 +154,8 @@ def _info(name: str, info: Any) -> dict[str, Any]:
 def _split(name: str, raw: bytes) -> list[bytes]:
     values, start = [], 0
     while start < len(raw):
-        end = start + _LENGTH.size
-        size = _LENGTH.unpack_from(raw, start)[0] if end <= len(raw) else len(raw)
+        end = start + _LENGTH_BYTES
+        size = int.from_bytes(raw[start:end], "little") if end <= len(raw) else len(raw)
         if end + size > len(raw):
             raise InvalidRequestError(f"input {name}: its bytes end within a value")
         values.append(raw[end : end + size])

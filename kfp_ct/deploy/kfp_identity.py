@@ -1,9 +1,8 @@
 """What answers at an address: Kubeflow Pipelines and which release, `ct up`, or something else."""
 
 import dataclasses
-import html
+import html.parser
 import json
-import re
 from typing import Any
 
 import kfp
@@ -14,7 +13,6 @@ from kfp_ct.deploy import kfp_api, target
 
 HEALTH = "/apis/v2beta1/healthz"
 OURS = "kfp-ct"  # what `ct up` says of itself there
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _REFUSED = 400
 
 
@@ -39,6 +37,31 @@ class Server:
     def name(self) -> str:
         """Names it for people."""
         return "`ct up`" if self.is_local else f"Kubeflow Pipelines {self.release}".strip()
+
+
+class _Title(html.parser.HTMLParser):
+    """Reads a page's title."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inside = False
+        self._parts: list[str] = []
+
+    @classmethod
+    def of(cls, text: str) -> str:
+        parser = cls()
+        parser.feed(text)
+        return " ".join("".join(parser._parts).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._inside = tag == "title"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self._parts.append(data)
 
 
 def fetch(client: kfp.Client, host: str, path: str) -> Answer:
@@ -106,9 +129,9 @@ def require_kind(client: kfp.Client, host: str, kind: str) -> Server:
 
 def _other(host: str, answer: Answer) -> str:
     text = answer.body.decode(errors="replace")
-    title = _TITLE.search(text)
+    title = _Title.of(text)
     if title or "html" in answer.kind:
-        named = f" ({' '.join(html.unescape(title[1]).split())[:60]})" if title else ""
+        named = f" ({title[:60]})" if title else ""
         return (
             f"{host} answers with a web page{named}, not as Kubeflow Pipelines' API\n"
             "expected: credentials, or the address of the API\n"

@@ -67,10 +67,11 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.title="kfp-ct serving" org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}"
 USER 1000:1000
-EXPOSE 8501
+EXPOSE 8501 8500
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/readyz', timeout=4)"]
-CMD ["python3", "-m", "kfp_ct.serving", "--root", "/models", "--host", "0.0.0.0", "--allowed-host", "*"]
+CMD ["python3", "-m", "kfp_ct.serving", "--root", "/models", "--host", "0.0.0.0", "--grpc-port", "8500", \
+     "--allowed-host", "*"]
 
 FROM builder AS components-venv
 COPY requirements/components-current.txt /requirements/

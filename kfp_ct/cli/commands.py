@@ -59,7 +59,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
         Entry("models", "kfp_ct.cli.models:models", "List the versions of registered models."),
         Entry("promote", "kfp_ct.cli.promote:promote", "Make a blessed version the champion and serve it."),
         Entry("rollback", "kfp_ct.cli.promote:rollback", "Return to the champion before the present one."),
-        Entry("serve", "kfp_ct.cli.serve:serve", "Serve deployed models over TF Serving's REST API."),
+        Entry("serve", "kfp_ct.cli.serve:serve", "Serve deployed models over HTTP and gRPC."),
     ),
     "Watch": (
         Entry("watch", "kfp_ct.cli.watch:watch", "Run a pipeline when its triggers ask for it."),

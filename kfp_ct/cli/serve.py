@@ -1,6 +1,5 @@
 """`ct serve`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,14 +9,20 @@ from kfp_ct.cli import options
 
 def serve(
     root: Annotated[
-        Path | None,
-        typer.Option(help="Folder of served models.", show_default="serving in the local state"),
+        str | None,
+        typer.Option(
+            help="Folder of served models, or where deploy publishes to: s3://…, gs://….",
+            show_default="serving in the local state",
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8501,
+    grpc_port: Annotated[
+        int | None, typer.Option(help="Port for gRPC; 0 takes a free one.", show_default="no gRPC")
+    ] = None,
     request_log: Annotated[
-        Path | None,
-        typer.Option(help="Folder to log requests to, for monitoring.", show_default="no log"),
+        str | None,
+        typer.Option(help="Folder, s3:// or gs:// to log requests to, for monitoring.", show_default="no log"),
     ] = None,
     sample: Annotated[float, typer.Option(min=0, max=1, help="Fraction of the requests to log.")] = 1.0,
     max_mb: Annotated[int, typer.Option(min=1, help="Size of the log in MB; the oldest files are deleted.")] = 1024,
@@ -25,14 +30,21 @@ def serve(
     log_seconds: Annotated[int, typer.Option(min=1, help="Flush the log after this many seconds.")] = 60,
     home: options.Home = None,
 ) -> None:
-    """Serve deployed models over TF Serving's REST API.
+    """Serve deployed models over HTTP and gRPC.
 
-    New versions are picked up as they appear. It serves until it is told to stop (Ctrl-C, SIGTERM).
+    It speaks TF Serving's REST and gRPC and the Open Inference Protocol. New versions are picked up as they appear. It serves until it is told to stop (Ctrl-C, SIGTERM).
     """
     from kfp_ct.local import serve as server
     from kfp_ct.project.workspace import find_workspace
 
-    log = {"": request_log and request_log.absolute(), "-sample": sample, "-max-mb": max_mb,
+    log = {"": request_log and _absolute(request_log), "-sample": sample, "-max-mb": max_mb,
            "-rows": log_rows, "-seconds": log_seconds}  # fmt: skip
-    log_options = [f"--request-log{name}={value}" for name, value in log.items()] if request_log else []
-    raise typer.Exit(server.serve(root or find_workspace(home).serving, host, port, log_options))
+    given = [f"--request-log{name}={value}" for name, value in log.items()] if request_log else []
+    given += [f"--grpc-port={grpc_port}"] if grpc_port is not None else []
+    raise typer.Exit(server.serve(_absolute(root or str(find_workspace(home).serving)), host, port, given))
+
+
+def _absolute(place: str) -> str:
+    from kfp_ct.storage import locations
+
+    return place if locations.is_remote(place) else str(locations.local_path(place).absolute())

@@ -14,22 +14,24 @@ from typing import Any
 
 from kfp_ct.base.errors import CtError, UsageError
 from kfp_ct.project import environments
+from kfp_ct.storage import locations, storage
 
 # Importing TensorFlow on a cold disk is the longest part.
 START_SECONDS = 120
 # Inputs an example request shows; the others may be left out where they may be missing.
 _SHOWN_INPUTS = 6
+_LOG = "--request-log"
 _INTEGERS = ("DT_INT8", "DT_INT16", "DT_INT32", "DT_INT64", "DT_UINT8", "DT_UINT16", "DT_UINT32", "DT_UINT64")
 
 
-def serve(root: Path, host: str = "127.0.0.1", port: int = 8501, log_options: Sequence[str] = ()) -> int:
+def serve(root: str, host: str = "127.0.0.1", port: int = 8501, options: Sequence[str] = ()) -> int:
     """Serves the deployed models until it is told to stop (Ctrl-C, SIGTERM).
 
     Args:
-        root: Folder that deploy publishes to.
+        root: Folder, or place at s3:// or gs://, that deploy publishes to.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
-        log_options: Options of the service's request log; empty for none.
+        options: Further options of the service, such as those of its request log.
 
     Returns:
         The exit code: 0 after it was told to stop.
@@ -39,9 +41,9 @@ def serve(root: Path, host: str = "127.0.0.1", port: int = 8501, log_options: Se
     """
     python = environments.require_component_python()
     _check_deployed(root)
-    command = [str(python), "-m", "kfp_ct.serving", "--root", str(root.absolute()), "--host", host, "--port", str(port)]
+    command = [str(python), "-m", "kfp_ct.serving", "--root", root, "--host", host, "--port", str(port)]
     process = subprocess.Popen(
-        [*command, *log_options, "--until-stdin-closes"],
+        [*command, *options, "--until-stdin-closes"],
         stdin=subprocess.PIPE,  # closes when this process ends, however it ends
         stdout=subprocess.PIPE,
         text=True,
@@ -50,7 +52,7 @@ def serve(root: Path, host: str = "127.0.0.1", port: int = 8501, log_options: Se
     with _forwarding_signals(process) as told, contextlib.suppress(KeyboardInterrupt):
         url = _wait_for_url(process, told)
         if url:
-            print(_greeting(url, root, asking=not log_options), flush=True)
+            print(_greeting(url, root, asking=not any(option.startswith(_LOG) for option in options)), flush=True)
         process.wait()
     code = process.wait()
     return 0 if told or code == -signal.SIGTERM else code
@@ -67,8 +69,12 @@ def example_request(signature: dict[str, Any]) -> dict[str, Any]:
     return {"instances": [{name: _example_value(inputs[name]) for name in shown}]}
 
 
-def _check_deployed(root: Path) -> None:
-    if not any(root.glob("[!.]*/[0-9]*/saved_model.pb")):
+def _check_deployed(root: str) -> None:
+    if locations.is_remote(root):
+        deployed = any(item.uri.endswith(".json") for item in storage.list_folder(root, deep=False))
+    else:
+        deployed = any(Path(root).glob("[!.]*/[0-9]*/saved_model.pb"))
+    if not deployed:
         raise UsageError(
             f"nothing is deployed at {root} yet\nexpected: a model that passed every gate, published by a run\n"
             "fix: run `ct run <pipeline>` first (for the shipped example `make run`)"
@@ -111,7 +117,7 @@ def _wait_for_url(process: subprocess.Popen[str], told: list[int]) -> str:
     raise error
 
 
-def _greeting(url: str, root: Path, asking: bool) -> str:
+def _greeting(url: str, root: str, asking: bool) -> str:
     serving, waiting = _readiness(url)
     lines = [f"serving {name} v{version} at {url}/v1/models/{name}" for name, version in sorted(serving.items())]
     for name in waiting:
@@ -121,10 +127,11 @@ def _greeting(url: str, root: Path, asking: bool) -> str:
     return "\n".join([*lines, "New versions are picked up as they are deployed. Ctrl-C stops."])
 
 
-def _recorded(root: Path, name: str, version: int) -> dict[str, Any]:
+def _recorded(root: str, name: str, version: int) -> dict[str, Any]:
     """Returns the request that deploy kept with the served version; empty if it kept none."""
     try:
-        state = json.loads((root / f"{name}.json").read_text())
+        content = storage.read(locations.join(root, f"{name}.json"))
+        state = json.loads(content.data) if content else {}
         return dict(state["example"]["request"]) if state["version"] == str(version) else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -12,16 +12,19 @@ import urllib.request
 import pyarrow.parquet
 import pytest
 
+import seaweedfs
 from kfp_ct.base.errors import CtError
+from kfp_ct.data import layouts
 from kfp_ct.local.serve import example_request, serve
+from kfp_ct.models import serving_bucket
 from kfp_ct.project import environments
+from kfp_ct.storage import releases
 from repository import ROOT
 
 SERVE = """
 import sys
-from pathlib import Path
 from kfp_ct.local.serve import serve
-sys.exit(serve(Path(sys.argv[1]), port=0))
+sys.exit(serve(sys.argv[1], port=0))
 """
 
 
@@ -97,6 +100,32 @@ def answers(url):
     return True
 
 
+def test_serves_from_an_object_store_and_over_grpc(root, monkeypatch):
+    with seaweedfs.running() as store:
+        for name, value in store.environment().items():
+            monkeypatch.setenv(name, value)
+        place = "s3://data/serving"
+        with pytest.raises(CtError, match="nothing is deployed at s3://data/serving"):
+            serve(place)
+        model = root / "flights" / "3"
+        manifest = releases.manifest_of(model, layouts.tree_fingerprint(model))
+        kept = {"request": {"instances": [{"distance": 2.5}]}}
+        release = serving_bucket.BucketRelease(model, place, "flights", "3", manifest, kept)
+        serving_bucket.publish(release, keep_versions=2)
+        command = [sys.executable, "-m", "kfp_ct.cli.main", "serve", "--root", place, "--port", "0", "--grpc-port", "0"]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            first, curl, answer, _ = until(process, "New versions")
+            assert first.startswith("serving flights v3 at http://127.0.0.1:")
+            assert '{"distance": 2.5}' in curl, "the request that deploy kept"
+            assert json.loads(answer) == sent(curl) == {"predictions": [[0.25]]}
+        finally:
+            process.send_signal(signal.SIGINT)
+            code = process.wait(20)
+            process.stdout.close()
+        assert code == 0
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
 def test_leaves_no_service_behind(how, root):
     process = start(root)
@@ -115,7 +144,7 @@ def test_leaves_no_service_behind(how, root):
 
 def test_says_that_nothing_is_deployed(tmp_path):
     with pytest.raises(CtError, match="nothing is deployed") as error:
-        serve(tmp_path)
+        serve(str(tmp_path))
     assert "fix:" in str(error.value)
 
 
@@ -123,7 +152,7 @@ def test_says_that_the_component_environment_is_missing(root, tmp_path, monkeypa
     monkeypatch.setenv("CT_COMPONENT_PYTHON", str(tmp_path / "python"))
 
     with pytest.raises(CtError, match="make setup"):
-        serve(root)
+        serve(str(root))
 
 
 def test_says_that_the_port_is_taken(root, capfd):
@@ -131,7 +160,7 @@ def test_says_that_the_port_is_taken(root, capfd):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(CtError, match="did not start") as error:
-            serve(root, port=taken.getsockname()[1])
+            serve(str(root), port=taken.getsockname()[1])
 
     assert error.value.exit_code == 2
     assert "Address already in use" in capfd.readouterr().err

@@ -32,7 +32,8 @@ def serve(
 ) -> None:
     """Serve deployed models over HTTP and gRPC.
 
-    It speaks TF Serving's REST and gRPC and the Open Inference Protocol. New versions are picked up as they appear. It serves until it is told to stop (Ctrl-C, SIGTERM).
+    It speaks TF Serving's REST and gRPC and the Open Inference Protocol. New versions are picked up as they
+    appear. It serves until it is told to stop (Ctrl-C, SIGTERM).
     """
     from kfp_ct.local import serve as server
     from kfp_ct.project.workspace import find_workspace

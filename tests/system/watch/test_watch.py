@@ -106,10 +106,10 @@ def test_what_monitoring_kept_is_read_line_by_line(tmp_path):
     }  # fmt: skip
     path = tmp_path / "history.jsonl"
     path.write_text(f"{json.dumps(entry)}\nnot JSON\n{{}}\n")
-    (found,) = observe.periods(path)
+    (found,) = observe.periods(str(path))
     assert found.drifted == ("temp", "visib")
     assert not found.higher_is_better
-    assert observe.periods(tmp_path / "none") == ()
+    assert observe.periods(str(tmp_path / "none")) == ()
 
 
 def test_a_firing_whose_process_is_gone_holds_nothing_back(tmp_path):

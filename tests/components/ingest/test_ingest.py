@@ -50,7 +50,7 @@ def test_files_with_other_columns_are_refused_by_name(place):
     [
         ("nowhere.csv", DataError, "there is no file at nowhere.csv"),
         ("no/*.csv", DataError, "there is no file at no/*.csv"),
-        ("s3://bucket/a.csv", ConfigurationError, "s3 is not supported"),
+        ("ftp://host/a.csv", ConfigurationError, "ftp is not supported"),
         ("https://host/a.csv", ConfigurationError, "https is not supported"),
     ],
 )

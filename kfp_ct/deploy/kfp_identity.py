@@ -12,7 +12,8 @@ from kfp_ct.base.errors import RequestRefusedError, UsageError
 from kfp_ct.deploy import kfp_api, target
 
 HEALTH = "/apis/v2beta1/healthz"
-OURS = "kfp-ct"  # what `ct up` says of itself there
+# What `ct up` says of itself there.
+SERVED_BY, OURS = "X-Served-By", "kfp-ct"
 _REFUSED = 400
 
 
@@ -23,6 +24,7 @@ class Answer:
     status: int
     kind: str
     body: bytes
+    served_by: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +86,8 @@ def fetch(client: kfp.Client, host: str, path: str) -> Answer:
     if found.status >= _REFUSED:
         with kfp_api.speaking(host):
             raise kfp_server_api.ApiException(status=found.status, reason=found.reason)
-    return Answer(found.status, str(found.headers.get("Content-Type", "")), found.data)
+    headers = found.headers
+    return Answer(found.status, str(headers.get("Content-Type", "")), found.data, str(headers.get(SERVED_BY, "")))
 
 
 def identify(client: kfp.Client, host: str) -> Server:
@@ -103,7 +106,7 @@ def identify(client: kfp.Client, host: str) -> Server:
         raise RequestRefusedError(_other(host, answer))
     release = str(found.get("tag_name") or "")
     known = release if release != "unknown" else ""
-    return Server(found.get("server") == OURS, known, bool(found["multi_user"]))
+    return Server(answer.served_by == OURS, known, bool(found["multi_user"]))
 
 
 def require_kind(client: kfp.Client, host: str, kind: str) -> Server:

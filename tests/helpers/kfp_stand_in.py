@@ -61,6 +61,7 @@ class StandIn:
         self.logs = {}
         self.outages = 0  # how many requests are answered 503 before others
         self.page = ""  # what every request is answered with, as a login's proxy does
+        self.served_by = ""  # what `ct up` says of itself in a header, and KFP does not
         self.requests = []
         self.recurring = []
         self.longest_description = 255
@@ -113,6 +114,8 @@ def serving():
             status, kind, text = state.answer(self.command, urllib.parse.unquote(split.path), query, body)
             self.send_response(status)
             self.send_header("Content-Type", kind)
+            if state.served_by:
+                self.send_header("X-Served-By", state.served_by)
             self.send_header("Content-Length", str(len(text.encode())))
             self.end_headers()
             self.wfile.write(text.encode())

@@ -6,7 +6,7 @@ import pytest
 
 import bigquery_emulator
 from ingesting import assert_refused, ids, ingest, rows, table
-from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError, UsageError
+from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
 from kfp_ct.cloud import bigquery
 from kfp_ct.cloud.bigquery_access import Access
 from kfp_ct.components.ingest.query import Window
@@ -243,5 +243,5 @@ def test_a_table_has_a_version_and_a_query_another_one_every_time(warehouse, tmp
     assert version() != first
     assert version("part.sql") != version("part.sql")
     assert version(engine="bigquery") != version(engine="bigquery")
-    with pytest.raises(UsageError, match="does not find"):
+    with pytest.raises(DataError, match="does not find"):
         version("acme.air.gone")

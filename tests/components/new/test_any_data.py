@@ -50,7 +50,7 @@ def test_a_model_of_any_name_is_served_in_its_folder_or_refused(tmp_path_factory
     before = layouts.tree_fingerprint(run.root)
     root, release = folder / "serving", serving_folder.Release(run.model, run.blessing, name, version)
     with contextlib.suppress(ConfigurationError):
-        deploy.deploy(release, str(root), 1, str(folder / "deployment"))
+        deploy.deploy(release, deploy.Destination(str(root)), 1, str(folder / "deployment"))
         assert (root / name / version / "saved_model.pb").is_file()
     assert {path.name for path in folder.iterdir()} <= {"run", "serving", "deployment"}
     assert layouts.tree_fingerprint(run.root) == before

@@ -185,7 +185,7 @@ def test_targets_are_what_they_are_called(kfp_service):
     assert (found.name, found.is_local) == ("Kubeflow Pipelines 2.17.0", False)
     with pytest.raises(UsageError, match=r"is Kubeflow Pipelines 2\.17\.0, not `ct up`"):
         kfp_identity.require_kind(client, kfp_service.url, target.LOCAL)
-    kfp_service.health = {**kfp_stand_in.HEALTHY, "server": "kfp-ct"}
+    kfp_service.served_by = "kfp-ct"
     with pytest.raises(UsageError, match="is `ct up`, which runs tasks on its own machine"):
         kfp_identity.require_kind(client, kfp_service.url, target.KFP)
 

@@ -57,7 +57,7 @@ def commit(own):
 def test_every_setting_of_the_example_compiles_and_the_build_is_in_order(own):
     own.run(own.root / ".venv/bin/python", "-m", "pytest", "-q")
     said = own.ct("compile", "flights", "--settings", "prod", "--output", "package.yaml")
-    assert "package.yaml: pipeline flights-training, 12 executors, checked" in said
+    assert "package.yaml: pipeline flights-training, 13 executors, checked" in said
     (own.root / "package.yaml").unlink()
     assert "12 steps checked, nothing wrong" in own.ct("build", "--check", "cloudbuild.yaml")
 

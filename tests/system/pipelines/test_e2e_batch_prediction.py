@@ -96,7 +96,9 @@ def test_predictions_lie_where_the_settings_say_and_an_unchanged_run_makes_none(
 
     again = run(home, *BATCH)
 
-    assert again.states() == {"ingest": "CACHED", "resolve-model": "SUCCEEDED", "predict-batch": "CACHED"}
+    assert again.states() == {
+        "resolve-sources": "SUCCEEDED", "ingest": "CACHED", "resolve-model": "SUCCEEDED", "predict-batch": "CACHED",
+    }  # fmt: skip
     assert {path: path.stat().st_mtime_ns for path in written.glob("*.parquet")} == before
     assert run(home, *BATCH, "--no-cache").code == 0
     assert {path: path.stat().st_mtime_ns for path in written.glob("*.parquet")} == before, "found finished"
@@ -105,4 +107,4 @@ def test_predictions_lie_where_the_settings_say_and_an_unchanged_run_makes_none(
 def test_a_compiled_package_passes_the_backends_rules(home, tmp_path):
     package = str(tmp_path / "package.yaml")
     assert ct(home, "compile", "flights", *BATCH, "-o", package).code == 0
-    assert "3 executors checked" in ct(home, "check", package).out
+    assert "4 executors checked" in ct(home, "check", package).out

@@ -79,11 +79,11 @@ def test_no_request_fails_while_versions_are_promoted_rolled_back_and_killed(hom
             client.wait_for(0.5)
 
             def killed():
-                kill_me_at("move_champion", "return")
+                kill_me_at("move_champion", "call")
                 promotion.rollback(place_in(home), "flights", Person("ada"))
 
             assert exit_code(in_child(killed)) == -signal.SIGKILL
-            assert now(place) == ("1", "2")
+            assert now(place) == ("2", "1")
             assert ct(home, "models", "flights").err == "finished an interrupted rollback: flights v1\n"
             client.wait_for(0.25)
     finally:

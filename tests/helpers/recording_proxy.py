@@ -54,18 +54,21 @@ def recording(url: str):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             query = dict(urllib.parse.parse_qsl(split.query))
             exchange = Exchange(self.command, split.path, query, dict(self.headers), body, 0)
-            instead = proxy.before(exchange)
+            instead, served_by = proxy.before(exchange), ""
             if instead is None:
                 behind = http.client.HTTPConnection(proxy.behind)
                 headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
                 behind.request(self.command, self.path, body or None, headers)
                 answer = behind.getresponse()
                 instead = answer.status, answer.read()
+                served_by = answer.headers.get("X-Served-By", "")
             exchange.status, exchange.answer = instead
             proxy.exchanges.append(exchange)
             self.send_response(exchange.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(exchange.answer)))
+            if served_by:
+                self.send_header("X-Served-By", served_by)
             self.end_headers()
             self.wfile.write(exchange.answer)
 

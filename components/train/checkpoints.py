@@ -98,5 +98,4 @@ def _remove(folder: str, items: list[StoredObject]) -> None:
 
 
 def _below(item: StoredObject, folder: str) -> str:
-    root = folder if locations.is_remote(folder) else str(locations.local_path(folder))
-    return item.uri.removeprefix(f"{root}/")
+    return item.uri.removeprefix(f"{locations.absolute(folder)}/")

@@ -37,15 +37,10 @@ def serve(
     """
     from kfp_ct.local import serve as server
     from kfp_ct.project.workspace import find_workspace
+    from kfp_ct.storage import locations
 
-    log = {"": request_log and _absolute(request_log), "-sample": sample, "-max-mb": max_mb,
+    log = {"": request_log and locations.absolute(request_log), "-sample": sample, "-max-mb": max_mb,
            "-rows": log_rows, "-seconds": log_seconds}  # fmt: skip
     given = [f"--request-log{name}={value}" for name, value in log.items()] if request_log else []
     given += [f"--grpc-port={grpc_port}"] if grpc_port is not None else []
-    raise typer.Exit(server.serve(_absolute(root or str(find_workspace(home).serving)), host, port, given))
-
-
-def _absolute(place: str) -> str:
-    from kfp_ct.storage import locations
-
-    return place if locations.is_remote(place) else str(locations.local_path(place).absolute())
+    raise typer.Exit(server.serve(locations.absolute(root or str(find_workspace(home).serving)), host, port, given))

@@ -49,7 +49,7 @@ class FolderTarget:
         """Publishes a blessed model."""
         state, kept = serving_folder.publish(release, self.serving_root, keep_versions)
         base = locations.join(self.serving_root, release.model_name)
-        return Served(state, base if locations.is_remote(base) else str(locations.local_path(base)), kept)
+        return Served(state, locations.absolute(base), kept)
 
     def served(self, model_name: str) -> str:
         """Returns the version that answers."""

@@ -46,6 +46,15 @@ def local_path(uri: str) -> Path:
     )
 
 
+def absolute(uri: str) -> str:
+    """Returns a URI of an object store as it is, of a file its absolute path.
+
+    Raises:
+        ConfigurationError: The URI is of a kind that is not supported.
+    """
+    return uri if is_remote(uri) else str(local_path(uri))
+
+
 def check(uri: str) -> None:
     """Raises `ConfigurationError` unless a URI is of a kind that can be used, and names a bucket where it needs one."""
     if is_remote(uri):

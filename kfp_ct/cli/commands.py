@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
         Entry("init", "kfp_ct.cli.init:init", "Create a repository of your own."),
         Entry("new", "kfp_ct.cli.new:new", "Create a project from a CSV file."),
         Entry("new-component", "kfp_ct.cli.new:new_component", "Create a component: interface, work, test, entries."),
+        Entry("settings", "kfp_ct.cli.settings:app", "Show a project's settings, or make them."),
         Entry("setup", "kfp_ct.cli.setup:setup", "Prepare both environments and the example data."),
     ),
     "Run": (

@@ -20,6 +20,7 @@ github: {push: {branch: ^main$}}
 WITHOUT = {
     "init", "new-component", "setup", "up", "serve", "upload", "images", "images sbom", "images scan",
     "images provenance", "trigger", "trigger git", "trigger git install", "schedule",
+    "settings", "settings from-terraform",
 }  # fmt: skip
 
 
@@ -120,3 +121,11 @@ def test_lists_without_entries(tmp_path):
 
 def test_the_repositorys_own_build_configuration_has_no_problems(tmp_path):
     assert answer(tmp_path, "build", "--check", str(ROOT / "cloudbuild.yaml"))[0]["problems"] == []
+
+
+def test_settings(tmp_path):
+    found = answer(tmp_path, "settings", "show", "flights", "--set", "gates.min_gain=0.5")
+
+    assert found["pipeline"] == "pipelines.training"
+    assert found["parameters"]["gates"]["min_gain"] == 0.5
+    assert found["parameters"]["sources"]["flights"]["uri"].endswith("flights.csv.zip")

@@ -65,6 +65,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
     "Watch": (
         Entry("watch", "kfp_ct.cli.watch:watch", "Run a pipeline when its triggers ask for it."),
         Entry("why", "kfp_ct.cli.why:why", "Explain why a run started."),
+        Entry("notices", "kfp_ct.cli.notices:app", "Tell people of failed runs, refused models and alarms."),
     ),
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from kfp_ct.base.settings import Settings
 from kfp_ct.deploy.schedules.definition import Schedules
+from kfp_ct.notices.settings import Notices
 from kfp_ct.project import setting_catalog, workspace
 from kfp_ct.project.schema_line import FOLDER
 from kfp_ct.project.setting_catalog import Node
@@ -18,7 +19,7 @@ from kfp_ct.project.targets import MODELS
 from kfp_ct.watch.policy import Policy
 
 DRAFT = "http://json-schema.org/draft-07/schema#"  # what editors know
-_OTHERS: dict[str, type[Settings]] = {"triggers": Policy, "schedules": Schedules}
+_OTHERS: dict[str, type[Settings]] = {"triggers": Policy, "schedules": Schedules, "notices": Notices}
 
 
 def of_settings(pipeline: str) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from kfp_ct.local.engine import Engine, described
 from kfp_ct.local.task_call import LOCAL_IMAGE
 from kfp_ct.local.task_servers import TaskServers
 from kfp_ct.local.terminal_view import LiveView
+from kfp_ct.notices import deliver
+from kfp_ct.notices import settings as notice_settings
 from kfp_ct.package import check, package, processes
 from kfp_ct.package.processes import Installation
 from kfp_ct.project import settings
@@ -82,6 +84,7 @@ def prepare(workspace: project.Workspace, request: RunRequest) -> Prepared:
         require_component_python(workspace.root)
     compiled = runnable(compile_project(workspace, chosen, runs_here=not request.container_image))
     require_variables(chosen.parameters)
+    notice_settings.load(workspace.root / "pipelines" / request.project)  # a mistake is said now, not when it matters
     run = _new_run(workspace, request, chosen)
     return complete(workspace, run, compiled, chosen.parameters, _containers(workspace, request, chosen.parameters))
 
@@ -163,6 +166,7 @@ def perform(workspace: project.Workspace, prepared: Prepared, console: Console, 
     finally:
         recorder.finish(state)
         report.write(run, folder)
+        deliver.begin(workspace, run.project)
     return run
 
 

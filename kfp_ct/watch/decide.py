@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cronsim import CronSim
 
+from kfp_ct.clock import quiet
 from kfp_ct.clock.durations import duration
 from kfp_ct.watch import policy as policies
 from kfp_ct.watch.observations import (
@@ -233,17 +234,7 @@ def _holds(policy: Policy, history: Sequence[Firing], now: datetime.datetime, by
         held.append(
             _Hold(f"{len(today)} automatic runs today, which is the daily budget", midnight.astimezone(datetime.UTC))
         )
-    for start, end in policy.quiet_times:
-        if until := _quiet_until(local, start, end):
+    for hours in policy.quiet_times:
+        if until := quiet.until(local, hours):
             held.append(_Hold(f"quiet hours until {until:%H:%M}", until.astimezone(datetime.UTC)))
     return held
-
-
-def _quiet_until(local: datetime.datetime, start: datetime.time, end: datetime.time) -> datetime.datetime | None:
-    """Returns when the quiet hours end that contain a time; None if it is outside them."""
-    clock = local.time()
-    inside = start <= clock < end if start <= end else (clock >= start or clock < end)
-    if not inside:
-        return None
-    day = local.date() + datetime.timedelta(days=int(start > end and clock >= start))
-    return datetime.datetime.combine(day, end, local.tzinfo)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from kfp_ct.base.errors import UsageError
 from kfp_ct.base.settings import Count, CountOrNone, Names, NotNegative, Settings, Text, matching
-from kfp_ct.clock import cron
+from kfp_ct.clock import cron, quiet
 from kfp_ct.clock.time_settings import Cron, Duration, TimesOfDay, Zone
 from kfp_ct.project import yaml_file
 
@@ -115,10 +115,9 @@ class Policy(Settings):
         return cron.zone(self.time_zone)
 
     @property
-    def quiet_times(self) -> list[tuple[datetime.time, datetime.time]]:
+    def quiet_times(self) -> list[quiet.Hours]:
         """Start and end of the quiet hours."""
-        halves = [text.split("-") for text in self.quiet_hours]
-        return [(datetime.time.fromisoformat(start), datetime.time.fromisoformat(end)) for start, end in halves]
+        return quiet.parse(self.quiet_hours)
 
     @property
     def markers(self) -> frozenset[str]:

@@ -14,6 +14,7 @@ from kfp_ct.base import atomic_files
 from kfp_ct.base.errors import CtError, UsageError
 from kfp_ct.data import layouts
 from kfp_ct.local import run as runner
+from kfp_ct.notices import deliver
 from kfp_ct.project import settings
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs.record import user
@@ -163,6 +164,7 @@ def watch_forever(
         if not decision.fire and decision.holds != holds:
             holds = decision.holds
             console.print("\n".join(f"hold: {line}" for line in holds), markup=False, soft_wrap=True)
+        deliver.begin_if_due(watch.workspace, watch.project)
         pause(interval)
 
 

@@ -8,6 +8,7 @@ from kfp_ct.base.errors import CtError
 from kfp_ct.endpoint.api.context import Context
 from kfp_ct.endpoint.store import store_runs
 from kfp_ct.local import run
+from kfp_ct.notices import deliver
 from kfp_ct.project import settings
 from kfp_ct.watch import inbox, receive, watch
 from kfp_ct.watch.watch import RecordedDecision, Watch
@@ -35,6 +36,7 @@ def queue(state: Context, watched: Watch, recorded: RecordedDecision) -> str:
 def step(state: Context) -> None:
     """Looks once at every project to which messages came."""
     for project in state.workspace.projects():
+        deliver.begin_if_due(state.workspace, project)
         if inbox.path_of(state.workspace.home, project).is_file():
             try:
                 watched = watch.open_watch(state.workspace, project)

@@ -9,6 +9,8 @@ from kfp_ct.base import redaction
 
 # MLflow's limits are 250 characters for a name, 500 for a run's parameter and 5,000 for a tag.
 _NAME_LENGTH, PARAMETER_LENGTH, TAG_LENGTH = 250, 500, 5_000
+# The tag that says which model it is, by its content.
+FINGERPRINT = "model_fingerprint"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Entry:
     parameters: dict[str, str]
     metrics: dict[str, float]
     files: dict[str, Path]  # path below `Registered/` of the version's folder to the file to copy there
+
+    @property
+    def run_name(self) -> str:
+        """The name of the run that the version comes from."""
+        return f"{self.model_name} {self.tags['window']}"
 
 
 def flatten(lineage: dict[str, Any]) -> dict[str, str]:

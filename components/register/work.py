@@ -7,6 +7,7 @@ from typing import Any
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import DataError
+from kfp_ct.components.register import publish
 from kfp_ct.components.register.entry import PARAMETER_LENGTH, TAG_LENGTH, Entry, Registered, flatten
 from kfp_ct.data import layouts
 from kfp_ct.models import blessing, model_version, registry
@@ -39,8 +40,6 @@ def register(candidate: Candidate, registry_uri: str, model_name: str, make_cham
     model_version.check_model_name(model_name)
     registered = _already_champion(registry.open_reader(registry_uri), model_name, verdict.model_fingerprint)
     if registered is None:
-        from kfp_ct.components.register import publish  # MLflow takes seconds to import; an unchanged rerun needs none
-
         registered = publish.publish(describe(candidate, verdict, model_name), registry_uri, make_champion)
     if not make_champion:
         task_log.summary(f"{model_name} v{registered.version} is registered; champion once it is served")

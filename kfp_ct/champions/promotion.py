@@ -7,13 +7,20 @@ Each step looks whether it has been done, so the next command finishes a move th
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from kfp_ct.base import atomic_files
 from kfp_ct.base.errors import ComponentError, UsageError
 from kfp_ct.champions import locations as places
 from kfp_ct.champions.locations import Location
-from kfp_ct.models import blessing, champion_history, model_version, registry_sqlite, serving_folder
+from kfp_ct.models import (
+    blessing,
+    champion_alias,
+    champion_history,
+    model_version,
+    registry,
+    registry_sqlite,
+    serving_folder,
+)
 from kfp_ct.models.champion_history import Move
 
 # Served versions that stay beside the served one, so that a move back finds its files there: as deploy has it.
@@ -103,7 +110,7 @@ def unfinished(place: Location, name: str) -> Move | None:
 def _finished(place: Location, name: str, begun: Move) -> Move | None:
     if _champion(place, name) in (begun.before, begun.version):
         return _carried_out(place, name, begun)
-    with _registry(place) as client:
+    with registry.writing(place.registry_uri) as client:
         _give_up(client, place, name, "")
     return None
 
@@ -119,17 +126,15 @@ def _carried_out(place: Location, name: str, move: Move, only_checked: bool = Fa
         place.target(name).check(release, KEEP_VERSIONS)
         if only_checked:
             return move
-        with _registry(place) as client:
+        with registry.writing(place.registry_uri) as client:
             _note(client, name, move, champion_history.BEGUN)
             _give_up(client, place, name, move.at)
             _move(client, place, move, release)
             return _note(client, name, move, champion_history.DONE)
 
 
-def _move(client: Any, place: Location, move: Move, release: serving_folder.Release) -> None:
+def _move(client: registry.Writer, place: Location, move: Move, release: serving_folder.Release) -> None:
     """Has the version served, then moves the alias; where it is not served, the alias stays."""
-    from kfp_ct.models import registry_mlflow
-
     target = place.target(release.model_name)
     try:
         target.serve(release, KEEP_VERSIONS)
@@ -137,31 +142,20 @@ def _move(client: Any, place: Location, move: Move, release: serving_folder.Rele
         if target.served(release.model_name) != move.version:
             _note(client, release.model_name, move, champion_history.CUT_OFF)
         raise
-    registry_mlflow.move_champion(client, release.model_name, move)
+    champion_alias.move_champion(client, release.model_name, move)
 
 
-def _give_up(client: Any, place: Location, name: str, but: str) -> None:
+def _give_up(client: registry.Writer, place: Location, name: str, but: str) -> None:
     """Notes of moves that were killed, all but one, that they will not be finished."""
     for move in champion_history.history(place.reader.versions(name)):
         if move.state == champion_history.BEGUN and move.at != but:
             _note(client, name, move, champion_history.CUT_OFF)
 
 
-def _note(client: Any, name: str, move: Move, state: str) -> Move:
-    from kfp_ct.models import registry_mlflow
-
+def _note(client: registry.Writer, name: str, move: Move, state: str) -> Move:
     move = dataclasses.replace(move, state=state)
-    registry_mlflow.note(client, name, move)
+    champion_alias.note(client, name, move)
     return move
-
-
-@contextlib.contextmanager
-def _registry(place: Location) -> Iterator[Any]:
-    """Opens the registry for writing; imported here, since MLflow takes seconds."""
-    from kfp_ct.models import registry_mlflow
-
-    with registry_mlflow.reaching(place.registry_uri):
-        yield registry_mlflow.open_client(place.registry_uri)
 
 
 def _require(place: Location, name: str, number: str) -> model_version.ModelVersion:

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from kfp_ct.base import atomic_files, redaction
 from kfp_ct.base.errors import ConfigurationError
-from kfp_ct.models import champion_history, model_version
+from kfp_ct.models import model_version
 
 # What MLflow answers where a model, a version or an alias does not exist.
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -81,18 +81,6 @@ def open_client(uri: str) -> MlflowClient:
             _create(database)
     uri = f"{model_version.SQLITE}{database}"
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-
-def note(client: MlflowClient, model_name: str, move: champion_history.Move) -> None:
-    """Keeps a move, or what became of it, with the version it makes the champion."""
-    client.set_model_version_tag(model_name, move.version, *move.tag)
-
-
-def move_champion(client: MlflowClient, model_name: str, move: champion_history.Move) -> None:
-    """Points the alias champion at a move's version, which remembers the one before unless it goes back there."""
-    if move.kind != champion_history.ROLLBACK and move.before != move.version:
-        client.set_model_version_tag(model_name, move.version, "previous_champion", move.before)
-    client.set_registered_model_alias(model_name, model_version.CHAMPION, move.version)
 
 
 @contextlib.contextmanager

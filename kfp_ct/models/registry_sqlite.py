@@ -59,7 +59,7 @@ class SqliteReader:
         """Returns the names of the registered models."""
         if not self.database.is_file():
             return []
-        with _connected(self.database) as connection:
+        with connected(self.database) as connection:
             query = "SELECT name FROM registered_models WHERE workspace = 'default' ORDER BY name"
             return [name for (name,) in connection.execute(query).fetchall()]
 
@@ -69,7 +69,7 @@ class SqliteReader:
     def _each(self, model_name: str, query: str, *values: str) -> Iterator[ModelVersion]:
         if not self.database.is_file():
             return
-        with _connected(self.database) as connection:
+        with connected(self.database) as connection:
             for (number,) in connection.execute(query, (model_name, *values)).fetchall():
                 if found := _load(connection, model_name, number):
                     yield found
@@ -87,7 +87,7 @@ def _load(connection: sqlite3.Connection, model_name: str, number: int) -> Model
 
 def schema_revision(database: Path) -> Any:
     """Returns the revision of MLflow's schema that a database has; None if it has none."""
-    with _connected(database) as connection:
+    with connected(database) as connection:
         try:
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         except sqlite3.OperationalError:  # no such table: MLflow knows what to do with it
@@ -96,7 +96,12 @@ def schema_revision(database: Path) -> Any:
 
 
 @contextlib.contextmanager
-def _connected(database: Path) -> Iterator[sqlite3.Connection]:
+def connected(database: Path) -> Iterator[sqlite3.Connection]:
+    """Opens a database that exists.
+
+    Raises:
+        ConfigurationError: It is none, or it can be neither read nor written.
+    """
     # Not read-only: a killed writer leaves a journal that the next opener must be able to roll back.
     try:
         with contextlib.closing(
@@ -105,6 +110,6 @@ def _connected(database: Path) -> Iterator[sqlite3.Connection]:
             yield connection
     except sqlite3.DatabaseError as error:
         raise ConfigurationError(
-            f"the registry {database} cannot be read: {error}\nexpected: a database that MLflow made\n"
+            f"the registry {database} cannot be read or written: {error}\nexpected: a database that MLflow made\n"
             "fix: restore it from a copy, or name another file in registry_uri"
         ) from error

@@ -17,7 +17,7 @@ def call(pickled):
 
 def in_child(act):
     """Runs `act` in a forked process and returns that process."""
-    CLEAN.set_forkserver_preload(["kfp_ct.components.register.publish"])
+    CLEAN.set_forkserver_preload(["kfp_ct.components.register.publish_mlflow"])
     process = CLEAN.Process(target=call, args=(cloudpickle.dumps(act),))
     process.start()
     return process

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from mlflow.exceptions import MlflowException
 
-from kfp_ct.components.register import publish, work
+from kfp_ct.components.register import publish, publish_mlflow, work
 from kfp_ct.components.register.entry import Registered
 from kfp_ct.data import layouts
 from kfp_ct.models import blessing, model_version, registry, registry_mlflow
@@ -44,9 +44,9 @@ def test_a_damaged_copy_of_the_model_is_replaced(uri, tmp_path):
 def test_a_run_that_was_begun_is_gone_on_with(uri, tmp_path):
     entry = entry_of(make_run(tmp_path / "run", "one"))
     client, database = registry_mlflow.open_client(uri), model_version.database_path(uri)
-    begun = publish._run(client, entry, database).info.run_id
-    publish._record(client, begun, entry)
-    assert publish._run(client, entry, database).info.run_id == begun
+    begun = publish_mlflow._run(client, entry, database).info.run_id
+    publish_mlflow._record(client, begun, entry)
+    assert publish_mlflow._run(client, entry, database).info.run_id == begun
 
 
 class Slower:
@@ -63,9 +63,9 @@ class Slower:
 
 
 def test_an_experiment_that_another_run_made_meanwhile_is_used():
-    assert publish._experiment(Slower(SimpleNamespace(experiment_id=7)), "flights", None) == "7"
+    assert publish_mlflow._experiment(Slower(SimpleNamespace(experiment_id=7)), "flights", None) == "7"
 
 
 def test_an_experiment_that_cannot_be_made_is_an_error():
     with pytest.raises(MlflowException, match="already exists"):
-        publish._experiment(Slower(None), "flights", None)
+        publish_mlflow._experiment(Slower(None), "flights", None)

@@ -24,12 +24,14 @@ class Server:
             the service is gone.
         load_s: Seconds from its start until it answered for the model; None where it was started by others.
         nulls: Whether a missing value may be sent as null; TensorFlow Serving refuses it.
+        warm: Whether it was forked from a process that had imported TensorFlow, which `load_s` then leaves out.
     """
 
     url: str
     peak_memory_mb: Callable[[], float | None]
     load_s: float | None = None
     nulls: bool = True
+    warm: bool = False
 
 
 class Client:

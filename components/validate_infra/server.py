@@ -9,10 +9,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import psutil
 
+from kfp_ct.components.validate_infra import warm_process
 from kfp_ct.components.validate_infra.client import MODEL, Client, Server, ServerError
+from kfp_ct.components.validate_infra.warm_process import Process, WarmProcess
 from kfp_ct.data import layouts
 
 _LOG_LINES = 15
@@ -20,8 +23,14 @@ _MEGABYTE = 1 << 20
 
 
 @contextlib.contextmanager
-def serving(model_path: str, start_s: float) -> Iterator[Server]:
+def serving(model_path: str, start_s: float, cold: bool = True) -> Iterator[Server]:
     """Runs the service with a model as TensorFlow Serving lays it out; it is gone afterwards, however this ends.
+
+    Args:
+        model_path: The model.
+        start_s: What the start may take.
+        cold: Whether a new interpreter imports TensorFlow, as on a server, even where a process that has done so can be
+            forked: what is measured of its start and its memory is a server's only then.
 
     Raises:
         ServerError: It does not answer for the model within `start_s` seconds; its log is quoted.
@@ -33,30 +42,25 @@ def serving(model_path: str, start_s: float) -> Iterator[Server]:
         log_file = Path(scratch) / "server.log"
         with log_file.open("w") as log:
             begin = time.monotonic()
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "kfp_ct.serving",
-                    "--root",
-                    f"{scratch}/models",
-                    "--port",
-                    "0",
-                    "--until-stdin-closes",
-                ],
-                stdin=subprocess.PIPE,  # closes when this step ends, killed too
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+            process = _start(f"{scratch}/models", log, cold)
+        warm = isinstance(process, WarmProcess)
         try:
             url = _wait(process, start_s, log_file)
-            yield Server(url, lambda: _peak_memory_mb(process.pid), time.monotonic() - begin)
+            yield Server(url, lambda: _peak_memory_mb(process.pid), time.monotonic() - begin, warm=warm)
         finally:
             _end(process)
 
 
-def _wait(process: "subprocess.Popen[str]", start_s: float, log_file: Path) -> str:
+def _start(root: str, log: IO[str], cold: bool) -> Process:
+    # Its input closes when this step ends, killed too.
+    arguments = ["-m", "kfp_ct.serving", "--root", root, "--port", "0", "--until-stdin-closes"]
+    if not cold and warm_process.available():
+        return WarmProcess(arguments, log)
+    command, pipe = [sys.executable, *arguments], subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, text=True)
+
+
+def _wait(process: Process, start_s: float, log_file: Path) -> str:
     assert process.stdout is not None  # noqa: S101 - for mypy: it was opened as a pipe
     ready, _, _ = select.select([process.stdout], [], [], start_s)
     if not ready:
@@ -96,7 +100,7 @@ def _log_tail(log_file: Path) -> str:
     return "; its log ends:\n" + "\n".join(lines) if lines else "; its log is empty"
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
+def _end(process: Process) -> None:
     process.kill()  # it holds nothing worth a graceful end
     process.wait()
     for pipe in (process.stdin, process.stdout):

@@ -21,7 +21,8 @@ def connect(model_path: str, settings: Infra) -> Iterator[Server]:
         ServerError: The service does not answer, or has loaded a model of another signature.
     """
     if settings.server == SUBPROCESS:
-        with server.serving(model_path, settings.start_s) as started:
+        cold = settings.max_load_s is not None or settings.max_memory_mb is not None
+        with server.serving(model_path, settings.start_s, cold) as started:
             yield started
     elif settings.server.startswith(CONTAINER):
         with container.serving(model_path, settings.server.removeprefix(CONTAINER), settings.start_s) as started:

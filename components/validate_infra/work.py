@@ -140,7 +140,8 @@ def _serve(request: InfraRequest, settings: Infra, asked: _Asked, found: _Valida
 def _server_text(server: Server) -> str:
     if server.load_s is None:
         return f"{server.url} answers for a model of this signature"
-    return f"the service answers {server.load_s:.1f} s after its start"
+    warm = ", TensorFlow imported before" if server.warm else ""
+    return f"the service answers {server.load_s:.1f} s after its start{warm}"
 
 
 def _compare(answers: LoadTest, expected: dict[str, Any], settings: Infra, found: _Validation) -> None:

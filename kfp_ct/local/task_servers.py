@@ -19,15 +19,18 @@ from typing import Self
 
 import kfp_ct
 from kfp_ct.base.errors import RunFailedError
+from kfp_ct.components.validate_infra import warm_process
 from kfp_ct.local import zygote
 from kfp_ct.local.task_command import TaskCommand, is_python_component, with_python, with_short_arguments
 from kfp_ct.package import processes
 from kfp_ct.package.processes import Installation
 
 LIGHT = ("kfp.dsl.executor_main",)
+# The prediction service of validate_infra is forked from what has imported TensorFlow only, as a server has.
 HEAVY = (
-    *LIGHT,
     "tensorflow",
+    zygote.EARLY,
+    *LIGHT,
     "tensorflow_data_validation",
     "tensorflow_transform.beam",
     "tensorflow_model_analysis",
@@ -182,7 +185,9 @@ class TaskServers:
         self._await_start(kind)
         client = [str(self._python), "-I", "-S", zygote.__file__]
         # kfp pastes this into a shell script in front of its arguments.
-        return f"{zygote.SOCKET_VARIABLE}={shlex.quote(str(self._folder / kind))} {shlex.join(client)}"
+        path = str(self._folder / kind)
+        early = f"{warm_process.SOCKET_VARIABLE}={shlex.quote(path + zygote.EARLY_SUFFIX)}"
+        return f"{zygote.SOCKET_VARIABLE}={shlex.quote(path)} {early} {shlex.join(client)}"
 
     def _start(self, kind: str, modules: tuple[str, ...], variables: Mapping[str, str]) -> None:
         with self._lock:

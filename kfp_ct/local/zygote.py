@@ -31,11 +31,18 @@ SOCKET_VARIABLE = "CT_ZYGOTE"
 MARK_VARIABLE = "CT_ARGUMENT_MARK"
 # Names a file that receives a line for each server and task: its CPU seconds and its peak memory.
 COSTS_VARIABLE = "CT_TASK_COSTS"
+# Between the modules of a server: a fork that has imported what stands before it serves at PATH.early.
+EARLY, EARLY_SUFFIX = "--early", ".early"
 
 
 def serve(path: str, lifeline: int, modules: list[str]) -> NoReturn:
     """Imports `modules`, then serves until the other end of `lifeline` closes, and ends its tasks with itself."""
     for module in modules:
+        if module == EARLY:
+            if os.fork() == 0:
+                path += EARLY_SUFFIX
+                break
+            continue
         # A component that needs what is not installed says so itself, better than this place could.
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
@@ -75,6 +82,8 @@ def _keep(connection: socket.socket) -> int:
         _run(request, descriptors)
     for descriptor in descriptors:
         os.close(descriptor)
+    if request.get("tell_pid"):
+        connection.sendall(json.dumps({"pid": child}).encode() + b"\n")
     threading.Thread(target=_kill_when_gone, args=(connection, child), daemon=True).start()
     _, status, costs = os.wait4(child, 0)
     _note_costs(_function_name(request["arguments"]), costs)
@@ -84,9 +93,9 @@ def _keep(connection: socket.socket) -> int:
 
 
 def _function_name(arguments: list[str]) -> str:
-    """Returns the name of the component's function that kfp's executor is to call."""
+    """Returns the name of the component's function that kfp's executor is to call; else the module's."""
     following = dict(itertools.pairwise(arguments))
-    return following.get("--function_to_execute", "")
+    return following.get("--function_to_execute", following.get("-m", ""))
 
 
 def _note_costs(name: str, costs: resource.struct_rusage) -> None:

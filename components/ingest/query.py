@@ -151,10 +151,13 @@ def query_error(query: Query, error: duckdb.Error) -> ConfigurationError:
     """Returns DuckDB's complaint about the query as the user's error."""
     message = str(error).replace("CAST($window_start AS TIMESTAMP)", "@window_start")
     message = message.replace("CAST($window_end AS TIMESTAMP)", "@window_end")
+    is_text = "VARCHAR and type TIMESTAMP" in message
+    fix = "cast the text to TIMESTAMPTZ, which keeps an offset" if is_text else "correct the query"
     return ConfigurationError(
         f"{query.file} is not a valid query: {database.first_line(error)}\n"
         + "\n".join(line for line in message.split("\n\n", 1)[-1].splitlines() if line.startswith("LINE "))
-        + "\nexpected: DuckDB's SQL over the tables and columns of sources\nfix: correct the query"
+        + "\nexpected: DuckDB's SQL over the tables and columns of sources"
+        + f"\nfix: {fix}"
     )
 
 

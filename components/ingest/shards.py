@@ -21,6 +21,8 @@ SHARD_ROWS = 1_000_000
 # Rows of a row group (DuckDB rounds up to 51,200): about what readers take as a batch.
 SUFFIXES = {layouts.PARQUET: "parquet", layouts.TFRECORD: "gz"}
 GROUP_ROWS = layouts.BATCH_ROWS
+# Values that span more steps of float32 are told apart well enough.
+_STEPS = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +81,23 @@ def rounded_together(connection: duckdb.DuckDBPyConnection, columns: Mapping[str
         if column.rounding
         and database.row(connection, f"SELECT max({names[name]}_rounding) FROM ct.examples")[0] == CHANGED_WHOLE
     ]
+
+
+def close_together(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, Stored]) -> list[str]:
+    """Returns the float columns all of whose values are within a few steps of float32, which may have been more."""
+    names = own_names(columns)
+    close = {
+        name: f"coalesce(max({own}) - min({own}) <= {_STEPS} * greatest(abs(max({own})), abs(min({own}))) / {2**23},"
+        " false)"
+        for name, own in names.items()
+        if columns[name].rounding and columns[name].kind == "float"
+    }
+    finite = {name: f"CASE WHEN isfinite({own}) THEN CAST({own} AS DOUBLE) END AS {own}" for name, own in names.items()}
+    if not close:
+        return []
+    looked_at = ", ".join(finite[name] for name in close)
+    row = database.row(connection, f"SELECT {', '.join(close.values())} FROM (SELECT {looked_at} FROM ct.examples)")
+    return [name for name, is_close in zip(close, row, strict=True) if is_close]
 
 
 def count(connection: duckdb.DuckDBPyConnection) -> dict[str | None, int]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.components.ingest.settings import ColumnSplit, HashSplit, NoSplit, Split, StratifiedSplit, TimeSplit
 from kfp_ct.data.layouts import EVAL, PREDICT, TRAIN
-from kfp_ct.data.tables.column_types import Stored
+from kfp_ct.data.tables.column_types import INSTANTS, Stored
 from kfp_ct.data.tables.quoting import identifier
 
 # A hash is compared in its first eight hexadecimal digits: fractions to one in four thousand million.
@@ -148,7 +148,7 @@ def _time_type(types: Mapping[str, str], column: str) -> str:
 def as_timestamp(column: str, type_name: str) -> str:
     """Returns an expression that is a column of instants without zone, in UTC where it has one."""
     name = identifier(column)
-    return f"({name} AT TIME ZONE 'UTC')" if type_name.endswith("ZONE") else f"CAST({name} AS TIMESTAMP)"
+    return f"({name} AT TIME ZONE 'UTC')" if type_name in INSTANTS else f"CAST({name} AS TIMESTAMP)"
 
 
 def _type_error(field: str, column: str, types: Mapping[str, str], expected: str) -> ConfigurationError:

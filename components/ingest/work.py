@@ -13,7 +13,7 @@ import duckdb
 
 from kfp_ct.base import setting_problems, task_log
 from kfp_ct.base.errors import ComponentError, DataError
-from kfp_ct.components.ingest import leaks, query, settings, shards, sources, splits
+from kfp_ct.components.ingest import casts, leaks, precision, query, settings, shards, sources, splits
 from kfp_ct.components.ingest.warehouse import Warehouse
 from kfp_ct.data import layouts
 from kfp_ct.data.layouts import EVAL, TRAIN
@@ -138,6 +138,7 @@ def _load(connection: duckdb.DuckDBPyConnection, plan: Plan, scratch: Path) -> d
 def _select(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Stored]:
     selected = query.require_select(connection, plan.query)
     types = query.columns(connection, selected)
+    casts.require_offsets_kept(connection, selected, [source.name for source in plan.sources])
     columns = {name: column_types.stored(name, identifier(name), type_name) for name, type_name in types.items()}
     split = splits.expression(plan.settings.split, splits.Columns(types, columns), plan.window.end)
     if isinstance(plan.settings.split, settings.ColumnSplit):
@@ -150,21 +151,9 @@ def _select(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Stor
         raise _unfit_value(connection, selected, columns, error) from error
     if not shards.count(connection):
         raise query.no_rows_error(connection, selected, plan.window, types)
-    _require_whole_numbers(connection, selected, columns)
+    precision.require_whole_numbers(connection, selected, columns)
+    precision.require_differences(connection, selected, columns)
     return columns
-
-
-def _require_whole_numbers(
-    connection: duckdb.DuckDBPyConnection, selected: query.Query, columns: Mapping[str, Stored]
-) -> None:
-    for name in shards.rounded_together(connection, columns):
-        changed = f"({columns[name].rounding}) = {column_types.CHANGED_WHOLE}"
-        raise DataError(
-            f"{selected.file}: column {name} is a float and holds whole numbers only, such as "
-            f"{_example(connection, selected, name, changed)}, which float32 does not keep: different ones become one\n"
-            "expected: integers where numbers name things\n"
-            f"fix: CAST({name} AS BIGINT) in the query; or CAST({name} AS FLOAT) if seven digits are enough"
-        )
 
 
 def _unfit_value(
@@ -173,7 +162,7 @@ def _unfit_value(
     """Returns the error for a value that a conversion refused: the column's overflow, or the query's own cast."""
     for name, column in columns.items():
         overflows = f"{identifier(name)} IS NOT NULL AND TRY({column.expression}) IS NULL"
-        if column.narrows and (example := _example(connection, selected, name, overflows)):
+        if column.narrows and (example := precision.example(connection, selected, name, overflows)):
             return DataError(
                 f"{selected.file}: column {name} holds {example}, which is too large for a {column.kind} column\n"
                 f"expected: numbers that fit {'int64' if column.kind.startswith('int') else 'float32'}\n"
@@ -183,19 +172,6 @@ def _unfit_value(
         f"{selected.file} fails on a value: {database.first_line(error)}\n"
         "expected: casts and sums that hold for every row\nfix: use TRY_CAST, or leave out such rows in the query"
     )
-
-
-def _example(connection: duckdb.DuckDBPyConnection, selected: query.Query, name: str, condition: str) -> str | None:
-    try:
-        found = database.rows(
-            connection,
-            f"SELECT {identifier(name)}::VARCHAR FROM ({selected.sql}\n) WHERE {condition} LIMIT 1",
-            selected.parameters,
-        )
-    except duckdb.Error:
-        # The query's own expressions fail: the caller says so.
-        return None
-    return str(found[0][0]) if found else None
 
 
 def _require_splits(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:

@@ -42,7 +42,8 @@ def _copied(uri: str, workspace: Path) -> Path:
     source = Path(urlparse(uri).path)
     if urlparse(uri).scheme not in ("", "file") or not source.exists():
         raise RunFailedError(f"{uri} cannot be copied into the workspace\nexpected: a file or a folder of this machine")
-    target = workspace / ".artifacts" / source.name
+    # By its whole path: two importers may import files of one name.
+    target = workspace / ".artifacts" / source.absolute().relative_to("/")
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(source, target, dirs_exist_ok=True)

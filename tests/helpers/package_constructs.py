@@ -383,6 +383,46 @@ def importers(name: str = "n", uri: str = "gs://bucket/a.txt") -> NamedTuple(
     return outputs(first.output, read_optional(given=second.output).output)
 
 
+@component
+def write_folder(text: str, out: dsl.Output[dsl.Dataset]):
+    from pathlib import Path
+
+    Path(out.path).mkdir()
+    for name in ("b", "a"):
+        Path(out.path, name).write_text(name + text)
+
+
+@component
+def uri_of(given: dsl.Input[dsl.Dataset]) -> str:
+    return given.uri
+
+
+@component
+def read_any(given: dsl.Input[dsl.Dataset]) -> str:
+    from pathlib import Path
+
+    path = Path(given.path)
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return "+".join(file.read_text() for file in files)
+
+
+@dsl.pipeline
+def import_three(first: str, second: str, folder: str) -> str:
+    tasks = [
+        dsl.importer(artifact_uri=uri, artifact_class=dsl.Dataset, reimport=bool(n), download_to_workspace=True)
+        for n, uri in enumerate((first, second, folder))
+    ]
+    # What is read was imported before the last import, which must not replace it.
+    texts = [read_any(given=task.output).after(*tasks) for task in tasks]
+    return echo(text=f"{texts[0].output}|{texts[1].output}|{texts[2].output}").output
+
+
+@construct(pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size="1Gi")))
+def imported_into_a_workspace() -> str:
+    uris = [uri_of(given=write(text=text).output).output for text in ("one", "two")]
+    return import_three(first=uris[0], second=uris[1], folder=uri_of(given=write_folder(text="x").output).output).output
+
+
 @construct()
 def loops_over_structs(names: List[str] = ["a", "b"]) -> str:
     with dsl.ParallelFor(names) as name:

@@ -7,6 +7,8 @@ from kfp_ct.base.errors import DataError
 from kfp_ct.data.tables import value_kinds
 
 INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
+# Both are in the session's time zone, UTC, when they become text.
+INSTANTS = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 _ALIASES = {
     "INT": "INTEGER", "INT1": "TINYINT", "INT2": "SMALLINT", "INT4": "INTEGER", "INT8": "BIGINT", "LONG": "BIGINT",
     "INT64": "BIGINT", "INT32": "INTEGER", "INT16": "SMALLINT", "SHORT": "SMALLINT", "HUGEINT": "BIGINT",
@@ -142,7 +144,9 @@ def stored(column: str, expression: str, type_name: str) -> Stored:
         if "[" in element.kind:
             raise _not_storable(column, type_name)
         items = f"list_transform({expression}, lambda element: {element.expression})"
-        return Stored(f"{element.kind}[]", items, element.narrows)
+        rounding = f"list_transform({expression}, lambda element: {element.rounding})"
+        rounding = f"coalesce(list_max({rounding}), 0::TINYINT)" if element.rounding else ""
+        return Stored(f"{element.kind}[]", items, element.narrows, rounding)
     base = type_name.split("(")[0]
     if base in INTEGERS | {"BOOLEAN", "HUGEINT", "UHUGEINT"}:
         return Stored("int", f"CAST({expression} AS BIGINT)", base in ("UBIGINT", "HUGEINT", "UHUGEINT"))
@@ -154,8 +158,11 @@ def stored(column: str, expression: str, type_name: str) -> Stored:
         return Stored("bytes", expression)
     if base in ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"):
         return Stored("string", f"replace(CAST({expression} AS VARCHAR), ' ', 'T')")
-    if base == "TIMESTAMP WITH TIME ZONE":
-        return Stored("string", f"replace(CAST({expression} AT TIME ZONE 'UTC' AS VARCHAR), ' ', 'T') || 'Z'")
+    if base == "TIME WITH TIME ZONE":
+        # Parquet's times of day are in UTC where nothing else is said, and pyarrow says nothing else.
+        return Stored("string", f"regexp_replace(CAST({expression} AS VARCHAR), '\\+00$', '')")
+    if base in INSTANTS:
+        return Stored("string", f"regexp_replace(replace(CAST({expression} AS VARCHAR), ' ', 'T'), '\\+00$', 'Z')")
     raise _not_storable(column, type_name)
 
 

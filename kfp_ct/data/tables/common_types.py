@@ -11,6 +11,9 @@ _DIGITS = {
 }  # fmt: skip
 _WIDER = ["TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "HUGEINT"]
 _TIMES = ["DATE", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP", "TIMESTAMP_NS"]
+_INSTANTS = ["TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"]
+# A list that is empty wherever there is one.
+_NOTHING = '"NULL"'
 _DECIMAL = re.compile(r"DECIMAL\((\d+), ?(\d+)\)")
 _LIST = re.compile(r"(.*)\[\d*\]")
 # Decimals of so many digits come back from float64 as they were.
@@ -34,8 +37,8 @@ def loss(column: str, type_name: str, target: str) -> str:
         return ""
     if target == "DOUBLE" and _DIGITS.get(type_name, 0) > _DIGITS["UINTEGER"]:
         return f"CAST(CAST({column} AS DOUBLE) AS HUGEINT) <> CAST({column} AS HUGEINT)"
-    if target == "TIMESTAMP_NS":
-        return f"{column} IS NOT NULL AND TRY_CAST({column} AS TIMESTAMP_NS) IS NULL"
+    if target in (_TIMES[-1], _INSTANTS[-1]):
+        return f"{column} IS NOT NULL AND TRY_CAST({column} AS {target}) IS NULL"
     return ""
 
 
@@ -47,8 +50,11 @@ def _common(first: str, second: str) -> str:
         element = _common(lists[0][1], lists[1][1])
         # Whether elements are kept is not looked at: only what keeps all of them is taken.
         return f"{element}[]" if element and not _may_lose((lists[0][1], lists[1][1]), element) else ""
-    if first in _TIMES and second in _TIMES:
-        return max(first, second, key=_TIMES.index)
+    if _NOTHING in (first, second):
+        return second if first == _NOTHING else first
+    for times in (_TIMES, _INSTANTS):
+        if first in times and second in times:
+            return max(first, second, key=times.index)
     return _common_number(first, second)
 
 

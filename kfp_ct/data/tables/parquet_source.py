@@ -17,6 +17,7 @@ from kfp_ct.data.tables.files import require_names
 from kfp_ct.data.tables.quoting import identifier
 
 _SHOWN = 5
+_DECIMAL_DIGITS = 38
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,7 @@ def _groups(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"source {source}: {file.name} cannot be read as Parquet: {error}") from error
         require_names(source, file.name, schema.names)
+        _require_exact(source, file, schema)
         key = schema.to_string()
         if key not in by_schema:
             group = _Group([file], {})
@@ -68,6 +70,26 @@ def _groups(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[
         else:
             by_schema[key].files.append(file)
     return list(by_schema.values())
+
+
+def _require_exact(source: str, file: Path, schema: pa.Schema) -> None:
+    """Refuses values that DuckDB reads rounded: decimals of more than 38 digits, nanoseconds of times of day."""
+    for field in schema:
+        wide = pa.types.is_decimal256(field.type) and field.type.precision > _DECIMAL_DIGITS
+        if wide or (field.type == pa.time64("ns") and _is_fine(file, field.name)):
+            raise DataError(
+                f"source {source}: column {field.name} of {file.name} is {field.type}, which is read rounded\n"
+                f"expected: decimals of {_DECIMAL_DIGITS} digits at most, times of day in microseconds\n"
+                "fix: write the file again, with a narrower type or with texts"
+            )
+
+
+def _is_fine(file: Path, name: str) -> bool:
+    try:
+        pyarrow.parquet.ParquetFile(file).read(columns=[name]).column(name).cast(pa.time64("us"))
+    except pa.ArrowInvalid:
+        return True
+    return False
 
 
 def _type(connection: duckdb.DuckDBPyConnection, source: str, groups: Sequence[_Group], name: str) -> str:

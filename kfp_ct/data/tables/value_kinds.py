@@ -109,6 +109,12 @@ def is_day(text: str) -> str:
     return f"regexp_full_match({trimmed(text)}, {literal(_DAY)})"
 
 
+def has_offset(text: str) -> str:
+    """Returns a condition: a text is an instant of which an offset or zone, other than UTC's own, is a part."""
+    said = f"regexp_full_match({trimmed(text)}, {literal(_DAY + _TIME + _ZONE)})"
+    return f"({said} AND NOT regexp_full_match({trimmed(text)}, '.*(Z|UTC|GMT|[+-]00(:?00)?)'))"
+
+
 def is_number(text: str) -> str:
     """Returns a condition: a text, with a decimal point, is written as a number."""
     return f"regexp_full_match({text}, {literal(_NUMBER)})"
@@ -178,7 +184,7 @@ def guess(kinds: Kinds) -> Guess:
     if kinds(DATE, TIMESTAMP, INSTANT, FINE) >= enough:
         return _guess_time(kinds)
     if kinds(COMMA, *NUMBERS) >= enough and kinds(COMMA):
-        return _text(kinds, COMMA, "numbers with a decimal comma? csv: {decimal: ','} says so")
+        return _text(kinds, COMMA, "has a comma; csv: {decimal: ','} says that it is a decimal one, not of thousands")
     numbers = kinds(*NUMBERS)
     return Guess("VARCHAR", note=f"only {numbers / values:.0%} are numbers" if numbers > values / 2 else "")
 

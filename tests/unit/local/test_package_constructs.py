@@ -111,7 +111,8 @@ def plain(compiled, folder):
         pipeline_root=str(folder / "plain"),
         workspace_root=str(folder / "workspace"),
     )
-    spec = json_format.ParseDict(compiled, pipeline_spec_pb2.PipelineSpec())
+    document = {name: part for name, part in compiled.items() if name != package.PLATFORMS}
+    spec = json_format.ParseDict(document, pipeline_spec_pb2.PipelineSpec())
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
             return True, pipeline_orchestrator.run_local_pipeline(spec, {}), ""

@@ -1,0 +1,147 @@
+"""What Parquet, texts of instants and floats hold is kept to the last digit, or the run stops and says where."""
+
+import datetime
+import decimal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from ingest_workplace import Workplace, assert_refused
+from kfp_ct.base.errors import ConfigurationError, DataError
+
+IDS = range(30)
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Workplace(tmp_path)
+
+
+def parquet(place: Workplace, values: pa.Array, name: str = "d.parquet", first: int = 0) -> str:
+    ids = pa.array(range(first, first + len(values)))
+    (place.root / "parts").mkdir(exist_ok=True)
+    pyarrow.parquet.write_table(pa.table({"id": ids, "x": values}), place.root / "parts" / name, version="2.6")
+    return str(place.root / "parts")
+
+
+# Texts of instants
+
+
+LOCAL = ["2024-03-09T16:00:00-08:00", "2024-03-09 16:00:00 America/Los_Angeles"] * 15
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize(
+    "cast", ["CAST(x AS TIMESTAMP)", "t.X::timestamp", "TRY_CAST(x AS DATE)", "(SELECT max(x::DATETIME) FROM t)"]
+)
+def test_a_cast_that_cuts_offsets_off_a_text_is_refused(place, format, cast):
+    source = {"parquet": lambda: parquet(place, pa.array(LOCAL))}.get(
+        format, lambda: {"uri": place.file(f"d.{format}", TEXTS[format]), "columns": {"x": "VARCHAR"}}
+    )()
+    sql = f"WITH w AS (SELECT id, {cast} AS x FROM t) SELECT * FROM w"
+    message = assert_refused(place, DataError, "with an offset, such as 2024-03-09", source=source, query=sql)
+    assert "CAST(x AS TIMESTAMPTZ)" in message.splitlines()[-1]
+
+
+TEXTS = {
+    "csv": "id,x\n" + "".join(f"{i},{text}\n" for i, text in enumerate(LOCAL)),
+    "jsonl": "".join(f'{{"id": {i}, "x": "{text}"}}\n' for i, text in enumerate(LOCAL)),
+}
+
+
+@pytest.mark.parametrize(
+    ("cast", "expected"),
+    [("CAST(x AS TIMESTAMPTZ)", "2024-03-10T00:00:00Z"), ("CAST(left(x, 19) AS TIMESTAMP)", "2024-03-09T16:00:00")],
+)
+def test_the_casts_that_the_refusal_names_are_taken(place, cast, expected):
+    place.ingest(parquet(place, pa.array(LOCAL)), f"SELECT id, {cast} AS x FROM t")
+    assert set(place.column("x")) == {expected}
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-03-10T00:00:00Z", "2024-03-10 00:00:00+00:00", "2024-03-10", "2024-03-10 00:00"]
+)
+def test_texts_whose_wall_time_is_utc_may_be_cast(place, text):
+    place.ingest(parquet(place, pa.array([text] * 30)), "SELECT id, CAST(x AS TIMESTAMP) AS x FROM t")
+    assert set(place.column("x")) == {"2024-03-10T00:00:00"}
+
+
+def test_a_window_over_texts_is_refused_with_the_cast_that_keeps_offsets(place):
+    sql = "SELECT * FROM t WHERE x >= @window_start"
+    source = parquet(place, pa.array(LOCAL))
+    words = ("@window_start", "cast the text to TIMESTAMPTZ")
+    assert_refused(place, ConfigurationError, *words, source=source, query=sql, window_start="2024-03-10")
+
+
+# Parquet's types
+
+
+NANOSECONDS = [1718000000123456789 + i for i in IDS]
+
+
+def test_nanoseconds_of_pandas_are_kept_with_a_zone_and_without(place):
+    for zone, end in ((None, ""), ("UTC", "Z"), ("Asia/Tokyo", "Z")):
+        place.ingest(parquet(place, pa.array(NANOSECONDS, pa.timestamp("ns", zone))))
+        assert place.column("x")[:2] == [f"2024-06-10T06:13:20.123456789{end}", f"2024-06-10T06:13:20.12345679{end}"]
+
+
+def test_microseconds_and_nanoseconds_with_zones_have_a_common_type_and_split_by_time(place):
+    day = 86_400_000_000
+    parquet(place, pa.array([day * i for i in IDS], pa.timestamp("us", "UTC")), "1.parquet")
+    source = parquet(place, pa.array([day * 1000 * (i + 30) for i in IDS], pa.timestamp("ns", "UTC")), "2.parquet", 30)
+    place.ingest(source, split={"method": "time", "column": "x", "holdout": "10 days"})
+    assert place.column("x")[29:31] == ["1970-01-30T00:00:00Z", "1970-01-31T00:00:00Z"]
+    assert sorted(place.table("eval")["id"].to_pylist()) == list(range(50, 60))
+
+
+def test_times_of_day_are_texts_and_finer_ones_are_refused(place):
+    place.ingest(parquet(place, pa.array([datetime.time(1, 2, 3, 4)] * 30)))
+    assert set(place.column("x")) == {"01:02:03.000004"}
+    source = parquet(place, pa.array([1] * 30, pa.time64("ns")))
+    assert_refused(place, DataError, "column x of d.parquet is time64[ns], which is read rounded", source=source)
+
+
+def test_decimals_that_are_read_rounded_are_refused(place):
+    source = parquet(place, pa.array([decimal.Decimal(f"{10**40 + i}") for i in IDS], pa.decimal256(50, 0)))
+    assert_refused(place, DataError, "column x of d.parquet is decimal256(50, 0)", source=source)
+    place.ingest(parquet(place, pa.array([decimal.Decimal(2**60 + i) for i in IDS], pa.decimal256(20, 0))),
+                 "SELECT id, CAST(x AS BIGINT) AS x FROM t")  # fmt: skip
+    assert place.column("x") == [2**60 + i for i in IDS]
+
+
+def test_lists_that_are_all_empty_in_one_file_have_the_type_of_the_others(place):
+    parquet(place, pa.array([[]] * 15, pa.list_(pa.null())), "1.parquet")
+    place.ingest(parquet(place, pa.array([[7]] * 15), "2.parquet", 15))
+    assert place.column("x") == [[]] * 15 + [[7]] * 15
+
+
+# Floats
+
+
+@pytest.mark.parametrize("make", [float, decimal.Decimal])
+def test_ids_in_lists_of_floats_are_never_rounded_together(place, make):
+    source = parquet(place, pa.array([[make(1718000000 + i), make(1)] for i in IDS]))
+    assert_refused(place, DataError, "column x is a float and holds whole numbers only", "BIGINT[]", source=source)
+    place.ingest(source, "SELECT id, CAST(x AS BIGINT[]) AS x FROM t")
+    assert place.column("x") == [[1718000000 + i, 1] for i in IDS]
+
+
+def test_floats_that_float32_does_not_tell_apart_are_refused(place):
+    source = place.file("d.csv", "id,x\n" + "".join(f"{i},{1718000000.25 + i}\n" for i in IDS))
+    words = ("30 different values from 1718000000.25 to 1718000029.25", "float32 keeps 1 apart")
+    assert_refused(place, DataError, *words, source=source)
+    place.ingest(source, "SELECT id, x - 1718000000 AS x FROM t")
+    assert place.column("x") == [i + 0.25 for i in IDS]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0.1] * 30, [0.1 + 0.2, 0.3, 0.30000000000000016] * 10, [1e9 + 1e5 * i + 0.5 for i in IDS],
+     [float("nan"), 1.5] * 15, [float("inf"), -float("inf"), 2.5] * 10],
+    ids=["constant", "computed", "spread", "nan", "inf"],
+)  # fmt: skip
+def test_other_floats_are_taken(place, values):
+    place.ingest(parquet(place, pa.array(values)))
+    assert np.array_equal(place.column("x"), np.float32(values), equal_nan=True)

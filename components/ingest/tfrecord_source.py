@@ -72,7 +72,8 @@ def _write(batch: pa.RecordBatch, path: Path) -> None:
     }
     # Rows count even where no feature has a value.
     rows = {"ct_row": pa.array(range(batch.num_rows), pa.int64())}
-    pyarrow.parquet.write_table(pa.table({**rows, **columns}), path)
+    # Statistics leave NaN out, and DuckDB would take conditions to hold for it that do not.
+    pyarrow.parquet.write_table(pa.table({**rows, **columns}), path, write_statistics=False)
 
 
 def _without_texts(batch: pa.RecordBatch) -> set[str]:

@@ -114,11 +114,16 @@ def _distance_text(item: dict[str, Any]) -> str:
 
 def _quality(report: dict[str, Any]) -> list[Finding]:
     quality = report["quality"]
+    found = []
+    if bad := quality.get("not_finite"):
+        found.append(
+            Finding(kinds.QUALITY, f"{bad:,} of {quality['labelled']:,} labelled rows were answered by NaN or infinity")
+        )
     if not quality["lost"]:
-        return []
+        return found
     baseline = f", the baseline is {quality['baseline']:.3f}" if quality["baseline"] is not None else ""
     live = f"{quality['metric']} is {quality['value']:.3f} ({quality['low']:.3f} to {quality['high']:.3f})"
-    return [Finding(kinds.QUALITY, f"{live} on {quality['labelled']:,} labelled rows{baseline}")]
+    return [*found, Finding(kinds.QUALITY, f"{live} on {quality['labelled']:,} labelled rows{baseline}")]
 
 
 def _staleness(report: dict[str, Any]) -> list[Finding]:

@@ -112,16 +112,19 @@ def _match(
     # By way of a file: DuckDB takes tables of memory from newer releases of pyarrow only.
     served = str(folder / "served.parquet")
     pq.write_table(rows.select(KEY).append_column("place", pa.array(range(len(rows)))), served)
-    columns = [name for name, *_ in database.rows(connection, "DESCRIBE labels")]
-    row = 'labels."row"' if "row" in columns else "0"
+    types = {name: type_name for name, type_name, *_ in database.rows(connection, "DESCRIBE labels")}
+    row = 'labels."row"' if "row" in types else "0"
+    # NaN is missing, as pandas writes it; of texts and integers none is.
+    is_nan = "isnan(label)" if types["label"] in ("FLOAT", "DOUBLE") else "false"
     matched = database.rows(
         connection,
         "SELECT place, any_value(label), count(DISTINCT label) FROM labels JOIN read_parquet(?) AS served "  # noqa: S608
         "ON served.request_id = CAST(labels.request_id AS VARCHAR) "
-        f"AND served.row = CAST({row} AS BIGINT) WHERE label IS NOT NULL GROUP BY place ORDER BY place",
+        f"AND served.row = CAST({row} AS BIGINT) WHERE label IS NOT NULL AND NOT {is_nan} "
+        "GROUP BY place ORDER BY place",
         [served],
     )
-    (read,) = database.row(connection, "SELECT count(label) FROM labels")
+    (read,) = database.row(connection, f"SELECT count(label) FROM labels WHERE NOT {is_nan}")  # noqa: S608
     return matched, read
 
 

@@ -53,7 +53,8 @@ def judge(baseline: BaselineMetric, labelled: pa.Table, rules: Rules) -> dict[st
     Returns:
         `metric`, `labelled`, and where they could be measured `value`, `low`, `high`, `baseline`, `loss`, `loss_low`,
         `loss_high` (positive is worse), and `lost`: whether the loss, beyond doubt at the rules' confidence, is
-        larger than allowed or the absolute bound is broken; `unjudged` says why nothing was judged.
+        larger than allowed or the absolute bound is broken; `not_finite`, how many predictions are NaN or infinite;
+        `unjudged` says why nothing was judged.
 
     Raises:
         DataError: A label is not of the task.
@@ -71,6 +72,9 @@ def judge(baseline: BaselineMetric, labelled: pa.Table, rules: Rules) -> dict[st
         return report | {"unjudged": "the log has no output that could be the prediction"}
     labels = _labels(labelled, baseline)
     finite = np.isfinite(predictions.reshape(len(labels), -1)).all(axis=1)
+    report["not_finite"] = int((~finite).sum())
+    if not finite.any():
+        return report | {"unjudged": "no prediction is a number"}
     found = metrics.estimate(baseline.task, baseline.metric, labels[finite], predictions[finite])
     if not (math.isfinite(found.value) and math.isfinite(found.error)):
         return report | {"unjudged": f"{baseline.metric} is not defined on these labels"}
@@ -108,11 +112,17 @@ def _predictions(rows: pa.Table, baseline: BaselineMetric) -> Array | None:
     return np.array(outputs[chosen].to_pylist(), np.float64)
 
 
+def _are_names(label: Any, classes: tuple[str, ...]) -> bool:
+    """Whether labels are names of classes and not their numbers: the classes 1, 2, 3 have the numbers 0, 1, 2."""
+    return bool(classes) and (isinstance(label, str) or all(name.lstrip("-").isdigit() for name in classes))
+
+
 def _labels(rows: pa.Table, baseline: BaselineMetric) -> Array:
     values = rows["label"].to_pylist()
-    if baseline.classes and isinstance(values[0], str):
+    if _are_names(values[0], baseline.classes):
         numbers = {name: number for number, name in enumerate(baseline.classes)}
-        values = [numbers.get(value, -1) for value in values]
+        values = [numbers.get(str(int(value) if isinstance(value, float) and value % 1 == 0 else value), -1)
+                  for value in values]  # fmt: skip
     try:
         labels = np.array(values, np.float64)
     except (TypeError, ValueError) as error:

@@ -22,7 +22,7 @@ _WORDS = (
     r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|secret[_-]?key|account[_-]?key"
     r"|private[_-]?key|x-(?:amz|goog)-(?:signature|credential))"
 )
-_NAME = re.compile(rf"(?:^|[\W_]|(?<=[a-z]))(?:{_WORDS}|(?P<token>token))(?:[_-]?id)?$", re.IGNORECASE)
+_NAME = re.compile(rf"(?:^|[\W_]|(?<=[a-z]))(?:{_WORDS}|(?P<token>token|bearer|sas|pass))(?:[_-]?id)?$", re.IGNORECASE)
 _WORDS_ONLY = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)*")
 _VARIABLE = re.compile(r"(?:^|_)(?:KEY|AUTH|COOKIE|CREDENTIALS)$", re.IGNORECASE)
 _NOT_A_VALUE = r"(?!\$\{|\*{3}|\$\(|%s|\{)"
@@ -38,10 +38,29 @@ _URI = re.compile(
     rf"(://[^\s/?#:@'\"<>\[]{{0,64}}:)(?!\d{{1,5}}(?:[/?#]|$)){_NOT_A_VALUE}"
     r"([^\s/?#'\"<>]{1,256}|[^\s'\"<>]{1,64}?)(?=@)"
 )
-_HEADER = re.compile(r"((?:Authorization[\"']?\s*[:=]\s*[\"']?(?:Bearer |Basic )?|\bBearer ))([\w.~+/=-]{12,})")
+# A token where a user's name is expected, as pip, git and others take it: `https://TOKEN@host`.
+_USER = re.compile(r"(://)(?=[A-Za-z]{0,200}\d)(?=\d{0,200}[A-Za-z])([A-Za-z0-9]{20,256})(?=@|:[^\s/?#:@'\"<>]{0,64}@)")
+_QUERY = re.compile(
+    r"([?&](?:key|sig|auth|sas)=)(?=[\w.%+/=~-]{12})(?=[A-Za-z_.%+/=~-]{0,200}\d)([\w.%+/=~-]+)", re.IGNORECASE
+)
+_HOOK = re.compile(
+    r"(\bhooks\.slack\.com/\w{1,20}/|\bdiscord(?:app)?\.com/api/webhooks/|\.webhook\.office\.com/)([^\s'\"<>*][^\s'\"<>]{7,})"
+)
+_HEADER = re.compile(
+    r"((?:Authorization[\"']?\s*[:=]\s*[\"']?(?:Bearer |Basic |[Tt]oken |ApiKey )?|\bBearer ))([\w.~+/=-]{12,})"
+)
+_COOKIE = re.compile(r"(\bCookie: )([^\s*][^\r\n\"']{7,})")
+# Of commands: `--password X`, `-u user:X`.
+_FLAG = re.compile(
+    r"(--(?:[\w-]{1,40}-)?(?:password|passwd|passphrase|token|secret|(?:api|access)-?key) )(?=\S{0,99}\d)"
+    r"([^\s\"'*$-][^\s\"']{5,})"
+)
+_USER_FLAG = re.compile(r"((?<!\S)(?:-u|--user)[ =][^\s:/]{1,64}:)(?!\d{1,9}(?!\S))([^\s\"'*$][^\s\"']{3,})")
 _TOKEN = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:AKIA|ASIA)[A-Z0-9]{16}\b|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}"
-    r"|AIza[\w-]{35}|ya29\.[\w-]{20,}|xox[abprs]-[\w-]{10,}|sk-[\w-]{20,}|hf_[A-Za-z0-9]{20,}|pypi-[\w-]{16,}"
+    r"|AIza[\w-]{35}|ya29\.[\w-]{20,}|xox[abprs]-[\w-]{10,}|sk-[\w-]{20,}|[sr]k_(?:live|test)_\w{16,}|hf_[A-Za-z0-9]{20,}|pypi-[\w-]{16,}"
+    r"|npm_[A-Za-z0-9]{30,}|glsa_\w{20,}|gldt-[\w-]{16,}|dop_v1_[a-f0-9]{64}|hvs\.[\w-]{20,}|dapi[0-9a-f]{32}"
+    r"|SG\.[\w-]{16,99}\.[\w-]{16,}"
     r"|eyJ[\w-]{10,999}\.eyJ[\w-]{5,9999}\.[\w-]+)"
 )
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL)
@@ -126,10 +145,13 @@ def guard_streams() -> None:
 
 def _without_forms(text: str) -> str:
     if "://" in text:
-        text = _URI.sub(rf"\1{HIDDEN}", text)
+        for form in (_URI, _USER, _QUERY, _HOOK):
+            text = form.sub(rf"\1{HIDDEN}", text)
     if "-----BEGIN" in text:
         text = _PEM.sub(HIDDEN, text)
-    return _TOKEN.sub(HIDDEN, _HEADER.sub(rf"\1{HIDDEN}", text))
+    for form in (_HEADER, _COOKIE, _FLAG, _USER_FLAG):
+        text = form.sub(rf"\1{HIDDEN}", text)
+    return _TOKEN.sub(HIDDEN, text)
 
 
 @functools.cache

@@ -130,4 +130,9 @@ def _value(group: _Group, name: str, type_name: str) -> str:
     column = identifier(name)
     if not group.types.get(name):
         return f"CAST(NULL AS {type_name}) AS {column}"
-    return column if group.types[name] == type_name else f"CAST({column} AS {type_name}) AS {column}"
+    cast = column if group.types[name] == type_name else f"CAST({column} AS {type_name})"
+    if "DOUBLE" in type_name or "FLOAT" in type_name:
+        # The least and greatest values that files state leave NaN out, and DuckDB takes a condition that holds for
+        # both as true of all: `isnan(x)` was never. Of a TRY it assumes nothing.
+        cast = f"TRY({cast})"
+    return cast if cast == column else f"{cast} AS {column}"

@@ -184,7 +184,8 @@ def guess(kinds: Kinds) -> Guess:
     if kinds(DATE, TIMESTAMP, INSTANT, FINE) >= enough:
         return _guess_time(kinds)
     if kinds(COMMA, *NUMBERS) >= enough and kinds(COMMA):
-        return _text(kinds, COMMA, "has a comma; csv: {decimal: ','} says that it is a decimal one, not of thousands")
+        why = "numbers with a decimal comma? csv: {decimal: ','} says so, and would make fractions of thousands"
+        return _text(kinds, COMMA, why)
     numbers = kinds(*NUMBERS)
     return Guess("VARCHAR", note=f"only {numbers / values:.0%} are numbers" if numbers > values / 2 else "")
 

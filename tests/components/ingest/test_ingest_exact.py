@@ -117,6 +117,37 @@ def test_lists_that_are_all_empty_in_one_file_have_the_type_of_the_others(place)
     assert place.column("x") == [[]] * 15 + [[7]] * 15
 
 
+# NaN, which the statistics of Parquet files leave out
+
+
+NAN = float("nan")
+CLEANED = {
+    "NOT isnan(x)": 20, "isnan(x)": 10, "x <= 5": 20, "x <> 'nan'::DOUBLE": 20, "x <= 5 OR isnan(x)": 30,
+    "x BETWEEN 0 AND 5": 20, "CASE WHEN isnan(x) THEN 0 ELSE x END <= 5": 30,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", CLEANED)
+@pytest.mark.parametrize("type_name", [pa.float64(), pa.float32(), "two files"], ids=str)
+def test_conditions_on_nan_hold_as_they_do_of_any_table(place, condition, type_name):
+    values = [NAN, 1.0, 0.5] * 10
+    if type_name == "two files":
+        parquet(place, pa.array([1] * 15), "1.parquet")
+        source = parquet(place, pa.array(values), "2.parquet", 15)
+    else:
+        source = parquet(place, pa.array(values, type_name))
+    metadata = place.ingest(source, f"SELECT id, id AS y FROM t WHERE {condition}")
+    extra = 15 * (type_name == "two files" and condition != "isnan(x)")
+    assert sum(metadata["rows"].values()) == CLEANED[condition] + extra
+
+
+def test_conditions_on_nan_in_lists_and_structs_hold(place):
+    values = [[NAN], [1.0], [0.5]] * 10
+    for array, part in ((pa.array(values), "x[1]"), (pa.array([{"a": each} for (each,) in values]), "x.a")):
+        metadata = place.ingest(parquet(place, array), f"SELECT id FROM t WHERE NOT isnan({part})")
+        assert sum(metadata["rows"].values()) == 20
+
+
 # Floats
 
 

@@ -11,7 +11,7 @@ import small_examples
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.components.monitor import labels, metrics, quality
 from kfp_ct.components.monitor.settings import Rules
-from served_traffic import answered, champion, log, monitor
+from served_traffic import answered, champion, label, log, monitor, scores
 
 ROWS = pa.table({
     "request_id": ["a", "a", "b", "c"], "row": pa.array([0, 1, 0, 0], pa.int32()), "score": [0.1, 0.2, 0.3, 0.4],
@@ -135,6 +135,41 @@ def test_a_multiclass_model_is_judged_by_the_names_of_its_classes():
 
     assert report["value"] == 0.7
     assert report["lost"]
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.string()], ids=str)
+def test_classes_named_by_whole_numbers_are_names_whatever_the_labels_are_read_as(kind):
+    scores = pa.FixedSizeListArray.from_arrays(pa.array([0.8, 0.1, 0.1] * 100, pa.float32()), 3)
+    rows = labelled({"scores": scores}, pa.array([1] * 70 + [2] * 30, pa.int64()).cast(kind))
+    report = quality.judge(baseline("multiclass", "accuracy", value=0.7, classes=("1", "2", "3")), rows, RULES)
+
+    assert report["value"] == 0.7
+    assert not report["lost"]
+    strange = labelled({"scores": scores}, pa.array([1, 4] * 50, pa.int64()).cast(kind))
+    with pytest.raises(DataError, match=r"the label '?4"):
+        quality.judge(baseline("multiclass", "accuracy", classes="123"), strange, RULES)
+
+
+def test_answers_that_are_no_numbers_are_a_reason_to_retrain(tmp_path):
+    model = champion(tmp_path / "model")
+    served = small_examples.table(1_000, seed=5)
+    given = np.where(np.arange(1_000) % 4 == 0, np.nan, scores(served))
+    log(tmp_path / "log", answered(served, outputs=given))
+    label(tmp_path / "l.parquet", served)
+    report = monitor(tmp_path, model, labels=str(tmp_path / "l.parquet"))
+
+    assert report["quality"]["not_finite"] == 250
+    assert ("quality", "250 of 1,000 labelled rows were answered by NaN or infinity") in [
+        (each["kind"], each["text"]) for each in report["reasons"] + report["alarms"]
+    ]
+
+
+def test_nan_is_no_label(tmp_path):
+    given = pa.table({"request_id": ["a", "b", "c"], "label": [1.0, float("nan"), 0.0]})
+    joined = labels.join(ROWS, written(tmp_path / "l.parquet", given))
+
+    assert scored(joined) == [(0.1, 1), (0.4, 0)]
+    assert (joined.labels, joined.conflicting) == (2, 0)
 
 
 def test_a_regression_is_worse_where_its_error_is_larger():

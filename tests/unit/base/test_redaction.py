@@ -22,6 +22,17 @@ IN_THE_CLEAR = [
     f"https://host/path?password={PASSWORD}&x=1",
     f"Driver=ODBC;UID=user;PWD={PASSWORD};",
     f"https://bucket.example/object?X-Amz-Signature={PASSWORD}",
+    f"https://account.blob.core.windows.net/c/x?sv=2022-11-02&sig={PASSWORD}%2Babcd%3D&se=2026",
+    f"https://api.example/v1?key={PASSWORD}abcd",
+    f"https://{PASSWORD}0123456789abcdef@index.example/simple",
+    f"https://{PASSWORD}0123456789abcdef:x-oauth-basic@github.com/owner/repository",
+    f"https://hooks.slack.com/services/T00000000/B00000000/{PASSWORD}XXXX",
+    f"https://discord.com/api/webhooks/123456789/{PASSWORD}",
+    f"Authorization: token {PASSWORD}0123",
+    f"Cookie: session={PASSWORD}",
+    f"tool --db-password {PASSWORD} run",
+    f"tool --token {PASSWORD} run",
+    f"curl -u user:{PASSWORD} https://host",
 ]
 TOKENS = [
     "AKIAIOSFODNN7EXAMPLE",
@@ -29,6 +40,11 @@ TOKENS = [
     "glpat-0123456789abcdefghij",
     "sk-ant-0123456789abcdefghij",
     "hf_0123456789abcdefghijABCDEFGHIJ",
+    "npm_0123456789abcdefghijABCDEFGHIJ012345",
+    "sk_live_0123456789abcdefghij",
+    "SG.0123456789abcdefghij.0123456789abcdefghijABCDEFGHIJ",
+    "dapi0123456789abcdef0123456789abcdef",
+    "hvs.0123456789abcdefghijABCD",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlLW9mLWl0",
     "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----END PRIVATE KEY-----",
 ]
@@ -50,6 +66,13 @@ HARMLESS = [
     "--oov_token=<unknown>",
     "pad_token=endoftext",
     "signature: serving_default",
+    "https://user2024@host/path",
+    "postgresql://kfp-ct-training-2024@db/mlflow",
+    "http://localhost:8080/runs?key=flights",
+    "docker run --user 1000:1000 -u 0:0 image",
+    "use --password or --token for that",
+    "--password-file /run/secrets/database",
+    "second-pass: 2",
 ]
 
 

@@ -12,7 +12,7 @@ UV_COMPILE := $(AUTHOR)/uv pip compile --quiet --generate-hashes --no-annotate -
 # What a repository made by `ct init` has of its own; what it shares is linked there.
 MADE := kfp_ct/new/templates/repository/requirements
 
-.PHONY: help setup setup-dev run run-small serve test test-fast coverage check build wheel format docs kind kind-down lock clean
+.PHONY: help setup setup-dev run run-small serve test test-deep test-fast coverage check build wheel format docs kind kind-down lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ serve: setup ## serve the deployed model over TF Serving's REST API
 
 test: setup-dev ## run every test, in both environments at once
 	$(AUTHOR)/python tests/run.py
+
+test-deep: setup-dev ## the same, with two to three times the examples where a property test's one is dear
+	CT_TESTS_DEEP=1 $(AUTHOR)/python tests/run.py
 
 test-fast: setup-dev ## run the tests that start no process and need no TensorFlow: seconds
 	$(AUTHOR)/python $(PYTEST) tests/unit

@@ -9,6 +9,8 @@ import cloudpickle
 
 # A process that has run TensorFlow has threads, and a fork of it may crash: children come from a server without any.
 CLEAN = multiprocessing.get_context("forkserver")
+# What children would import one after the other: seconds each, and many times that under `kill_me_at`.
+IMPORTED_ONCE = ("mlflow", "sqlalchemy", "alembic", "cloudpickle", "pydantic", "rich")
 
 
 def call(pickled):
@@ -17,7 +19,10 @@ def call(pickled):
 
 def in_child(act):
     """Runs `act` in a forked process and returns that process."""
-    CLEAN.set_forkserver_preload(["kfp_ct.components.register.publish_mlflow"])
+    # Beside TensorFlow some of ours would import it.
+    ours = [] if "tensorflow" in sys.modules else ["kfp_ct"]
+    imported = sorted(name for name in sys.modules if name.split(".")[0] in (*IMPORTED_ONCE, *ours))
+    CLEAN.set_forkserver_preload(["kfp_ct.components.register.publish_mlflow", *imported])
     process = CLEAN.Process(target=call, args=(cloudpickle.dumps(act),))
     process.start()
     return process

@@ -11,6 +11,7 @@ Standard library only: it is run by the Python that it warms.
 
 import contextlib
 import fcntl
+import gc
 import importlib
 import json
 import os
@@ -103,6 +104,7 @@ def serve(folder: Path, modules: list[str]) -> None:
             importlib.import_module(module)
     for each in reserved:
         os.close(each)
+    gc.freeze()  # what was imported stays: no process's garbage collector need walk it
     users = os.open(folder / "users", os.O_RDWR)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.bind(str(folder / "socket.partial"))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
+from depth import tries
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.data import drift, feature_statistics
 from kfp_ct.data.drift import JENSEN_SHANNON, L_INFINITY
@@ -182,7 +183,7 @@ STRINGS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(10, 25), deadline=None)
 @given(NUMBERS, NUMBERS, STRINGS, STRINGS)
 def test_distances_are_symmetric_from_0_to_1_and_0_for_equal_data(sizes, more_sizes, colours, more_colours):
     def statistics(numbers, strings):

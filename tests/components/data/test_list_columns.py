@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from depth import tries
 from kfp_ct.base.errors import DataError
 from kfp_ct.data import batches
 
@@ -34,7 +35,7 @@ def batch(tags, tokens=None, vector=None) -> pa.RecordBatch:
 
 
 @given(tags=st.lists(st.none() | TAGS, min_size=1, max_size=5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(6, 15), deadline=None)
 def test_lists_are_read_as_tensorflow_parses_them(tags):
     rows = batch(tags)
     read = batches.to_features(batches.to_tensors(batches.to_columns(rows, SPECS)), SPECS)

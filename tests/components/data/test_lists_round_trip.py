@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ingesting
+from depth import tries
 from kfp_ct.components.monitor import request_log as read_log
 from kfp_ct.serving.request_files import Answered, Key
 from kfp_ct.serving.request_log import RequestLog, Settings
@@ -74,7 +75,7 @@ def as_bytes(value):
 
 
 @given(rows=st.lists(ROW, min_size=30, max_size=40))
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(3, 8), deadline=None, suppress_health_check=list(HealthCheck))
 @pytest.mark.parametrize("format", ["parquet", "tfrecord"])
 def test_rows_come_back_value_for_value(model, format, rows):
     with tempfile.TemporaryDirectory() as folder:

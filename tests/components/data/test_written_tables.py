@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from depth import tries
 from kfp_ct.base.errors import ComponentError
 from written_tables import (
     check,
@@ -29,7 +30,9 @@ from written_tables import (
 )  # fmt: skip
 
 MANY = settings(
-    max_examples=int(os.environ.get("WRITTEN_TABLES", "40")), deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=int(os.environ.get("WRITTEN_TABLES", tries(15, 40))),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )
 ROWS = st.integers(1, 30)
 

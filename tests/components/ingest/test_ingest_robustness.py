@@ -13,12 +13,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from depth import tries
 from ingesting import assert_refused, ingest, rows
 from kfp_ct.base.errors import ComponentError, DataError
 from kfp_ct.data.tables import csv_source, database
 from kfp_ct.data.tables.files import DataFile
 
-LEAN = {"max_examples": 10, "deadline": None, "suppress_health_check": list(HealthCheck)}
+LEAN = {"max_examples": tries(5, 10), "deadline": None, "suppress_health_check": list(HealthCheck)}
 # The first rows are told to train and the last to evaluate, so that no row is lost to an empty split.
 BY_PART = {"method": "column", "column": "part"}
 PARTED = "SELECT *, CASE WHEN id % 2 = 0 THEN 'train' ELSE 'eval' END AS part FROM t"

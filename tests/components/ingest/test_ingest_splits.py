@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from depth import tries
 from ingesting import BY_ID, assert_refused, ids, ingest, rows, table
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.data import layouts
@@ -18,7 +19,11 @@ from kfp_ct.data import layouts
 BY_TIME = {"method": "time", "column": "seen", "holdout": "10 days"}
 WINDOWED = "SELECT * FROM t WHERE @window_end IS NULL OR seen < @window_end"
 FIRST = datetime.date(2013, 1, 1)
-LEAN = {"max_examples": 8, "deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+LEAN = {
+    "max_examples": tries(4, 8),
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture],
+}
 
 
 @pytest.fixture

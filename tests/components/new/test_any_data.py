@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 import release_artifacts
 from any_tables import dataset, described, tables
+from depth import tries
 from kfp_ct.base.errors import ComponentError, ConfigurationError
 from kfp_ct.components.deploy import work as deploy
 from kfp_ct.data import batches, layouts
 from kfp_ct.data.shuffling import Blocks
 from kfp_ct.models import serving_folder
 
-FEW = settings(max_examples=15, deadline=None)
+FEW = settings(max_examples=tries(6, 15), deadline=None)
 
 
 def is_there(value):
@@ -49,7 +50,7 @@ def test_blocks_hold_every_row_once_in_any_order(tmp_path_factory, table, seed, 
     assert sorted(map(repr, found.to_pylist())) == sorted(map(repr, table.to_pylist()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(20, 60), deadline=None)
 @given(name=st.text(max_size=20), version=st.integers(1, 99).map(str) | st.text(max_size=8))
 def test_a_model_of_any_name_is_served_in_its_folder_or_refused(tmp_path_factory, name, version):
     folder = tmp_path_factory.mktemp("any")

@@ -16,6 +16,7 @@ from tfx_bsl.public import tfxio
 import release_artifacts
 import small_examples
 from any_tables import NAMES, TEXTS, dataset, described, tables
+from depth import tries
 from kfp_ct.base import setting_problems
 from kfp_ct.base.errors import AnomaliesFoundError, ConfigurationError
 from kfp_ct.components.register import work as register
@@ -60,7 +61,7 @@ def options(rows, **more):
 
 
 @pytest.mark.slow
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=tries(2, 4), deadline=None)
 @given(table=tables(min_rows=1))
 @example(table=WORST)
 @example(table=WORST.slice(0, 1))
@@ -85,7 +86,7 @@ def test_any_rows_are_transformed_alike_on_disk_and_as_training_reads_them(tmp_p
         np.testing.assert_array_equal(values.numpy(), np.array(on_disk, values.dtype.as_numpy_dtype), name)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(6, 15), deadline=None)
 @given(table=tables(min_rows=1), size=st.integers(1, 7), seed=st.none() | st.integers(0, 2**31))
 @example(table=WORST, size=2, seed=1)
 def test_a_reader_gives_every_value_once(reader_graph, tmp_path_factory, table, size, seed):
@@ -123,7 +124,7 @@ def reader_graph(shared):
     return small_examples.shared_graph(shared)[2]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(6, 15), deadline=None)
 @given(
     table=tables(min_rows=1),
     other=tables(min_rows=1),
@@ -166,7 +167,7 @@ LINEAGE = st.dictionaries(
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(8, 25), deadline=None)
 @given(name=st.text(max_size=12) | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", fullmatch=True), lineage=LINEAGE)
 @example(name="x" * 129, lineage={})
 @example(name="flights\n", lineage={})

@@ -5,6 +5,7 @@ import functools
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from depth import tries
 from kfp_ct.components.evaluate import view as evaluate
 from kfp_ct.components.monitor import view as monitor
 from kfp_ct.components.statistics import view as statistics
@@ -87,7 +88,7 @@ def plain(name):
 
 @pytest.mark.parametrize("name", VIEWS)
 @given(text=TEXTS)
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=tries(7, 20), suppress_health_check=[HealthCheck.too_slow])
 def test_no_name_becomes_markup(name, text):
     assert drawn(name, f"x{text}").elements == plain(name)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tfx_bsl.public.tfxio import RecordBatchesOptions, TensorFlowDatasetOptions
 
 import small_examples
+from depth import tries
 from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.data import batches, layouts, shuffling
 from kfp_ct.data.training_data import Reader
@@ -151,7 +152,7 @@ def test_record_batches_are_lists_of_at_most_one_value(reader, files):
     assert found[0].to_pydict()["size"][0] == [pytest.approx(float(small_examples.table(ROWS)["size"][0].as_py()))]
 
 
-@hypothesis.settings(max_examples=25, deadline=None)
+@hypothesis.settings(max_examples=tries(8, 25), deadline=None)
 @hypothesis.given(st.integers(1, 400), st.integers(1, 60), st.integers(1, 3), st.integers(1, 90))
 def test_a_shuffled_epoch_has_every_row_once(tmp_path_factory, rows, row_group_size, shards, block_rows):
     root = tmp_path_factory.mktemp("blocks")
@@ -187,7 +188,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("dtype", VALUES, ids=lambda dtype: dtype.name)
-@hypothesis.settings(max_examples=50, deadline=None)
+@hypothesis.settings(max_examples=tries(20, 50), deadline=None)
 @hypothesis.given(st.data())
 def test_values_and_nulls_survive_the_way_into_tensors(dtype, data):
     arrow_type, strategy = VALUES[dtype]

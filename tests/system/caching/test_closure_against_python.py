@@ -9,6 +9,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from depth import tries
 from small_repositories import closure, write
 
 # A tree with packages in packages, one of them without __init__.py.
@@ -63,7 +64,7 @@ trees = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(20, 60))
 @given(trees, st.sampled_from(MODULES))
 def test_what_python_imports_is_in_the_closure(tree, entry):
     with tempfile.TemporaryDirectory() as folder:

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import local_endpoint
+from depth import tries
 from local_endpoint import compiled, doubling, ended, until, waiting
 from repository import ROOT
 
@@ -88,7 +89,7 @@ PREDICATES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=tries(25, 60), deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(
     path=st.sampled_from([RUNS, "/apis/v2beta1/experiments", "/apis/v2beta1/pipelines", "/apis/v2beta1/recurringruns"]),
     filters=st.one_of(st.none(), PREDICATES, ODD),

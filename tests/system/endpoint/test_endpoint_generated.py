@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 
 import local_endpoint
+from depth import tries
 from generated_requests import Generator, ask_all
 from kfp_ct.endpoint.store import packages
 from kfp_ct.endpoint.store.faults import Fault
@@ -36,7 +37,7 @@ def test_no_request_breaks_the_endpoint(endpoint):
     for operation in operations:
 
         @given(case=operation.as_strategy())
-        @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=tries(5, 12), deadline=None, database=None, suppress_health_check=list(HealthCheck))
         def ask(case):
             answer = case.call()
             case.validate_response(answer, checks=[not_a_server_error])
@@ -70,7 +71,7 @@ TEXTS = st.one_of(
 
 
 @given(filter_=TEXTS, sort_by=TEXTS, token=TEXTS, size=st.integers(-5, 500))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(50, 150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_filter_order_and_token_is_understood_or_refused(endpoint, filter_, sort_by, token, size):
     query = {"filter": filter_, "sort_by": sort_by, "page_token": token, "page_size": size}
     for kind in ("pipelines", "experiments", "runs", "recurringruns"):
@@ -86,7 +87,7 @@ def test_any_file_is_a_package_or_is_refused(content):
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(20, 60), deadline=None)
 def test_a_package_with_a_piece_missing_is_refused_or_still_one(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("p") / "doubling.yaml"
     document = yaml.safe_load(open(compiled(doubling, path)).read())

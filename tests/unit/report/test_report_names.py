@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from depth import tries
 from kfp_ct.report import page
 from kfp_ct.report.content import Content
 from kfp_ct.report.decision import decide
@@ -99,7 +100,7 @@ def plain(name):
 
 @pytest.mark.parametrize("name", PARTS)
 @given(text=TEXTS)
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=tries(7, 20), suppress_health_check=[HealthCheck.too_slow])
 def test_no_name_becomes_markup(name, text):
     planted = drawn(PARTS[name], f"x{text}")
     assert planted.elements == plain(name)

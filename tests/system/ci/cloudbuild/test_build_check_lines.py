@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ct_command import ct
+from depth import tries
 from kfp_ct.ci.cloudbuild import config
 
 GOOD = """\
@@ -221,7 +222,7 @@ def test_the_first_of_two_fields_counts_as_with_gcloud():
     assert [(problem.line, problem.fatal) for problem in problems] == [(4, False)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(25, 60), deadline=None)
 @given(st.data())
 def test_no_mangled_configuration_breaks_it(data):
     """Cut off, with lines or letters changed, with other values: each is read and judged, none is a traceback."""

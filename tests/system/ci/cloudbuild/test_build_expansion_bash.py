@@ -5,6 +5,7 @@ import subprocess
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from depth import tries
 from kfp_ct.ci.cloudbuild.expansion import expand
 
 VALUES = {"_A": "europe-west1/app.tar.gz", "_B": "x", "_EMPTY": "", "_UPPER": "AbC"}
@@ -31,7 +32,7 @@ def test_every_kind_of_expansion_is_bashs():
     assert [expand(text, VALUES) for text in EXPANSIONS] == bash(EXPANSIONS)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(12, 30), deadline=None)
 @given(
     st.lists(
         st.tuples(

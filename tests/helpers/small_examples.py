@@ -1,5 +1,6 @@
 """A small dataset of numbers with a known answer, its schema and its transform graph."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -84,5 +85,6 @@ def prepare(folder, rows):
     schema = write_text(folder / "schema.pbtxt", SCHEMA)
     module = write_text(folder / "small_features.py", PREPROCESSING)
     graph = str(folder / "graph")
-    transform.analyze(transform.TransformRequest(examples, schema, module), graph)
+    said = transform.analyze(transform.TransformRequest(examples, schema, module), graph)
+    write_text(folder / "said.json", json.dumps(said))
     return examples, schema, graph

@@ -38,8 +38,8 @@ ORIGINS = {"slices": ["origin"], "max_slice_gap": 0.2, "min_slice_rows": 50}
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory):
-    """Three files."""
-    return write_examples(tmp_path_factory.mktemp("examples"), rows(1_500), shards=3)
+    """Two files."""
+    return write_examples(tmp_path_factory.mktemp("examples"), rows(1_500), shards=2)
 
 
 def assert_same(memory, beam):

@@ -103,7 +103,8 @@ def test_a_project_without_data_brings_a_sample(root):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["abacus", "tidy_up"])
-def test_a_new_component_passes_the_checks_and_fails_its_test_until_it_is_written(tmp_path, name):
+def test_a_new_component_passes_the_checks_and_fails_its_test_until_it_is_written(shared, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("MYPY_CACHE_DIR", str(shared / "mypy"))  # what kfp's types are is found out once
     root = repository_copy.make(tmp_path / "repository")
     assert repository_copy.run(root, "kfp_ct.cli.main", "new-component", name).returncode == 0
     written = (f"components/{name}", f"tests/components/{name}/test_{name}.py")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kfp_ct.base import errors, redaction
-from kfp_ct.cli import exit_codes, groups, output, version
+from kfp_ct.cli import exit_codes, groups, late_client, output, version
 
 ENVIRONMENT = {
     "CT_HOME": "Folder of all local state: runs, cache, registry, served models. Default: .ct in the repository.",
@@ -56,6 +56,7 @@ def main() -> None:
     redaction.guard_streams()
     # How Python is told that there is no such module.
     sys.modules.setdefault(UNUSED, None)  # type: ignore[arg-type]
+    late_client.install()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from kfp import dsl
 from kfp.local.cache import LocalCache
@@ -24,7 +24,6 @@ from kfp_ct.base import secrets as references
 from kfp_ct.base.errors import CtError, RunFailedError
 from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.local import executor_io, importer, placeholders
-from kfp_ct.local.containers import Containers
 from kfp_ct.local.dag_run import DagRun, Place
 from kfp_ct.local.dag_scope import Ended
 from kfp_ct.local.task_call import TaskCall, forget
@@ -35,6 +34,9 @@ from kfp_ct.package import package
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs.events import Listener, Outcome, State
 from kfp_ct.runs.task_inputs import TaskInputs
+
+if TYPE_CHECKING:
+    from kfp_ct.local.containers import Containers
 
 # Tasks at once, over all loops of a run.
 _AT_ONCE = 4
@@ -71,7 +73,7 @@ class Engine:
         self._tasks: TaskServers | Containers | None = None
 
     def run(
-        self, compiled: package.Package, arguments: Mapping[str, Any], tasks: TaskServers | Containers, log: Path
+        self, compiled: package.Package, arguments: Mapping[str, Any], tasks: "TaskServers | Containers", log: Path
     ) -> bool:
         """Runs a package; returns whether it succeeded. What came of it stands in `ended`.
 

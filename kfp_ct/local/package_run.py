@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -13,13 +13,15 @@ from kfp_ct.base.errors import UsageError, listed
 from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.caching.task_version import NoVersions, SourceVersions, Versions
 from kfp_ct.local import run
-from kfp_ct.local.containers import Containers, folders_for
 from kfp_ct.package import check, package, processes, wiring
 from kfp_ct.project import validation
 from kfp_ct.project import workspace as project
 from kfp_ct.project.environments import require_component_python
 from kfp_ct.project.named_files import NamedFiles
 from kfp_ct.runs import record
+
+if TYPE_CHECKING:
+    from kfp_ct.local.containers import Containers
 
 ENVIRONMENT = "package"
 
@@ -118,8 +120,10 @@ def _in_containers(compiled: package.Package) -> package.Package:
     return compiled
 
 
-def _containers(workspace: project.Workspace, request: PackageRequest) -> Containers | None:
+def _containers(workspace: project.Workspace, request: PackageRequest) -> "Containers | None":
     if not request.containers:
         return None
     workspace.home.mkdir(parents=True, exist_ok=True)
+    from kfp_ct.local.containers import Containers, folders_for  # the engine's client takes long to import
+
     return Containers("", folders_for(request.arguments, workspace.root), workspace.home)

@@ -5,7 +5,7 @@ import dataclasses
 import datetime
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -17,7 +17,6 @@ from kfp_ct.caching.task_version import ImageVersions, SourceVersions, Versions
 from kfp_ct.clock import windows
 from kfp_ct.data import source_version
 from kfp_ct.local import task_environments
-from kfp_ct.local.containers import Containers, folders_for
 from kfp_ct.local.engine import Engine, described
 from kfp_ct.local.task_call import LOCAL_IMAGE
 from kfp_ct.local.task_servers import TaskServers
@@ -33,6 +32,9 @@ from kfp_ct.project.named_files import NamedFiles
 from kfp_ct.report import report
 from kfp_ct.runs import record
 from kfp_ct.runs.events import State
+
+if TYPE_CHECKING:
+    from kfp_ct.local.containers import Containers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Prepared:
     compiled: package.Package
     arguments: dict[str, Any]
     made_of: PackageVersions
-    containers: Containers | None = None
+    containers: "Containers | None" = None
 
 
 def compile_project(
@@ -117,7 +119,7 @@ def complete(
     run: record.Run,
     compiled: package.Package,
     given: Mapping[str, Any],
-    containers: Containers | None = None,
+    containers: "Containers | None" = None,
 ) -> Prepared:
     """Gives a run its tasks, its versions and its arguments.
 
@@ -183,9 +185,11 @@ def _dated(chosen: settings.Settings) -> settings.Settings:
     return dataclasses.replace(chosen, parameters={**chosen.parameters, **dates})
 
 
-def _containers(workspace: project.Workspace, request: RunRequest, arguments: Mapping[str, Any]) -> Containers | None:
+def _containers(workspace: project.Workspace, request: RunRequest, arguments: Mapping[str, Any]) -> "Containers | None":
     if not request.container_image:
         return None
+    from kfp_ct.local.containers import Containers, folders_for  # the engine's client takes long to import
+
     folders = folders_for(arguments, workspace.root)
     workspace.home.mkdir(parents=True, exist_ok=True)
     return Containers(request.container_image, folders, workspace.home)
@@ -193,7 +197,7 @@ def _containers(workspace: project.Workspace, request: RunRequest, arguments: Ma
 
 def _tasks(
     workspace: project.Workspace, prepared: Prepared, folder: Path, environments: Mapping[Installation, Path]
-) -> contextlib.AbstractContextManager[TaskServers | Containers]:
+) -> "contextlib.AbstractContextManager[TaskServers | Containers]":
     if prepared.containers:
         return contextlib.nullcontext(prepared.containers)
     log = folder / "logs" / "servers.log"

@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import json
 import re
 import tempfile
 import warnings
@@ -44,9 +45,13 @@ def compile_pipeline(pipeline: str, name: str) -> Package:
     function = _load(pipeline)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        path = Path(folder) / "package.yaml"
+        # KFP writes YAML in Python, which takes half a second, and JSON at once; what is for a platform only as YAML.
+        path = Path(folder) / ("package.yaml" if function.platform_spec.platforms else "package.json")
         compiler.Compiler().compile(function, str(path), pipeline_name=name)
-        return load_package(path)
+        if path.suffix == ".yaml":
+            return load_package(path)
+        compiled: Package = json.loads(path.read_text())  # not as YAML, for which 1e-05 is a text
+        return compiled
 
 
 def with_defaults(package: Package, parameters: Mapping[str, Any]) -> Package:

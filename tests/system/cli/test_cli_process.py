@@ -85,3 +85,18 @@ def test_columns_and_no_terminal_decide_the_width(home):
         return max(map(len, done.stdout.splitlines()))
 
     assert widest(COLUMNS="70") <= 70 < widest() <= 120
+
+
+def test_kfps_client_is_imported_when_it_is_asked_for():
+    script = """
+import sys
+from kfp_ct.cli import late_client
+late_client.install()
+import kfp_ct.local.run, kfp.compiler
+print(sorted({"kubernetes", "kfp_server_api", "kfp.client", "docker"} & set(sys.modules)))
+print(kfp.Client is kfp.client.Client, hasattr(kfp, "nothing"), "kubernetes" in sys.modules)
+from kfp import Client
+print(Client is kfp.Client)
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["[]", "True False True", "True"], done.stderr

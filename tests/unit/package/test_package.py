@@ -1,11 +1,14 @@
 """Compiling: pure, deterministic, checked by the backend's rules; the DAG has a golden file."""
 
 import copy
+import importlib
+import json
 import os
 from pathlib import Path
 
 import pytest
 import yaml
+from kfp import compiler
 
 from kfp_ct.base.errors import PackageError, UsageError
 from kfp_ct.package import check, package
@@ -170,3 +173,28 @@ def test_the_tasks_that_run_a_module_of_keras_2_say_so_to_tensorflow(compiled):
     }  # fmt: skip
     assert "env" not in compiled["deploymentSpec"]["executors"]["exec-train"]["container"]
     assert package.with_keras(changed, 2) == changed
+
+
+SMALL = """
+from kfp import dsl
+
+@dsl.component
+def step(rate: float, count: int, names: list) -> str:
+    return ""
+
+@dsl.pipeline(name="small")
+def small_numbers(rate: float = 1e-05, count: int = 3, names: list = ["\u00e9", "1e-05", "no"], whole: float = 2.0):
+    "What it is for."
+    step(rate=rate, count=count, names=names)
+"""
+
+
+@pytest.mark.parametrize("pipeline", ["pipelines.training", "small_numbers"])
+def test_it_is_what_kfp_writes_as_yaml(pipeline, tmp_path, monkeypatch):
+    (tmp_path / "small_numbers.py").write_text(SMALL)
+    monkeypatch.syspath_prepend(tmp_path)
+    written = tmp_path / "package.yaml"
+    function = getattr(importlib.import_module(pipeline), pipeline.rpartition(".")[2])
+    compiler.Compiler().compile(function, str(written), pipeline_name="flights")
+    compiled = package.compile_pipeline(pipeline, "flights")
+    assert json.dumps(compiled, sort_keys=True) == json.dumps(package.load_package(written), sort_keys=True)

@@ -58,6 +58,9 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
     ),
     "Serve": (
         Entry("models", "kfp_ct.cli.models:models", "List the versions of registered models."),
+        Entry(
+            "model-card", "kfp_ct.cli.model_card:model_card", "Write the card of a model: for what, for whom, how well."
+        ),
         Entry("promote", "kfp_ct.cli.promote:promote", "Make a blessed version the champion and serve it."),
         Entry("rollback", "kfp_ct.cli.promote:rollback", "Return to the champion before the present one."),
         Entry("serve", "kfp_ct.cli.serve:serve", "Serve deployed models over HTTP and gRPC."),

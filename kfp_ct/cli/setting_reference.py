@@ -16,6 +16,7 @@ from kfp_ct.notices.settings import Notices
 from kfp_ct.project import setting_catalog, workspace
 from kfp_ct.project.setting_catalog import Catalog, Node
 from kfp_ct.project.targets import MODELS
+from kfp_ct.report.model_statement import Statement
 from kfp_ct.watch.policy import Policy
 
 INTRODUCTION = """# Settings
@@ -52,9 +53,15 @@ def page() -> str:
             parts.append("Parameters of the pipelines above that have the same name are as described there.\n")
         parts += _parameters(catalog, known)
         known |= {each.name for each in catalog.inputs}
-    nodes, definitions = setting_catalog.of_models([*MODELS.values(), Policy, Schedule, Notices])
+    nodes, definitions = setting_catalog.of_models([*MODELS.values(), Policy, Schedule, Notices, Statement])
     schema = Schema({"$defs": definitions})
-    titles = (*(f"Section `{name}`" for name in MODELS), "triggers.yaml", "schedules.yaml", "notices.yaml")
+    titles = (
+        *(f"Section `{name}`" for name in MODELS),
+        "triggers.yaml",
+        "schedules.yaml",
+        "notices.yaml",
+        "model_card.yaml",
+    )
     for title, node in zip(titles, nodes, strict=True):
         parts.append(f"## {title}\n")
         parts += _groups([_Group("schedules[]" if title == "schedules.yaml" else "", node)], schema)

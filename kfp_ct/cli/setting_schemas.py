@@ -16,10 +16,16 @@ from kfp_ct.project import setting_catalog, workspace
 from kfp_ct.project.schema_line import FOLDER
 from kfp_ct.project.setting_catalog import Node
 from kfp_ct.project.targets import MODELS
+from kfp_ct.report.model_statement import Statement
 from kfp_ct.watch.policy import Policy
 
 DRAFT = "http://json-schema.org/draft-07/schema#"  # what editors know
-_OTHERS: dict[str, type[Settings]] = {"triggers": Policy, "schedules": Schedules, "notices": Notices}
+_OTHERS: dict[str, type[Settings]] = {
+    "triggers": Policy,
+    "schedules": Schedules,
+    "notices": Notices,
+    "model_card": Statement,
+}
 
 
 def of_settings(pipeline: str) -> dict[str, Any]:

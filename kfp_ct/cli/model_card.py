@@ -1,0 +1,83 @@
+"""`ct model-card`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kfp_ct.base.errors import UsageError
+from kfp_ct.cli import options
+
+if TYPE_CHECKING:
+    from kfp_ct.project.workspace import Workspace
+
+FORMATS = ("html", "md", "json")
+
+
+def model_card(
+    name: options.Project,
+    run: Annotated[
+        str, typer.Option(metavar="RUN", help="Run that made the model.", show_default="the newest that blessed one")
+    ] = "",
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", help="Form: html, md (with a model hub's metadata) or json (the Model Card Toolkit's)."
+        ),
+    ] = "html",
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write.",
+            show_default="model_card.FORMAT in the run's folder",
+        ),
+    ] = None,
+    home: options.Home = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write the card of a model: for what, for whom, how well.
+
+    What only people know is in the project's model_card.yaml.
+    """
+    from kfp_ct.base import atomic_files
+    from kfp_ct.cli import output
+    from kfp_ct.project.workspace import find_workspace
+    from kfp_ct.report import card_formats, model_card, model_statement
+
+    if form not in FORMATS:
+        raise UsageError(f"--format {form}\nexpected: one of {', '.join(FORMATS)}")
+    workspace = find_workspace(home)
+    statement = model_statement.load(workspace.settings_folder(name).parent)
+    folder = _folder(workspace, name, run)
+    card = model_card.of(json.loads((folder / "report.json").read_text()), statement)
+    if form == "json":
+        text = json.dumps(card_formats.machine(card), indent=1, ensure_ascii=False) + "\n"
+    else:
+        text = str(card_formats.page(card) if form == "html" else card_formats.markdown(card))
+    path = file or folder / f"model_card.{form}"
+    with atomic_files.writing_to("the model card", path):
+        path.write_text(text)
+    if as_json:
+        output.print_json({"card": path, "run": folder.name, "version": card.version, "missing": statement.missing})
+        return
+    print(path)
+    if statement.missing:
+        print(f"nobody has written yet: {', '.join(statement.missing)} ({model_statement.FILE} of the project)")
+
+
+def _folder(workspace: "Workspace", project: str, wanted: str) -> Path:
+    """The folder of a run that made a model."""
+    from kfp_ct.runs import record
+
+    made = [run for run in record.load_all(workspace) if run.project == project and run.task("evaluate")]
+    found = [run for run in made if (run.id == wanted if wanted else run.blessed)]
+    if not found:
+        said = (
+            f"run {wanted!r} made no model of {project}" if wanted else f"no run of {project} has blessed a model yet"
+        )
+        raise UsageError(f"{said}\nfix: ct runs lists runs; ct run {project} makes a model")
+    return workspace.runs / found[0].id

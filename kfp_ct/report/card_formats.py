@@ -1,0 +1,123 @@
+"""A model card as a page, as Markdown with the metadata that model hubs read, and as the Model Card Toolkit's JSON."""
+
+from typing import Any
+
+import yaml
+
+from kfp_ct.pages.formats import metric, number
+from kfp_ct.pages.markup import Markup, render
+from kfp_ct.report.content import jsonable
+from kfp_ct.report.model_card import Card, Measure
+
+# https://github.com/tensorflow/model-card-toolkit, schema/v0.0.2/model_card.schema.json
+SCHEMA_VERSION = "0.0.2"
+_LISTS = {
+    "Intended uses": "intended_uses",
+    "Users": "users",
+    "Out of scope": "out_of_scope",
+    "Limitations": "limitations",
+    "Trade-offs": "trade_offs",
+    "References": "references",
+}
+
+
+def page(card: Card) -> Markup:
+    """Returns the card as a page of one file."""
+    lists = {heading: getattr(card.statement, field) for heading, field in _LISTS.items()}
+    return render("report/model_card.html", card=card, lists={name: found for name, found in lists.items() if found})
+
+
+def machine(card: Card) -> dict[str, Any]:
+    """Returns the card in the Model Card Toolkit's JSON, version 0.0.2."""
+    said = card.statement
+    details = {
+        "name": card.name,
+        "overview": said.overview,
+        "owners": [{"name": each.name, "contact": each.contact} for each in said.owners],
+        "version": {"name": card.version, "date": card.date},
+        "licenses": [{"identifier": said.licence}] if said.licence else [],
+        "references": [{"reference": each} for each in said.references],
+    }
+    data = [
+        {"name": f"{name} split", "description": f"{rows} rows, {card.data['window']}"}
+        for name, rows in card.data.get("rows", {}).items()
+    ]
+    considerations = {
+        "users": [{"description": each} for each in said.users],
+        "use_cases": [{"description": each} for each in (*said.intended_uses, *_not_for(card))],
+        "limitations": [{"description": each} for each in said.limitations],
+        "tradeoffs": [{"description": each} for each in said.trade_offs],
+        "ethical_considerations": [{"name": each.name, "mitigation_strategy": each.mitigation} for each in said.risks],
+    }
+    found: dict[str, Any] = jsonable(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "model_details": details,
+            "model_parameters": {"data": data},
+            "quantitative_analysis": {"performance_metrics": [_performance(each) for each in _all(card)]},
+            "considerations": considerations,
+        }
+    )
+    return found
+
+
+def markdown(card: Card) -> str:
+    """Returns the card as Markdown; its head is the metadata that Hugging Face's hub reads (`model-index`)."""
+    lines = ["---", yaml.safe_dump(_metadata(card), sort_keys=False, allow_unicode=True).rstrip(), "---", ""]
+    lines += [f"# {card.name}, version {card.version or 'not registered'}", "", card.statement.overview, ""]
+    for heading, field in _LISTS.items():
+        if found := getattr(card.statement, field):
+            lines += [f"## {heading}", "", *(f"- {each}" for each in found), ""]
+    if card.statement.risks:
+        lines += ["## Risks", "", *(f"- {each.name}: {each.mitigation}" for each in card.statement.risks), ""]
+    lines += ["## Data", "", *_rows(card.data | {"columns": ", ".join(card.data.get("columns", {}))}), ""]
+    lines += ["## Metrics", "", "| metric | value |", "| --- | --- |"]
+    lines += [f"| {each.metric} | {metric(each.value)} |" for each in card.overall]
+    lines += ["", *_slices(card), "## Gates", "", "| gate | passed | why |", "| --- | --- | --- |"]
+    lines += [f"| {each['gate']} | {'yes' if each['passed'] else 'no'} | {each['reason']} |" for each in card.gates]
+    return "\n".join([*lines, "", "## Lineage", "", *_rows(card.lineage), ""])
+
+
+def _metadata(card: Card) -> dict[str, Any]:
+    measured = [{"type": each.metric, "value": each.value} for each in card.overall if each.value is not None]
+    result = {
+        "task": {"type": "tabular-classification"},
+        "dataset": {"name": card.data.get("window", ""), "type": card.data.get("fingerprint", "")},
+        "metrics": measured,
+    }
+    licence = {"license": card.statement.licence.lower()} if card.statement.licence else {}
+    return {**licence, "library_name": "keras", "model-index": [{"name": card.name, "results": [result]}]}
+
+
+def _slices(card: Card) -> list[str]:
+    if not card.slices:
+        return []
+    rows = [f"| {each.slice} | {number(each.rows)} | {metric(each.value)} |" for each in card.slices]
+    gaps = [f"- {gap.column}: {metric(gap.size)} between {gap.best.slice} and {gap.worst.slice}" for gap in card.gaps]
+    heading = ["## Slices", "", f"| slice | rows | {card.decides} |", "| --- | --- | --- |"]
+    small = [f"Too few rows to be judged: {', '.join(card.too_small)}.", ""] if card.too_small else []
+    return [*heading, *rows, "", *gaps, "", *small]
+
+
+def _rows(values: Any) -> list[str]:
+    rows = [f"| {name} | {_cell(value)} |" for name, value in values.items() if value not in ("", None)]
+    return ["| | |", "| --- | --- |", *rows]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {number(each)}" for name, each in value.items())
+    return str(number(value)).replace("|", "\\|")
+
+
+def _not_for(card: Card) -> list[str]:
+    return [f"Not for: {each}" for each in card.statement.out_of_scope]
+
+
+def _all(card: Card) -> list[Measure]:
+    return [*card.overall, *card.slices]
+
+
+def _performance(each: Measure) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": each.metric, "value": "" if each.value is None else repr(each.value)}
+    return {**found, "slice": each.slice}

@@ -3,9 +3,10 @@
 from typing import Any
 
 import yaml
+from markupsafe import Markup
 
 from kfp_ct.pages.formats import metric, number
-from kfp_ct.pages.markup import Markup, render
+from kfp_ct.pages.markup import render
 from kfp_ct.report.content import jsonable
 from kfp_ct.report.model_card import Card, Measure
 
@@ -38,7 +39,7 @@ def machine(card: Card) -> dict[str, Any]:
         "licenses": [{"identifier": said.licence}] if said.licence else [],
         "references": [{"reference": each} for each in said.references],
     }
-    data = [
+    data: list[dict[str, str]] = [
         {"name": f"{name} split", "description": f"{rows} rows, {card.data['window']}"}
         for name, rows in card.data.get("rows", {}).items()
     ]
@@ -70,7 +71,7 @@ def markdown(card: Card) -> str:
             lines += [f"## {heading}", "", *(f"- {each}" for each in found), ""]
     if card.statement.risks:
         lines += ["## Risks", "", *(f"- {each.name}: {each.mitigation}" for each in card.statement.risks), ""]
-    lines += ["## Data", "", *_rows(card.data | {"columns": ", ".join(card.data.get("columns", {}))}), ""]
+    lines += ["## Data", "", *_rows({**card.data, "columns": ", ".join(card.data.get("columns", {}))}), ""]
     lines += ["## Metrics", "", "| metric | value |", "| --- | --- |"]
     lines += [f"| {each.metric} | {metric(each.value)} |" for each in card.overall]
     lines += ["", *_slices(card), "## Gates", "", "| gate | passed | why |", "| --- | --- | --- |"]

@@ -110,11 +110,15 @@ def _latest(
     return max(found, latest.astimezone(datetime.UTC))
 
 
+def whole(value: Any) -> int:
+    """Returns an int64 as JSON has it, a number or its text; 0 for what is none, such as 1.5 and true."""
+    if isinstance(value, bool) or not re.fullmatch(r"[+-]?\d{1,19}(\.0{0,9})?", str(value)):
+        return 0
+    return int(float(value)) if isinstance(value, float) else int(str(value).partition(".")[0])
+
+
 def _interval(schedule: Mapping[str, Any]) -> int:
-    try:
-        seconds = int(schedule.get("interval_second") or 0)
-    except (TypeError, ValueError):
-        seconds = 0
+    seconds = whole(schedule.get("interval_second"))
     if not 1 <= seconds <= _LONGEST:
         raise invalid(
             f"trigger: interval_second is {schedule.get('interval_second')!r}: expected 1 or more, in seconds"

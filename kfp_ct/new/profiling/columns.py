@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from kfp_ct.data.tables.column_types import INTEGERS
+from kfp_ct.data.tables.quoting import identifier
 
 NUMBER, CATEGORY, OUT = "number", "category", "left out"
 # What the query calls a row's content where no column names rows.
@@ -36,6 +37,12 @@ class Facts:
         """Whether its values are whole numbers that only int64 holds exactly: float32 ends at 2**24."""
         whole = _base(self.type) in INTEGERS | {"HUGEINT"}
         return whole and max(-self.low, self.high) > 2**24 and self.low > -(2**63) and self.high < 2**63
+
+    @property
+    def value(self) -> str:
+        """The SQL of its value: NaN, which numpy and pandas write for missing, is null."""
+        column = identifier(self.name)
+        return f"nullif({column}, 'nan')" if self.type in ("FLOAT", "DOUBLE") else column
 
     @property
     def numeric(self) -> bool:

@@ -35,6 +35,7 @@ class Label:
         why: What the task was inferred from; empty if it was asked for.
         counts: Classes in the order of the model's output, with their rows; binary: negative first. Empty: regression.
         rare: Classes that are left out for want of rows.
+        type: DuckDB's.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Label:
     why: str = ""
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
     rare: tuple[str, ...] = ()
+    type: str = ""
 
     @property
     def classes(self) -> list[str]:
@@ -77,6 +79,8 @@ class Label:
         rare = ", ".join(map(literal, self.rare))
         left_out = [f"{column}::VARCHAR NOT IN ({rare})"] if rare else []
         finite = [f"isfinite(CAST({column} AS FLOAT))"] if self.task == REGRESSION else []
+        if self.type in ("FLOAT", "DOUBLE") and not finite:
+            finite = [f"NOT isnan({column})"]
         return [f"{column} IS NOT NULL", *left_out, *finite]
 
     def numbers(self, values: pa.ChunkedArray) -> npt.NDArray[np.float64]:
@@ -110,12 +114,14 @@ def find(connection: duckdb.DuckDBPyConnection, asked: str, facts: Mapping[str, 
         _check_number(facts[name])
         return Label(name, chosen, why)
     # In the order of the values: 10 after 9.
+    value = facts[name].value
     sql = (
-        f"SELECT {identifier(name)}::VARCHAR, count(*) FROM data WHERE {identifier(name)} IS NOT NULL "
-        f"GROUP BY 1 ORDER BY min({identifier(name)}) LIMIT {_MOST_CLASSES + 1}"
+        f"SELECT {value}::VARCHAR, count(*) FROM data WHERE {value} IS NOT NULL "
+        f"GROUP BY 1 ORDER BY min({value}) LIMIT {_MOST_CLASSES + 1}"
     )
     counts = dict(database.rows(connection, sql))
-    return _binary(name, why, counts) if chosen == BINARY else _multiclass(name, why, counts, facts[name].distinct)
+    found = _binary(name, why, counts) if chosen == BINARY else _multiclass(name, why, counts, facts[name].distinct)
+    return dataclasses.replace(found, type=facts[name].type)
 
 
 def _inferred(connection: duckdb.DuckDBPyConnection, facts: Facts) -> tuple[str, str]:

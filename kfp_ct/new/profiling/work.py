@@ -103,7 +103,7 @@ def _find(connection: duckdb.DuckDBPyConnection, request: Request) -> Found:
 
 
 def _facts(connection: duckdb.DuckDBPyConnection, name: str, type_name: str) -> columns.Facts:
-    column = identifier(name)
+    column = columns.Facts(name, type_name, 0, 0, 0).value
     length = f"avg(length({column}::VARCHAR))" if type_name in ("VARCHAR", "UUID") else "0"
     ends = f"min({column}), max({column})" if type_name in column_types.INTEGERS else "0, 0"
     sql = f"SELECT count(*), count({column}), count(DISTINCT {column}), {length}, {ends} FROM data"

@@ -46,6 +46,19 @@ def test_a_mark_of_missing_is_a_class_among_texts_and_said_among_numbers(tmp_pat
     assert found["columns"][0]["why"] == "numbers; missing where it says 'none' (45)"
 
 
+@pytest.mark.parametrize(("values", "task"), [(2, "binary"), (3, "multiclass"), (40, "regression")])
+def test_nan_is_no_label_and_no_class(tmp_path, values, task):
+    rows = (f"{n / 7},{'ab'[n % 2]},{n % 5},{'nan' if n % 4 == 3 else float(n * 7 % values)}\n" for n in range(400))
+    (tmp_path / "d.csv").write_text("amount,kind,v,y\n" + "".join(rows))
+    found = profile(tmp_path / "d.csv", "y")
+    assert found["task"] == task
+    assert "nan" not in found["classes"]
+    (tmp_path / "examples.sql").write_text(found["sql"])
+    source = {"data": {"uri": str(tmp_path / "d.csv")}}
+    request = ingest.IngestRequest(source, str(tmp_path / "examples.sql"), found["split"])
+    assert sum(ingest.ingest(request, tmp_path / "examples")["rows"].values()) == 300
+
+
 def test_a_column_that_alone_tells_the_label_is_warned_of(found, tmp_path):
     assert [warning.split()[0] for warning in found["warnings"]] == ["refund"]
     assert profile(awkward_data.write(tmp_path / "honest.csv", leak=False))["warnings"] == []

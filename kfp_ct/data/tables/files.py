@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from glob import glob
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -69,6 +69,7 @@ def find(source: str, uri: str, folder: Path, wanted: str = "") -> list[Path]:
     found = matches(local_path(source, uri))
     if not found:
         raise _not_found(source, uri, f"a file, glob or folder; relative paths start at {Path.cwd()}")
+    _say_partitions(source, uri, map(str, found))
     return found
 
 
@@ -154,7 +155,18 @@ def _fetch(source: str, uri: str, folder: Path) -> list[Path]:
     objects = search.find(uri)
     if not objects:
         raise _not_found(source, uri, "an object, glob or folder in the bucket")
+    _say_partitions(source, uri, (each.uri for each in objects))
     return search.download(objects, folder)
+
+
+def _say_partitions(source: str, uri: str, found: Iterable[str]) -> None:
+    """Says that folders such as `day=2024-03-09`, as Spark and Hive write them, make no column."""
+    folders = [part for file in found for part in file.split("/")[:-1] if "=" in part and part not in uri]
+    if folders:
+        names = ", ".join(sorted({part.partition("=")[0] for part in folders}))
+        task_log.progress(
+            f"{source}: {names} stands in names of folders only, such as {folders[0]}: no column is made of it"
+        )
 
 
 def _not_found(source: str, uri: str, expected: str) -> DataError:

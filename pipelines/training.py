@@ -47,6 +47,7 @@ def training(
     distribution: str = "",
     warm_start: bool = False,
     materialize: bool = False,
+    transform_options: dict = {},  # noqa: B006
     beam_pipeline_args: list = [],  # noqa: B006
 ) -> None:
     """Wires the components; every argument is documented by the component that takes it."""
@@ -92,6 +93,7 @@ def training(
         schema=contract.outputs["schema"],
         module=features_module,
         materialize=materialize,
+        options=transform_options,
         beam_pipeline_args=beam_pipeline_args,
     ).after(validated)
     tuned = tune(

@@ -13,6 +13,7 @@ def transform(
     transformed_examples: dsl.Output[dsl.Dataset],
     module: str,
     materialize: bool = False,
+    options: dict = {},
     beam_pipeline_args: list = [],
 ) -> None:
     """Runs the user's preprocessing_fn over the train split with TensorFlow Transform.
@@ -20,16 +21,21 @@ def transform(
     Args:
         examples: Dataset with a manifest.
         schema: schema.pbtxt.
-        transform_graph: TFT's transform_fn/ and transformed_metadata/, the same graph for training and serving.
+        transform_graph: TFT's transform_fn/ and transformed_metadata/, the same graph for training and serving; with
+            statistics, pre_transform_feature_stats/ and post_transform_feature_stats/.
         transformed_examples: The transformed rows if materialised, else an empty dataset.
         module: Import path or file with `preprocessing_fn(inputs)`.
         materialize: Write the transformed rows; otherwise the trainer applies the graph as it reads.
+        options: custom_config, analyze and statistics, as TFX's Transform has them.
         beam_pipeline_args: Beam options (runner, project, …); empty runs on this machine.
     """
     from kfp_ct.base.errors import reported
     from kfp_ct.components.transform import work
 
     with reported():
-        request = work.TransformRequest(examples.path, f"{schema.path}/schema.pbtxt", module, beam_pipeline_args)
+        request = work.TransformRequest(
+            examples.path, f"{schema.path}/schema.pbtxt", module, beam_pipeline_args, options
+        )
         transform_graph.metadata.update(work.analyze(request, transform_graph.path))
+        work.write_statistics(request, transform_graph.path)
         work.write_examples(request, transform_graph.path, transformed_examples.path, materialize)

@@ -49,7 +49,7 @@ def write(schema_file: str, examples_path: str, paths: tuple[str, str], beam_pip
                 | "Transform" >> beam.ParDo(TransformFile(schema_file, graph_path))
             )
     else:
-        transform = _transform(graph_path, schema_file)
+        transform = transform_of(graph_path, schema_file)
         for source, target in files:
             _write_file(transform, Path(source), Path(target))
     splits = [_without_empty_files(split, Path(output_path)) for split in splits]
@@ -80,7 +80,7 @@ class TransformFile(beam.DoFn):
 
     def setup(self) -> None:
         """Loads the graph."""
-        self._transform = _transform(self._graph_path, self._schema_file)
+        self._transform = transform_of(self._graph_path, self._schema_file)
 
     def process(self, files: tuple[str, str]) -> Iterator[Any]:
         """Writes a file's rows transformed and yields nothing."""
@@ -89,7 +89,8 @@ class TransformFile(beam.DoFn):
         yield from ()
 
 
-def _transform(graph_path: str, schema_file: str) -> Transform:
+def transform_of(graph_path: str, schema_file: str) -> Transform:
+    """Returns what turns batches of raw rows into batches of transformed ones."""
     output = tft.TFTransformOutput(graph_path)
     specs = batches.feature_specs(batches.read_schema(schema_file))
     columns = layouts.read_json(Path(output.transform_savedmodel_dir).parent / layouts.SUMMARY)["columns"]

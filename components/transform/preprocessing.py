@@ -23,9 +23,10 @@ class _Columns(dict):
         )
 
 
-def load(module: str) -> PreprocessingFn:
+def load(module: str, custom_config: Mapping[str, Any] | None = None) -> PreprocessingFn:
     """Loads a module's preprocessing_fn, wrapped so that its mistakes become a `ConfigurationError` that names it.
 
+    `custom_config` is what the function is given if it takes one, as TFX has it.
     Beam's workers get the module's reference and load it themselves: they do not know it under this process's name.
 
     Raises:
@@ -36,7 +37,7 @@ def load(module: str) -> PreprocessingFn:
 
     def call(inputs: dict[str, Any]) -> dict[str, Any]:
         try:
-            outputs = _with_configuration(_function(module))(_Columns(inputs))
+            outputs = _with_configuration(_function(module), dict(custom_config or {}))(_Columns(inputs))
         except ComponentError as error:
             raise ConfigurationError(f"{module}: {error}") from error
         except Exception as error:
@@ -52,10 +53,10 @@ def load(module: str) -> PreprocessingFn:
     return call
 
 
-def _with_configuration(function: Callable[..., dict[str, Any]]) -> PreprocessingFn:
-    """TFX gives a preprocessing_fn its `custom_config` if it takes one; here it is empty."""
+def _with_configuration(function: Callable[..., dict[str, Any]], custom_config: dict[str, Any]) -> PreprocessingFn:
+    """TFX gives a preprocessing_fn its `custom_config` if it takes one."""
     takes = "custom_config" in inspect.signature(function).parameters
-    return functools.partial(function, custom_config={}) if takes else function
+    return functools.partial(function, custom_config=custom_config) if takes else function
 
 
 @functools.cache

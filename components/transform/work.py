@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
-from kfp_ct.base import task_log
-from kfp_ct.base.errors import DataError
-from kfp_ct.components.transform import materialized, preprocessing
+from kfp_ct.base import setting_problems, task_log
+from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.transform import materialized, preprocessing, split_statistics
+from kfp_ct.components.transform.settings import Options
 from kfp_ct.data import batches, beam_runner, layouts, reading
 
 NOT_MATERIALIZED = "NOT_MATERIALIZED"
@@ -35,6 +36,12 @@ class TransformRequest:
     schema_file: str
     module: str
     beam_pipeline_args: list[str] = dataclasses.field(default_factory=list)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def settings(self) -> Options:
+        """The options, read."""
+        return setting_problems.read(Options, self.options, "options")
 
 
 class ReadBatches(beam.DoFn):
@@ -50,7 +57,7 @@ class ReadBatches(beam.DoFn):
 
 
 def analyze(request: TransformRequest, output_path: str) -> dict[str, Any]:
-    """Analyses the train split and writes the transform graph.
+    """Analyses the train split, or those that options say, and writes the transform graph.
 
     Args:
         request: The dataset, its schema and the module with `preprocessing_fn`.
@@ -61,21 +68,35 @@ def analyze(request: TransformRequest, output_path: str) -> dict[str, Any]:
 
     Raises:
         ConfigurationError: The preprocessing_fn fails, reads a column that is not there, or yields nothing.
-        DataError: The train split is empty.
+        DataError: A split to analyse is empty.
     """
-    train = layouts.read_manifest(request.examples_path).split(layouts.TRAIN)
-    if not train.rows:
-        raise DataError(
-            f"the train split of {request.examples_path} has no rows\nexpected: rows to analyse\nfix: widen the window"
-        )
+    rows = sum(split.rows for split in _analyzed(request))
     schema = batches.read_schema(request.schema_file)
-    function = preprocessing.load(request.module)
+    function = preprocessing.load(request.module, request.settings.custom_config)
     columns = preprocessing.columns_read(function, batches.feature_specs(schema))
-    task_log.progress(f"analysing {len(columns)} columns of {train.rows:,} rows")
+    task_log.progress(f"analysing {len(columns)} columns of {rows:,} rows")
     _run_beam(request, function, columns, output_path)
     raw_metadata = dataset_metadata.DatasetMetadata(schema)
     metadata_io.write_metadata(raw_metadata, str(Path(output_path) / tft.TFTransformOutput.RAW_METADATA_DIR))
-    return _write_summary(output_path, train.rows, columns)
+    return _write_summary(output_path, rows, columns)
+
+
+def write_statistics(request: TransformRequest, graph_path: str) -> None:
+    """Writes statistics of the rows that were analysed, and of all transformed rows, if the options ask for them.
+
+    Args:
+        request: The dataset, its schema and the module.
+        graph_path: Output of `analyze`, which gets them.
+
+    Raises:
+        ConfigurationError: The module's stats_options_updater_fn fails.
+    """
+    if not request.settings.statistics:
+        return
+    every = [split.name for split in layouts.read_manifest(request.examples_path).splits]
+    files = {"pre": _files(request, list(request.settings.analyze)), "post": _files(request, every)}
+    paths = (request.schema_file, graph_path)
+    split_statistics.write(request.module, paths, files, request.beam_pipeline_args)
 
 
 def write_examples(request: TransformRequest, graph_path: str, output_path: str, materialize: bool) -> None:
@@ -97,7 +118,7 @@ def write_examples(request: TransformRequest, graph_path: str, output_path: str,
 def _run_beam(
     request: TransformRequest, function: preprocessing.PreprocessingFn, columns: list[str], output_path: str
 ) -> None:
-    files = layouts.split_files(request.examples_path, layouts.TRAIN)
+    files = _files(request, [split.name for split in _analyzed(request)])
     config = _adapter_config(request, files, columns)
     with _pipeline(request.beam_pipeline_args) as (pipeline, temp_dir), tft_beam.Context(temp_dir=temp_dir):
         rows = (
@@ -107,6 +128,27 @@ def _run_beam(
         )
         transform_fn = (rows, config) | "Analyze" >> tft_beam.AnalyzeDataset(function)
         _ = transform_fn | "Write" >> tft_beam.WriteTransformFn(output_path)
+
+
+def _analyzed(request: TransformRequest) -> list[layouts.Split]:
+    manifest = layouts.read_manifest(request.examples_path)
+    known = {split.name: split for split in manifest.splits}
+    for name in request.settings.analyze:
+        if name not in known:
+            raise ConfigurationError(
+                f"options.analyze names the split {name!r}, which the dataset has not\n"
+                f"expected: some of {', '.join(known)}\nfix: correct it"
+            )
+        if not known[name].rows:
+            raise DataError(
+                f"the {name} split of {request.examples_path} has no rows\nexpected: rows to analyse\n"
+                "fix: widen the window"
+            )
+    return [known[name] for name in request.settings.analyze]
+
+
+def _files(request: TransformRequest, splits: list[str]) -> list[str]:
+    return [file for name in splits for file in layouts.split_files(request.examples_path, name)]
 
 
 def _adapter_config(

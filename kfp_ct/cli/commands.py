@@ -23,6 +23,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
     "Project": (
         Entry("init", "kfp_ct.cli.init:init", "Create a repository of your own."),
         Entry("new", "kfp_ct.cli.new:new", "Create a project from a CSV file."),
+        Entry("from-tfx", "kfp_ct.cli.from_tfx:from_tfx", "Create a project from a TFX pipeline."),
         Entry("new-component", "kfp_ct.cli.new:new_component", "Create a component: interface, work, test, entries."),
         Entry("settings", "kfp_ct.cli.settings:app", "Show a project's settings, or make them."),
         Entry("setup", "kfp_ct.cli.setup:setup", "Prepare both environments and the example data."),

@@ -2,10 +2,19 @@
 
 import functools
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from google.protobuf import (
+    any_pb2,
+    descriptor_pb2,
+    descriptor_pool,
+    json_format,
+    message_factory,
+    text_format,
+    wrappers_pb2,
+)
 
 from kfp_ct.base.setting_problems import nearest
 
@@ -26,11 +35,26 @@ def parse(text: str, kind: str) -> Any:
     Raises:
         ValueError: It is no such message; says in which line.
     """
-    message = message_factory.GetMessageClass(_pool().FindMessageTypeByName(kind))()
     try:
-        return text_format.Parse(text, message)
+        return text_format.Parse(text, _empty(kind))
     except text_format.ParseError as error:
         raise ValueError(_said(error, text)) from error
+
+
+def from_dict(fields: Mapping[str, Any], kind: str) -> Any:
+    """Returns a message of what JSON has of it.
+
+    Raises:
+        ValueError: It is no such message.
+    """
+    try:
+        return json_format.ParseDict(dict(fields), _empty(kind), descriptor_pool=_pool())
+    except json_format.ParseError as error:
+        raise ValueError(str(error)) from error
+
+
+def _empty(kind: str) -> Any:
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(kind))()
 
 
 @functools.cache

@@ -4,11 +4,21 @@
 used. The component set of an older glibc has no tfx; such modules run there with these names.
 """
 
+import enum
+import importlib
 import importlib.util
 import sys
 import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+
+class StatsType(enum.Enum):
+    """Which statistics stats_options_updater_fn is asked for."""
+
+    UNKNOWN = 0
+    PRE_TRANSFORM = 1
+    POST_TRANSFORM = 2
 
 
 class TunerFnResult(NamedTuple):
@@ -45,6 +55,12 @@ def install() -> None:
             setattr(sys.modules[parent], own, made)
 
 
+def stats_type(number: int) -> Any:
+    """Returns TFX's StatsType: tfx's own where it is installed, which modules compare with."""
+    install()
+    return importlib.import_module("tfx.components.transform.stats_options_util").StatsType(number)
+
+
 def _modules() -> dict[str, dict[str, Any]]:
     trainer: dict[str, Callable[..., Any]] = {"FnArgs": FnArgs, "DataAccessor": DataAccessor}
     tuner = {"TunerFnResult": TunerFnResult}
@@ -56,6 +72,8 @@ def _modules() -> dict[str, dict[str, Any]]:
         "tfx.components.trainer.executor": {"TrainerFnArgs": FnArgs, "FnArgs": FnArgs},
         "tfx.components.tuner": {},
         "tfx.components.tuner.component": tuner,
+        "tfx.components.transform": {},
+        "tfx.components.transform.stats_options_util": {"StatsType": StatsType},
         "tfx.v1": {},
         "tfx.v1.components": {**trainer, **tuner},
     }

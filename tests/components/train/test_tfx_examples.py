@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from tfx_pipelines import taxi_rows
+
 EXAMPLES = Path(__file__).parents[2] / "material/tfx_examples"
 HELPERS = Path(__file__).parents[2] / "helpers"
 TAXI = EXAMPLES / "chicago_taxi_pipeline"
@@ -43,29 +45,6 @@ class Case:
     hyperparameters: dict = dataclasses.field(default_factory=dict)
     tuning: dict = dataclasses.field(default_factory=dict)
     keras: int = 3
-
-
-def taxi_rows(path: Path, rows: int = 600) -> str:
-    """Trips as TFX's taxi data has them; who pays by card tips."""
-    chance = random.Random(1)
-    lines = [
-        "pickup_community_area,fare,trip_start_month,trip_start_hour,trip_start_day,trip_start_timestamp,"
-        "pickup_latitude,pickup_longitude,dropoff_latitude,dropoff_longitude,trip_miles,pickup_census_tract,"
-        "dropoff_census_tract,payment_type,company,trip_seconds,dropoff_community_area,tips"
-    ]
-    for number in range(rows):
-        card, fare = chance.random() < 0.5, 4 + 20 * chance.random()
-        area = "" if chance.random() < 0.1 else str(chance.randrange(1, 78))
-        company = "" if chance.random() < 0.3 else chance.choice(["3385 - Eman Cab", "5129 - 87128"])
-        lines.append(
-            f"{chance.randrange(1, 78)},{fare:.2f},{chance.randrange(1, 13)},{chance.randrange(24)},"
-            f"{chance.randrange(1, 8)},{1_400_000_000 + 900 * number},{41.8 + chance.random() / 5:.6f},"
-            f"{-87.7 + chance.random() / 5:.6f},{41.8 + chance.random() / 5:.6f},{-87.7 + chance.random() / 5:.6f},"
-            f"{fare / 3:.1f},,{17031280100 + number % 9},{'Credit Card' if card else 'Cash'},{company},"
-            f"{int(60 * fare)},{area},{0.3 * fare if card else 0:.2f}"
-        )
-    path.write_text("\n".join(lines) + "\n")
-    return str(path)
 
 
 def penguin_rows(path: Path, rows: int = 300) -> str:

@@ -1,5 +1,6 @@
 """The transform component: real TFT over real Parquet, and what it says to a user's mistakes."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import tensorflow as tf
+import tensorflow_data_validation as tfdv
 import tensorflow_transform as tft
 
 import small_examples
@@ -185,6 +187,7 @@ def test_hundreds_of_columns_are_transformed(tmp_path):
     )
     module = small_examples.write_text(tmp_path / "features.py", """
 import tensorflow as tf
+import tensorflow_data_validation as tfdv
 import tensorflow_transform as tft
 
 def preprocessing_fn(inputs):
@@ -197,3 +200,69 @@ def preprocessing_fn(inputs):
     written = pyarrow.parquet.ParquetDataset(layouts.split_files(tmp_path / "out", "eval")).read()
     expected = (values[:20] - values.mean(0)) / values.std(0)
     np.testing.assert_allclose(np.stack(written["numbers"].to_pylist()), expected, atol=1e-3)
+
+
+OPTIONS = """
+import tensorflow_transform as tft
+from tfx.components.transform import stats_options_util
+
+
+def preprocessing_fn(inputs, custom_config):
+    return {"scaled": tft.scale_to_0_1(inputs["size"]) * custom_config["factor"]}
+
+
+def stats_options_updater_fn(stats_type, stats_options):
+    before = stats_type == stats_options_util.StatsType.PRE_TRANSFORM
+    assert [feature.name for feature in stats_options.schema.feature] == (SCHEMA if before else ["scaled"])
+    stats_options.feature_allowlist = ["size"] if before else None
+    stats_options.num_histogram_buckets = 4
+    return stats_options
+"""
+
+
+def test_the_module_says_what_statistics_before_and_after_are_like(tmp_path):
+    schema = small_examples.SCHEMA
+    names = [line.split('"')[1] for line in schema.splitlines() if line.strip().startswith("feature")]
+    request = request_for(tmp_path, OPTIONS.replace("SCHEMA", repr(names)), rows=40)
+    options = {"custom_config": {"factor": 10.0}, "analyze": ["train", "eval"], "statistics": True}
+    request = dataclasses.replace(request, options=options)
+    graph = str(tmp_path / "graph")
+    work.analyze(request, graph)
+    work.write_statistics(request, graph)
+    output = tft.TFTransformOutput(graph)
+    before, after = (
+        tfdv.load_stats_binary(path).datasets[0]
+        for path in (output.pre_transform_statistics_path, output.post_transform_statistics_path)
+    )
+    rows = sum(split.rows for split in layouts.read_manifest(request.examples_path).splits)
+    assert (before.num_examples, after.num_examples) == (rows, rows)
+    assert [feature.path.step[0] for feature in before.features] == ["size"]
+    (scaled,) = after.features
+    assert scaled.num_stats.max == pytest.approx(10.0)
+    assert len(scaled.num_stats.histograms[0].buckets) == 4
+
+
+def test_without_the_option_no_statistics_are_written(prepared):
+    assert not list(Path(prepared[2]).glob("*_transform_feature_stats"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"analyze": ["test"]}, "names the split 'test'", id="a split there is none of"),
+        pytest.param({"analyse": ["train"]}, "analyse", id="an option there is none of"),
+    ],
+)
+def test_options_that_do_not_fit_are_named(tmp_path, options, message):
+    request = dataclasses.replace(request_for(tmp_path, OPTIONS), options=options)
+    with pytest.raises(ConfigurationError, match=message):
+        work.analyze(request, str(tmp_path / "graph"))
+
+
+def test_an_updater_that_returns_something_else_is_told(tmp_path):
+    source = "def preprocessing_fn(inputs):\n    return {'x': inputs['size']}\n"
+    request = request_for(tmp_path, source + "\n\ndef stats_options_updater_fn(stats_type, stats_options):\n    pass\n")
+    request = dataclasses.replace(request, options={"statistics": True})
+    work.analyze(request, str(tmp_path / "graph"))
+    with pytest.raises(ConfigurationError, match="returns NoneType"):
+        work.write_statistics(request, str(tmp_path / "graph"))

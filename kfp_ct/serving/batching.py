@@ -194,8 +194,8 @@ def joined(parts: Sequence[np.ndarray | Lists]) -> np.ndarray | Lists:
 
 def _row_type(array: np.ndarray | Lists) -> tuple[Any, ...]:
     if isinstance(array, Lists):  # of any length: a batch is filled up to its longest
-        return ("lists", array.values.dtype.str)
-    return (array.shape[1:], array.dtype.str)
+        return ("lists", array.values.dtype)
+    return (array.shape[1:], array.dtype)
 
 
 def _settle(waiting: _Waiting, answer: Arrays | BaseException) -> None:

@@ -69,6 +69,8 @@ def _arrays(columns: dict[str, Sequence[Any]], specs: Specs) -> Inputs | None:
 def _array(values: Sequence[Any], spec: InputSpec) -> np.ndarray | None:
     if not spec.is_raw_feature:
         return None
+    if len(values) == 1 and (single := _single(values[0], spec)) is not None:
+        return single if spec.shape == (None,) else single.reshape(-1, 1)
     types = set(map(type, values))
     if types == {list}:
         if set(map(len, values)) != {1}:
@@ -80,6 +82,20 @@ def _array(values: Sequence[Any], spec: InputSpec) -> np.ndarray | None:
     convert = _CONVERTERS.get("s" if spec.dtype == "string" else spec.array_type.kind)
     array = None if convert is None else convert(values, types, spec)
     return array if array is None or spec.shape == (None,) else array.reshape(-1, 1)
+
+
+def _single(value: Any, spec: InputSpec) -> np.ndarray | None:
+    """Returns the array of one value of the input's own kind: most requests are of one row."""
+    kind = type(value)
+    if kind is float and spec.array_type.kind == "f" and spec.array_type.itemsize in _WHOLE and abs(value) < _LARGEST:
+        return np.array((value,), spec.array_type)
+    if kind is str and spec.dtype == "string":
+        array = np.empty(1, object)
+        array[0] = value.encode()
+        return array
+    if kind is int and spec.array_type == np.int64 and abs(value) < _LARGEST:
+        return np.array((value,), np.int64)
+    return None
 
 
 def _lists(values: Sequence[Any], spec: InputSpec) -> Lists | None:

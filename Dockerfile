@@ -9,8 +9,9 @@
 ARG BASE=debian:trixie-slim
 
 FROM ${BASE} AS python
+# ca-certificates: clients of object stores take the system's, and reach no address without them, http:// neither.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends python3 \
+    && apt-get install --yes --no-install-recommends python3 ca-certificates \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # Any numeric user works: KFP's launcher writes under these folders, libraries under HOME.
@@ -20,7 +21,7 @@ WORKDIR /app
 
 # The compiler stays here: one of TFX's dependencies is published as source only.
 FROM python AS builder
-RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv python3-dev g++ ca-certificates
+RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv python3-dev g++
 COPY infra/build-inputs /build-inputs
 COPY requirements/uv.txt requirements/install.sh /requirements/
 RUN sh /requirements/install.sh uv
@@ -31,7 +32,7 @@ RUN sh /requirements/install.sh packages author.txt
 
 FROM python AS author-env
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git make ca-certificates \
+    && apt-get install --yes --no-install-recommends git make \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log
 COPY --from=author-venv /opt/venv /opt/venv
 

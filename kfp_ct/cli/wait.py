@@ -48,7 +48,9 @@ def wait(
     from kfp_ct.deploy import progress
     from kfp_ct.deploy.connect import open_target, require_service
 
-    service, _ = open_target(_settings(project, environment, bool(host) or target == "local"), target, host, auth)
+    service, _ = open_target(
+        service_settings(project, environment, bool(host) or target == "local"), target, host, auth
+    )
     require_service(service, target)
 
     def say(line: str) -> None:
@@ -60,7 +62,7 @@ def wait(
         output.print_json({"run": run, "state": view.state, "tasks": {n: t.state for n, t in view.tasks.items()}})
 
 
-def _settings(project: str, environment: str, is_found: bool) -> "Settings":
+def service_settings(project: str, environment: str, is_found: bool) -> "Settings":
     """Returns the settings that say where a service is; empty ones where that is known without."""
     from kfp_ct.project import settings
     from kfp_ct.project.workspace import find_workspace

@@ -33,7 +33,7 @@ def why_not_cached(
     from kfp_ct.runs import cache_misses, record
 
     runs = find_workspace(home).runs
-    found = record.load(_folder(runs, run))
+    found = record.load(find_run(runs, run))
     accounts = cache_misses.explain(found, runs)
     if step:
         accounts = [each for each in accounts if each.step == step.replace("_", "-")]
@@ -46,7 +46,7 @@ def why_not_cached(
         print(_text(found.id, accounts))
 
 
-def _folder(runs: Path, name: str) -> Path:
+def find_run(runs: Path, name: str) -> Path:
     """Returns the folder of a run by its id, the beginning of it, or `last`."""
     known = sorted(path.parent for path in runs.glob("*/run.json"))
     if name == LAST and known:

@@ -254,12 +254,16 @@ def _ordered(found: list[Task]) -> list[Task]:
 
 def load(path: Path) -> Run:
     """Reads a record; a run whose process is gone is interrupted, whatever it last said."""
-    fields = json.loads((path / RECORD).read_text())
-    run = Run(**{**fields, "tasks": [_task(task) for task in fields["tasks"]]})
+    run = of_fields(json.loads((path / RECORD).read_text()))
     if run.state == RUNNING and not alive(run.process):
         run.state = INTERRUPTED
         _end_tasks(run)
     return run
+
+
+def of_fields(fields: Mapping[str, Any]) -> Run:
+    """Returns the run of a record."""
+    return Run(**{**fields, "tasks": [_task(task) for task in fields["tasks"]]})
 
 
 def _task(fields: dict[str, Any]) -> Task:

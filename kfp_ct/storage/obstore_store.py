@@ -31,7 +31,8 @@ class ObstoreStore:
 
     def __init__(self, scheme: str, bucket: str) -> None:
         self._scheme, self._bucket = scheme, bucket
-        self._store = _connected(scheme, bucket, _environment())
+        with _explained(locations.as_uri(scheme, bucket, ""), "read"):
+            self._store = _connected(scheme, bucket, _environment())
 
     def stat(self, name: str) -> StoredObject | None:
         """Looks at an object; None if there is none."""
@@ -149,15 +150,18 @@ def _explained(uri: str, verb: str) -> Iterator[None]:
     except (AlreadyExistsError, PreconditionError):
         raise
     except BaseError as error:
-        raise _problem(uri, verb, str(error).partition("\nDebug source")[0]) from error
+        raise _problem(uri, verb, str(error)) from error
 
 
-def _problem(uri: str, verb: str, text: str) -> Exception:
+def _problem(uri: str, verb: str, said: str) -> Exception:
+    text = said.partition("\nDebug source")[0]
     code = next(iter(_CODE.findall(text)), "")
     status = next(iter(_STATUS.findall(text)), "")
     detail = " ".join(filter(None, (code, f"(HTTP {status})" if status else ""))) or _last_line(text)
     if code == "NoSuchBucket":
         return problems.no_bucket(uri)
+    if "No CA certificates" in said:
+        return problems.no_certificates(uri)
     if code in _WRONG_CREDENTIALS or status == "401":
         return problems.credentials(uri, detail)
     if "169.254." in text or "token request" in text or "MissingCredentials" in text:

@@ -39,6 +39,15 @@ def credentials(uri: str, detail: str) -> ConfigurationError:
     )
 
 
+def no_certificates(uri: str) -> ConfigurationError:
+    """Returns the error for a machine or an image that has no certificates of public authorities."""
+    return ConfigurationError(
+        f"{uri} cannot be reached: this machine or image has no certificates of authorities\n"
+        "expected: those of the system, which clients of object stores take, also for http://\n"
+        "fix: install ca-certificates in the image, or name a file of certificates in SSL_CERT_FILE"
+    )
+
+
 def throttled(uri: str, detail: str) -> ComponentError:
     """Returns the error for a store that asked for patience longer than there is any."""
     return ComponentError(

@@ -16,6 +16,7 @@ class Listener:
         self.requests: list[tuple[str, str, dict, dict]] = []
         self.resources: dict[str, dict] = {}
         self.states = list(STATES)
+        self.details: list[dict] = []  # of a job's tasks
         self.serial = 0
 
     def writes(self) -> list[str]:
@@ -55,7 +56,7 @@ class Listener:
         elif "/pipelineJobs/" in name:
             found["state"] = self.states.pop(0) if len(self.states) > 1 else self.states[0]
             state = "SUCCEEDED" if found["state"].endswith("SUCCEEDED") else "RUNNING"
-            found["jobDetail"] = {"taskDetails": [{"taskName": "ingest", "state": state}]}
+            found["jobDetail"] = {"taskDetails": self.details or [{"taskName": "ingest", "state": state}]}
         return found
 
 

@@ -110,3 +110,11 @@ def test_a_store_that_is_not_there_is_said(proxy, monkeypatch):
         with pytest.raises(ComponentError, match="does not answer for s3://data/a") as caught:
             storage.read("s3://data/a")
     assert "AWS_ENDPOINT_URL" in str(caught.value)
+
+
+def test_an_image_without_certificates_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(ConfigurationError, match=r"s3://b/ cannot be reached: .* has no certificates of authorities"):
+        storage.stat("s3://b/x")

@@ -26,7 +26,8 @@ def predict_batch(
             a manifest and summary.json.
         keys: Columns that identify a row.
         carry: Further columns to write beside the predictions.
-        destination: {"folder": ...} to write into a folder of its own below that one, which a later run can resume;
+        destination: {"folder": ...} to write into a folder of its own below that one, which a later run can resume; of
+            an object store (s3://, gs://) beside the run's own, shard by shard, the manifest last;
             {"table": "project.dataset.table"} to append the rows to a BigQuery table too, each of them once.
         signature: Signature of the SavedModel.
         max_nonfinite_fraction: The run stops if more than this share of rows has a NaN or infinite prediction.

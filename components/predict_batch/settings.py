@@ -12,7 +12,9 @@ TABLE = r"(([a-z][a-z0-9:.-]*)\.\w+)\.[^.`/$@\s]+"  # the dataset, and in it the
 class Destination(Settings):
     """Where predictions go beside, or in place of, the run's own folder."""
 
-    folder: str = Field("", description="A folder that outlives the run, which a later run can resume.")
+    folder: str = Field(
+        "", description="A folder, s3://… or gs://… that outlives the run, which a later run can resume."
+    )
     table: Annotated[str, matching(f"^({TABLE})?$", "a BigQuery table, project.dataset.table")] = Field(
         "", description="A BigQuery table, project.dataset.table; every row is appended once."
     )

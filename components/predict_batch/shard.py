@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from kfp_ct.components.predict_batch import outputs
+from kfp_ct.components.predict_batch import bucket, outputs
 from kfp_ct.components.predict_batch.outputs import Tally
 from kfp_ct.components.predict_batch.plan import Shard
 from kfp_ct.data import layouts
 from kfp_ct.data.saved_model import Role, SavedModel
 
 # Beside the data a file a finished shard; readers of folders pass over names that begin with an underscore.
-RECORDS = "_shards"
+RECORDS = bucket.RECORDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Job:
         available: All columns of the examples.
         started: When the prediction started, ISO 8601; written into every row.
         table: BigQuery table that the rows go to as well; empty for none.
+        published: Folder of an object store that finished shards go to; empty for none.
     """
 
     identity: str
@@ -44,6 +45,7 @@ class Job:
     available: tuple[str, ...]
     started: str
     table: str = ""
+    published: str = ""
 
 
 def load_model(job: Job) -> SavedModel:
@@ -95,6 +97,8 @@ def score(job: Job, shard: Shard, model: SavedModel, batch_rows: int = layouts.B
         partial.unlink(missing_ok=True)
     record = {"identity": job.identity, "bytes": size, "tally": dataclasses.asdict(tally)}
     layouts.write_json(_record(job, shard), record)
+    if job.published:
+        bucket.publish(job.published, Path(job.folder), shard.file)
     return tally
 
 

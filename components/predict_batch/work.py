@@ -10,13 +10,14 @@ from typing import Any
 
 from kfp_ct.base import atomic_files, setting_problems, task_log
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.components.predict_batch import loading, outputs, plan
+from kfp_ct.components.predict_batch import bucket, loading, outputs, plan
 from kfp_ct.components.predict_batch import shard as shards
 from kfp_ct.components.predict_batch.outputs import Tally
 from kfp_ct.components.predict_batch.settings import Parameters
 from kfp_ct.data import layouts
 from kfp_ct.data.saved_model import SavedModel
 from kfp_ct.pages.formats import percent
+from kfp_ct.storage import locations
 
 STARTED = "_begun.json"
 
@@ -55,7 +56,7 @@ def predict(
 
     Args:
         request: What is scored.
-        destination: A folder that outlives the run, a BigQuery table, both or neither.
+        destination: A folder (s3:// and gs:// too) that outlives the run, a BigQuery table, both or neither.
         output_path: Folder of the predictions artifact, used where there is no other.
         shard_rows: Rows of an output file, to the row group.
 
@@ -73,15 +74,30 @@ def predict(
     _require_columns(request, columns)
     chosen = [list(request.keys), list(request.carry), request.signature, request.model_version]
     identity = plan.identity(request.examples_path, request.model_path, chosen, planned)
-    folder = Path(asked.destination.folder or output_path) / (identity[:16] if asked.destination.folder else "")
+    folder, published = _folders(asked.destination.folder, output_path, identity[:16])
     with atomic_files.writing_to("the folder of predictions", folder), atomic_files.locked(folder / "_lock"):
-        job = dataclasses.replace(_start_or_resume(request, identity, folder, list(columns)), table=table)
+        job = _start_or_resume(request, identity, folder, list(columns))
+        job = dataclasses.replace(job, table=table, published=published)
+        if published:
+            begun = bucket.begin(published, STARTED, {"identity": identity, "started": job.started})
+            job = dataclasses.replace(job, started=begun["started"])
+            bucket.fetch(published, folder, planned)
         tally = _score(job, planned, request)
         _require_finite(tally, request)
         if table:  # only now: what is refused reaches nobody
             loading.load(job, planned)
         metadata = _finish(job, planned, tally, request)
+        if published:
+            bucket.finish(published, folder, planned)
+            task_log.progress(f"written to {published}")
     return Written(str(folder), metadata)
+
+
+def _folders(destination: str, output_path: str, name: str) -> tuple[Path, str]:
+    """Returns where files are written, and the folder of an object store that they are published to, if any."""
+    if locations.is_remote(destination):
+        return Path(output_path), locations.join(destination, name)
+    return (locations.local_path(destination) / name if destination else Path(output_path)), ""
 
 
 def _require_columns(request: PredictionRequest, columns: Mapping[str, str]) -> None:
@@ -127,6 +143,8 @@ def _score(job: shards.Job, planned: Sequence[plan.Shard], request: PredictionRe
     if done:
         task_log.progress(f"{done:,} of {rows:,} rows were scored by a run before")
     if todo:
+        if job.published:
+            bucket.reopen(job.published)
         # Loaded here even if Beam scores: what does not fit is said before workers start.
         model = shards.load_model(job)
         outputs.require_unique_names(job.columns, model.outputs)
@@ -180,6 +198,7 @@ def _finish(job: shards.Job, planned: Sequence[plan.Shard], tally: Tally, reques
         "predicted_at": job.started,
         "fingerprint": job.identity,
         "files": len(planned),
+        **({"folder": job.published} if job.published else {}),
         **({"table": job.table} if job.table else {}),
     }
     values = {name: _output_summary(described) for name, described in sorted(tally.values.items())}

@@ -30,7 +30,7 @@ def tune(
         module: Import path or file with TFX's `tuner_fn(fn_args)`; its result has `.tuner` and `.fit_kwargs`.
         hyperparameters: What the settings say; it wins over what is found.
         tuning: Empty does not tune. Else trials, parallel (processes), epochs, rows and objective.
-        checkpoints: Folder or gs:// URI that outlives a killed run; empty searches without resume.
+        checkpoints: Folder, s3:// or gs:// URI that outlives a killed run; empty searches without resume.
 
     Returns:
         hyperparameters: The best trial's values under those given.

@@ -13,12 +13,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import tensorflow as tf
 from keras_tuner.src.engine import trial as kt_trial
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ConfigurationError, TrainingError
 from kfp_ct.components.tune import project, trials
+from kfp_ct.components.tune.mirror import Mirror
 from kfp_ct.components.tune.settings import Tuning
 from kfp_ct.components.tune.trials import Job, Outcome
 from kfp_ct.components.tune.worker import Worker
@@ -35,14 +35,15 @@ class Search:
     Attributes:
         job: What tuner_fn is given.
         tuning: The settings.
-        folder: Lasting folder of the search; what is in it already is gone on from.
+        mirror: Folder of the search, and its lasting copy; what is in it already is gone on from.
     """
 
     job: Job
     tuning: Tuning
-    folder: str
+    mirror: Mirror
 
     def __post_init__(self) -> None:
+        self.mirror.fetch()
         self._tuner, self._fit_kwargs = self._resume()
         self._lock = threading.Lock()
         self._notes: dict[str, dict[str, Any]] = {}
@@ -76,13 +77,13 @@ class Search:
     def _resume(self) -> tuple[Any, dict[str, Any]]:
         """Makes the tuner; an earlier run's state that was cut off in the middle of a write is given up."""
         try:
-            tuner, fit_kwargs = trials.make_tuner(self.job, self.folder)
+            tuner, fit_kwargs = trials.make_tuner(self.job, str(self.mirror.folder))
         except ConfigurationError as error:
             if not isinstance(error.__cause__, json.JSONDecodeError):
                 raise
             task_log.progress("the state of the earlier search is damaged: starts over")
-            tf.io.gfile.rmtree(self.folder)
-            tuner, fit_kwargs = trials.make_tuner(self.job, self.folder)
+            self.mirror.remove()
+            tuner, fit_kwargs = trials.make_tuner(self.job, str(self.mirror.folder))
         oracle = tuner.oracle
         name = oracle.objective.name
         if self.tuning.objective and name != self.tuning.objective:
@@ -131,6 +132,7 @@ class Search:
                     return None
                 trial = self.oracle.create_trial(name)
                 self._tuner.save()
+                self.mirror.publish()
             if trial.status == kt_trial.TrialStatus.STOPPED:
                 return None
             if trial.status != kt_trial.TrialStatus.IDLE:
@@ -147,6 +149,7 @@ class Search:
                 trial.hyperparameters = type(trial.hyperparameters).from_config(outcome.hyperparameters)
                 self.oracle.update_trial(trial.trial_id, outcome.metrics, step=outcome.step)
             self._tuner.on_trial_end(trial)
+            self.mirror.publish()
             completed = any(each.status == kt_trial.TrialStatus.COMPLETED for each in self.oracle.trials.values())
             self._failed = 0 if completed else self._failed + 1
             self._log_trial(trial.trial_id)

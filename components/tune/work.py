@@ -11,6 +11,7 @@ from kfp_ct.base import setting_problems, task_log
 from kfp_ct.components.tune import view
 from kfp_ct.components.tune.settings import Tuning
 from kfp_ct.data import layouts, whole_floats
+from kfp_ct.storage import locations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +63,8 @@ def tune(request: TuningRequest, outputs: Outputs) -> dict[str, Any]:
 
 
 def _search(request: TuningRequest, tuning: Tuning) -> dict[str, Any]:
-    import tensorflow as tf
-
     from kfp_ct.components.tune import rows
+    from kfp_ct.components.tune.mirror import Mirror
     from kfp_ct.components.tune.search import Search
     from kfp_ct.components.tune.trials import Job
 
@@ -75,10 +75,10 @@ def _search(request: TuningRequest, tuning: Tuning) -> dict[str, Any]:
             request.graph_path, request.schema_file, request.module, drawn.train_files, drawn.eval_files,
             drawn.train_rows, drawn.eval_rows, hyperparameters, tuning.model_dump(),
         )  # fmt: skip
-        lasting = f"{request.checkpoints.rstrip('/')}/tune-{_key(request)}" if request.checkpoints else ""
-        found = Search(job, tuning, lasting or f"{scratch}/search").run()
-    if lasting and tf.io.gfile.exists(lasting):
-        tf.io.gfile.rmtree(lasting)
+        lasting = locations.join(request.checkpoints, f"tune-{_key(request)}") if request.checkpoints else ""
+        mirror = Mirror(Path(scratch) / "search", lasting)
+        found = Search(job, tuning, mirror).run()
+        mirror.remove()
     return found | {"rows": drawn.train_rows, "held_out_rows": drawn.eval_rows}
 
 

@@ -1,6 +1,5 @@
 """`ct new` and `ct new-component`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +10,10 @@ from kfp_ct.cli import options, output
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the project: a folder under pipelines/.")],
     data: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="CSV file to learn from.", show_default="an invented sample")
+        str | None,
+        typer.Option(
+            metavar="FILE", help="CSV file to learn from, s3:// and gs:// too.", show_default="an invented sample"
+        ),
     ] = None,
     label: Annotated[
         str,

@@ -17,6 +17,7 @@ from kfp_ct.new import names, sample, tasks
 from kfp_ct.project import workspace as project
 from kfp_ct.project.environments import require_component_python
 from kfp_ct.project.schema_line import schema_line
+from kfp_ct.storage import locations
 
 TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_NAME = 40
@@ -25,13 +26,13 @@ TASKS = (tasks.BINARY, tasks.MULTICLASS, tasks.REGRESSION)
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """The project's name and its data; without data a small invented sample comes with it.
+    """The project's name and its data: a path, s3:// or gs://; without data a small invented sample comes with it.
 
     A task that is left empty is inferred from the label.
     """
 
     name: str
-    data: Path | None = None
+    data: str | None = None
     label: str = ""
     time: str = ""
     task: str = ""
@@ -58,19 +59,18 @@ def make(workspace: project.Workspace, request: Request) -> Made:
     names.check_free(workspace.root, request.name, folder, folder.with_suffix(".py"))
     if request.task not in ("", *TASKS):
         raise UsageError(f"there is no task {request.task!r}\nexpected: {', '.join(TASKS)}\nfix: correct --task")
-    if request.data is not None and not request.data.is_file():
-        raise UsageError(f"there is no file {request.data}\nexpected: a CSV file\nfix: correct --data")
+    _require_data(request.data)
     with tempfile.TemporaryDirectory(dir=workspace.root / "pipelines", prefix=".new-") as scratch:
         draft = Path(scratch) / request.name
         (draft / "settings").mkdir(parents=True)
         if request.data is None:
             sample.write(draft / sample.FILE)
             label = request.label or sample.LABELS[request.task or tasks.BINARY]
-            asked = dataclasses.replace(request, data=draft / sample.FILE, label=label)
+            asked = dataclasses.replace(request, data=str(draft / sample.FILE), label=label)
         else:
             asked = request
         profile = _profile(workspace, asked, Path(scratch) / "profile.json")
-        uri = _uri(workspace, request.data or folder / sample.FILE)
+        uri = _uri(workspace, request.data or str(folder / sample.FILE))
         _write(draft, request.name, profile, uri)
         shutil.move(draft, folder)
     test.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def _profile(workspace: project.Workspace, asked: Request, output: Path) -> dict
     """Looks at the data in the component environment, with the reader that `ingest` has."""
     python = require_component_python(workspace.root)
     assert asked.data is not None  # noqa: S101 - for mypy: a sample stands in for none
-    about = [str(asked.data.absolute()), asked.label, asked.time, asked.task, str(output)]
+    about = [locations.absolute(asked.data), asked.label, asked.time, asked.task, str(output)]
     command = [str(python), "-W", "ignore", "-m", "kfp_ct.new.profiling", *about]
     result = subprocess.run(command, cwd=workspace.root, capture_output=True, text=True, check=False)
     if result.returncode:
@@ -92,8 +92,16 @@ def _profile(workspace: project.Workspace, asked: Request, output: Path) -> dict
     return dict(json.loads(output.read_text()))
 
 
-def _uri(workspace: project.Workspace, data: Path) -> str:
-    absolute = data.absolute()
+def _require_data(data: str | None) -> None:
+    """Raises `UsageError` if there is no such file; what an object store has is asked of it by the profile."""
+    if data is not None and not locations.is_remote(data) and not locations.local_path(data).is_file():
+        raise UsageError(f"there is no file {data}\nexpected: a CSV file\nfix: correct --data")
+
+
+def _uri(workspace: project.Workspace, data: str) -> str:
+    if locations.is_remote(data):
+        return data
+    absolute = locations.local_path(data)
     return str(absolute.relative_to(workspace.root) if absolute.is_relative_to(workspace.root) else absolute)
 
 

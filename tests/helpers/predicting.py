@@ -1,6 +1,7 @@
 """A model and rows to score: `python predicting.py EXAMPLES MODEL FOLDER [TABLE]` does it and prints its peak memory.
 
-With a table the shards are small. With DIE_IN_SHARD=n in the environment it is killed while it writes that shard.
+With a table the shards are small. With DIE_IN_SHARD=n in the environment it is killed while it writes that
+shard; OUTPUT is the artifact's folder.
 """
 
 import os
@@ -110,5 +111,5 @@ if __name__ == "__main__":
     examples_path, model_path, folder, *table = sys.argv[1:]
     asked = work.PredictionRequest(examples_path, model_path, "7", ["id"])
     destination = {"folder": folder, **({"table": table[0]} if table else {})}
-    work.predict(asked, destination, "", 300 if dying or table else plan.SHARD_ROWS)
+    work.predict(asked, destination, os.environ.get("OUTPUT", ""), 300 if dying or table else plan.SHARD_ROWS)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)

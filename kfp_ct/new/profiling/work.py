@@ -28,6 +28,7 @@ from kfp_ct.data.tables.reading import Loaded
 from kfp_ct.new.profiling import columns, label, leaks, query
 from kfp_ct.new.profiling.columns import CATEGORY, NUMBER, Column
 from kfp_ct.new.profiling.query import Found
+from kfp_ct.storage import locations
 
 # Rows that are looked at.
 ROWS, FEWEST_ROWS = 200_000, 40
@@ -58,7 +59,7 @@ def profile(request: Request) -> dict[str, Any]:
     Raises:
         ComponentError: The file cannot be read, a column is not there, or there is nothing to learn from.
     """
-    if not Path(request.data).is_file():
+    if not locations.is_remote(request.data) and not Path(request.data).is_file():
         raise ConfigurationError(f"there is no file {request.data}\nexpected: a CSV file\nfix: correct --data")
     with tempfile.TemporaryDirectory() as folder, database.open_database(Path(folder)) as connection:
         source = sources.NamedSource(name="data", uri=request.data, format="csv")

@@ -11,9 +11,11 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 import awkward_data
 from depth import tries
+import seaweedfs
 from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
 from kfp_ct.components.ingest import work as ingest
 from kfp_ct.new.profiling import columns, leaks, work
+from kfp_ct.storage import storage
 
 
 def profile(path, label="Churned", time="", task=""):
@@ -35,6 +37,16 @@ def test_every_column_is_taken_for_what_it_is(found):
     assert found["numbers"] == ["amount", "visits", "grosse", "refund", "active"]
     assert found["categories"] == ["segment_x"]
     assert {name: list(marks) for name, marks in found["null_marks"].items()} == {"amount (€)": ["NA"], "größe": ["?"]}
+
+
+def test_a_file_of_a_bucket_is_looked_at_as_one_of_a_folder(found, awkward, monkeypatch):
+    with seaweedfs.running() as store:
+        for name, value in store.environment().items():
+            monkeypatch.setenv(name, value)
+        storage.write("s3://data/in/awkward.csv", awkward)
+        assert profile("s3://data/in/awkward.csv") == found
+        with pytest.raises(DataError, match=r"s3://data/in/none.csv"):
+            profile("s3://data/in/none.csv")
 
 
 def test_a_mark_of_missing_is_a_class_among_texts_and_said_among_numbers(tmp_path):

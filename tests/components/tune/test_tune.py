@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,12 +12,14 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+import seaweedfs
 import small_examples
 from kfp_ct.base import setting_problems
 from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
 from kfp_ct.components.tune import rows, work
 from kfp_ct.components.tune.settings import Tuning
 from kfp_ct.data import layouts, reading, tfrecord
+from kfp_ct.storage import storage
 from repository import ROOT
 from tuning import request, write_module
 
@@ -176,6 +179,28 @@ def test_a_killed_search_goes_on_where_it_was(bench, tmp_path, parallel):
     assert [trial["status"] for trial in trials] == ["COMPLETED"] * 5
     assert {trial["id"] for trial in trials if trial["seconds"] is None} >= kept
     assert not list(folder.glob("tune-*"))
+
+
+def test_a_search_that_was_ended_goes_on_from_its_state_in_a_bucket(bench, monkeypatch, capsys):
+    stop = (
+        'seen = build.__dict__.setdefault("seen", set())\n'
+        "seen.add(str(sorted(hp.values.items())))\n"
+        'if os.environ.get("STOP") and len(seen) > 2: raise KeyboardInterrupt'
+    )
+    module = write_module(bench.root, stop)
+    asked = request(bench.prepared, module, {"trials": 4, "rows": 100}, "s3://data/checkpoints")
+    with seaweedfs.running() as store:
+        for name, value in {**store.environment(), "STOP": "1"}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(KeyboardInterrupt):
+            work.tune(asked, bench.outputs)
+        kept = {each.file_name for each in storage.list_folder("s3://data/checkpoints")}
+        assert {"oracle.json", "tuner0.json", "trial.json"} <= kept
+        monkeypatch.delenv("STOP")
+        work.tune(asked, bench.outputs)
+        assert storage.list_folder("s3://data/checkpoints") == [], "what has ended leaves nothing"
+    assert re.search(r"goes on after [1-3] completed trials", capsys.readouterr().out)
+    assert [trial["status"] for trial in bench.summary["trials"]] == ["COMPLETED"] * 4
 
 
 def test_a_damaged_state_starts_over(bench, tmp_path, capsys):

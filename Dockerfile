@@ -1,5 +1,5 @@
-# Three images, a target each: `components` (what tasks run in), `serving` (the prediction service), `author` (compiles
-# and deploys). Built with Docker, BuildKit or not: docker build --target components --build-arg BASE=… .
+# Three images, a target each: `components` (what tasks run in; `components-gpu` with CUDA), `serving` (the prediction
+# service), `author` (compiles and deploys). Built with Docker, BuildKit or not: docker build --target components --build-arg BASE=… .
 #
 # Each image is NAME-env, which has nothing of this project, and its sources on top: `ct images build` keeps the first in
 # the registry, so that the next commit's image shares those layers wherever it is built.
@@ -99,5 +99,34 @@ RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app
 ENV PYTHONPATH=/app TF_USE_LEGACY_KERAS=0 TF_CPP_MIN_LOG_LEVEL=2
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="kfp-ct components" org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
+USER 1000:1000
+
+# The same with TensorFlow's CUDA libraries, for tasks that have an accelerator; the driver is the node's. Several GB
+# larger: `ct images build` makes it when it is named.
+FROM builder AS components-gpu-venv
+COPY requirements/components-gpu.txt /requirements/
+RUN sh /requirements/install.sh packages components-gpu.txt
+
+FROM python AS components-gpu-env
+COPY --from=components-gpu-venv /opt/venv /opt/venv
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+
+FROM components-gpu-env AS components-gpu
+COPY kfp_ct/__init__.py kfp_ct/
+COPY kfp_ct/base kfp_ct/base
+COPY kfp_ct/storage kfp_ct/storage
+COPY kfp_ct/pages kfp_ct/pages
+COPY kfp_ct/serving kfp_ct/serving
+COPY kfp_ct/clock kfp_ct/clock
+COPY kfp_ct/cloud kfp_ct/cloud
+COPY kfp_ct/data kfp_ct/data
+COPY kfp_ct/models kfp_ct/models
+COPY components kfp_ct/components
+COPY pipelines pipelines
+RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app
+ENV PYTHONPATH=/app TF_USE_LEGACY_KERAS=0 TF_CPP_MIN_LOG_LEVEL=2
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="kfp-ct components-gpu" org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}"
 USER 1000:1000

@@ -36,11 +36,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
             "kfp_ct.cli.why_not_cached:why_not_cached",
             "Explain why steps of a run were not served from the cache.",
         ),
-        Entry(
-            "compare",
-            "kfp_ct.cli.compare:compare",
-            "Compare two runs, wherever they ran: on this machine, in containers, on `ct up`, KFP or Vertex AI.",
-        ),
+        Entry("compare", "kfp_ct.cli.compare:compare", "Compare two runs, of here or `ct up`, KFP, Vertex AI."),
         Entry("up", "kfp_ct.cli.up:up", "Serve Kubeflow Pipelines' API and a UI on this machine."),
     ),
     "Build": (

@@ -41,7 +41,7 @@ def compare(
     home: options.Home = None,
     as_json: options.Json = False,
 ) -> None:
-    """Compare two runs, wherever they ran: on this machine, in containers, on `ct up`, KFP or Vertex AI.
+    """Compare two runs, of here or `ct up`, KFP, Vertex AI.
 
     Inputs, fingerprints of the data, metrics and decisions decide whether they are the same. Where things lie, images
     and versions, what the cache answered and how fast machines are is shown, and decides nothing.

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.base.image import COMPONENTS
 from kfp_ct.deploy import default_requests, pod_config, target
 from kfp_ct.package import package as packages
 from kfp_ct.package import task_names, wiring
@@ -19,6 +20,8 @@ from kfp_ct.project.kubernetes_settings import PodSettings
 from kfp_ct.project.settings import Settings
 from kfp_ct.project.task_settings import TaskSettings, above, bytes_of, cpus, merged, of_task
 
+# Name of the components' image with CUDA; the Dockerfile has a stage of that name.
+_GPU_IMAGE = "components-gpu"
 _MODELS: Mapping[str, type[TaskSettings]] = {sections.KUBERNETES: PodSettings, sections.VERTEX: TaskSettings}
 
 
@@ -123,8 +126,8 @@ def _write(compiled: Package, task: _Task, given: TaskSettings) -> None:
     if variables := pod_config.plain_variables(given):
         there = {each["name"]: each.get("value", "") for each in container.get("env", ())}
         container["env"] = [{"name": key, "value": value} for key, value in {**there, **variables}.items()]
-    if given.image:
-        container["image"] = packages.logical_image(given.image)
+    if image := given.image or _image_for_gpus(container["image"], given):
+        container["image"] = packages.logical_image(image)
     if policy := pod_config.retry_policy(given):
         task.entry["retryPolicy"] = policy
     elif given.retries:
@@ -133,6 +136,12 @@ def _write(compiled: Package, task: _Task, given: TaskSettings) -> None:
         platform = compiled.setdefault(PLATFORMS, {}).setdefault(pod_config.PLATFORM, {})
         executors = platform.setdefault("deploymentSpec", {}).setdefault("executors", {})
         executors[task.executor] = merged(executors.get(task.executor, {}), config)
+
+
+def _image_for_gpus(image: str, given: TaskSettings) -> str:
+    """Returns the name of the components' image with CUDA for a task of theirs with a GPU; else nothing."""
+    gpu = given.accelerator and given.accelerator.type.lower().startswith("nvidia")
+    return _GPU_IMAGE if gpu and image == COMPONENTS else ""
 
 
 def _write_default_requests(compiled: Package, task: _Task) -> None:

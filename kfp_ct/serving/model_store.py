@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kfp_ct.base.errors import ComponentError
-from kfp_ct.storage import releases, storage
+from kfp_ct.serving import labels
+from kfp_ct.storage import locations, releases, storage
 
 _log = logging.getLogger("serving")
 _FINGERPRINT = "fingerprint"
@@ -30,6 +31,7 @@ class ModelStore:
         """Brings the folder to what the pointers say; call it from one thread only."""
         problems = []
         looks: list[Callable[[], None]] = [functools.partial(self._follow, model) for model in sorted(self._known)]
+        looks += [functools.partial(self._follow_labels, model) for model in sorted(self._known)]
         for look in (self._list, *looks):
             try:
                 look()
@@ -73,9 +75,45 @@ class ModelStore:
         # `Versions` takes the highest; what is lower than the served one is a version to fall back to.
         others = sorted((int(path.name) for path in here.iterdir() if path.name.isdigit()), reverse=True)
         lower = [each for each in others if each < int(version)]
+        labelled = [each for each in (labels.read_labels(here) or {}).values() if each < int(version)]
         for each in others:
-            if each != int(version) and each not in lower[:1]:
+            if each != int(version) and each not in (*lower[:1], *labelled):
                 _remove(here / str(each))
+
+    def _follow_labels(self, model: str) -> None:
+        """Brings labels.json here, the versions that it names before it."""
+        here = self._folder / model
+        content = storage.read(locations.join(self._root, model, labels.LABELS_FILE)) if here.is_dir() else None
+        if content is None:
+            (here / labels.LABELS_FILE).unlink(missing_ok=True)
+            self._seen.pop(f"{model}/{labels.LABELS_FILE}", None)
+        elif content.version != self._seen.get(f"{model}/{labels.LABELS_FILE}"):
+            partial = here / ".labels" / labels.LABELS_FILE
+            partial.parent.mkdir(exist_ok=True)
+            partial.write_bytes(content.data)
+            named = labels.read_labels(partial.parent)
+            for version in sorted(set((named or {}).values())):
+                self._keep(model, version)
+            if named is not None:
+                partial.rename(here / labels.LABELS_FILE)
+            self._seen[f"{model}/{labels.LABELS_FILE}"] = content.version
+
+    def _keep(self, model: str, version: int) -> None:
+        """Fetches a version that a label names."""
+        here = self._folder / model
+        if (here / str(version)).is_dir():
+            return
+        served = max((int(path.name) for path in here.iterdir() if path.name.isdigit()), default=version)
+        if version > served:
+            raise ComponentError(
+                f"{labels.LABELS_FILE} of {model} names version {version}, which is above the served one, {served}\n"
+                "expected: labels of the served version and those before it\nfix: label it once it is deployed"
+            )
+        manifest = releases.read_manifest(self._root, model, str(version))
+        if manifest is None:
+            raise releases.not_whole(self._root, model, str(version))
+        self._fingerprint(model, str(version)).write_text(manifest.fingerprint)
+        releases.fetch(self._root, model, str(version), manifest, here / str(version))
 
     def _fingerprint(self, model: str, version: str) -> Path:
         return self._folder / model / f".{version}.{_FINGERPRINT}"

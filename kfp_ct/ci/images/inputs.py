@@ -13,6 +13,8 @@ _COPY = re.compile(r"COPY (?!--from)(?P<paths>.+)")
 _FROM = re.compile(r"FROM (?P<base>\S+) AS (?P<name>\S+)")
 # What an image is before this project's sources: the stage it is built on, if there is one of that name.
 _ENVIRONMENT = "-env"
+# An image of which a variant for accelerators is made when it is named.
+_VARIANT = "-gpu"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +28,11 @@ class Stage:
 
 
 def targets(root: Path) -> list[str]:
-    """Returns the names of the images: the stages that declare what they are by a label."""
+    """Returns the names of the images that are always built: the stages that declare what they are by a label."""
+    return [name for name in _labelled(root) if not name.endswith(_VARIANT)]
+
+
+def _labelled(root: Path) -> list[str]:
     return [stage.name for stage in _stages(root).values() if "LABEL org.opencontainers.image.title" in stage.text]
 
 
@@ -46,7 +52,7 @@ def content_hash(root: Path, target: str, base: str) -> str:
     """
     stages = _stages(root)
     if target not in stages:
-        raise UsageError(f"the {DOCKERFILE} has no stage {target}\nexpected: one of {', '.join(targets(root))}")
+        raise UsageError(f"the {DOCKERFILE} has no stage {target}\nexpected: one of {', '.join(_labelled(root))}")
     digest = hashlib.sha256(base.encode())
     for name in _closure(stages, target):
         digest.update(stages[name].text.encode())

@@ -110,6 +110,24 @@ def test_a_service_follows_what_is_published_promoted_and_rolled_back(store, tmp
     assert Service(tmp_path / "another").look() == "v1 one", "a service that starts now serves the same"
 
 
+def test_versions_that_labels_in_the_bucket_name_are_kept_and_answer(store, tmp_path, caplog):
+    for number, word in (("1", "one"), ("2", "two"), ("3", "three")):
+        publish(model(tmp_path, word), number)
+    storage.write(f"{ROOT}/m/labels.json", b'{"stable": 1, "last": 3}')
+    service = Service(tmp_path / "cache")
+    assert [service.look(), service.look(), service.look()] == ["v3 three"] * 3
+    assert service.versions.labels("m") == {"stable": 1, "last": 3}
+    with service.versions.leased("m", "stable") as (loaded, number):
+        assert (number, loaded.content["saved_model.pb"]) == (1, "one")
+    storage.write(f"{ROOT}/m/labels.json", b'{"stable": 9}')
+    service.look()
+    assert service.versions.labels("m") == {"stable": 1, "last": 3}, "as they were"
+    assert "names version 9, which is above the served one, 3" in caplog.text
+    storage.delete(f"{ROOT}/m/labels.json")
+    service.look()
+    assert service.versions.labels("m") == {}
+
+
 def test_only_some_versions_are_kept(store, tmp_path):
     for number in range(1, 6):
         publish(model(tmp_path, f"model{number}"), str(number), keep=2)

@@ -85,6 +85,18 @@ def test_the_prediction_service_understands_its_arguments(built):
         assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
+def test_monitoring_reads_what_the_prediction_service_logs(built):
+    (logged,) = [
+        each["data"]["CT_REQUEST_LOG"]
+        for each in built["kind"]
+        if each["kind"] == "ConfigMap" and each["metadata"]["namespace"] == "serving"
+    ]
+    monitored = yaml.safe_load((ROOT / "pipelines/flights/settings/monitoring-kind.yaml").read_text())
+    assert monitored["parameters"]["request_log"] == logged
+    container = manifest_policy.pod_spec(one(built["kind"], "Deployment", "flights"))["containers"][0]
+    assert container["args"][-2:] == ["--request-log", "$(CT_REQUEST_LOG)"]
+
+
 def test_the_old_version_answers_until_the_new_one_does(built):
     rollout = one(built["cluster"], "Deployment", "flights")["spec"]["strategy"]["rollingUpdate"]
     assert rollout == {"maxUnavailable": 0, "maxSurge": 1}

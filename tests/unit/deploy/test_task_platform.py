@@ -242,6 +242,44 @@ def test_the_package_of_the_shipped_kind_settings_has_everything_of_its_pods():
     assert made["root"]["dag"]["tasks"]["train"]["retryPolicy"]["maxRetryCount"] == 2
 
 
+@pytest.mark.parametrize("name", ["batch_prediction-kind", "monitoring-kind"])
+def test_what_belongs_to_training_in_kind_finds_its_store_and_nothing_of_this_machine(name):
+    workspace = find_workspace()
+    chosen = settings.load(workspace, "flights", name, {})
+    made = version.for_target(workspace, chosen, task_platform.compile_target(chosen))
+    check.check(made)
+    training = settings.load(workspace, "flights", "kind", {})
+    assert chosen.targets["kfp"] == training.targets["kfp"]
+    assert chosen.targets["kubernetes"]["all"]["env"] == training.targets["kubernetes"]["all"]["env"]
+    for label in made["deploymentSpec"]["executors"]:
+        assert {each["secretName"] for each in pods(made, label)["secretAsEnv"]} == {"object-store"}
+    places = [value for value in package.defaults(made).values() if isinstance(value, str) and "/" in value]
+    assert [each for each in places if not each.startswith(("s3://", "http://", "pipelines/"))] == []
+    assert any(each.startswith("s3://mlpipeline/ct/") for each in str(package.defaults(made)).split("'"))
+
+
+@pytest.mark.parametrize(
+    ("section", "given", "image"),
+    [
+        ("kubernetes", {"accelerator": {"type": "nvidia.com/gpu", "count": 2}}, "kfp-ct-components-gpu-python:local"),
+        ("vertex", {"accelerator": {"type": "NVIDIA_TESLA_T4", "count": 1}}, "kfp-ct-components-gpu-python:local"),
+        ("kubernetes", {"accelerator": {"type": "amd.com/gpu", "count": 1}}, "kfp-ct-components-python:local"),
+        ("kubernetes", {"accelerator": {"type": "nvidia.com/gpu", "count": 1}, "image": "mine"},
+         "kfp-ct-mine-python:local"),
+    ],
+    ids=["kubernetes", "vertex", "another maker's", "an image of one's own"],
+)  # fmt: skip
+def test_a_task_with_a_gpu_runs_in_the_image_with_cuda(section, given, image):
+    workspace = find_workspace()
+    chosen = settings.load(workspace, "flights", "kind", {})
+    chosen = dataclasses.replace(chosen, targets={section: {"tasks": {"train": given}}})
+    made = version.for_target(workspace, chosen, task_platform.compile_target(chosen))
+    images = {label: each["container"]["image"] for label, each in made["deploymentSpec"]["executors"].items()}
+    assert images.pop("exec-train") == image
+    assert set(images.values()) == {"kfp-ct-components-python:local"}
+    assert task_platform.apply(made, chosen, task_platform.compile_target(chosen)) == made, "a second time"
+
+
 def test_every_component_of_ours_has_a_default_request():
     folders = sorted(path.parent.name for path in (find_workspace().root / "components").glob("*/component.py"))
     assert [name for name in folders if not default_requests.of(f"kfp_ct.components.{name}")] == []

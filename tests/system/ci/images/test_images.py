@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import re
 import shutil
 import threading
 
@@ -92,6 +93,28 @@ def test_an_engine_is_given_no_more_stages_than_an_image_needs(project):
 def test_this_projects_own_images():
     assert sorted(inputs.targets(ROOT)) == ["author", "components", "serving"]
     assert len({inputs.content_hash(ROOT, name, "x") for name in inputs.targets(ROOT)}) == 3
+
+
+def test_the_image_for_gpus_is_built_when_it_is_named_of_the_same_sources_and_releases():
+    assert "components-gpu" not in inputs.targets(ROOT)
+    plan = inputs.dockerfile(ROOT, "components-gpu", {})
+    copied = re.findall(r"^COPY (?!--from|requirements|infra)(.+)$", plan, re.MULTILINE)
+    assert copied == re.findall(
+        r"^COPY (?!--from|requirements|infra)(.+)$", inputs.dockerfile(ROOT, "components", {}), re.MULTILINE
+    )
+    assert "packages components-gpu.txt" in plan
+    locks = [
+        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE))
+        for name in ("components-current", "components-gpu")
+    ]
+    assert locks[0].items() <= locks[1].items(), "what else is there is the same release"
+    assert {"nvidia-cudnn-cu12", "nvidia-cuda-runtime-cu12"} <= set(locks[1]) - set(locks[0])
+
+
+def test_every_image_has_the_certificates_that_object_stores_are_opened_with():
+    for name in ("author", "components", "components-gpu", "serving"):
+        plan = inputs.dockerfile(ROOT, name, {})
+        assert re.search(r"apt-get install --yes --no-install-recommends python3 ca-certificates", plan), name
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Buckets by obstore: s3:// everywhere, gs:// where Google's client is not installed (the prediction service's image).
+"""Buckets by obstore: s3:// everywhere, gs:// where Google's client is not installed.
 
 Endpoint, region and credentials come from the usual environment (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID,
 web identity, the machine's role). Throttling and broken connections are retried with growing pauses by obstore.

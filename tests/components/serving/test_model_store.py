@@ -1,6 +1,7 @@
 """Models published to SeaweedFS, followed by the service's own watching: killed publishers, bad networks, rollbacks."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import cloud_storage
 import faulty_proxy
 import seaweedfs
 from faulty_proxy import CUT_ANSWER, CUT_REQUEST, Answer
@@ -18,6 +20,7 @@ from kfp_ct.models import serving_bucket
 from kfp_ct.serving.model_store import ModelStore
 from kfp_ct.serving.versions import Versions
 from kfp_ct.storage import releases, storage
+from repository import ROOT as REPOSITORY
 
 GONE = Answer.s3(404, "NoSuchKey")
 ROOT = "s3://data/serving"
@@ -77,17 +80,17 @@ def model(tmp_path: Path, word: str) -> Path:
     return tmp_path / word
 
 
-def publish(folder: Path, version: str, keep: int = 3):
+def publish(folder: Path, version: str, keep: int = 3, root: str = ROOT):
     manifest = releases.manifest_of(folder, layouts.tree_fingerprint(folder))
-    return serving_bucket.publish(serving_bucket.BucketRelease(folder, ROOT, "m", version, manifest, {}), keep)
+    return serving_bucket.publish(serving_bucket.BucketRelease(folder, root, "m", version, manifest, {}), keep)
 
 
 class Service:
     """What the prediction service does at every look, and which model answers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: str = ROOT) -> None:
         folder.mkdir(exist_ok=True)
-        self.versions = Versions(folder, Loaded, ModelStore(ROOT, folder).refresh)
+        self.versions = Versions(folder, Loaded, ModelStore(root, folder).refresh)
 
     def look(self) -> str:
         self.versions.poll()
@@ -108,6 +111,27 @@ def test_a_service_follows_what_is_published_promoted_and_rolled_back(store, tmp
     assert service.look() == "v1 one"
     assert serving_bucket.served(ROOT, "m") == "1"
     assert Service(tmp_path / "another").look() == "v1 one", "a service that starts now serves the same"
+
+
+def test_a_service_follows_a_bucket_of_cloud_storage_too(tmp_path):
+    root = "gs://models/serving"
+    with cloud_storage.running("models"):
+        service = Service(tmp_path / "cache", root)
+        assert service.look() == ""
+        publish(model(tmp_path, "one"), "1", root=root)
+        assert service.look() == "v1 one"
+        publish(model(tmp_path, "two"), "2", root=root)
+        assert service.look() == "v2 two"
+        publish(model(tmp_path, "one"), "1", root=root)
+        assert service.look() == "v1 one"
+
+
+def test_the_services_image_has_googles_client_in_the_components_release():
+    of_the_service, of_components = (
+        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (REPOSITORY / f"requirements/{name}.txt").read_text(), re.MULTILINE))
+        for name in ("serving", "components-current")
+    )
+    assert of_the_service["google-cloud-storage"] == of_components["google-cloud-storage"]
 
 
 def test_versions_that_labels_in_the_bucket_name_are_kept_and_answer(store, tmp_path, caplog):

@@ -1,7 +1,9 @@
 """A real container engine for tests: the one that answers, else Debian's dockerd started for the session."""
 
 import contextlib
+import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +18,8 @@ from pathlib import Path
 import docker
 import kfp
 import pytest
+
+from repository import ROOT
 
 IMAGE = "ct-test-tools:latest"
 # Enough of this machine to run a shell in a container.
@@ -36,6 +40,12 @@ TOOLS = (
     "dirname",
 )
 PYTHON = "ct-test-python:latest"
+# What an image has of this repository.
+_SOURCES = """
+import hashlib, json, pathlib
+paths = [path for folder in ("kfp_ct", "pipelines") for path in pathlib.Path(folder).rglob("*.py")]
+print(json.dumps({str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}))
+"""
 
 
 @contextlib.contextmanager
@@ -89,6 +99,22 @@ def require_image(host: str, reference: str) -> str:
             client.images.get(reference)
         except docker.errors.ImageNotFound:
             pytest.skip(f"there is no image {reference} here: docker build makes it")
+    return reference
+
+
+def require_sources(host: str, reference: str) -> str:
+    """Skips where the engine has no such image, or one of other sources than these."""
+    require_image(host, reference)
+    with contextlib.closing(docker.DockerClient(host)) as client:
+        said = client.containers.run(reference, ["python3", "-c", _SOURCES], remove=True, working_dir="/app")
+    there = json.loads(said)
+    here = {name: ROOT / name for name in there}
+    if not there or any(
+        not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != there[name]
+        for name, path in here.items()
+    ):
+        target = reference.partition(":")[0].removeprefix("kfp-ct-")
+        pytest.skip(f"{reference} has other sources than these: docker build --target {target} --tag {reference} .")
     return reference
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 import awkward_data
-from depth import tries
 import seaweedfs
+from depth import tries
 from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
 from kfp_ct.components.ingest import work as ingest
 from kfp_ct.new.profiling import columns, leaks, work

@@ -1,42 +1,17 @@
 """The same pipeline in the real image and in processes here: the same data, the same model but for rounding."""
 
 import os
-import subprocess
 
-import docker
 import pytest
 
 import container_engine
 from ct_command import SMALL, run
-from repository import ROOT
 
 IMAGE = os.environ.get("CT_TEST_IMAGE", "kfp-ct-components:dev")
-# What tasks run: the image has to be of these very sources, or two programs would be compared.
-DIGEST = """
-import hashlib, pathlib
-digest = hashlib.sha256()
-for folder in ("components", "kfp_ct", "pipelines"):
-    for path in sorted(pathlib.Path(folder).rglob("*.py")):
-        digest.update(str(path).encode() + path.read_bytes())
-print(digest.hexdigest())
-"""
 # Where glibc is older, TensorFlow 2.16 here is held against 2.21 there. Measured: apart by less than 1e-7; other
 # processors have other kernels.
 TOLERANCE = 0.005
 MEASURED = {"auc", "auc_precision_recall", "binary_accuracy", "binary_crossentropy", "calibration"}
-
-
-def image_of_these_sources(host: str) -> str:
-    reference = container_engine.require_image(host, IMAGE)
-    here = subprocess.run(["python3", "-c", DIGEST], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    client = docker.DockerClient(host)
-    try:
-        there = client.containers.run(reference, ["python3", "-c", DIGEST], remove=True, working_dir="/app")
-    finally:
-        client.close()
-    if there.decode() != here:
-        pytest.skip(f"{reference} has other sources than these: docker build --target components --tag {reference} .")
-    return reference
 
 
 def metadata(both, task, artifact):
@@ -49,7 +24,7 @@ def both(tmp_path_factory):
     with container_engine.engine(folder) as host, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", host)
         container_engine.require_shared(host, folder)
-        image = image_of_these_sources(host)
+        image = container_engine.require_sources(host, IMAGE)
         yield run(folder / "here", *SMALL), run(folder / "there", *SMALL, "--containers", "--image", image)
 
 

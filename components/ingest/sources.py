@@ -76,6 +76,7 @@ def require_readable(
                 f"source {name}: {source.rejected:,} of {total:,} rows cannot be read "
                 f"({source.rejected / total:.1%}, allowed are {max_bad_fraction:.1%})\n"
                 f"{_worst_column(connection, name)}\n"
+                f"{_backslashes(connection, name)}"
                 f"fix: correct the rows listed in {root / QUARANTINE}; or say what is right in the settings file: a "
                 f"column's type in sources.{name}.columns, what means missing in sources.{name}.null_values, or a "
                 "larger max_bad_fraction"
@@ -120,6 +121,21 @@ def _write_quarantine(connection: duckdb.DuckDBPyConnection, path: Path) -> None
         for values in listed.fetchall():
             entry = dict(zip(("source", "file", "line", "column", "reason", "raw"), values, strict=True))
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+
+def _backslashes(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    """Says where quotes are escaped as Spark and MySQL write them, which no standard of CSV knows."""
+    (count,) = database.row(
+        connection,
+        f"SELECT count(*) FROM ct.rejects WHERE source = {literal(name)} AND contains(raw, '\\\"')"
+        " AND reason ILIKE '%quote%'",
+    )
+    return (
+        f'{count:,} of them have quotes after backslashes: write a quote within a value twice (""; in Spark, '
+        "option('escape', '\"'))\n"
+        if count
+        else ""
+    )
 
 
 def _worst_column(connection: duckdb.DuckDBPyConnection, name: str) -> str:

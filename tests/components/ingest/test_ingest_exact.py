@@ -128,6 +128,13 @@ def test_partitions_that_only_folders_name_are_said(place, capsys):
     assert "folders" not in capsys.readouterr().out
 
 
+def test_quotes_escaped_by_backslashes_are_named(place):
+    source = place.file("d.csv", "id,x\n" + "".join(f'{i},"a \\"b\\" c"\n' for i in IDS))
+    assert_refused(place, DataError, "30 of them have quotes after backslashes", "option('escape'", source=source)
+    source = place.file("d.csv", "id,x\n" + "".join(f'{i},"a"b\n' for i in IDS))
+    assert "backslashes" not in assert_refused(place, DataError, "30 of 30 rows", source=source)
+
+
 # NaN, which the statistics of Parquet files leave out
 
 

@@ -47,13 +47,13 @@ class TransformRequest:
 class ReadBatches(beam.DoFn):
     """Reads files in batches of lists, on the worker: rows never pass through Beam's pickling."""
 
-    def __init__(self, columns: list[str]) -> None:
-        self._columns = columns
+    def __init__(self, specs: Mapping[str, batches.FeatureSpec]) -> None:
+        self._specs = dict(specs)
 
     def process(self, file: str) -> Iterator[pa.RecordBatch]:
         """Yields the batches of one Parquet file."""
-        for batch in reading.iter_batches([file], self._columns, ANALYZED_ROWS):
-            yield batches.to_lists(batch, self._columns)
+        for batch in reading.iter_batches([file], list(self._specs), ANALYZED_ROWS):
+            yield batches.to_lists(batch, self._specs, self._specs)
 
 
 def analyze(request: TransformRequest, output_path: str) -> dict[str, Any]:
@@ -119,12 +119,14 @@ def _run_beam(
     request: TransformRequest, function: preprocessing.PreprocessingFn, columns: list[str], output_path: str
 ) -> None:
     files = _files(request, [split.name for split in _analyzed(request)])
+    every = batches.feature_specs(batches.read_schema(request.schema_file))
+    specs = {name: every[name] for name in columns}
     config = _adapter_config(request, files, columns)
     with _pipeline(request.beam_pipeline_args) as (pipeline, temp_dir), tft_beam.Context(temp_dir=temp_dir):
         rows = (
             pipeline
             | "Files" >> beam.Create(files, reshuffle=len(files) > 1)
-            | "Read" >> beam.ParDo(ReadBatches(columns)).with_output_types(pa.RecordBatch)
+            | "Read" >> beam.ParDo(ReadBatches(specs)).with_output_types(pa.RecordBatch)
         )
         transform_fn = (rows, config) | "Analyze" >> tft_beam.AnalyzeDataset(function)
         _ = transform_fn | "Write" >> tft_beam.WriteTransformFn(output_path)
@@ -156,12 +158,15 @@ def _adapter_config(
 ) -> tensor_adapter.TensorAdapterConfig:
     """Describes the columns that are read; the graph's inputs are all of the schema's, as TFX has them."""
     schema = batches.read_schema(request.schema_file)
+    specs = batches.feature_specs(schema)
     representations = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(schema)
     first = next(reading.iter_batches(files, columns, batch_rows=1))
+    # A column may have no value in the first row and one later: the type is the file's if it fits, else the schema's.
+    typed = batches.to_lists(first, columns, specs)
     return tensor_adapter.TensorAdapterConfig(
-        batches.to_lists(first, columns).schema,
+        typed.schema,
         {name: representations[name] for name in columns},
-        {name: batches.type_spec(spec) for name, spec in batches.feature_specs(schema).items()},
+        {name: batches.type_spec(spec) for name, spec in specs.items()},
     )
 
 

@@ -144,13 +144,20 @@ def to_features(columns: Mapping[str, tf.Tensor], specs: Mapping[str, FeatureSpe
     return {name: _to_feature(values, specs[name]) for name, values in columns.items()}
 
 
-def to_lists(batch: pa.RecordBatch, columns: Iterable[str]) -> pa.RecordBatch:
+def to_lists(
+    batch: pa.RecordBatch, columns: Iterable[str], specs: Mapping[str, FeatureSpec] | None = None
+) -> pa.RecordBatch:
     """Converts columns to lists, as TFX's libraries take them; null and NaN become a null list, lists stay as they are.
+
+    Args:
+        batch: Rows.
+        columns: The columns to convert.
+        specs: Features of the schema: a column without any value is of the feature's type, whatever the file says.
 
     Raises:
         DataError: A column is not there, or a list has a missing value among its values.
     """
-    arrays = {name: _column(batch, name) for name in columns}
+    arrays = {name: _typed_if_empty(_column(batch, name), (specs or {}).get(name)) for name in columns}
     return pa.RecordBatch.from_arrays([_to_list(array, name) for name, array in arrays.items()], names=list(arrays))
 
 
@@ -168,6 +175,13 @@ def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
             "fix: select it in the query, or take it out of the schema and the model's inputs"
         )
     return batch.column(index)
+
+
+def _typed_if_empty(column: pa.Array, spec: FeatureSpec | None) -> pa.Array:
+    """Files cannot say of what type a column without a value is, and call it text; the schema can."""
+    if spec is None or column.null_count < len(column) or list_columns.is_list(column.type):
+        return column
+    return pa.nulls(len(column), _ARROW_TYPES[spec.dtype])
 
 
 def _to_array(column: pa.Array, name: str, dtype: tf.DType) -> np.ndarray:

@@ -266,3 +266,23 @@ def test_an_updater_that_returns_something_else_is_told(tmp_path):
     work.analyze(request, str(tmp_path / "graph"))
     with pytest.raises(ConfigurationError, match="returns NoneType"):
         work.write_statistics(request, str(tmp_path / "graph"))
+
+
+@pytest.mark.parametrize("stored", [pa.string(), pa.int64(), pa.float32()], ids=str)
+def test_a_column_without_any_value_is_of_the_schema_s_type(tmp_path, stored):
+    request = request_for(
+        tmp_path,
+        "import tensorflow as tf\n\n\ndef preprocessing_fn(inputs):\n"
+        "    rows = tf.shape(inputs['size'])[0]\n"
+        "    filled = tf.sparse.to_dense(tf.sparse.reset_shape(inputs['count'], [rows, 1]))\n"
+        "    filled = tf.reshape(filled, [-1, 1])\n"
+        "    assert filled.dtype == tf.int64\n    return {'x': filled, 'size': inputs['size']}\n",
+    )
+    for file in Path(request.examples_path).rglob("*.parquet"):
+        table = pa.parquet.read_table(file)
+        place = table.schema.get_field_index("count")
+        pa.parquet.write_table(table.set_column(place, "count", pa.nulls(table.num_rows, stored)), file)
+    work.analyze(request, str(tmp_path / "graph"))
+    work.write_examples(request, str(tmp_path / "graph"), str(tmp_path / "transformed"), materialize=True)
+    written = pa.parquet.read_table(layouts.split_files(tmp_path / "transformed", "eval")[0])
+    assert set(written["x"].combine_chunks().flatten().to_pylist()) == {0}

@@ -17,6 +17,8 @@ HIDDEN = "***"
 # Shorter values are words that stand in other places, too.
 _SHORTEST = 8
 _SHORTEST_REFERRED = 6
+# Characters of a text that what it becomes is kept of.
+_LONGEST_REMEMBERED = 500
 _PATHS = ("/", "./", "~")
 _WORDS = (
     r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|secret[_-]?key|account[_-]?key"
@@ -70,7 +72,7 @@ def redact(text: str) -> str:
     """Returns a text without the secrets in it."""
     for value, name in sorted(_values().items(), key=lambda item: -len(item[0])):
         text = text.replace(value, name)
-    return _without_forms(_PAIR.sub(rf"\1{HIDDEN}", text) if "=" in text or ":" in text else text)
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _without_pairs(text)
 
 
 def redact_tree(value: Any) -> Any:
@@ -141,6 +143,16 @@ def guard_streams() -> None:
     """Keeps secrets out of everything that this process prints from now on, tracebacks among it."""
     _values.cache_clear()
     sys.stdout, sys.stderr = redacted(sys.stdout), redacted(sys.stderr)
+
+
+@functools.lru_cache(maxsize=4096)
+def _remembered(text: str) -> str:
+    """A run's record is written some thirty times, with the same texts in it."""
+    return _without_pairs(text)
+
+
+def _without_pairs(text: str) -> str:
+    return _without_forms(_PAIR.sub(rf"\1{HIDDEN}", text) if "=" in text or ":" in text else text)
 
 
 def _without_forms(text: str) -> str:

@@ -200,6 +200,14 @@ def test_a_guarded_stream_is_the_stream_it_guards():
     assert file.getvalue().endswith("a\nhttp://:***@127.0.0.1:9\n")
 
 
+def test_a_text_that_was_looked_at_before_loses_a_value_that_is_known_since():
+    text = "the place is swordfish-place-7, password=hunter22"
+    assert redaction.redact(text) == redaction.redact(text) == "the place is swordfish-place-7, password=***"
+    redaction.remember("PLACE", "swordfish-place-7")
+    assert "swordfish" not in redaction.redact(text)
+    redaction._values.cache_clear()
+
+
 def test_long_texts_take_no_time():
     for text in ("a" * 2_000_000, "x:" * 500_000, "://a:" * 50_000, "token=${" * 50_000, "eyJ-" * 100_000):
         before = os.times().user

@@ -99,6 +99,7 @@ def service(host: str, environment: dict[str, str]):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_all_in_a_bucket_is_trained_served_switched_and_rolled_back_without_a_failed_answer(tmp_path):
     with contextlib.ExitStack() as stack:
         host = stack.enter_context(container_engine.engine(tmp_path))

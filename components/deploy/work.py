@@ -1,14 +1,16 @@
 """Has a blessed model served, and makes it the champion once it is."""
 
 import dataclasses
+import datetime
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kfp_ct.base import task_log
 from kfp_ct.data import layouts
-from kfp_ct.models import champion_alias, serving_target
+from kfp_ct.models import champion_alias, release_target, serving_target
 from kfp_ct.models.serving_folder import Release
+from kfp_ct.models.settings import Serving
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Destination:
 
 
 def deploy(release: Release, destination: Destination, keep_versions: int, deployment_path: str) -> dict[str, Any]:
-    """Has a blessed model served; when it answers, the alias champion moves to it.
+    """Has a blessed model served, or begins its release; when it answers all, the alias champion moves to it.
 
     Args:
         release: What to serve.
@@ -43,6 +45,9 @@ def deploy(release: Release, destination: Destination, keep_versions: int, deplo
         NotServedError: It did not become ready; what served before serves on, and the champion stays.
         ConfigurationError: A name, a version or the target cannot be used, or it holds another model as this version.
     """
+    started = _started(release, destination, deployment_path)
+    if started is not None:
+        return started
     target = serving_target.open_target(destination.serving, destination.serving_root, release.model_name)
     served = target.serve(release, keep_versions)
     if destination.registry_uri:
@@ -54,3 +59,29 @@ def deploy(release: Release, destination: Destination, keep_versions: int, deplo
     kept = f"; {', '.join(f'v{version}' for version in served.kept)} kept" if served.kept else ""
     task_log.summary(f"serving {release.model_name} v{release.version}{champion} from {served.where}{kept}")
     return served.state
+
+
+def _started(release: Release, destination: Destination, deployment_path: str) -> dict[str, Any] | None:
+    """Begins a release where the settings have a policy and another version answers; None where it is served at once.
+
+    A release that runs and is not to be gone on with is ended.
+    """
+    policy = Serving.model_validate(dict(destination.serving)).release
+    running = release_target.open_releases(
+        destination.serving, destination.serving_root, release.model_name, destination.registry_uri
+    )
+    now = datetime.datetime.now(datetime.UTC)
+    if policy is None:
+        if running.running(release.model_name):
+            running.abort(release.model_name, f"v{release.version} is served without a release", now)
+        return None
+    state = running.start(release, policy, now)
+    if state is None:
+        return None
+    found = {"model": state.model, "version": state.live, "previous": "", "candidate": state.candidate}
+    layouts.write_json(Path(deployment_path) / layouts.SUMMARY, {**found, "release": state.id, "kept": []})
+    task_log.summary(
+        f"released {state.model} {state.title}; v{state.live} stays the champion until ct watch or ct release step "
+        "has seen enough"
+    )
+    return {**found, "release": state.id}

@@ -45,6 +45,12 @@ def value(metric: str, sample: Sample, predictions: Floats) -> float:
     return _estimate(metric, sample, predictions).value
 
 
+def influences(metric: str, sample: Sample, predictions: Floats) -> tuple[float, Array | None]:
+    """Returns a metric that has a closed form, and every row's influence on it; None where there are too few rows."""
+    found = _estimate(metric, sample, predictions)
+    return found.value, found.influence
+
+
 def gain(gates: Gates, sample: Sample, predictions: Floats, reference: Floats) -> Interval:
     """Returns by how much `predictions` are better than `reference`, paired row by row.
 

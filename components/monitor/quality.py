@@ -67,10 +67,10 @@ def judge(baseline: BaselineMetric, labelled: pa.Table, rules: Rules) -> dict[st
         return report | {"unjudged": f"{baseline.metric} of a {baseline.task} model is not measured on live rows"}
     if len(labelled) < rules.min_labelled:
         return report | {"unjudged": f"{len(labelled):,} labelled rows, {rules.min_labelled:,} are needed"}
-    predictions = _predictions(labelled, baseline)
+    predictions = predictions_of(labelled, baseline)
     if predictions is None:
         return report | {"unjudged": "the log has no output that could be the prediction"}
-    labels = _labels(labelled, baseline)
+    labels = labels_of(labelled, baseline)
     finite = np.isfinite(predictions.reshape(len(labels), -1)).all(axis=1)
     report["not_finite"] = int((~finite).sum())
     if not finite.any():
@@ -96,7 +96,8 @@ def _loss(baseline: BaselineMetric, found: metrics.Estimate, rules: Rules) -> di
     return {**ends, "lost": broken or loss - reach > rules.max_loss}
 
 
-def _predictions(rows: pa.Table, baseline: BaselineMetric) -> Array | None:
+def predictions_of(rows: pa.Table, baseline: BaselineMetric) -> Array | None:
+    """Returns the predictions of logged rows; None where no output can be the prediction."""
     outputs = request_log.columns(rows, "outputs")
     names = outputs.column_names
     usual = [name for name in (baseline.output, *_USUAL) if name in names]
@@ -117,7 +118,12 @@ def _are_names(label: Any, classes: tuple[str, ...]) -> bool:
     return bool(classes) and (isinstance(label, str) or all(name.lstrip("-").isdigit() for name in classes))
 
 
-def _labels(rows: pa.Table, baseline: BaselineMetric) -> Array:
+def labels_of(rows: pa.Table, baseline: BaselineMetric) -> Array:
+    """Returns the column `label` as numbers.
+
+    Raises:
+        DataError: A label is not of the task.
+    """
     values = rows["label"].to_pylist()
     if _are_names(values[0], baseline.classes):
         numbers = {name: number for number, name in enumerate(baseline.classes)}

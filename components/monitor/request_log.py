@@ -10,7 +10,7 @@ import collections
 import dataclasses
 import datetime
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from kfp_ct.base.errors import ConfigurationError
 METADATA = b"serving"
 _NAME_FORMAT = "%Y%m%dT%H%M%S.%f"
 _SIDES = ("inputs", "outputs")
+SHADOW = "shadow"
 COUNTS = ("requests", "sampled", "dropped", "lost")
 
 
@@ -87,7 +88,19 @@ def no_log(root: str) -> ConfigurationError:
     )
 
 
-def read(root: str, model: str, version: str, period: Period, limits: tuple[int, str]) -> Traffic:
+def seen_by_clients(metadata: Mapping[str, Any]) -> bool:
+    """Whether a file's answers were given to clients, which a shadow's were not."""
+    return metadata.get("role") != SHADOW
+
+
+def read(
+    root: str,
+    model: str,
+    version: str,
+    period: Period,
+    limits: tuple[int, str],
+    chosen: Callable[[Mapping[str, Any]], bool] = seen_by_clients,
+) -> Traffic:
     """Reads one version's traffic in a period.
 
     Args:
@@ -96,6 +109,7 @@ def read(root: str, model: str, version: str, period: Period, limits: tuple[int,
         version: Version.
         period: Which rows, by their time.
         limits: Rows to read at most, and the signature.
+        chosen: Which files are read, by their metadata.
     """
     most, signature = limits
     counts: collections.Counter[str] = collections.Counter(dict.fromkeys(COUNTS, 0))
@@ -103,7 +117,7 @@ def read(root: str, model: str, version: str, period: Period, limits: tuple[int,
     tables: dict[str, pa.Table] = {}
     for path in _files(Path(root) / model / version, period):
         try:
-            counted, table = _read(path, period, signature)
+            counted, table = _read(path, period, signature, chosen)
         except (OSError, ValueError, pa.ArrowException):
             unreadable.append(path.name)
             continue
@@ -193,9 +207,14 @@ def written(path: Path) -> datetime.datetime | None:
         return None
 
 
-def _read(path: Path, period: Period, signature: str) -> tuple[dict[str, int], pa.Table]:
-    table = pq.read_table(path)
-    metadata: dict[str, Any] = json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
+def _read(
+    path: Path, period: Period, signature: str, chosen: Callable[[Mapping[str, Any]], bool]
+) -> tuple[dict[str, int], pa.Table]:
+    schema = pq.read_schema(path)
+    metadata: dict[str, Any] = json.loads((schema.metadata or {}).get(METADATA, b"{}"))
+    if not chosen(metadata):
+        return {}, schema.empty_table()
+    table = _without(pq.read_table(path), metadata.get("hidden", ()))
     written = datetime.datetime.fromisoformat(metadata["written"]) if "written" in metadata else None
     counts = {}
     if written is not None and written in period:
@@ -207,6 +226,25 @@ def _read(path: Path, period: Period, signature: str) -> tuple[dict[str, int], p
     start, end = (pa.scalar(moment, pa.timestamp("us", "UTC")).cast(kind) for moment in (period.start, period.end))
     inside = pc.and_(pc.greater_equal(table["time"], start), pc.less(table["time"], end))
     return counts, table.filter(inside).replace_schema_metadata(None)
+
+
+def _without(table: pa.Table, hidden: Collection[str]) -> pa.Table:
+    """Leaves out columns of which the log has digests: they have another distribution than the values in training."""
+    for side in _SIDES if hidden else ():
+        if side not in table.column_names:
+            continue
+        shown = {name: column for name, column in _columns_of(table, side) if name not in hidden}
+        place = table.column_names.index(side)
+        if shown:
+            struct = pa.StructArray.from_arrays(list(shown.values()), names=list(shown))
+            table = table.set_column(place, side, struct)
+        else:  # there is no struct without fields
+            table = table.remove_column(place)
+    return table
+
+
+def _columns_of(table: pa.Table, side: str) -> Iterator[tuple[str, pa.Array]]:
+    return zip([field.name for field in table.schema.field(side).type], _fields(table, side), strict=True)
 
 
 def _sample(table: pa.Table, stride: int) -> pa.Table:

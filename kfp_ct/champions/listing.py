@@ -10,8 +10,9 @@ from kfp_ct.base.errors import ModelNotBlessedError
 from kfp_ct.champions import locations as places
 from kfp_ct.champions.locations import Location
 from kfp_ct.data import layouts
-from kfp_ct.models import blessing, champion_history, model_version
+from kfp_ct.models import blessing, champion_history, model_version, release_state
 from kfp_ct.models.champion_history import Move
+from kfp_ct.models.release_state import State
 from kfp_ct.report import metrics
 
 
@@ -31,6 +32,7 @@ class Listed:
     registered: str
     by: str
     why: str
+    release: str = ""  # its part in a release that runs, or how its last one ended
 
 
 def versions(place: Location, name: str) -> list[Listed]:
@@ -42,7 +44,15 @@ def versions(place: Location, name: str) -> list[Listed]:
     found = places.versions(place, name)
     champion = place.reader.champion(name)
     served = place.target(name).served(name)
-    return [_listed(place, name, version, champion.number if champion else "", served) for version in found]
+    kept = release_state.read(str(place.serving_root), name)
+    release = kept.state if kept else None
+    return [
+        dataclasses.replace(
+            _listed(place, name, version, champion.number if champion else "", served),
+            release=_release(version.number, release),
+        )
+        for version in found
+    ]
 
 
 def history(place: Location, name: str) -> list[Move]:
@@ -54,7 +64,11 @@ def table(listed: list[Listed]) -> Table:
     """Draws versions as lines."""
     drawn = _table("model", "version", "", "blessed", "window", "metric", "run", "registered", "by", "why")
     for each in listed:
-        marks = ", ".join(word for word, applies in (("champion", each.champion), ("served", each.served)) if applies)
+        marks = ", ".join(
+            word
+            for word, applies in (("champion", each.champion), ("served", each.served), (each.release, each.release))
+            if applies
+        )
         metric = f"{each.metric} {each.value:.4f}" if each.value is not None else ""
         blessed = "yes" if each.blessed else "no"
         # Whole days read better without their hour.
@@ -70,6 +84,14 @@ def moves_table(found: list[Move]) -> Table:
         what = move.kind if move.state == champion_history.DONE else f"{move.kind} ({move.state})"
         drawn.add_row(_short(move.at), what, move.before or "-", move.version, move.by, move.why, move.run)
     return drawn
+
+
+def _release(version: str, release: State | None) -> str:
+    if release is None or release.candidate != version or release.state == release_state.PROMOTED:
+        return ""
+    if release.unfinished:
+        return f"shadow {release.shadow} %" if release.shadow else f"canary {release.percent} %"
+    return "backed out"
 
 
 def _listed(place: Location, name: str, version: model_version.ModelVersion, champion: str, served: str) -> Listed:

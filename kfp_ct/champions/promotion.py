@@ -6,6 +6,7 @@ Each step looks whether it has been done, so the next command finishes a move th
 
 import contextlib
 import dataclasses
+import datetime
 from collections.abc import Iterator
 
 from kfp_ct.base import atomic_files
@@ -19,9 +20,13 @@ from kfp_ct.models import (
     model_version,
     registry,
     registry_sqlite,
+    release_state,
+    release_target,
     serving_folder,
 )
 from kfp_ct.models.champion_history import Move
+from kfp_ct.models.release_state import State
+from kfp_ct.models.settings import ReleasePolicy, Serving
 
 # Served versions that stay beside the served one, so that a move back finds its files there: as deploy has it.
 KEEP_VERSIONS = 3
@@ -41,6 +46,7 @@ class Outcome:
 
     move: Move
     changed: bool
+    release: State | None = None  # that was begun instead
 
 
 def promote(place: Location, name: str, version: str, person: Person, dry_run: bool = False) -> Outcome:
@@ -53,6 +59,7 @@ def promote(place: Location, name: str, version: str, person: Person, dry_run: b
     """
     _require(place, name, version)
     with _alone(place, name):
+        _require_no_release(place, name, version)
         move = Move(
             champion_history.now(),
             champion_history.PROMOTE,
@@ -62,6 +69,11 @@ def promote(place: Location, name: str, version: str, person: Person, dry_run: b
             person.reason,
         )
         done = move.before == version == place.target(name).served(name)
+        policy = Serving.model_validate(dict(place.serving)).release
+        if policy and not done and not dry_run:
+            started = _released(place, name, move, policy)
+            if started is not None:
+                return Outcome(move, True, started)
         return Outcome(_carried_out(place, name, move, dry_run or done), not done)
 
 
@@ -75,6 +87,7 @@ def rollback(place: Location, name: str, person: Person, dry_run: bool = False) 
     """
     places.versions(place, name)
     with _alone(place, name):
+        _require_no_release(place, name, "")
         begun = unfinished(place, name)
         if begun is not None and not dry_run:
             finished = _finished(place, name, begun)
@@ -131,6 +144,31 @@ def _carried_out(place: Location, name: str, move: Move, only_checked: bool = Fa
             _give_up(client, place, name, move.at)
             _move(client, place, move, release)
             return _note(client, name, move, champion_history.DONE)
+
+
+def _require_no_release(place: Location, name: str, version: str) -> None:
+    """Refuses a move while another version is tried: whatever it did would be undone by the release, or undo it."""
+    kept = release_state.read(str(place.serving_root), name)
+    if kept and kept.state.unfinished and kept.state.candidate != version:
+        raise UsageError(
+            f"a release of {name} runs: {kept.state.title}\nexpected: no release that runs\n"
+            f"fix: ct release abort {name}, or wait for its end (ct release status {name})"
+        )
+    if kept and kept.state.unfinished and Serving.model_validate(dict(place.serving)).release is None:
+        raise UsageError(
+            f"a release of {name} runs: {kept.state.title}\nexpected: the settings that it goes by\n"
+            f"fix: ct release abort {name} first, and promote it then; or leave it to the release"
+        )
+
+
+def _released(place: Location, name: str, move: Move, policy: ReleasePolicy) -> State | None:
+    """Begins a release of a version, or goes on with it; None where there is nothing to compare it with."""
+    version = _require(place, name, move.version)
+    with places.files(place, name, version) as folder:
+        trial = places.trial(place, version.tags.get("run", ""))
+        release = serving_folder.Release(str(folder), str(places.kept_blessing(folder)), name, move.version, trial)
+        opened = release_target.open_releases(place.serving, str(place.serving_root), name, place.registry_uri)
+        return opened.start(release, policy, datetime.datetime.now(datetime.UTC), move.by)
 
 
 def _move(client: registry.Writer, place: Location, move: Move, release: serving_folder.Release) -> None:

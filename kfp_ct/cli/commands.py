@@ -65,6 +65,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
         ),
         Entry("promote", "kfp_ct.cli.promote:promote", "Make a blessed version the champion and serve it."),
         Entry("rollback", "kfp_ct.cli.promote:rollback", "Return to the champion before the present one."),
+        Entry("release", "kfp_ct.cli.release:app", "Release candidates on live traffic, by evidence."),
         Entry("serve", "kfp_ct.cli.serve:serve", "Serve deployed models over HTTP and gRPC."),
     ),
     "Watch": (

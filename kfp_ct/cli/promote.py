@@ -26,7 +26,8 @@ def promote(
 ) -> None:
     """Make a blessed version the champion and serve it.
 
-    A version without the blessing of every gate is refused. `ct rollback` undoes it.
+    A version without the blessing of every gate is refused. `ct rollback` undoes it. Where the settings have a release
+    policy, the version is tried on live traffic first.
     """
     from kfp_ct.champions import locations, promotion
     from kfp_ct.project.workspace import find_workspace
@@ -67,8 +68,17 @@ def rollback(
 
 def _show(name: str, done: "Outcome", dry_run: bool, as_json: bool) -> None:
     move = done.move
-    if as_json:
-        output.print_json({"model": name, **dataclasses.asdict(move), "changed": done.changed and not dry_run})
+    if done.release is not None and not as_json:
+        print(f"{name} {done.release.title}; v{done.release.live} answers the rest; see ct release status {name}")
+    elif as_json:
+        output.print_json(
+            {
+                "model": name,
+                **dataclasses.asdict(move),
+                "changed": done.changed and not dry_run,
+                "release": done.release,
+            }
+        )
     elif not done.changed:
         print(f"{name} v{move.version} is champion and served already; nothing to do")
     else:

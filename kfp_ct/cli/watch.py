@@ -37,7 +37,7 @@ def watch(
     """Run a pipeline when its triggers ask for it.
 
     Triggers are those of the project's triggers.yaml: new data, the time, what monitoring found, a message, a
-    person. It watches until it is interrupted.
+    person. A release of the project's model is judged at every look. It watches until it is interrupted.
     """
     from kfp_ct.cli.console import open_console
     from kfp_ct.project.workspace import find_workspace
@@ -74,9 +74,14 @@ def _watch(watched: Any, console: "Console", interval: float, pubsub: str, once:
 
         # Waiting for messages is the pause.
         turn, pause = Subscription(pubsub, interval).turn, min(interval, 1.0)
+
+    def with_release(watched: Any, console: "Console") -> "Decision":
+        watching.step_release(watched, console)
+        return turn(watched, console)
+
     if not once:
-        watching.watch_forever(watched, pause, console, turn=turn)
-    return turn(watched, console)
+        watching.watch_forever(watched, pause, console, turn=with_release)
+    return with_release(watched, console)
 
 
 def _show(console: "Console", decision: "Decision") -> None:

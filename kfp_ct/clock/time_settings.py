@@ -1,4 +1,4 @@
-"""Durations, zones and cron expressions as settings: checked when they are read, and kept as they are written."""
+"""Zones and cron expressions as settings: checked when they are read, and kept as they are written."""
 
 from typing import Annotated
 
@@ -8,7 +8,6 @@ from pydantic import AfterValidator
 from kfp_ct.base.errors import UsageError
 from kfp_ct.base.settings import expected, matching, misfit
 from kfp_ct.clock import cron
-from kfp_ct.clock.durations import PATTERN
 
 _ZONE = "a time zone such as UTC or Europe/Berlin"
 _CRON = "minute hour day month weekday, such as 0 6 * * 1"
@@ -41,9 +40,6 @@ def _six_fields(expression: str) -> str:
     return expression
 
 
-_DURATION = "a duration such as 90s, 15m, 12h or 7d"
-Duration = Annotated[str, matching(f"^{PATTERN.pattern}$", _DURATION)]
-DurationOrNone = Annotated[str, matching(f"^({PATTERN.pattern})?$", f"{_DURATION}, or an empty text")]
 TimesOfDay = Annotated[
     str, matching(r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$", "times of day such as 22:00-06:00")
 ]

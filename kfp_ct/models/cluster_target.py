@@ -59,6 +59,13 @@ class Workload(Protocol):
     def completion(self, seen: Object) -> Patch | None:
         """Returns the patch that hands over all traffic after a canary; None where it has it."""
 
+    def share(self, seen: Object, percent: int) -> Patch:
+        """Returns the patch that gives the newest version a share of the traffic; empty where it has it.
+
+        Raises:
+            ConfigurationError: The object cannot split traffic.
+        """
+
 
 def open_target(chosen: Serving, name: str, serving_root: str) -> "ClusterTarget":
     """Opens a target on the cluster; calls nothing."""
@@ -114,8 +121,61 @@ class ClusterTarget:
         """Returns the version that answers: while a rollout goes on, the one before."""
         seen = self._get()
         current = self._workload.pointer(seen)
+        if self._workload.completion(seen) is not None:
+            return _version(_previous(seen))
         ready = self._workload.look(seen, current).state == READY
         return current.version if ready else _version(_previous(seen))
+
+    def place(self, release: Release) -> str:
+        """Publishes a blessed model that nothing points at yet; returns its fingerprint."""
+        self._workload.share(self._get(), 1)  # says where it cannot split traffic
+        serving_folder.publish(release, self._release_root(release), 1)
+        return serving_folder.fingerprint(release)
+
+    def share(self, model_name: str, version: str, percent: int) -> None:
+        """Points the object at a version that is published, with a share of the traffic.
+
+        Raises:
+            NotServedError: The version does not become ready.
+        """
+        wanted, seen = self._wanted(model_name, version), self._get()
+        before = self._workload.pointer(seen)
+        if before != wanted:
+            seen = self._point(seen, wanted, before, before)
+        for _ in range(_TRIES):
+            changes = self._workload.share(seen, percent)
+            if not changes:
+                break
+            try:
+                seen = self._cluster.patch(self._workload.resource, seen, changes)
+            except ConflictError:
+                seen = self._get()
+                self._require_ours(seen, wanted)
+        found = self._workload.look(seen, wanted)
+        if found.state == FAILED:
+            raise NotServedError(f"{self._workload.resource} does not get v{version} ready: {found.text}")
+
+    def take_over(self, model_name: str, version: str) -> None:
+        """Gives a version that is tried all traffic; returns when it has it.
+
+        Raises:
+            NotServedError: It is not ready in time.
+        """
+        wanted = self._wanted(model_name, version)
+        self._require_ours(self._get(), wanted)
+        self._hand_over(wanted)
+        self._await(wanted)
+
+    def give_back(self, model_name: str, version: str) -> None:
+        """Points the object at what it pointed at before a version was tried; leaves it where it is elsewhere."""
+        wanted, seen = self._wanted(model_name, version), self._get()
+        previous = _previous(seen)
+        if previous and self._workload.pointer(seen) == wanted:
+            self._point(seen, previous, wanted, previous)
+
+    def _wanted(self, model_name: str, version: str) -> Pointer:
+        root = self._release_root(Release("", "", model_name, version))
+        return Pointer(self._workload.location(root, model_name), version)
 
     def _release_root(self, release: Release) -> str:
         return f"{self._root}/releases/{release.model_name}-v{release.version}"
@@ -180,12 +240,16 @@ class ClusterTarget:
             last = self._look(wanted, last)
             if last.state == FAILED:
                 raise NotServedError(f"{self._workload.resource}: the canary v{wanted.version} failed: {last.text}")
+        self._hand_over(wanted)
+        self._await(wanted)
+
+    def _hand_over(self, wanted: Pointer) -> None:
         for _ in range(_TRIES):
             seen = self._get()
             self._require_ours(seen, wanted)
             changes = self._workload.completion(seen)
             if changes is None:
-                return self._await(wanted)
+                return
             try:
                 self._cluster.patch(self._workload.resource, seen, changes)
             except ConflictError:

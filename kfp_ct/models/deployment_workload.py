@@ -47,6 +47,12 @@ class DeploymentWorkload:
         """Returns None: it has all traffic when it is ready."""
         return None
 
+    def share(self, seen: Object, percent: int) -> Patch:
+        """Refuses: its pods have one version at a time."""
+        raise ConfigurationError(
+            f"{self.resource} cannot split traffic\nexpected: target: folder or kserve\nfix: remove serving.release"
+        )
+
     def _variable(self, seen: Object) -> tuple[int, int]:
         for number, container in enumerate(seen["spec"]["template"]["spec"]["containers"]):
             for position, variable in enumerate(container.get("env") or []):

@@ -46,11 +46,8 @@ class KserveWorkload:
             ConfigurationError: A share was asked for where KServe cannot split traffic.
         """
         first = not _component(seen).get("latestRolledoutRevision")
-        if self._percent < 100 and _is_raw(seen):
-            raise ConfigurationError(
-                f"{self.resource} runs without Knative, which is what splits traffic\n"
-                f"expected: canary_percent 100, or KServe's serverless mode\nfix: remove canary_percent from serving"
-            )
+        if self._percent < 100:
+            self._require_knative(seen)
         place = pointer("spec", "predictor", "model", "storageUri")
         there: Patch = [{"op": "add", "path": place, "value": wanted.uri}]
         if not wanted.uri:  # as before the first model
@@ -91,6 +88,25 @@ class KserveWorkload:
         if "canaryTrafficPercent" not in seen["spec"]["predictor"]:
             return None
         return [{"op": "remove", "path": _CANARY}]
+
+    def share(self, seen: Object, percent: int) -> Patch:
+        """Returns the patch that gives the newest revision a share of the traffic.
+
+        Raises:
+            ConfigurationError: KServe cannot split traffic here.
+        """
+        self._require_knative(seen)
+        if seen["spec"]["predictor"].get("canaryTrafficPercent") == percent:
+            return []
+        return [{"op": "add", "path": _CANARY, "value": percent}]
+
+    def _require_knative(self, seen: Object) -> None:
+        if _is_raw(seen):
+            raise ConfigurationError(
+                f"{self.resource} runs without Knative, which is what splits traffic\n"
+                "expected: canary_percent 100 and no release, or KServe's serverless mode\n"
+                "fix: remove canary_percent and release from serving"
+            )
 
     def _look_at_deployment(self, wanted: Pointer) -> Rollout:
         try:

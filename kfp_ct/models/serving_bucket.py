@@ -54,6 +54,36 @@ def publish(release: BucketRelease, keep_versions: int) -> tuple[dict[str, Any],
     raise _contended(release)
 
 
+def upload(release: BucketRelease) -> str:
+    """Puts a model there as a release's candidate: without the pointer nobody serves it; returns its fingerprint."""
+    _upload(release)
+    return release.manifest.fingerprint
+
+
+def promote(candidate: Any, root: str, keep_versions: int) -> list[str]:
+    """Makes an uploaded candidate the served version; returns the lower versions that stay.
+
+    Raises:
+        ConfigurationError: Its files are gone.
+    """
+    manifest = releases.read_manifest(root, candidate.model_name, candidate.version)
+    if manifest is None:
+        raise releases.not_whole(root, candidate.model_name, candidate.version)
+    release = BucketRelease(Path(), root, candidate.model_name, candidate.version, manifest, candidate.example)
+    _point(release)
+    return _prune(release, keep_versions)
+
+
+def withdraw(root: str, model: str, version: str) -> None:
+    """Removes a candidate's objects, its manifest first, unless it is served or was."""
+    if int(version) <= int(served(root, model) or 0):
+        return  # a version to fall back to
+    manifest, folder = releases.manifest_uri(root, model, version), releases.version_uri(root, model, version)
+    storage.delete(manifest)
+    for item in storage.list_folder(folder):
+        storage.delete(item.uri)
+
+
 def served(root: str, model: str) -> str:
     """Returns the version that is served; empty for none."""
     pointer = releases.read_pointer(root, model)

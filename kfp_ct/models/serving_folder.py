@@ -14,6 +14,8 @@ from kfp_ct.storage import locations, releases
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 # What makes a folder a SavedModel, for TensorFlow Serving too.
 SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
+# Where a release's candidate lies: no version by its name, for TensorFlow Serving neither.
+CANDIDATE = "candidate"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +27,16 @@ class Release:
     model_name: str
     version: str
     infra_path: str = ""  # validate_infra's account; empty for none
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """A version that becomes the served one: its files' fingerprint, and a request with its answer."""
+
+    model_name: str
+    version: str
+    fingerprint: str
+    example: dict[str, Any]
 
 
 def publish(release: Release, serving_root: str, keep_versions: int) -> tuple[dict[str, Any], list[str]]:
@@ -47,14 +59,77 @@ def publish(release: Release, serving_root: str, keep_versions: int) -> tuple[di
         base.mkdir(parents=True, exist_ok=True)
         with atomic_files.locked(root / f".{release.model_name}.lock"):
             atomic_files.sweep(base)
-            previous = _previous(root, release)
             fingerprint = _publish(release, base / release.version)
-            kept = _prune(base, int(release.version), keep_versions)
-            state = {"model": release.model_name, "version": release.version, "previous": previous}
-            layouts.write_json(
-                _state_path(root, release), {**state, "fingerprint": fingerprint, "example": _example(release)}
-            )
-    return state, kept
+            served = Served(release.model_name, release.version, fingerprint, example(release))
+            return _make_served(root, served, keep_versions)
+
+
+def publish_candidate(release: Release, serving_root: str) -> str:
+    """Puts a blessed model where services find a release's candidate; nothing is served by that.
+
+    Returns:
+        The fingerprint of its files.
+
+    Raises:
+        ModelNotBlessedError: The verdict is not a yes, or is about another model.
+        ConfigurationError: A name, a version or the folder cannot be used.
+    """
+    blessing.require(release.blessing_path, release.model_path)
+    check(release, serving_root, 1)
+    if locations.is_remote(serving_root):
+        return serving_bucket.upload(_in_bucket(release, serving_root))
+    base = locations.local_path(serving_root) / release.model_name
+    folder, fingerprint = base / CANDIDATE / release.version, layouts.tree_fingerprint(_saved_model(release))
+    with atomic_files.writing_to("the serving folder", base):
+        base.mkdir(parents=True, exist_ok=True)
+        with atomic_files.locked(base.parent / f".{release.model_name}.lock"):
+            for other in folder.parent.glob("*") if folder.parent.is_dir() else ():
+                if other != folder or layouts.tree_fingerprint(folder) != fingerprint:
+                    atomic_files.withdraw(other)  # of a release that has ended
+            if not folder.is_dir():
+                atomic_files.publish(_saved_model(release), folder)
+    return fingerprint
+
+
+def promote_candidate(candidate: Served, serving_root: str, keep_versions: int) -> list[str]:
+    """Makes a release's candidate the served version, without a moment in which neither is; what is so is left so.
+
+    Returns:
+        The lower versions that stay.
+
+    Raises:
+        ConfigurationError: Its files are gone.
+    """
+    if locations.is_remote(serving_root):
+        return serving_bucket.promote(candidate, serving_root, keep_versions)
+    root = locations.local_path(serving_root)
+    base = root / candidate.model_name
+    source, folder = base / CANDIDATE / candidate.version, base / candidate.version
+    with (
+        atomic_files.writing_to("the serving folder", base),
+        atomic_files.locked(root / f".{candidate.model_name}.lock"),
+    ):
+        if not folder.is_dir():
+            if not source.is_dir():
+                raise ConfigurationError(
+                    f"{source} is gone: the candidate cannot become the served version\n"
+                    f"expected: the files that the release began with\n"
+                    f"fix: ct release abort {candidate.model_name}, then ct promote {candidate.model_name} "
+                    f"{candidate.version}"
+                )
+            source.rename(folder)
+        return _make_served(root, candidate, keep_versions)[1]
+
+
+def withdraw_candidate(model_name: str, version: str, serving_root: str) -> None:
+    """Removes a release's candidate, unless it is the served version; it is no error that it is gone."""
+    if locations.is_remote(serving_root):
+        serving_bucket.withdraw(serving_root, model_name, version)
+        return
+    folder = locations.local_path(serving_root) / model_name / CANDIDATE / version
+    if folder.is_dir():
+        with atomic_files.writing_to("the serving folder", folder):
+            atomic_files.withdraw(folder)
 
 
 def served(serving_root: str | Path, model_name: str) -> str:
@@ -91,6 +166,11 @@ def check(release: Release, serving_root: str, keep_versions: int) -> None:
         )
 
 
+def fingerprint(release: Release) -> str:
+    """Returns the fingerprint of a release's files."""
+    return layouts.tree_fingerprint(_saved_model(release))
+
+
 def _saved_model(release: Release) -> Path:
     return Path(release.model_path) / layouts.SERVING_MODEL
 
@@ -98,8 +178,8 @@ def _saved_model(release: Release) -> Path:
 def _in_bucket(release: Release, serving_root: str) -> serving_bucket.BucketRelease:
     model = _saved_model(release)
     manifest = releases.manifest_of(model, layouts.tree_fingerprint(model))
-    example = _example(release)
-    return serving_bucket.BucketRelease(model, serving_root, release.model_name, release.version, manifest, example)
+    found = example(release)
+    return serving_bucket.BucketRelease(model, serving_root, release.model_name, release.version, manifest, found)
 
 
 def _publish(release: Release, folder: Path) -> str:
@@ -115,14 +195,23 @@ def _publish(release: Release, folder: Path) -> str:
     return fingerprint
 
 
-def _previous(root: Path, release: Release) -> str:
+def _make_served(root: Path, served: Served, keep_versions: int) -> tuple[dict[str, Any], list[str]]:
+    """Says what is served and was before; removes versions that are kept no longer. To be called under the lock."""
+    state = {"model": served.model_name, "version": served.version, "previous": _previous(root, served)}
+    kept = _prune(root / served.model_name, int(served.version), keep_versions)
+    whole = {**state, "fingerprint": served.fingerprint, "example": served.example}
+    layouts.write_json(_state_path(root, served), whole)
+    return state, kept
+
+
+def _previous(root: Path, release: Served) -> str:
     path = _state_path(root, release)
     state = layouts.read_json(path) if path.is_file() else {}
     same = state.get("version") == release.version
     return str(state.get("previous" if same else "version", ""))
 
 
-def _state_path(root: Path, release: Release) -> Path:
+def _state_path(root: Path, release: Served) -> Path:
     # Beside the model's folder, not in it: TensorFlow Serving reads everything there as a version.
     return root / f"{release.model_name}.json"
 
@@ -142,7 +231,7 @@ def _versions(base: Path) -> list[int]:
     return [int(path.name) for path in base.iterdir() if _VERSION.fullmatch(path.name)]
 
 
-def _example(release: Release) -> dict[str, Any]:
+def example(release: Release) -> dict[str, Any]:
     """Returns a request of real values and its answer; empty where there was no trial of the service."""
     path = Path(release.infra_path) / layouts.SUMMARY
     return dict(layouts.read_json(path).get("example", {})) if release.infra_path and path.is_file() else {}

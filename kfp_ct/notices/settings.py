@@ -11,7 +11,8 @@ from kfp_ct.base import secrets
 from kfp_ct.base.errors import UsageError, listed
 from kfp_ct.base.settings import Count, Names, Settings, Text, matching
 from kfp_ct.clock import cron, quiet
-from kfp_ct.clock.time_settings import Duration, TimesOfDay, Zone
+from kfp_ct.clock.duration_settings import Duration
+from kfp_ct.clock.time_settings import TimesOfDay, Zone
 from kfp_ct.project import yaml_file
 
 FILE = "notices.yaml"

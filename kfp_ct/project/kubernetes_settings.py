@@ -10,7 +10,7 @@ from pydantic import Field
 from kfp_ct.base import secrets
 from kfp_ct.base.setting_problems import Problem, problems
 from kfp_ct.base.settings import WHOLE, Settings, Text, Texts, expected, matching
-from kfp_ct.clock.time_settings import Duration
+from kfp_ct.clock.duration_settings import Duration
 from kfp_ct.project import task_settings
 from kfp_ct.project.task_settings import Cpu, Memory, TaskSettings, above, bytes_of, cpus
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from kfp_ct.base.settings import WHOLE, Count, Settings, Text, matching
-from kfp_ct.clock.time_settings import Duration
+from kfp_ct.clock.duration_settings import Duration
 
 ALL, TASKS = "all", "tasks"
 _MEMORY = r"[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?"

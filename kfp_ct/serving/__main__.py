@@ -129,8 +129,10 @@ def _tls(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _request_log(given: argparse.Namespace) -> "RequestLog | None":
+    from kfp_ct.serving.privacy import privacy
     from kfp_ct.serving.request_log import RequestLog, Settings
 
+    key = os.environ.get(options.HASH_KEY_VARIABLE, "")
     if given.request_log is None:
         return None
     return RequestLog(
@@ -140,6 +142,7 @@ def _request_log(given: argparse.Namespace) -> "RequestLog | None":
             given.request_log_max_mb * _MEGABYTE,
             given.request_log_rows,
             given.request_log_seconds,
+            privacy=privacy(given.request_log_never, given.request_log_hashed, key),
         )
     )
 

@@ -13,16 +13,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kfp_ct.serving import access, http, openapi
+from kfp_ct.serving import access, http, openapi, page
 from kfp_ct.serving.errors import ServingError
 from kfp_ct.serving.limits import ANY_HOST
 from kfp_ct.serving.oip_rest import OpenInferenceRest
 from kfp_ct.serving.predictor import Predictor
+from kfp_ct.serving.routing import KEY_HEADER, request_key
 from kfp_ct.serving.tfs_rest import TensorFlowServingRest
 
 _log = logging.getLogger("serving.requests")
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _CLIENT_CLOSED = 499
+# The page has no script, loads nothing, and is in no frame of another.
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -39,11 +42,16 @@ def create_app(predictor: Predictor) -> Starlette:
     async def metrics(request: Request) -> Response:
         return Response(predictor.metrics.page(), media_type=_METRICS_TYPE)
 
+    async def shown(request: Request) -> Response:
+        headers = {"content-security-policy": _PAGE_POLICY, "cache-control": "no-store"}
+        return Response(page.render(predictor), media_type="text/html; charset=utf-8", headers=headers)
+
     async def description(request: Request) -> Response:
         return http.json_response(openapi.describe(versions))
 
     return Starlette(
         routes=[
+            Route("/", _guarded(shown, token), methods=["GET"]),
             Route("/healthz", _alive, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
             Route("/openapi.json", _guarded(description, token), methods=["GET"]),
@@ -69,6 +77,7 @@ def _guarded(handle: Handler, token: str | None) -> Handler:
     async def answer(request: Request) -> Response:
         started = time.perf_counter()
         request.state.id = http.request_id(request)
+        request_key.set(request.headers.get(KEY_HEADER, ""))
         try:
             access.check(request.headers.get("authorization"), token)
             response = await handle(request)

@@ -12,6 +12,7 @@ from kfp_ct.serving.errors import InvalidRequestError, ServingError
 from kfp_ct.serving.messages import health
 from kfp_ct.serving.oip_grpc import OpenInferenceGrpc
 from kfp_ct.serving.predictor import Predictor
+from kfp_ct.serving.routing import KEY_HEADER, request_key
 from kfp_ct.serving.tfs_grpc import Method, TensorFlowServingGrpc
 
 _log = logging.getLogger("serving")
@@ -78,6 +79,7 @@ class GrpcServer:
         async def answer(request: bytes, context: Any) -> Any:
             metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
             request_id = http.valid_request_id(metadata.get(http.REQUEST_ID, ""))
+            request_key.set(metadata.get(KEY_HEADER, ""))
             trace = http.valid_trace(metadata.get(http.TRACE, ""))
             context.set_trailing_metadata(((http.REQUEST_ID, request_id), *trace.items()))
             try:

@@ -50,6 +50,10 @@ class Metrics:
         self._errors = Counter(
             "serving_errors", "Requests without a prediction.", ("protocol", "model", "kind"), registry=self._registry
         )
+        self._candidate_errors = Counter(
+            "serving_candidate_errors", "Requests that a release's candidate failed, and the live version answered.",
+            ("model", "version", "kind"), registry=self._registry,
+        )  # fmt: skip
         self._batch_requests = Histogram(
             "serving_batch_requests", "Requests that one call of a model answered.", (), buckets=_POWERS,
             registry=self._registry,
@@ -70,6 +74,10 @@ class Metrics:
         """Counts a request that got none."""
         known = model in self._versions.serving()
         self._errors.labels(protocol, model if known else _UNKNOWN, kind.removesuffix("Error")).inc()
+
+    def candidate_failed(self, model: str, version: int, kind: str) -> None:
+        """Counts a request that the live version answered in a candidate's place."""
+        self._candidate_errors.labels(model, str(version), kind.removesuffix("Error")).inc()
 
     def batch(self, requests: int, rows: int) -> None:
         """Counts a call of a model."""

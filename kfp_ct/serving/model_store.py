@@ -5,6 +5,7 @@ does not answer, refuses or is half written, what is here stays and is served on
 """
 
 import functools
+import json
 import logging
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from kfp_ct.base.errors import ComponentError
 from kfp_ct.serving import labels
+from kfp_ct.serving.routing import CANDIDATE, PROMOTING, RELEASE_FILE, RUNNING
 from kfp_ct.storage import locations, releases, storage
 
 _log = logging.getLogger("serving")
@@ -35,7 +37,7 @@ class ModelStore:
         for look in (self._list, *looks):
             try:
                 look()
-            except (ComponentError, OSError) as error:
+            except (ComponentError, OSError, ValueError, KeyError) as error:
                 problems.append(str(error))
         self._report("; ".join(problems))
 
@@ -51,13 +53,38 @@ class ModelStore:
         pointer = releases.read_pointer(self._root, model)
         if pointer is None:
             self._withdraw(model)
-        elif pointer.object_version != self._seen.get(model):
+            return
+        if pointer.object_version != self._seen.get(model):
             self._fetch(model, str(pointer.state["version"]), str(pointer.state.get("fingerprint", "")))
             self._seen[model] = pointer.object_version
+        self._follow_release(model)
+
+    def _follow_release(self, model: str) -> None:
+        """Brings the candidate here before the file that gives it traffic, and away after it."""
+        content = storage.read(locations.join(self._root, model, RELEASE_FILE))
+        if content is None or content.version == self._seen.get(f"{model}/{RELEASE_FILE}"):
+            return
+        state = json.loads(content.data)
+        running, version = state["state"] in (RUNNING, PROMOTING), str(state["candidate"])
+        folder = self._folder / model / CANDIDATE / version
+        if running and not folder.is_dir() and not (self._folder / model / version).is_dir():
+            manifest = releases.read_manifest(self._root, model, version)
+            if manifest is None or manifest.fingerprint != state["fingerprint"]:
+                raise releases.not_whole(self._root, model, version)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            releases.fetch(self._root, model, version, manifest, folder)
+        partial = self._folder / model / f".{RELEASE_FILE}.partial"
+        partial.write_bytes(content.data)
+        partial.rename(self._folder / model / RELEASE_FILE)
+        for other in folder.parent.glob("[0-9]*"):
+            if not running or other != folder:
+                _remove(other)
+        self._seen[f"{model}/{RELEASE_FILE}"] = content.version
 
     def _withdraw(self, model: str) -> None:
         self._known.discard(model)
         self._seen.pop(model, None)
+        self._seen.pop(f"{model}/{RELEASE_FILE}", None)
         if (self._folder / model).is_dir():
             _remove(self._folder / model)
 
@@ -71,7 +98,10 @@ class ModelStore:
             if (here / version).is_dir():
                 _remove(here / version)
             self._fingerprint(model, version).write_text(fingerprint)
-            releases.fetch(self._root, model, version, manifest, here / version)
+            if (candidate := here / CANDIDATE / version).is_dir():
+                candidate.rename(here / version)  # loaded already
+            else:
+                releases.fetch(self._root, model, version, manifest, here / version)
         # `Versions` takes the highest; what is lower than the served one is a version to fall back to.
         others = sorted((int(path.name) for path in here.iterdir() if path.name.isdigit()), reverse=True)
         lower = [each for each in others if each < int(version)]

@@ -10,8 +10,8 @@ import tensorflow as tf
 from kfp_ct.serving import typed_inputs
 from kfp_ct.serving.bodies import DEFAULT_SIGNATURE, signature_name
 from kfp_ct.serving.errors import InvalidRequestError
+from kfp_ct.serving.loaded_version import Model
 from kfp_ct.serving.values import Inputs
-from kfp_ct.serving.versions import Model
 
 BYTES = "BYTES"
 BINARY = "binary_tensor_data"

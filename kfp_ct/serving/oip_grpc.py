@@ -6,11 +6,11 @@ import numpy as np
 
 from kfp_ct.serving import oip
 from kfp_ct.serving.errors import InvalidRequestError, ModelNotFoundError
+from kfp_ct.serving.loaded_version import Model
 from kfp_ct.serving.messages import open_inference
 from kfp_ct.serving.predictor import Arrays, Call, Codec, Predictor
 from kfp_ct.serving.tfs_grpc import Method
 from kfp_ct.serving.values import Inputs
-from kfp_ct.serving.versions import Model
 
 _INT, _UINT = "int_contents", "uint_contents"
 _CONTENTS = {

@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from kfp_ct.serving import bodies, http, oip
 from kfp_ct.serving.errors import InvalidRequestError, ServingError
+from kfp_ct.serving.loaded_version import Model
 from kfp_ct.serving.predictor import UNREAD, Arrays, Call, Codec, Predictor
 from kfp_ct.serving.values import BadValueError, Inputs, InputSpec, convert
-from kfp_ct.serving.versions import Model
 
 HEADER_LENGTH = "inference-header-content-length"
 _BINARY_TYPE = "application/octet-stream"
@@ -73,11 +73,12 @@ class _Codec:
         length = _header_length(header_length, len(body))
         self._model = model
         self._header = body[:length]
-        self._binary = memoryview(body)[length:]
+        self._tail = self._binary = memoryview(body)[length:]
         self._request: dict[str, Any] = {}
 
     def decode(self, model: Model) -> tuple[str, Inputs]:
         self._request = request = bodies.parse(self._header)
+        self._binary = self._tail  # a candidate of other inputs decodes again
         inputs = _objects(request, "inputs")
         if not inputs:
             raise InvalidRequestError(

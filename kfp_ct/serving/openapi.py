@@ -4,8 +4,9 @@ from typing import Any
 
 from kfp_ct.serving import oip
 from kfp_ct.serving.bodies import DEFAULT_SIGNATURE
+from kfp_ct.serving.loaded_version import Model
 from kfp_ct.serving.values import InputSpec
-from kfp_ct.serving.versions import Model, Versions
+from kfp_ct.serving.versions import Versions
 
 _JSON_TYPES = {"s": "string", "f": "number", "i": "integer", "u": "integer", "b": "boolean"}
 _EXAMPLES: dict[str, Any] = {"string": "a", "number": 1.5, "integer": 1, "boolean": True}

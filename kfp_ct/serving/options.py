@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 TOKEN_VARIABLE = "KFP_CT_SERVING_TOKEN"  # noqa: S105 - its name
+HASH_KEY_VARIABLE = "KFP_CT_LOG_HASH_KEY"
 _DESCRIPTION = "Serves the models below a folder over HTTP and gRPC, until it is told to stop."
 
 
@@ -76,6 +77,13 @@ def _add_log_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--request-log-max-mb", type=_positive, default=1024, help="all files together (default: %(default)s)"
     )
+    group.add_argument(
+        "--request-log-never", action="append", default=[], metavar="NAME", help="input or output that is not logged"
+    )
+    group.add_argument(
+        "--request-log-hashed", action="append", default=[], metavar="NAME",
+        help=f"input or output of which a digest is logged, keyed by ${HASH_KEY_VARIABLE} (default: a random key)",
+    )  # fmt: skip
     group.add_argument("--request-log-rows", type=_positive, default=20_000, help="rows a file (default: %(default)s)")
     group.add_argument(
         "--request-log-seconds", type=_positive, default=60, help="until a file is written (default: %(default)s)"

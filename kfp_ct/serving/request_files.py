@@ -21,12 +21,29 @@ _ABANDONED_SECONDS = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
+class Part:
+    """The part that a version has in a release: live, canary or shadow; its share of the traffic in percent."""
+
+    role: str = "live"
+    release: str = ""  # id; empty while none runs
+    percent: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns it as a file's metadata has it."""
+        return dataclasses.asdict(self) if self.release else {"role": self.role}
+
+
+NO_RELEASE = Part()
+
+
+@dataclasses.dataclass(frozen=True)
 class Key:
     """What one file is about."""
 
     model: str
     version: int
     signature: str
+    part: Part = NO_RELEASE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +55,12 @@ class Answered:
     latency_ms: float
     inputs: Inputs
     outputs: Mapping[str, np.ndarray]
+    row_count: int = 0  # where inputs that told it are hidden
 
     @property
     def rows(self) -> int:
         """Rows that were asked about."""
-        return max((len(array) for array in self.inputs.values() if array.ndim), default=1)
+        return self.row_count or max((len(array) for array in self.inputs.values() if array.ndim), default=1)
 
 
 class RequestFiles:

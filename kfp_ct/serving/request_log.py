@@ -3,8 +3,9 @@
     <folder>/<model>/<version>/<YYYYMMDDTHHMMSS.ffffff>-<pid>.parquet
 
 One row a row that was asked: `request_id`, `row`, `time` (UTC), `latency_ms`, `inputs` and `outputs` (structs; null
-where a caller left an input out). A file's metadata `serving` is JSON: the signature, and what was counted since the
-version's file before: requests, sampled, dropped, lost (rows that could not be written), errors by HTTP status.
+where a caller left an input out). A file's metadata `serving` is JSON: the signature, the version's role (live,
+canary, shadow; while a release runs its id and the candidate's share), and what was counted since the version's file
+before: requests, sampled, dropped, lost (rows that could not be written), errors by HTTP status.
 """
 
 import collections
@@ -19,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.errors import ComponentError
-from kfp_ct.serving.request_files import Answered, Key, RequestFiles
+from kfp_ct.serving.privacy import NOTHING_HIDDEN, Privacy
+from kfp_ct.serving.request_files import NO_RELEASE, Answered, Key, Part, RequestFiles
 from kfp_ct.serving.request_objects import RequestObjects
 
 _log = logging.getLogger("serving")
@@ -39,6 +41,7 @@ class Settings:
         file_rows: A file is written when so many rows wait for it,
         file_seconds: or when its first row has waited for so long.
         queue_rows: Rows that may wait for the writer; what comes beyond is dropped and counted.
+        privacy: What is not logged, or only its digest.
     """
 
     folder: Path | str
@@ -47,6 +50,7 @@ class Settings:
     file_rows: int = 20_000
     file_seconds: float = 60.0
     queue_rows: int = 100_000
+    privacy: Privacy = NOTHING_HIDDEN
 
 
 class RequestLog:
@@ -59,7 +63,7 @@ class RequestLog:
         self._lock = threading.Lock()
         self._waiting: collections.deque[tuple[Key, Answered]] = collections.deque()
         self._waiting_rows = 0
-        self._counts: dict[tuple[str, int], collections.Counter[str]] = {}
+        self._counts: dict[Key, collections.Counter[str]] = {}
         self._wake = threading.Event()
         self._closed = False
         self._dropped = 0
@@ -74,7 +78,7 @@ class RequestLog:
         """Logs an answer if its request is in the sample; its arrays must not change any more."""
         chosen = is_sampled(answered.request_id, self._settings.sample)
         with self._lock:
-            counts = self._counts_of(key.model, key.version)
+            counts = self._counts_of(key)
             counts["requests"] += 1
             if not chosen:
                 return
@@ -83,16 +87,16 @@ class RequestLog:
                 counts["dropped"] += 1
                 self._dropped += 1
                 return
-            self._waiting.append((key, answered))
+            self._waiting.append((key, self._settings.privacy.applied(answered)))
             self._waiting_rows += answered.rows
             full = self._waiting_rows >= self._settings.file_rows
         if full:
             self._wake.set()
 
-    def refused(self, model: str, version: int, status: int) -> None:
-        """Counts a request that was answered with an error."""
+    def refused(self, model: str, version: int, status: int, part: Part = NO_RELEASE) -> None:
+        """Counts a request that a version answered with an error."""
         with self._lock:
-            counts = self._counts_of(model, version)
+            counts = self._counts_of(Key(model, version, "", part))
             counts["requests"] += 1
             counts[f"error_{status}"] += 1
 
@@ -107,8 +111,9 @@ class RequestLog:
         self._wake.set()
         self._writer.join(_CLOSE_SECONDS)
 
-    def _counts_of(self, model: str, version: int) -> collections.Counter[str]:
-        return self._counts.setdefault((model, version), collections.Counter())
+    def _counts_of(self, key: Key) -> collections.Counter[str]:
+        """Returns what is counted of a version in its part, whatever the signature."""
+        return self._counts.setdefault(dataclasses.replace(key, signature=""), collections.Counter())
 
     def _write_until_closed(self) -> None:
         while not self._closed:
@@ -136,14 +141,14 @@ class RequestLog:
         with self._lock:
             counts, self._counts = self._counts, {}
         for key in kept:  # counted once a version, in whichever signature's file comes first
-            self._write(key, kept[key], counts.pop((key.model, key.version), collections.Counter()))
-        for (model, version), counted in counts.items():
-            self._write(Key(model, version, ""), [], counted)
+            self._write(key, kept[key], counts.pop(dataclasses.replace(key, signature=""), collections.Counter()))
+        for key, counted in counts.items():
+            self._write(key, [], counted)
         self._trim()
 
     def _write(self, key: Key, rows: list[Answered], counts: collections.Counter[str]) -> None:
         try:
-            self._files.write(key, rows, describe(key, counts))
+            self._files.write(key, rows, describe(key, counts, self._settings.privacy))
         except Exception as error:  # a reply must not hang on what the log's disk or its library thinks
             self._lost(key, rows, counts, error)
         else:
@@ -152,7 +157,7 @@ class RequestLog:
     def _lost(self, key: Key, rows: list[Answered], counts: collections.Counter[str], error: Exception) -> None:
         counts["lost"] += sum(answered.rows for answered in rows)
         with self._lock:  # said in the next file that can be written
-            self._counts_of(key.model, key.version).update(counts)
+            self._counts_of(key).update(counts)
         if not self._failing:
             self._failing = True
             _log.error("the request log cannot be written, requests are served on: %s: %s", type(error).__name__, error)
@@ -178,10 +183,11 @@ def is_sampled(request_id: str, fraction: float) -> bool:
     return int.from_bytes(digest) < fraction * 2 ** (8 * _HASH_BYTES)
 
 
-def describe(key: Key, counts: collections.Counter[str]) -> str:
+def describe(key: Key, counts: collections.Counter[str], privacy: Privacy = NOTHING_HIDDEN) -> str:
     """Returns the metadata of a file."""
     numbers = {name: counts[name] for name in ("requests", "sampled", "dropped", "lost")}
     errors = {name.removeprefix("error_"): number for name, number in counts.items() if name.startswith("error_")}
     written = datetime.datetime.now(datetime.UTC).isoformat()
     message: dict[str, Any] = {"signature": key.signature, "written": written, **numbers, "errors": errors}
+    message |= key.part.to_json() | privacy.to_json()
     return json.dumps(message)

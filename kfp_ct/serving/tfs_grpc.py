@@ -6,10 +6,10 @@ from typing import Any
 from kfp_ct.serving import examples, results, tensor_protos, typed_inputs
 from kfp_ct.serving.bodies import DEFAULT_SIGNATURE, signature_name
 from kfp_ct.serving.errors import InvalidRequestError
+from kfp_ct.serving.loaded_version import Model
 from kfp_ct.serving.messages import tf_serving
 from kfp_ct.serving.predictor import Arrays, Call, Codec, Predictor
 from kfp_ct.serving.values import Inputs
-from kfp_ct.serving.versions import Model
 
 _METHODS = ("tensorflow/serving/classify", "tensorflow/serving/regress")
 _STATES = {"UNKNOWN": 0, "START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}

@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from kfp_ct.serving import bodies, examples, http, results
 from kfp_ct.serving.errors import InvalidRequestError, ServingError
+from kfp_ct.serving.loaded_version import Model
 from kfp_ct.serving.predictor import UNREAD, Arrays, Call, Codec, Predictor
 from kfp_ct.serving.values import Inputs
-from kfp_ct.serving.versions import Model
 
 _SPEC = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _STATUS = re.compile(rf"(?i){_SPEC}(?P<metadata>/metadata)?")

@@ -1,81 +1,23 @@
 """Which version of which model answers: watches the folder, loads, switches, unloads."""
 
 import contextlib
-import dataclasses
 import gc
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from kfp_ct.serving.errors import InvalidRequestError, ModelNotFoundError
 from kfp_ct.serving.labels import read_labels
-from kfp_ct.serving.values import Inputs, InputSpec
+from kfp_ct.serving.loaded_version import AVAILABLE, END, LOADING, UNLOADING, Model, Version
+from kfp_ct.serving.routing import CANDIDATE, Routing, UnreadableError, read_routing
+from kfp_ct.serving.version_folders import Folder, scan, versions_in
 
 _log = logging.getLogger("serving")
-_VERSION = re.compile(r"[0-9]{1,18}")
 # Finished versions that the status still lists, a model.
 _REMEMBERED = 20
-START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
-
-
-class Model(Protocol):
-    """What a loaded version can do."""
-
-    @property
-    def specs(self) -> dict[str, dict[str, InputSpec]]:
-        """The inputs of its signatures."""
-
-    @property
-    def definitions(self) -> dict[str, Any]:
-        """Its signatures as the SavedModel has them: SignatureDefs by name."""
-
-    def run(self, signature: str, inputs: Inputs) -> dict[str, np.ndarray]:
-        """Returns a signature's outputs."""
-
-    def batches(self, signature: str) -> bool:
-        """Whether requests for a signature may be put together."""
-
-    def metadata(self) -> dict[str, Any]:
-        """Returns its signatures."""
-
-    def warm_up(self) -> None:
-        """Makes the first request as fast as the others."""
-
-
-# What changes when a version that could not be loaded is fixed: its files' names, inodes, sizes and times.
-Stamp = tuple[tuple[str, int, int, int], ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Folder:
-    """A version's folder as it was seen; TensorFlow Serving takes leading zeros in its name."""
-
-    path: Path
-    stamp: Stamp
-
-
-@dataclasses.dataclass
-class Version:
-    """One version: its state in TensorFlow Serving's words, and who is using it."""
-
-    number: int
-    folder: Folder
-    state: str = START
-    error: str = ""
-    model: Model | None = None
-    users: int = 0
-    loaded: float = 0.0
-
-    def status(self) -> dict[str, Any]:
-        """Returns its entry in the status API."""
-        status = {"error_code": "UNKNOWN" if self.error else "OK", "error_message": self.error}
-        return {"version": str(self.number), "state": self.state, "status": status}
 
 
 class Versions:
@@ -83,7 +25,8 @@ class Versions:
 
     The highest version that can be loaded answers. It answers until a higher one (or, where it was withdrawn, the
     highest one left) is loaded and warm, and is unloaded when its last request has ended. Versions that
-    <root>/<model>/labels.json names are kept beside it, and are asked by their label or number.
+    <root>/<model>/labels.json names are kept beside it, and are asked by their label or number; so is the candidate
+    of a release (<root>/<model>/candidate/<number>), which has a share of the traffic.
     """
 
     def __init__(self, root: Path, load: Callable[[Path], Model], refresh: Callable[[], None] = lambda: None) -> None:
@@ -94,6 +37,8 @@ class Versions:
         self._models: dict[str, dict[int, Version]] = {}
         self._current: dict[str, Version] = {}
         self._labels: dict[str, dict[str, int]] = {}
+        self._routings: dict[str, Routing] = {}
+        self._problems: dict[str, str] = {}
 
     @contextlib.contextmanager
     def leased(self, name: str, number: int | str | None) -> Iterator[tuple[Model, int]]:
@@ -168,26 +113,31 @@ class Versions:
         with self._lock:
             return dict(self._labels.get(name, {}))
 
+    def routing(self, name: str) -> Routing | None:
+        """Returns how a model's traffic is split; None where no candidate is tried."""
+        return self._routings.get(name)
+
     def waiting(self) -> list[str]:
         """Returns the models below the root that have no version that answers."""
-        present = _scan(self._root) or {}
+        present = scan(self._root) or {}
         with self._lock:
             return sorted(name for name in present if present[name] and name not in self._current)
 
     def poll(self) -> None:
         """Looks at the folder once and does what it asks for; call it from one thread only."""
         self._refresh()
-        present = _scan(self._root)
+        present = scan(self._root)
         if present is None:  # unreadable for a moment is no reason to stop answering
             return
         for name, numbers in present.items():
             self._read_labels(name)
             self._follow(name, numbers)
-            self._keep_labelled(name, numbers)
+            self._keep_beside(name, numbers)
         for name in set(self._current) - set(present):
             self._labels.pop(name, None)
+            self._routings.pop(name, None)
             self._switch(name, None)
-            self._keep_labelled(name, {})
+            self._keep_beside(name, {})
         self._unload_idle()
 
     def watch(self, stop: threading.Event, seconds: float) -> None:
@@ -205,8 +155,9 @@ class Versions:
             if current is not None and number == current.number:
                 return
             known = self._models.get(name, {}).get(number)
-            if known is not None and known.state == AVAILABLE and known.folder == numbers[number]:
-                self._switch(name, known)  # it has a label, and is loaded
+            if known is not None and known.state == AVAILABLE and known.folder.same(numbers[number]):
+                known.folder = numbers[number]
+                self._switch(name, known)  # it has a label or was the candidate, and is loaded
                 return
             if known is not None and known.error and known.folder == numbers[number]:
                 continue  # it could not be loaded and has not changed since
@@ -221,25 +172,51 @@ class Versions:
             with self._lock:
                 self._labels[name] = labels
 
-    def _keep_labelled(self, name: str, numbers: dict[int, Folder]) -> None:
-        """Loads the versions that have a label, and lets go of those that have none any more."""
-        wanted = set(self._labels.get(name, {}).values()) & numbers.keys()
-        versions = self._models.get(name, {})
-        for number in sorted(wanted):
-            known = versions.get(number)
-            if known is not None and (known.state == AVAILABLE or (known.error and known.folder == numbers[number])):
-                continue
-            version = self._loaded(name, number, numbers[number])
-            if version is not None:
-                version.state = AVAILABLE
+    def _keep_beside(self, name: str, numbers: dict[int, Folder]) -> None:
+        """Loads the versions that have a label or are a candidate, and lets go of those that are neither any more."""
+        routing = self._read_routing(name)
+        wanted = {number: numbers[number] for number in self._labels.get(name, {}).values() if number in numbers}
+        if routing is not None:
+            wanted |= {n: folder for n, folder in self._candidates(name, numbers).items() if n == routing.candidate}
+        for number, folder in sorted(wanted.items()):
+            self._keep(name, number, folder)
+        # While the candidate's folder is renamed it is in neither place.
+        kept = {*wanted, routing.candidate} if routing else set(wanted)
         with self._lock:
+            if routing is None:
+                self._routings.pop(name, None)
+            else:
+                self._routings[name] = routing
             for version in self._models.get(name, {}).values():
-                if (
-                    version.state == AVAILABLE
-                    and version is not self._current.get(name)
-                    and version.number not in wanted
-                ):
+                if version.state == AVAILABLE and version is not self._current.get(name) and version.number not in kept:
                     version.state = UNLOADING
+
+    def _keep(self, name: str, number: int, folder: Folder) -> None:
+        known = self._models.get(name, {}).get(number)
+        if known is not None and (known.state == AVAILABLE or (known.error and known.folder.same(folder))):
+            return
+        version = self._loaded(name, number, folder)
+        if version is not None:
+            version.state = AVAILABLE
+
+    def _read_routing(self, name: str) -> Routing | None:
+        try:
+            routing = read_routing(self._root / name)
+        except UnreadableError as error:
+            if self._problems.get(name) != str(error):
+                _log.error("%s", error)
+            self._problems[name] = str(error)
+            return self._routings.get(name)
+        self._problems.pop(name, None)
+        if routing != self._routings.get(name):
+            _log.info("%s: %s", name, routing or "no candidate is tried any more")
+        return routing
+
+    def _candidates(self, name: str, numbers: dict[int, Folder]) -> dict[int, Folder]:
+        try:
+            return numbers | versions_in(self._root / name / CANDIDATE)
+        except OSError:
+            return numbers
 
     def _loaded(self, name: str, number: int, folder: Folder) -> Version | None:
         version = Version(number, folder, LOADING)
@@ -285,28 +262,3 @@ class Versions:
                     del versions[number]
         if unloaded:
             gc.collect()  # TensorFlow's objects refer to each other in circles
-
-
-def _scan(root: Path) -> dict[str, dict[int, Folder]] | None:
-    """Returns the servable versions of each model folder; None if the root cannot be read."""
-    try:
-        folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        return {folder.name: _versions(folder) for folder in folders}
-    except OSError:
-        return None
-
-
-def _versions(folder: Path) -> dict[int, Folder]:
-    return {
-        int(path.name): Folder(path, _stamp(path))
-        for path in folder.iterdir()
-        if _VERSION.fullmatch(path.name) and (path / "saved_model.pb").is_file()
-    }
-
-
-def _stamp(folder: Path) -> Stamp:
-    found = []
-    for path in sorted(folder.rglob("*")):
-        stat = path.stat()
-        found.append((str(path.relative_to(folder)), stat.st_ino, stat.st_size, stat.st_mtime_ns))
-    return tuple(found)

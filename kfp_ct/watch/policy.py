@@ -10,7 +10,8 @@ from pydantic import Field
 from kfp_ct.base.errors import UsageError
 from kfp_ct.base.settings import Count, CountOrNone, Names, NotNegative, Settings, Text, matching
 from kfp_ct.clock import cron, quiet
-from kfp_ct.clock.time_settings import Cron, Duration, TimesOfDay, Zone
+from kfp_ct.clock.duration_settings import Duration
+from kfp_ct.clock.time_settings import Cron, TimesOfDay, Zone
 from kfp_ct.project import yaml_file
 
 FILE = "triggers.yaml"

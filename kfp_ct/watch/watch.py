@@ -14,9 +14,11 @@ from kfp_ct.base import atomic_files
 from kfp_ct.base.errors import CtError, UsageError
 from kfp_ct.data import layouts
 from kfp_ct.local import run as runner
+from kfp_ct.models import releases
 from kfp_ct.notices import deliver
 from kfp_ct.project import settings
 from kfp_ct.project.workspace import Workspace
+from kfp_ct.releasing import step as stepping
 from kfp_ct.runs.record import user
 from kfp_ct.storage import locations
 from kfp_ct.watch import decide, history, inbox, observations, observe, policy
@@ -144,6 +146,20 @@ def step(watch: Watch, console: Console) -> Decision:
     if recorded.firing:
         run_pipeline(watch, recorded, console)
     return recorded.decision
+
+
+def step_release(watch: Watch, console: Console) -> None:
+    """Has a release of the project's model judged, and says what came of it; a judge that fails stops no trigger."""
+    chosen = settings.load(watch.workspace, watch.project, watch.policy.settings, watch.policy.parameters)
+    try:
+        state = stepping.of_project(watch.workspace, chosen.parameters, stepping.judge_in(watch.workspace))
+    except CtError as error:
+        console.print(f"error: release: {error}", markup=False, soft_wrap=True)
+        return
+    if state is None or state.look.get("verdict") == releases.HOLD:
+        return
+    now = f"{state.title} from now on" if state.unfinished else f"v{state.candidate} {state.state.replace('_', ' ')}"
+    console.print(f"release: {state.model} {now}: {state.steps[-1]['reason']}", markup=False, soft_wrap=True)
 
 
 def watch_forever(

@@ -9,8 +9,9 @@ from pydantic import Field
 from kfp_ct.base.errors import UsageError
 from kfp_ct.base.settings import WHOLE, Settings, Text, matching
 from kfp_ct.clock import cron
+from kfp_ct.clock.duration_settings import DurationOrNone
 from kfp_ct.clock.durations import duration
-from kfp_ct.clock.time_settings import DurationOrNone, ServiceCron, Zone
+from kfp_ct.clock.time_settings import ServiceCron, Zone
 from kfp_ct.project import yaml_file
 from kfp_ct.project.workspace import Workspace
 

@@ -3,6 +3,7 @@
 Objects, RBAC rules and manifests are those of infra/kubernetes; every request is recorded.
 """
 
+import datetime
 import functools
 import os
 import signal
@@ -13,7 +14,15 @@ import yaml
 from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError, NotServedError
 from kfp_ct.components.deploy import work
 from kfp_ct.components.register import work as registering
-from kfp_ct.models import champion_alias, cluster_target, kubernetes_api, registry, serving_folder, serving_target
+from kfp_ct.models import (
+    champion_alias,
+    cluster_target,
+    kubernetes_api,
+    registry,
+    release_target,
+    serving_folder,
+    serving_target,
+)
 from kubernetes_listener import BROKEN, DEADLINE, NEVER, READY, Cluster, Listener
 from release_artifacts import make_run
 from repository import ROOT
@@ -459,3 +468,54 @@ def test_an_alias_that_could_not_be_moved_is_moved_by_the_next_run(cluster, tmp_
 def test_every_look_is_bounded_in_time():
     assert cluster_target._TRIES < 20
     assert kubernetes_api._SECONDS <= 60
+
+
+RELEASE = {**KSERVE, "release": {"canary": [1, 10], "judge": {"request_log": "log"}}}
+NOW = datetime.datetime(2013, 6, 1, tzinfo=datetime.UTC)
+
+
+def released(tmp_path, registry_uri, verdict=""):
+    """Opens the releases; does what a look says."""
+    found = release_target.open_releases(RELEASE, str(tmp_path / "serving"), "flights", registry_uri)
+    if verdict:
+        found.apply(found.running("flights"), {"verdict": verdict, "reason": "so", "criteria": []}, NOW)
+    return found
+
+
+def share(cluster):
+    spec = cluster.get("inferenceservices", "flights")["spec"]["predictor"]
+    return spec["model"]["storageUri"].rpartition("/releases/")[2], spec.get("canaryTrafficPercent")
+
+
+def test_a_release_drives_kserves_canary_percent(cluster, tmp_path, registry_uri):
+    deploy(tmp_path, "one", settings=KSERVE, registry_uri=registry_uri)
+    found = deploy(tmp_path, "two", settings=RELEASE, registry_uri=registry_uri)
+
+    assert (found["version"], found["candidate"]) == ("1", "2")
+    assert (share(cluster), champion(registry_uri)) == (("flights-v2/flights", 1), "1")
+    assert serving_target.open_target(RELEASE, str(tmp_path / "serving"), "flights").served("flights") == "1"
+    released(tmp_path, registry_uri, "advance")
+    assert share(cluster) == ("flights-v2/flights", 10)
+    released(tmp_path, registry_uri, "promote")
+    assert (share(cluster), champion(registry_uri)) == (("flights-v2/flights", None), "2")
+    status = cluster.get("inferenceservices", "flights")["status"]["components"]["predictor"]
+    assert status["latestRolledoutRevision"] == status["latestReadyRevision"]
+
+
+def test_a_release_that_is_backed_out_points_kserve_back(cluster, tmp_path, registry_uri):
+    deploy(tmp_path, "one", settings=KSERVE, registry_uri=registry_uri)
+    deploy(tmp_path, "two", settings=RELEASE, registry_uri=registry_uri)
+    released(tmp_path, registry_uri, "back_out")
+
+    assert (share(cluster), champion(registry_uri)) == (("flights-v1/flights", None), "1")
+    cluster.requests.clear()
+    assert released(tmp_path, registry_uri).running("flights") is None
+    assert {each.verb for each in cluster.requests} == {"get"}
+
+
+def test_a_release_needs_what_splits_traffic(without_knative, tmp_path):
+    deploy(tmp_path, "one", settings=KSERVE)
+    with pytest.raises(ConfigurationError, match="runs without Knative"):
+        deploy(tmp_path, "two", settings=RELEASE, version="2")
+    with pytest.raises(ValueError, match="has one version at a time"):
+        deploy(tmp_path, "two", settings={**RELEASE, "target": "kubernetes"}, version="2")

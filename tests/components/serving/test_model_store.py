@@ -1,5 +1,6 @@
 """Models published to SeaweedFS, followed by the service's own watching: killed publishers, bad networks, rollbacks."""
 
+import datetime
 import os
 import re
 import signal
@@ -16,7 +17,9 @@ import seaweedfs
 from faulty_proxy import CUT_ANSWER, CUT_REQUEST, Answer
 from kfp_ct.base.errors import ComponentError, ConfigurationError
 from kfp_ct.data import layouts
-from kfp_ct.models import serving_bucket
+from kfp_ct.models import release_state, serving_bucket
+from kfp_ct.models.release_state import State
+from kfp_ct.models.releases import FolderTraffic, Releases
 from kfp_ct.serving.model_store import ModelStore
 from kfp_ct.serving.versions import Versions
 from kfp_ct.storage import releases, storage
@@ -292,3 +295,65 @@ def test_of_two_publishers_at_once_both_are_done_and_one_is_served(store, tmp_pa
     ]
     assert [each.wait(timeout=120) for each in started] == [0, 0]
     assert Service(tmp_path / "cache").look() in ("v2 two", "v3 three")
+
+
+POLICY = {"canary": [1, 50], "judge": {"request_log": "log"}}
+NOW = datetime.datetime(2013, 6, 1, tzinfo=datetime.UTC)
+
+
+def begin_release(folder: Path):
+    """Gives v2 one percent beside v1; returns the releases."""
+    manifest = releases.manifest_of(folder, layouts.tree_fingerprint(folder))
+    fingerprint = serving_bucket.upload(serving_bucket.BucketRelease(folder, ROOT, "m", "2", manifest, {}))
+    at = NOW.isoformat()
+    state = State("2-a", "m", "1", "2", "running", 1, 0, "", 0, at, at, POLICY, fingerprint, {})
+    release_state.write(ROOT, state, None)
+    return Releases(ROOT, FolderTraffic(ROOT), lambda state: None, lambda state: None)
+
+
+def look_at(found, verdict: str):
+    return found.apply(found.running("m"), {"verdict": verdict, "reason": "so"}, NOW)
+
+
+def test_a_candidate_in_a_bucket_is_brought_before_its_traffic_and_promoted_without_loading_it_again(store, tmp_path):
+    publish(model(tmp_path, "one"), "1")
+    service = Service(tmp_path / "cache")
+    assert service.look() == "v1 one"
+    found = begin_release(model(tmp_path, "two"))
+    assert service.look() == "v1 one"
+    assert service.versions.routing("m").percent == 1
+    with service.versions.leased("m", 2) as (candidate, _):
+        assert candidate.content["saved_model.pb"] == "two"
+    look_at(found, "advance")
+    service.look()
+    assert service.versions.routing("m").percent == 50
+    assert look_at(found, "promote").state == "promoted"
+    assert service.look() == "v2 two"
+    assert service.versions.routing("m") is None
+    with service.versions.leased("m", None) as (live, _):
+        assert live is candidate
+    assert releases.read_pointer(ROOT, "m").state["previous"] == "1"
+    assert Service(tmp_path / "another").look() == "v2 two"
+
+
+def test_a_candidate_in_a_bucket_that_is_backed_out_is_gone(store, tmp_path):
+    publish(model(tmp_path, "one"), "1")
+    service = Service(tmp_path / "cache")
+    found = begin_release(model(tmp_path, "two"))
+    service.look()
+    assert look_at(found, "back_out").state == "backed_out"
+    assert service.look() == "v1 one"
+    assert service.versions.routing("m") is None
+    assert not list((tmp_path / "cache" / "m" / "candidate").iterdir())
+    left = {item.uri.removeprefix(f"{ROOT}/m/").partition("/")[0] for item in storage.list_folder(f"{ROOT}/m")}
+    assert left == {"1", "1.json", "release.json", "release-history"}
+
+
+def test_a_release_that_another_has_changed_in_the_bucket_is_left(store, tmp_path):
+    publish(model(tmp_path, "one"), "1")
+    found = begin_release(model(tmp_path, "two"))
+    old = found.running("m")
+    look_at(found, "advance")
+    with pytest.raises(ComponentError, match="changed by another at the same time"):
+        found.apply(old, {"verdict": "back_out", "reason": "so"}, NOW)
+    assert release_state.read(ROOT, "m").state.percent == 50

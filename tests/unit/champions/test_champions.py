@@ -1,5 +1,6 @@
 """`ct models`, `ct promote`, `ct rollback`: alias and service move together, by the blessing only, and back."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -238,3 +239,55 @@ def test_an_empty_registry_has_no_models(tmp_path):
     assert missing.code == 2
     assert "there is no model 'flights'" in missing.err
     assert not (tmp_path / "registry").exists(), "asking makes no registry"
+
+
+POLICY = {"canary": [1, 50], "judge": {"request_log": "log"}}
+
+
+@pytest.fixture
+def released(place):
+    """v2 has one percent of the traffic beside v3."""
+    with_policy = dataclasses.replace(place, serving={"release": POLICY})
+    return promotion.promote(with_policy, "flights", "2", ADA).release
+
+
+def test_a_promotion_with_a_policy_begins_a_release(home, place, released):
+    assert (released.live, released.candidate, released.percent, released.by) == ("3", "2", 1, "ada")
+    assert now(place) == ("3", "3")
+    assert {each.version: each.release for each in listing.versions(place, "flights")} == {
+        "1": "", "2": "canary 1 %", "3": "",
+    }  # fmt: skip
+    assert "canary 1 %" in ct(home, "models", "flights").out
+    told = ct(home, "release", "status", "flights")
+    assert told.out.splitlines()[0] == "flights v2 with 1 % of the traffic, step 1; v3 answers the rest (running)"
+    (state,) = json.loads(ct(home, "release", "status", "flights", "--json").out)
+    assert state["candidate"] == "2"
+
+
+@pytest.mark.parametrize("command", [("promote", "flights", "1"), ("promote", "flights", "2"), ("rollback", "flights")])
+def test_nothing_moves_beside_a_release(home, place, released, command):
+    refused = ct(home, *command)
+    assert refused.code == 2
+    assert "a release of flights runs: v2 with 1 % of the traffic" in refused.err
+    assert "fix: ct release abort flights" in refused.err
+    assert now(place) == ("3", "3")
+
+
+def test_a_release_is_aborted_by_a_word_and_stays_in_the_history(home, place, released):
+    done = ct(home, "release", "abort", "flights", "--reason", "too early")
+    assert done.code == 0
+    assert "flights v2 backed out: aborted by " in done.out
+    assert "too early" in done.out
+    assert now(place) == ("3", "3")
+    assert next(each.release for each in listing.versions(place, "flights") if each.version == "2") == "backed out"
+    assert place.reader.version("flights", "2").tags["release"].startswith("backed out: aborted by ")
+    again = ct(home, "release", "abort", "flights")
+    assert (again.code, "no release of flights runs" in again.err) == (2, True)
+    assert len(json.loads(ct(home, "release", "status", "flights", "--history", "--json").out)) == 1
+    assert ct(home, "promote", "flights", "2").code == 0
+    assert now(place) == ("2", "2")
+
+
+def test_without_a_release_there_is_nothing_to_step(home):
+    assert "no release of flights yet" in ct(home, "release", "status", "flights").out
+    assert "no release of flights runs" in ct(home, "release", "step", "flights").out

@@ -8,12 +8,15 @@ helpers/     what tests share, named by subject
 
 import gc
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+import warm_python
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("any machine", deadline=None)
@@ -27,6 +30,8 @@ COMPONENT_TESTS = Path(__file__).parent / "components"
 REAL_INTERPRETER = sys.executable
 # Names a folder that several runs of pytest share, as `make test` runs one in each environment.
 SHARED = "CT_TESTS_SHARED"
+# What run.py found each file to cost, in CPU seconds.
+COSTS = Path(__file__).parents[1] / ".ct" / "test_costs.json"
 
 
 def pytest_addoption(parser):
@@ -49,15 +54,34 @@ def pytest_configure():
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Files with slow cases first: begun last, one of them would go on alone while the other cores idle."""
+    """The dearest files first: begun last, one of them would go on alone while the other cores idle.
+
+    Of a file that no run of all tests has measured here it is known whether it has slow cases.
+    """
+    costs = json.loads(COSTS.read_text()) if COSTS.is_file() else {}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: -costs.get(item.nodeid.split("::")[0], 1_000 if item.path in slow else 0))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Notes what a test takes of CPU where run.py asks for it; warm processes note theirs themselves."""
+    before = sum(os.times()[:4])
+    yield
+    if usage := os.environ.get(warm_python.USAGE):
+        with Path(usage).open("a") as file:
+            file.write(json.dumps({"test": item.nodeid, "seconds": sum(os.times()[:4]) - before}) + "\n")
 
 
 def pytest_collection_finish():
     """Lets the garbage collector pass over what was imported: TensorFlow's objects took it a twelfth of the CPU."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure():
+    """Leaves it all to be taken down in order: libraries in C++ complain of what is not."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,15 @@
 """Runs the tests of both environments at once: `make test`.
 
 What one half waits for (services, schedules, processes), the other computes. Lines of progress come as they are made,
-the name of their half in front; then each half's report as pytest writes it; last, the closing line of each.
+the name of their half in front; then each half's report as pytest writes it, the files that took most CPU, and last
+the closing line of each. What every file took is kept in .ct/test_costs.json: the next run begins with the dearest.
 
 Exit code: pytest's own of the first half that failed, also where one had no tests; 0 if both passed.
 """
 
 import argparse
+import collections
+import json
 import os
 import re
 import shutil
@@ -24,6 +27,7 @@ OPTIONS = ("-q", "--dist", "loadfile", "--no-loadscope-reorder")
 PROGRESS = re.compile(r"^[.FEsxX]+ *\[ *\d+%\]$")
 STARTING = "bringing up nodes..."
 WIDTH = max(map(len, HALVES))
+USAGE, COSTS, DEAREST = "usage.jsonl", ROOT / ".ct" / "test_costs.json", 10
 
 
 class Half:
@@ -73,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         codes = [half.wait() for half in halves]
     for half in halves:
         half.report()
+    _tell_costs(folder / USAGE)
     print("", *(half.closing_line for half in halves), sep="\n", flush=True)
     code = next((code for code in codes if code), 0)
     if code:
@@ -84,7 +89,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _start(name: str, folder: Path, workers: int, pytests: Sequence[str]) -> Half:
     command = [HALVES[name], "-m", "pytest", *OPTIONS, "-n", str(workers), "--basetemp", folder / name, *pytests]
-    return Half(name, command, {**os.environ, "CT_TESTS_SHARED": str(folder / "shared")})
+    told = {"CT_TESTS_SHARED": str(folder / "shared"), "WARM_PYTHON_USAGE": str(folder / USAGE)}
+    return Half(name, command, {**os.environ, **told})
+
+
+def _tell_costs(usage: Path) -> None:
+    """Prints which files took most CPU seconds, as far as their processes were waited for; keeps those of all."""
+    costs: collections.Counter[str] = collections.Counter()
+    for line in usage.read_text().splitlines() if usage.is_file() else ():
+        noted = json.loads(line)
+        costs[noted["test"].split("::")[0]] += noted["seconds"]
+    # Not those of tests that tests run.
+    found = {file: round(seconds, 1) for file, seconds in costs.most_common() if file and (ROOT / file).is_file()}
+    if found:
+        print("\nCPU seconds", *(f"{found[file]:7.1f}  {file}" for file in list(found)[:DEAREST]), sep="\n")
+        known = json.loads(COSTS.read_text()) if COSTS.is_file() else {}
+        COSTS.parent.mkdir(exist_ok=True)
+        COSTS.write_text(json.dumps({**known, **found}, indent=1))
 
 
 def _parser() -> argparse.ArgumentParser:

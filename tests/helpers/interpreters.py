@@ -26,10 +26,16 @@ AUTHOR_MODULES = (
 )  # fmt: skip
 
 
-def component_interpreter(shared: Path) -> Path:
-    """Returns a warm stand-in for the component environment's Python, one for all who share the folder."""
+def component_interpreter(shared: Path, keras: str = "0") -> Path:
+    """Returns a warm stand-in for the component environment's Python, one for all who share the folder.
+
+    Args:
+        shared: The folder that all processes of a test run have in common.
+        keras: Value of TF_USE_LEGACY_KERAS; "1" for Keras 2.
+    """
     python = Path(REAL) if importlib.util.find_spec("tensorflow") else _component_python()
-    return warm_python.interpreter(shared / "warm" / "components", python, COMPONENT_MODULES)
+    folder = shared / "warm" / ("components" if keras == "0" else "components-keras-2")
+    return warm_python.interpreter(folder, python, COMPONENT_MODULES, keras)
 
 
 def author_interpreter(shared: Path) -> Path:

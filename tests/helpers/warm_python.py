@@ -45,20 +45,21 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signa
 # Names a file for the CPU seconds of every process, which are nobody's children when getrusage is asked.
 USAGE = "WARM_PYTHON_USAGE"
 LAUNCHER = """#!/bin/sh
-exec {python} -I -S {module} --client {socket} {python} "$0" "$@"
+exec {python} -I -S {module} --client {socket} {python} {keras} "$0" "$@"
 """
 
 
-def interpreter(folder: Path, python: Path, modules: tuple[str, ...]) -> Path:
+def interpreter(folder: Path, python: Path, modules: tuple[str, ...], keras: str = "0") -> Path:
     """Returns the stand-in for `python`, with `modules` imported; all who share `folder` share its server.
 
-    The server is started by the first who asks, and ends when the last process that asked has ended.
+    The server is started by the first who asks, and ends when the last process that asked has ended. It has TensorFlow
+    with the Keras that the value of `KERAS` says, and serves those who ask for that one.
     """
     launcher, users = folder / "bin" / "python", folder / "users"
     launcher.parent.mkdir(parents=True, exist_ok=True)
     if not launcher.exists():
         _look_like(folder, python)
-        paths = {"python": python, "module": __file__, "socket": folder / "socket"}
+        paths = {"python": python, "module": __file__, "socket": folder / "socket", "keras": keras}
         text = LAUNCHER.format(**{name: shlex.quote(str(path)) for name, path in paths.items()})
         partial = folder / f"python-{os.getpid()}"
         partial.write_text(text)
@@ -69,7 +70,7 @@ def interpreter(folder: Path, python: Path, modules: tuple[str, ...]) -> Path:
     fcntl.flock(held, fcntl.LOCK_SH)
     with contextlib.suppress(FileExistsError):
         os.close(os.open(folder / "started", os.O_CREAT | os.O_EXCL))
-        _start(folder, python, modules)
+        _start(folder, python, modules, keras)
     return launcher
 
 
@@ -81,8 +82,8 @@ def _look_like(folder: Path, python: Path) -> None:
                 (folder / name).symlink_to(python.parent.parent / name)
 
 
-def _start(folder: Path, python: Path, modules: tuple[str, ...]) -> None:
-    environment = {**os.environ, KERAS: "0", "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")}
+def _start(folder: Path, python: Path, modules: tuple[str, ...], keras: str) -> None:
+    environment = {**os.environ, KERAS: keras, "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")}
     environment.pop("PYTHONPATH", None)
     with (folder / "log").open("ab") as log:
         subprocess.Popen(
@@ -275,11 +276,11 @@ def _finish(code: int) -> None:
 # The client
 
 
-def client(path: str, python: str, executable: str, arguments: list[str]) -> int:
+def client(path: str, python: str, keras: str, executable: str, arguments: list[str]) -> int:
     """Stands in for `python ARGUMENTS`: has the server run it, hands on signals, ends as it ended."""
     for number in FORWARDED:
         signal.signal(number, signal.SIG_DFL)
-    connection = _connect(path) if _can_be_warm(arguments) else None
+    connection = _connect(path) if _can_be_warm(arguments, keras) else None
     if connection is None:
         os.execv(python, [python, *arguments])
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
@@ -302,12 +303,13 @@ def _die_by(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def _can_be_warm(arguments: list[str]) -> bool:
+def _can_be_warm(arguments: list[str], keras: str) -> bool:
     first, *rest = _without_warnings(arguments)[1] or ["-"]
     if first == "-m" and rest[:1] == ["pytest"]:
         return AS_IMPORTED in rest  # it rewrites its plugins as they are imported
     started_so = first in ("-m", "-c") or not first.startswith("-")
-    return started_so and not any(os.environ.get(name) for name in READ_AT_START) and os.environ.get(KERAS, "0") == "0"
+    as_told = not any(os.environ.get(name) for name in READ_AT_START) and os.environ.get(KERAS, "0") == keras
+    return started_so and as_told
 
 
 def _without_warnings(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -365,4 +367,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "--serve":
         serve(Path(sys.argv[2]), sys.argv[3:])
     else:
-        sys.exit(client(*sys.argv[2:5], sys.argv[5:]))
+        sys.exit(client(*sys.argv[2:6], sys.argv[6:]))

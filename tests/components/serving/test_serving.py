@@ -123,7 +123,7 @@ REFUSED = [
     ("GET", "/v1/nonsense", None, 400, "Malformed request"),
     ("GET", "/v1/models/absent/metadata", None, 404, "Servable not found"),
     ("DELETE", "/v1/models/flights", None, 405, "Method Not Allowed"),
-    ("GET", "/", None, 404, "Not Found"),
+    ("GET", "/nothing", None, 404, "Not Found"),
 ]
 
 

@@ -14,8 +14,8 @@ def batch_prediction(
     query: str,
     model_name: str,
     registry_uri: str,
-    keys: list,
-    carry: list = [],  # noqa: B006 - kfp copies defaults into the package
+    keys: list = [],  # noqa: B006 - kfp copies defaults into the package
+    carry: list = [],  # noqa: B006
     destination: dict = {},  # noqa: B006
     version: str = "champion",
     signature: str = "serving_default",

@@ -37,6 +37,7 @@ def training(
     schema_file: str = "",
     label: str = "",
     deny: list = [],  # noqa: B006
+    severities: dict = {},  # noqa: B006
     hyperparameters: dict = {},  # noqa: B006
     tuning: dict = {},  # noqa: B006
     gates: dict = {},  # noqa: B006
@@ -46,6 +47,7 @@ def training(
     checkpoints: str = "",
     distribution: str = "",
     warm_start: bool = False,
+    warm_up_rows: int = 32,
     materialize: bool = False,
     transform_options: dict = {},  # noqa: B006
     beam_pipeline_args: list = [],  # noqa: B006
@@ -87,6 +89,7 @@ def training(
         champion=champion.outputs["champion"],
         label=label,
         deny=deny,
+        severities=severities,
     )
     features = transform(
         examples=data.outputs["examples"],
@@ -114,6 +117,7 @@ def training(
         hyperparameters=tuned.outputs["hyperparameters"],
         checkpoints=checkpoints,
         distribution=distribution,
+        warm_up_rows=warm_up_rows,
     )
     verdict = evaluate(
         examples=data.outputs["examples"],

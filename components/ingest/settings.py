@@ -64,8 +64,18 @@ class Source(Settings):
     )
     spans: Spans = Field(
         "",
-        description="Which spans of a uri with {SPAN} or {YYYY}/{MM}/{DD} (and {VERSION}) are read: latest, last 3 "
-        "(the newest and the two numbers before it), 7, 3 to 7, or all; empty: the latest. Of a span the last version.",
+        description="Which spans of a uri with {SPAN} or {YYYY}/{MM}/{DD} (and {VERSION}), or of BigQuery's shards, "
+        "are read: latest, last 3 (the newest and the two numbers before it), 7, 3 to 7, or all; empty: the latest. "
+        "Of a span the last version.",
+    )
+    file_column: str = Field(
+        "",
+        description="Name of a column that holds the file a row came from: its path below the folder that the uri "
+        "names before its first wildcard or field, or the table of a BigQuery shard. Empty for none.",
+    )
+    hive_partitions: bool = Field(
+        True,
+        description="Whether folders such as year=2013 below that folder are columns: whole numbers, days, else texts.",
     )
     format: Literal["", "csv", "parquet", "jsonl", "tfrecord"] = Field(
         "", description="Format of the files; empty: what their names say."
@@ -76,17 +86,22 @@ class Source(Settings):
     )
     csv: Csv = Field(Csv(), description="How CSV files are written, where that cannot be seen from them.")
     bigquery: Annotated[str, NamesText("query", suffix=".sql")] = Field(
-        "", description="In place of uri: project.dataset.table, or a file of BigQuery's SQL that ends in .sql."
+        "",
+        description="In place of uri: project.dataset.table, shards such as project.dataset.events_{YYYY}{MM}{DD}, or "
+        "a file of BigQuery's SQL that ends in .sql.",
     )
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Says what cannot be said together."""
         if bool(self.uri) == bool(self.bigquery):
             yield "uri", "expected either it or bigquery"
-        if problem := spans.problem(self.uri):
-            yield "uri", problem
-        if self.spans and not spans.has_fields(self.uri):
+        for name, text in (("uri", self.uri), ("bigquery", self.bigquery)):
+            if problem := spans.problem(text):
+                yield name, problem
+        if self.spans and not spans.has_fields(self.uri or self.bigquery):
             yield "spans", "the uri has no {SPAN} and no {YYYY}/{MM}/{DD} that it could choose by"
+        if self.file_column and self.bigquery and not spans.has_fields(self.bigquery):
+            yield "file_column", "a table or a query of BigQuery has no files; shards such as events_{SPAN} have names"
         if self.bigquery and (self.format or self.null_values or self.columns or self.csv != Csv()):
             yield "bigquery", "beside it nothing is taken: BigQuery's columns have types"
         elif self.format not in ("", "csv") and self.csv != Csv():
@@ -138,7 +153,7 @@ class HashSplit(Settings):
     """A fixed share of keys evaluates: a key, with all its rows, is on the same side in every run and window."""
 
     method: Literal["hash", "group"]
-    columns: Annotated[Names, Field(min_length=1)] = Field(description="Integer or text columns that are the key.")
+    columns: Names = Field((), description="Integer or text columns that are the key; none, by hash: the whole row.")
     eval_fraction: float | None = Field(None, gt=0, lt=1, description="Share of the rows that evaluate.")
     splits: dict[SplitName, Count] = Field(
         {},
@@ -149,6 +164,8 @@ class HashSplit(Settings):
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Says what cannot be said together."""
+        if self.method == "group" and not self.columns:
+            yield "columns", "expected the columns that make a group"
         if (self.eval_fraction is None) == (not self.splits):
             yield "eval_fraction", "expected either it or splits"
         if self.splits and not {TRAIN, EVAL} <= self.splits.keys():

@@ -3,7 +3,7 @@
 # ruff: noqa: S608 - SQL is put together from quoted names and literals (quoting.identifier, quoting.literal)
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -14,8 +14,9 @@ from kfp_ct.components.ingest.settings import Source
 from kfp_ct.components.ingest.warehouse import Warehouse
 from kfp_ct.data.tables import database, files, reader
 from kfp_ct.data.tables.csv_settings import Csv
+from kfp_ct.data.tables.files import FoundFile
 from kfp_ct.data.tables.quoting import literal
-from kfp_ct.data.tables.reading import Loaded, Reading, Table
+from kfp_ct.data.tables.reading import FromNames, Loaded, Reading, Table
 
 QUARANTINE = "quarantine.jsonl"
 # The quarantine is for a person to read: so many rows, and so much of each, are kept.
@@ -40,20 +41,22 @@ def load(connection: duckdb.DuckDBPyConnection, source: NamedSource, folder: Pat
         DataError: The files are missing, unreadable as a whole, or without rows.
     """
     if source.bigquery:
-        found, format = warehouse.fetch(source.bigquery, folder / f"{source.name}-bigquery"), files.PARQUET
+        located = warehouse.fetch(source.bigquery, folder / f"{source.name}-bigquery", source.spans)
+        format = files.PARQUET
     else:
-        found = files.find(source.name, source.uri, folder, source.spans)
-        format = files.format_of(source.name, found, source.format)
+        located = files.find(source.name, source.uri, folder, source.spans)
+        format = files.format_of(source.name, [each.path for each in located], source.format)
     if format in (files.PARQUET, files.TFRECORD):
         _require_no_types(source, {files.PARQUET: "Parquet", files.TFRECORD: "TFRecord"}[format])
     if format == files.JSONL and source.csv != Csv():
         raise ConfigurationError(
             f"sources.{source.name}: csv is for CSV, and its files are JSON Lines\nfix: leave it out"
         )
+    table = _table(source, located, format)
     if format == files.TFRECORD:
-        loaded = _load_tfrecord(connection, source, found, folder)
+        loaded = _load_tfrecord(connection, table, folder)
     else:
-        loaded = reader.load(connection, Table(source.name, found, format, _reading(source)), folder)
+        loaded = reader.load(connection, table, folder)
     if not loaded.rows + loaded.rejected:
         raise DataError(f"source {source.name} has no rows: {source.origin}\nexpected: at least one row of data")
     return loaded
@@ -83,21 +86,21 @@ def require_readable(
             )
 
 
-def _reading(source: NamedSource) -> Reading:
-    return Reading(source.null_values, source.columns, source.csv)
+def _table(source: NamedSource, found: Sequence[FoundFile], format: str) -> Table:
+    names = FromNames({file.path: file.name for file in found}, source.file_column, source.hive_partitions)
+    reading = Reading(source.null_values, source.columns, source.csv)
+    return Table(source.name, [file.path for file in found], format, reading, names)
 
 
-def _load_tfrecord(
-    connection: duckdb.DuckDBPyConnection, source: NamedSource, found: list[Path], folder: Path
-) -> Loaded:
+def _load_tfrecord(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> Loaded:
     # Imported here: it needs TensorFlow, which takes seconds that other formats need not wait for.
     from kfp_ct.components.ingest import tfrecord_source
 
     try:
-        readable = tfrecord_source.load(connection, source.name, found, folder / f"{source.name}-tfrecord")
-        return reader.loaded(connection, source.name, readable)
+        readable = tfrecord_source.load(connection, table, folder / f"{table.name}-tfrecord")
+        return reader.loaded(connection, table.name, readable)
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        raise DataError(f"source {source.name} cannot be read: {database.first_line(error)}") from error
+        raise DataError(f"source {table.name} cannot be read: {database.first_line(error)}") from error
 
 
 def _require_no_types(source: NamedSource, format: str) -> None:

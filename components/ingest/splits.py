@@ -78,7 +78,10 @@ def _by_time(split: TimeSplit, columns: Columns, end: datetime.datetime | None) 
 
 def _by_hash(split: HashSplit, columns: Columns) -> str:
     """A row evaluates where its key's hash is below `eval_fraction` of the range; others are above, train the rest."""
-    digest = f"substr({_key_digest(split.columns, columns)}, 1, {_DIGITS})"
+    whole = not split.columns
+    # By name: the order of columns is the query's, and says nothing of a row.
+    key = _key_digest(sorted(columns.stored) if whole else split.columns, columns, of_any_kind=whole)
+    digest = f"substr({key}, 1, {_DIGITS})"
     bound, cases = 0.0, []
     for name, share in _shares(split).items():
         bound += share
@@ -130,7 +133,9 @@ def _key_digest(names: Sequence[str], columns: Columns, of_any_kind: bool = Fals
         if not of_any_kind and (name not in columns.stored or columns.stored[name].kind not in ("int", "string")):
             expected = "integer or text columns of the query's result (floats are not the same everywhere)"
             raise _type_error("columns", name, columns.types, expected)
-        text = f"CAST({columns.stored[name].expression} AS VARCHAR)"
+        # A zero is the same row's with and without a sign.
+        unsigned = " + 0" if columns.stored[name].kind == "float" else ""
+        text = f"CAST({columns.stored[name].expression}{unsigned} AS VARCHAR)"
         parts.append(f"coalesce(strlen({text}) || ':' || {text}, '-')")
     return f"md5(concat({', '.join(parts)}))"
 

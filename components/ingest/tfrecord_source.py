@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - SQL is put together from quoted names and literals (quoting.identifier, quoting.literal)
 
-from collections.abc import Sequence
+import dataclasses
 from pathlib import Path
 
 import duckdb
@@ -13,8 +13,10 @@ from tfx_bsl.coders import example_coder
 
 from kfp_ct.base.errors import DataError
 from kfp_ct.data import layouts, tfrecord
-from kfp_ct.data.tables import quoting
-from kfp_ct.data.tables.quoting import identifier
+from kfp_ct.data.tables import file_columns, quoting
+from kfp_ct.data.tables.files import DataFile
+from kfp_ct.data.tables.quoting import identifier, literal
+from kfp_ct.data.tables.reading import Table
 
 # A feature that has no value anywhere says nothing of its type.
 UNKNOWN = "?"
@@ -22,7 +24,15 @@ UNKNOWN = "?"
 BYTES, TEXTS = "bytes", "large_binary"
 
 
-def load(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Path], folder: Path) -> list[Path]:
+@dataclasses.dataclass(frozen=True)
+class _Types:
+    """The kinds of features, and those that have several values in a row."""
+
+    kinds: dict[str, str]
+    several: set[str]
+
+
+def load(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> list[Path]:
     """Makes a view of TFRecord files by way of Parquet, a file a batch; returns the Parquet files.
 
     Bytes are texts where all values of a feature are UTF-8.
@@ -30,24 +40,31 @@ def load(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Pat
     Raises:
         DataError: A file is broken, or a feature has values of two types.
     """
+    source = table.name
     folder.mkdir(parents=True)
     decoder = example_coder.ExamplesToRecordBatchDecoder()
     kinds: dict[str, str] = {}
     several: set[str] = set()
     binary: set[str] = set()
-    written: list[Path] = []
-    for file in files:
+    written: dict[Path, Path] = {}  # each with the file that it was made of
+    for file in table.files:
         for records in tfrecord.read(file, layouts.BATCH_ROWS):
             batch = tfrecord.decode(decoder, records, file)
             _note(source, file, batch, kinds, several)
             binary |= _without_texts(batch)
-            written.append(folder / f"{len(written):06d}.parquet")
-            _write(batch, written[-1])
+            target = folder / f"{len(written):06d}.parquet"
+            written[target] = file
+            _write(batch, target)
     if not kinds:
         raise DataError(f"source {source} has no rows, or no features\nexpected: tf.Examples with features")
     _require_names(source, kinds)
-    connection.execute(_view(source, {**kinds, **dict.fromkeys(binary, BYTES)}, several, written))
-    return written
+    marked = file_columns.wanted(table)
+    types = _Types({**kinds, **dict.fromkeys(binary, BYTES)}, several)
+    connection.execute(_view(source, types, list(written), file_columns.FILE if marked else ""))
+    if marked:
+        made = [DataFile(path, file.name, origin=file) for path, file in written.items()]
+        file_columns.add(connection, table, file_columns.names_of_files(table, made))
+    return list(written)
 
 
 def _note(source: str, file: Path, batch: pa.RecordBatch, kinds: dict[str, str], several: set[str]) -> None:
@@ -95,7 +112,9 @@ def _require_names(source: str, kinds: dict[str, str]) -> None:
         )
 
 
-def _view(source: str, kinds: dict[str, str], several: set[str], files: list[Path]) -> str:
+def _view(source: str, types: _Types, files: list[Path], with_file: str) -> str:
+    kinds, several = types.kinds, types.several
+
     def column(name: str) -> str:
         if kinds[name] == UNKNOWN:
             return f"NULL::VARCHAR AS {identifier(name)}"
@@ -107,7 +126,8 @@ def _view(source: str, kinds: dict[str, str], several: set[str], files: list[Pat
         return f"{values} AS {identifier(name)}"
 
     paths = quoting.paths(files)
+    file, option = (f", {identifier(with_file)}", f", filename = {literal(with_file)}") if with_file else ("", "")
     return (
-        f"CREATE VIEW {identifier(source)} AS SELECT {', '.join(map(column, kinds))}"
-        f" FROM read_parquet({paths}, union_by_name = true, hive_partitioning = false)"
+        f"CREATE VIEW {identifier(source)} AS SELECT {', '.join(map(column, kinds))}{file}"
+        f" FROM read_parquet({paths}, union_by_name = true, hive_partitioning = false{option})"
     )

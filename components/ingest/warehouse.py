@@ -8,6 +8,8 @@ from kfp_ct.cloud import bigquery
 from kfp_ct.cloud.bigquery_access import Access
 from kfp_ct.components.ingest import query
 from kfp_ct.components.ingest.query import Query, Window
+from kfp_ct.data import bigquery_shards
+from kfp_ct.data.tables.files import FoundFile
 
 # Strings (BigQuery's escape with a backslash), quoted names, comments and @@system_variables are passed over.
 _TOKEN = re.compile(
@@ -34,13 +36,23 @@ class Warehouse:
             return None
         return query.bind_window(reference, self.window, _TOKEN, "@{}")
 
-    def fetch(self, reference: str, folder: Path) -> list[Path]:
-        """Copies a source to Parquet files.
+    def fetch(self, reference: str, folder: Path, wanted: str = "") -> list[FoundFile]:
+        """Copies a source to Parquet files, each with the name of its table.
+
+        Args:
+            reference: A table, shards such as `project.dataset.events_{SPAN}`, or a file of a query.
+            folder: Folder of the files; it is made.
+            wanted: Which spans of shards; see `kfp_ct.data.tables.spans`.
 
         Raises:
             ConfigurationError: It is not valid, not allowed, or would read more than allowed.
             DataError: It is not there.
         """
         if asked := self.query(reference):
-            return bigquery.read_query(reference, asked.sql, asked.parameters, self.access, folder)
-        return bigquery.read_table(reference, self.access, folder)
+            read = bigquery.read_query(reference, asked.sql, asked.parameters, self.access, folder)
+            return [FoundFile(path, reference) for path in read]
+        found = []
+        for table in bigquery_shards.tables(reference, wanted, self.access):
+            paths = bigquery.read_table(table, self.access, folder / table)
+            found += [FoundFile(path, table.rpartition(".")[2]) for path in paths]
+        return found

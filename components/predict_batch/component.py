@@ -10,7 +10,7 @@ def predict_batch(
     examples: dsl.Input[dsl.Dataset],
     model: dsl.Input[dsl.Model],
     predictions: dsl.Output[dsl.Dataset],
-    keys: list,
+    keys: list = [],
     carry: list = [],
     destination: dict = {},
     signature: str = "serving_default",
@@ -24,11 +24,12 @@ def predict_batch(
         model: Model artifact; its metadata names the version.
         predictions: Parquet files of keys, carried columns, the model's outputs, model_version and predicted_at, with
             a manifest and summary.json.
-        keys: Columns that identify a row.
+        keys: Columns that identify a row; with neither keys nor carry all columns are written.
         carry: Further columns to write beside the predictions.
         destination: {"folder": ...} to write into a folder of its own below that one, which a later run can resume; of
             an object store (s3://, gs://) beside the run's own, shard by shard, the manifest last;
-            {"table": "project.dataset.table"} to append the rows to a BigQuery table too, each of them once.
+            {"table": "project.dataset.table"} to append the rows to a BigQuery table too, each of them once;
+            {"tfrecord": "examples"} or "prediction_log" to write what TFX's BulkInferrer does beside the Parquet files.
         signature: Signature of the SavedModel.
         max_nonfinite_fraction: The run stops if more than this share of rows has a NaN or infinite prediction.
         beam_pipeline_args: Beam options (runner, project, …); empty scores in this process, batch by batch.

@@ -1,12 +1,17 @@
 """The settings of predict_batch."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from kfp_ct.base.settings import Fraction, Names, Settings, Text, Texts, matching
+from kfp_ct.storage import locations
 
 TABLE = r"(([a-z][a-z0-9:.-]*)\.\w+)\.[^.`/$@\s]+"  # the dataset, and in it the project
+
+
+EXAMPLES, PREDICTION_LOG = "examples", "prediction_log"
 
 
 class Destination(Settings):
@@ -18,12 +23,27 @@ class Destination(Settings):
     table: Annotated[str, matching(f"^({TABLE})?$", "a BigQuery table, project.dataset.table")] = Field(
         "", description="A BigQuery table, project.dataset.table; every row is appended once."
     )
+    tfrecord: Literal["", "examples", "prediction_log"] = Field(
+        "",
+        description="Beside Parquet, gzipped TFRecord as TFX's BulkInferrer writes it: examples, tf.Examples of all "
+        "columns with the predictions; or prediction_log, PredictionLogs of the examples and the outputs.",
+    )
+    output_columns: dict[Text, Text] = Field(
+        {}, description="Features of those tf.Examples by the model's outputs; empty: every output, under its name."
+    )
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Says what cannot be said together."""
+        if self.tfrecord and locations.is_remote(self.folder):
+            yield "tfrecord", "it is written beside Parquet in local folders; to an object store Parquet alone goes"
+        if self.output_columns and self.tfrecord != EXAMPLES:
+            yield "output_columns", "it names features of tf.Examples; expected tfrecord: examples beside it"
 
 
 class Parameters(Settings):
     """The parameters of predict_batch."""
 
-    keys: Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]
+    keys: Names
     carry: Names
     destination: Destination
     signature: Text

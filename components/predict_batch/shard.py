@@ -1,17 +1,20 @@
 """Scores one shard into one file: batch by batch, under a temporary name, renamed when it is whole."""
 
+import contextlib
 import dataclasses
 import datetime
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
 
-from kfp_ct.components.predict_batch import bucket, outputs
+from kfp_ct.components.predict_batch import bucket, inferred, outputs
 from kfp_ct.components.predict_batch.outputs import Tally
 from kfp_ct.components.predict_batch.plan import Shard
+from kfp_ct.components.predict_batch.settings import EXAMPLES
 from kfp_ct.data import layouts
 from kfp_ct.data.saved_model import Role, SavedModel
 
@@ -34,6 +37,8 @@ class Job:
         started: When the prediction started, ISO 8601; written into every row.
         table: BigQuery table that the rows go to as well; empty for none.
         published: Folder of an object store that finished shards go to; empty for none.
+        tfrecord: What is written beside as TFRecord: examples, prediction_log, or nothing.
+        output_columns: Features of those examples by output; empty for all outputs.
     """
 
     identity: str
@@ -46,6 +51,8 @@ class Job:
     started: str
     table: str = ""
     published: str = ""
+    tfrecord: str = ""
+    output_columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def load_model(job: Job) -> SavedModel:
@@ -64,6 +71,9 @@ def read_tally(job: Job, shard: Shard) -> Tally | None:
     try:
         record = layouts.read_json(_record(job, shard))
         whole = path.stat().st_size == record["bytes"] and record["identity"] == job.identity
+        if job.tfrecord:
+            beside = path.with_name(inferred.file_name(job.tfrecord, path.name))
+            whole = whole and beside.stat().st_size == record["tfrecord_bytes"]
         return Tally(**record["tally"]) if whole and record["tally"]["rows"] == shard.rows else None
     except (OSError, ValueError, LookupError, TypeError):  # absent, or not written by this version
         return None
@@ -78,27 +88,51 @@ def score(job: Job, shard: Shard, model: SavedModel, batch_rows: int = layouts.B
     """
     path = Path(job.folder) / shard.file
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    beside = path.with_name(inferred.file_name(job.tfrecord, path.name))
+    other = beside.with_name(f".{beside.name}.{os.getpid()}.partial")
+    try:
+        with _tfrecord_writer(job, model, other) as also:
+            tally = _score_into(partial, job, shard, (model, also, batch_rows))
+        sizes = {"bytes": partial.stat().st_size}
+        if job.tfrecord:
+            sizes["tfrecord_bytes"] = other.stat().st_size
+            other.replace(beside)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+        other.unlink(missing_ok=True)
+    layouts.write_json(_record(job, shard), {"identity": job.identity, **sizes, "tally": dataclasses.asdict(tally)})
+    if job.published:
+        bucket.publish(job.published, Path(job.folder), shard.file)
+    return tally
+
+
+def _tfrecord_writer(job: Job, model: SavedModel, path: Path) -> Any:
+    """Opens the file beside the Parquet file; a context without one if there is none."""
+    if not job.tfrecord:
+        return contextlib.nullcontext()
+    named = {}
+    if job.tfrecord == EXAMPLES:
+        named = inferred.columns(job.output_columns, model.outputs, job.available)
+    return inferred.Writer(path, job.tfrecord, job.signature, named)
+
+
+def _score_into(partial: Path, job: Job, shard: Shard, by: tuple[SavedModel, inferred.Writer | None, int]) -> Tally:
+    model, also, batch_rows = by
     tally, writer = Tally(), None
-    needed = sorted({*(model.inputs or job.available), *job.columns})
+    needed = list(job.available) if also else sorted({*(model.inputs or job.available), *job.columns})
     try:
         with pyarrow.parquet.ParquetFile(shard.source) as parquet:
             for batch in parquet.iter_batches(batch_rows, row_groups=list(shard.groups), columns=needed):
-                table = _predict_batch(job, model, batch, tally)
+                arrays = model.run(batch)
+                table = _table(job, batch, arrays, tally)
                 writer = writer or pyarrow.parquet.ParquetWriter(partial, table.schema, compression="zstd")
                 writer.write_batch(table)
-        if writer is not None:
-            writer.close()
-            writer = None
-        size = partial.stat().st_size
-        partial.replace(path)
+                if also:
+                    also.write(batch, arrays)
     finally:
         if writer is not None:
             writer.close()
-        partial.unlink(missing_ok=True)
-    record = {"identity": job.identity, "bytes": size, "tally": dataclasses.asdict(tally)}
-    layouts.write_json(_record(job, shard), record)
-    if job.published:
-        bucket.publish(job.published, Path(job.folder), shard.file)
     return tally
 
 
@@ -106,8 +140,7 @@ def _record(job: Job, shard: Shard) -> Path:
     return Path(job.folder) / RECORDS / f"{shard.file}.json"
 
 
-def _predict_batch(job: Job, model: SavedModel, batch: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
-    arrays = model.run(batch)
+def _table(job: Job, batch: pa.RecordBatch, arrays: Mapping[str, Any], tally: Tally) -> pa.RecordBatch:
     columns: dict[str, Any] = {name: batch.column(name) for name in job.columns}
     for name, array in sorted(arrays.items()):
         columns[name] = outputs.to_column(name, array, batch.num_rows)

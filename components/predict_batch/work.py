@@ -10,10 +10,10 @@ from typing import Any
 
 from kfp_ct.base import atomic_files, setting_problems, task_log
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.components.predict_batch import bucket, loading, outputs, plan
+from kfp_ct.components.predict_batch import bucket, inferred, loading, outputs, plan
 from kfp_ct.components.predict_batch import shard as shards
 from kfp_ct.components.predict_batch.outputs import Tally
-from kfp_ct.components.predict_batch.settings import Parameters
+from kfp_ct.components.predict_batch.settings import EXAMPLES, Parameters
 from kfp_ct.data import layouts
 from kfp_ct.data.saved_model import SavedModel
 from kfp_ct.pages.formats import percent
@@ -29,7 +29,7 @@ class PredictionRequest:
     examples_path: str
     model_path: str
     model_version: str
-    keys: Sequence[str]
+    keys: Sequence[str] = ()
     carry: Sequence[str] = ()
     signature: str = "serving_default"
     max_nonfinite_fraction: float = 0.0
@@ -72,12 +72,20 @@ def predict(
     planned = plan.shards(request.examples_path, shard_rows)
     columns = layouts.read_manifest(request.examples_path).columns
     _require_columns(request, columns)
-    chosen = [list(request.keys), list(request.carry), request.signature, request.model_version]
+    chosen: list[object] = [list(request.keys), list(request.carry), request.signature, request.model_version]
+    if asked.destination.tfrecord:
+        chosen += [asked.destination.tfrecord, sorted(asked.destination.output_columns.items())]
     identity = plan.identity(request.examples_path, request.model_path, chosen, planned)
     folder, published = _folders(asked.destination.folder, output_path, identity[:16])
     with atomic_files.writing_to("the folder of predictions", folder), atomic_files.locked(folder / "_lock"):
         job = _start_or_resume(request, identity, folder, list(columns))
-        job = dataclasses.replace(job, table=table, published=published)
+        job = dataclasses.replace(
+            job,
+            table=table,
+            published=published,
+            tfrecord=asked.destination.tfrecord,
+            output_columns=dict(asked.destination.output_columns),
+        )
         if published:
             begun = bucket.begin(published, STARTED, {"identity": identity, "started": job.started})
             job = dataclasses.replace(job, started=begun["started"])
@@ -115,13 +123,13 @@ def _start_or_resume(request: PredictionRequest, identity: str, folder: Path, av
     (folder / layouts.MANIFEST).unlink(missing_ok=True)
     state = layouts.read_json(folder / STARTED) if (folder / STARTED).is_file() else {}
     if state.get("identity") != identity:
-        for old in folder.glob("predictions-*.parquet"):
+        for old in (*folder.glob("predictions-*.parquet"), *folder.glob("*_tfrecord-*.gz")):
             old.unlink()
         shutil.rmtree(folder / shards.RECORDS, ignore_errors=True)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         state = {"identity": identity, "started": now}
         layouts.write_json(folder / STARTED, state)
-    for partial in folder.glob(".predictions-*.partial"):  # of a killed run: the lock is ours
+    for partial in folder.glob(".*.partial"):  # of a killed run: the lock is ours
         partial.unlink()
     return shards.Job(
         identity=identity,
@@ -129,7 +137,7 @@ def _start_or_resume(request: PredictionRequest, identity: str, folder: Path, av
         model_path=request.model_path,
         model_version=request.model_version,
         signature=request.signature,
-        columns=(*request.keys, *request.carry),
+        columns=(*request.keys, *request.carry) or tuple(available),
         available=tuple(available),
         started=state["started"],
     )
@@ -148,6 +156,8 @@ def _score(job: shards.Job, planned: Sequence[plan.Shard], request: PredictionRe
         # Loaded here even if Beam scores: what does not fit is said before workers start.
         model = shards.load_model(job)
         outputs.require_unique_names(job.columns, model.outputs)
+        if job.tfrecord == EXAMPLES:
+            inferred.columns(job.output_columns, model.outputs, job.available)
         if request.beam_pipeline_args:
             from kfp_ct.components.predict_batch import beam_path
 
@@ -200,6 +210,7 @@ def _finish(job: shards.Job, planned: Sequence[plan.Shard], tally: Tally, reques
         "files": len(planned),
         **({"folder": job.published} if job.published else {}),
         **({"table": job.table} if job.table else {}),
+        **({"tfrecord": job.tfrecord} if job.tfrecord else {}),
     }
     values = {name: _output_summary(described) for name, described in sorted(tally.values.items())}
     layouts.write_json(

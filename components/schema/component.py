@@ -11,11 +11,12 @@ def schema(
     schema: dsl.Output[dsl.Artifact],
     schema_file: str = "",
 ) -> None:
-    """Takes the curated schema, or infers one from the statistics of the train split.
+    """Takes the curated schema, and says how the data differs from it; or infers one from the statistics.
 
     Args:
         statistics: FeatureStats.pb per split.
-        schema: schema.pbtxt (TensorFlow Metadata's text format), and summary.json.
+        schema: schema.pbtxt (TensorFlow Metadata's text format), and summary.json; beside a curated schema,
+            inferred.pbtxt, what the statistics say, and the differences in summary.json.
         schema_file: Curated schema of the repository; empty infers one.
     """
     from kfp_ct.base.errors import reported

@@ -1,5 +1,6 @@
 """Puts the schema that the data is held against next to it: the curated one, or one inferred."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,15 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ConfigurationError
-from kfp_ct.components.schema import curated, summary
+from kfp_ct.components.schema import curated, difference, summary
 from kfp_ct.data import layouts, user_code
 
 
 def write_schema(statistics_path: str, output_path: str, schema_file: str) -> dict[str, Any]:
-    """Writes `schema.pbtxt` and `summary.json`.
+    """Writes `schema.pbtxt` and `summary.json`; beside a curated schema, `inferred.pbtxt` and how they differ.
 
     Args:
-        statistics_path: `FeatureStats.pb` per split; only read to infer a schema.
+        statistics_path: `FeatureStats.pb` per split, to infer a schema from.
         output_path: Folder of the schema artifact.
         schema_file: Curated schema in TensorFlow Metadata's text format, copied as it is; empty infers one.
 
@@ -27,21 +28,37 @@ def write_schema(statistics_path: str, output_path: str, schema_file: str) -> di
         ConfigurationError: The curated schema is missing, cannot be parsed or contradicts itself.
         DataError: There are no statistics of the train split to infer from.
     """
+    # TFDV takes seconds to import, which a curated schema without statistics need not pay.
+    inferred = _infer(statistics_path) if not schema_file or _has_statistics(statistics_path) else None
     if schema_file:
         text = user_code.read_text(schema_file, "schema")
         schema = parse(text, schema_file)
     else:
-        # TFDV takes seconds to import, which a curated schema need not pay.
-        from kfp_ct.components.schema import inference
-
-        schema = inference.infer(statistics_path)
-        text = text_format.MessageToString(schema)
+        assert inferred is not None  # noqa: S101 - without a file it is always inferred
+        schema, text = inferred, text_format.MessageToString(inferred)
     layouts.write_text(Path(output_path) / layouts.SCHEMA, text)
     report = summary.describe(schema, schema_file)
+    origin = "inferred from all splits"
+    if schema_file:
+        origin = f"from {schema_file}"
+        if inferred is not None:
+            layouts.write_text(Path(output_path) / layouts.INFERRED_SCHEMA, text_format.MessageToString(inferred))
+            rows = difference.between(schema, inferred)
+            report["difference"] = [dataclasses.asdict(row) for row in rows]
+            origin += f"; {difference.headline(rows)}"
     layouts.write_json(Path(output_path) / layouts.SUMMARY, report)
-    origin = f"from {schema_file}" if schema_file else "inferred from the train split"
     task_log.summary(f"{len(report['features'])} features, {report['domains']} closed domains, {origin}")
     return {"features": len(report["features"]), "curated": bool(schema_file)}
+
+
+def _has_statistics(statistics_path: str) -> bool:
+    return (layouts.split_path(statistics_path, layouts.TRAIN) / layouts.STATISTICS_FILE).is_file()
+
+
+def _infer(statistics_path: str) -> schema_pb2.Schema:
+    from kfp_ct.components.schema import inference
+
+    return inference.infer(statistics_path)
 
 
 def parse(text: str, origin: str) -> schema_pb2.Schema:

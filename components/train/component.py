@@ -17,6 +17,7 @@ def train(
     hyperparameters: dict = {},
     checkpoints: str = "",
     distribution: str = "",
+    warm_up_rows: int = 32,
 ) -> None:
     """Trains a model with the user's run_fn.
 
@@ -32,6 +33,8 @@ def train(
             eval_steps are passed under their own names.
         checkpoints: Folder, s3:// or gs:// that outlives a killed run; empty trains without resume.
         distribution: tf.distribute strategy: mirrored or multi_worker_mirrored; empty for none.
+        warm_up_rows: So many rows of the eval split go into the model as requests that services, ours and TensorFlow
+            Serving, answer before they are ready (assets.extra/tf_serving_warmup_requests); 0 for none.
     """
     from kfp_ct.base.errors import reported
     from kfp_ct.components.train import work
@@ -39,6 +42,6 @@ def train(
     with reported():
         request = work.TrainingRequest(
             examples.path, transform_graph.path, f"{schema.path}/schema.pbtxt", base_model.path, module,
-            hyperparameters, checkpoints, distribution,
+            hyperparameters, checkpoints, distribution, warm_up_rows,
         )  # fmt: skip
         model.metadata.update(work.train(request, model.path, model_run.path))

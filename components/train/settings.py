@@ -2,7 +2,9 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from kfp_ct.base.settings import NamesModule, Settings, Text
+from pydantic import Field
+
+from kfp_ct.base.settings import WHOLE, NamesModule, Settings, Text
 from kfp_ct.data.settings import Hyperparameters
 
 
@@ -14,3 +16,4 @@ class Parameters(Settings):
     module: Annotated[Text, NamesModule("run_fn")]
     hyperparameters: Hyperparameters
     distribution: Literal["", "mirrored", "multi_worker_mirrored"]
+    warm_up_rows: Annotated[int, Field(ge=0, le=1000), WHOLE] = 32

@@ -19,7 +19,7 @@ from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
 from kfp_ct.components.train import checkpoints, diagnosis, observed_fit
 from kfp_ct.components.train.callbacks import History, StopOnNonFiniteLoss, metric_text
 from kfp_ct.components.train.settings import Parameters
-from kfp_ct.data import autograph, batches, layouts, user_code, whole_floats
+from kfp_ct.data import autograph, batches, layouts, reading, user_code, warm_up, whole_floats
 from kfp_ct.data.fn_args import DataAccessor, FnArgs
 from kfp_ct.data.hyperparameter_values import HyperparameterValues
 from kfp_ct.data.settings import OWN_NAMES, Hyperparameters
@@ -38,6 +38,7 @@ class TrainingRequest:
     hyperparameters: dict[str, Any] = dataclasses.field(default_factory=dict)
     checkpoints: str = ""
     distribution: str = ""
+    warm_up_rows: int = 32
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -94,7 +95,9 @@ def train(request: TrainingRequest, model_path: str, run_path: str) -> dict[str,
         failures = user_code.failing_as(TrainingError, request.module, "run_fn")
         with failures, autograph.sparing_libraries(), observed_fit.passing(passed):
             run_fn(fn_args)
-        _require_saved_model(outputs.serving_model_dir, request.module)
+        loaded = _require_saved_model(outputs.serving_model_dir, request.module)
+        if is_chief:
+            _write_warm_up(request, outputs.serving_model_dir, loaded)
         if folder and is_chief:
             checkpoints.remove(folder)
     if is_chief:
@@ -179,21 +182,34 @@ def _key(request: TrainingRequest) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _require_saved_model(path: str, module: str) -> None:
+def _require_saved_model(path: str, module: str) -> Any:
     expected = "expected: a SavedModel with at least one signature, saved to fn_args.serving_model_dir"
     if not tf.io.gfile.exists(f"{path}/saved_model.pb"):
         raise TrainingError(f"run_fn of {module} left no SavedModel\n{expected}\nfix: call tf.saved_model.save there")
     try:
-        signatures = tf.saved_model.load(path).signatures
+        loaded = tf.saved_model.load(path)
     except Exception as error:
         raise TrainingError(
             f"the SavedModel that run_fn of {module} left does not load: {error}\n{expected}"
         ) from error
-    if not signatures:
+    if not loaded.signatures:
         raise TrainingError(
             f"the SavedModel that run_fn of {module} left has no signature\n{expected}\n"
             "fix: pass signatures={'serving_default': …} when saving"
         )
+    return loaded
+
+
+def _write_warm_up(request: TrainingRequest, model_folder: str, loaded: Any) -> None:
+    """Puts rows into the model that a service asks it before it is ready; a module's own requests stay."""
+    if not request.warm_up_rows or (Path(model_folder) / warm_up.FILE).exists():
+        return
+    files = _split_files(request.examples_path, layouts.EVAL) or layouts.split_files(
+        request.examples_path, layouts.TRAIN
+    )
+    first = next(reading.iter_batches(files, batch_rows=request.warm_up_rows))
+    written = warm_up.write(model_folder, loaded, first.slice(0, request.warm_up_rows))
+    task_log.progress(f"{written} warm-up requests are in the model")
 
 
 def _record_training(request: TrainingRequest, model_path: str) -> None:

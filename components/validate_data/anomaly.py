@@ -30,6 +30,12 @@ class Anomaly:
     how_many: int | None = None  # rows
     fraction: float | None = None  # of the split's rows
     example: str = ""
+    severity: str = "stop"  # or "warn": it is said, and the run goes on
+
+    @property
+    def stops(self) -> bool:
+        """Whether it ends the run."""
+        return self.severity == "stop"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,8 +114,13 @@ def without_repeats(own: Sequence[Anomaly], found: Sequence[Anomaly]) -> list[An
     return [anomaly for anomaly in kept if anomaly.kind != INFINITE or anomaly.feature not in beyond]
 
 
-def with_own_checks(result: anomalies_pb2.Anomalies, own: Sequence[Anomaly]) -> anomalies_pb2.Anomalies:
-    """Returns TFDV's anomalies with this component's own among them, so that its tools show every one."""
+def with_own_checks(
+    result: anomalies_pb2.Anomalies, own: Sequence[Anomaly], severity: str = "stop"
+) -> anomalies_pb2.Anomalies:
+    """Returns TFDV's anomalies with this component's own among them, so that its tools show every one.
+
+    Where a split's anomalies are warnings, TFDV's are, too; personal data stays an error.
+    """
     whole = anomalies_pb2.Anomalies()
     whole.CopyFrom(result)
     for anomaly in own:
@@ -121,6 +132,10 @@ def with_own_checks(result: anomalies_pb2.Anomalies, own: Sequence[Anomaly]) -> 
         info.reason.add(
             type=anomalies_pb2.AnomalyInfo.CUSTOM_VALIDATION, short_description=anomaly.kind, description=anomaly.what
         )
+    errors = {anomaly.feature for anomaly in own if anomaly.stops}
+    for name, info in whole.anomaly_info.items():
+        if severity != "stop" and name not in errors:
+            info.severity = anomalies_pb2.AnomalyInfo.WARNING
     return whole
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from kfp_ct.components.validate_data import privacy
 from kfp_ct.components.validate_data.anomaly import INFINITE, Anomaly
 from kfp_ct.components.validate_data.comparison import Comparison
+from kfp_ct.components.validate_data.settings import Parameters
 from kfp_ct.pages.formats import percent
 
 _MOST_LISTED = 20
@@ -24,19 +25,27 @@ _FIXES = {
 }
 
 
-def content(splits: Mapping[str, Any], schema: Any, found: Sequence[Anomaly]) -> dict[str, Any]:
+def content(data: tuple[Mapping[str, Any], Any], found: Sequence[Anomaly], rules: Parameters) -> dict[str, Any]:
     """Returns the content of `summary.json`.
 
+    Args:
+        data: Statistics by split, and the schema.
+        found: Every anomaly, those that only warn among them.
+        rules: The settings.
+
     Returns:
-        features (how many the schema has), splits (name, rows, features, anomalies) and anomalies: split, feature,
-        kind, what, how_many (rows) and fraction (of the split's rows; None where it cannot be told), example.
+        features (how many the schema has), splits (name, rows, features, anomalies, severity) and anomalies: split,
+        feature, kind, what, how_many (rows) and fraction (of the split's rows; None where it cannot be told),
+        example, severity.
     """
+    splits, schema = data
     examined = [
         {
             "name": name,
             "rows": int(statistics.datasets[0].num_examples),
             "features": len(statistics.datasets[0].features),
             "anomalies": sum(anomaly.split == name for anomaly in found),
+            "severity": rules.severity(name),
         }
         for name, statistics in splits.items()
     ]

@@ -17,8 +17,9 @@ def validate_data(
     label: str = "",
     environment: str = "TRAINING",
     deny: list = [],
+    severities: dict = {},
 ) -> NamedTuple("Outputs", [("drifted", bool), ("drifted_features", list)]):
-    """Compares every split with the schema and stops the run on any anomaly; drift and skew are measured, and go on.
+    """Compares every split with the schema and stops the run on an anomaly; drift and skew are measured, and go on.
 
     Args:
         statistics: FeatureStats.pb per split.
@@ -29,6 +30,8 @@ def validate_data(
         label: Label column; it must be there with at least two values in every split. Empty for none.
         environment: Schema environment the data belongs to (the label is absent in SERVING).
         deny: Patterns of column names that may not be in the data, such as `*email*`; case does not matter.
+        severities: Split to what its anomalies do: stop (the default), warn or skip, such as {"eval": "warn"}.
+            Personal data, and a split without rows, stop the run in any case.
 
     Returns:
         drifted: Whether a feature of the train split is farther from the champion's than its drift_comparator allows.
@@ -40,7 +43,7 @@ def validate_data(
 
     with reported():
         inputs = work.Inputs(statistics.path, schema.path, champion.path, champion.metadata.get("version", ""))
-        given = {"label": label, "environment": environment, "deny": deny}
+        given = {"label": label, "environment": environment, "deny": deny, "severities": severities}
         rules = setting_problems.read(settings.Parameters, given, "")
         result = work.validate(inputs, work.Outputs(anomalies.path, view.path), rules)
         anomalies.metadata.update(result.metadata)

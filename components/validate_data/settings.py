@@ -1,6 +1,6 @@
 """The settings of validate_data."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -15,6 +15,8 @@ def _not_blank(text: str) -> str:
     return text
 
 
+# What an anomaly of a split does: ends the run, is said and let through, or is not looked for.
+Severity = Literal["stop", "warn", "skip"]
 Pattern = Annotated[str, AfterValidator(_not_blank), expected(_PATTERN)]
 
 
@@ -24,3 +26,8 @@ class Parameters(Settings):
     label: str = ""
     environment: Text = "TRAINING"
     deny: Annotated[tuple[Pattern, ...], Field(strict=False)] = ()
+    severities: dict[Text, Severity] = Field({})
+
+    def severity(self, split: str) -> Severity:
+        """Returns what an anomaly of a split does."""
+        return self.severities.get(split, "stop")

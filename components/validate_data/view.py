@@ -13,10 +13,12 @@ _MEASURES = {L_INFINITY: "L-infinity", JENSEN_SHANNON: "Jensen–Shannon"}
 def draw(summary: dict[str, Any]) -> Markup:
     """Draws the page from the content of `summary.json`."""
     found: list[dict[str, Any]] = summary["anomalies"]
-    compared = {} if found else {"drift": _farthest_first(summary["drift"]), "skew": _skew(summary["skew"])}
+    stops = any(anomaly["severity"] == "stop" for anomaly in found)
+    compared = {} if stops else {"drift": _farthest_first(summary["drift"]), "skew": _skew(summary["skew"])}
     return render(
         "components/validate_data/page.html",
         anomalies=found,
+        stops=stops,
         splits=summary["splits"],
         features=summary["features"],
         drifted=summary["drifted_features"],

@@ -1,6 +1,6 @@
-"""The data-validation gate: holds the statistics of every split against the schema and stops the run on any anomaly.
+"""The data-validation gate: holds the statistics of every split against the schema and stops the run on an anomaly.
 
-Drift and skew are measured and recorded; they stop nothing.
+A split's anomalies may be warnings instead, by the settings. Drift and skew are recorded; they stop nothing.
 """
 
 import dataclasses
@@ -75,21 +75,56 @@ def validate(inputs: Inputs, outputs: Outputs, rules: Parameters) -> Result:
     schema = _read_schema(inputs.schema_path, rules.environment)
     drift.check_comparators(schema)
     splits = _read_statistics(inputs.statistics_path)
+    _require_known_splits(splits, rules)
     found = _find(splits, schema, rules, outputs)
+    stopping = [anomaly for anomaly in found if anomaly.stops]
     champion = comparison.Champion(inputs.champion_path, inputs.champion_version)
     # Data that does not fit the schema says nothing by its distances.
-    drifted = comparison.drift_from(champion, splits, schema) if not found else comparison.NOT_COMPARED
-    skewed = comparison.skew_between(splits, schema) if not found else []
-    summary = anomaly_report.content(splits, schema, found) | anomaly_report.drift_and_skew(drifted, skewed)
+    drifted = comparison.drift_from(champion, splits, schema) if not stopping else comparison.NOT_COMPARED
+    skewed = comparison.skew_between(splits, schema) if not stopping else []
+    summary = anomaly_report.content((splits, schema), found, rules) | anomaly_report.drift_and_skew(drifted, skewed)
     layouts.write_json(Path(outputs.anomalies_path) / layouts.SUMMARY, summary)
     layouts.write_text(outputs.view_path, view.draw(summary))
-    if found:
-        task_log.summary(anomaly_report.headline(found))
-        raise AnomaliesFoundError(anomaly_report.message(found, _schema_name(inputs.schema_path)))
-    features = len(schema.feature)
-    moved = comparison.summary_clause(drifted, skewed)
-    task_log.summary(f"no anomalies in {len(splits)} splits, {features} features; {moved}")
-    return Result({"splits": list(splits), "features": features, "anomalies": 0}, drifted.exceeded)
+    if stopping:
+        task_log.summary(anomaly_report.headline(stopping))
+        raise AnomaliesFoundError(anomaly_report.message(stopping, _schema_name(inputs.schema_path)))
+    return _let_through(summary, found, (drifted, skewed))
+
+
+def _let_through(
+    summary: dict[str, Any],
+    warned: list[Anomaly],
+    moved: tuple[comparison.Comparison, list[comparison.Comparison]],
+) -> Result:
+    """Says what was examined, and every anomaly that was let through."""
+    for anomaly in warned:
+        task_log.progress(f"warning: {anomaly_report.line(anomaly)}")
+    examined = [split["name"] for split in summary["splits"] if split["severity"] != "skip"]
+    skipped = [split["name"] for split in summary["splits"] if split["severity"] == "skip"]
+    found = f"{anomaly_report.headline(warned)}, let through with a warning," if warned else "no anomalies"
+    left_out = f"; {', '.join(skipped)} not examined" if skipped else ""
+    task_log.summary(
+        f"{found} in {len(examined)} splits, {summary['features']} features{left_out}; "
+        f"{comparison.summary_clause(*moved)}"
+    )
+    counts = {"anomalies": 0, **({"warned": len(warned)} if warned else {})}
+    metadata = {"splits": examined, "features": summary["features"], **counts}
+    return Result(metadata | ({"skipped": skipped} if skipped else {}), moved[0].exceeded)
+
+
+def _require_known_splits(splits: dict[str, statistics_pb2.DatasetFeatureStatisticsList], rules: Parameters) -> None:
+    """A severity of a split that is not there is a typing error; with all splits skipped nothing would be examined."""
+    fix = "fix: correct severities in the settings"
+    if unknown := sorted(set(rules.severities) - set(splits)):
+        raise ConfigurationError(
+            f"severities name {', '.join(unknown)}, which the data has no split of\n"
+            f"expected: names among {', '.join(splits)}\n{fix}"
+        )
+    if splits and all(rules.severity(name) == "skip" for name in splits):
+        raise ConfigurationError(
+            f"severities skip every split ({', '.join(splits)}): nothing would be examined\n"
+            f"expected: at least one that stops or warns\n{fix}"
+        )
 
 
 def _find(
@@ -105,7 +140,8 @@ def _find(
     for name, statistics in splits.items():
         folder = layouts.split_path(outputs.anomalies_path, name)
         own = [anomaly for anomaly in personal if anomaly.split == name]
-        found += _validate_split(statistics, schema, rules, (folder, own))
+        if rules.severity(name) != "skip":
+            found += _validate_split(statistics, schema, rules, (folder, own))
     return [dataclasses.replace(each, example="") if each.feature in secret else each for each in found]
 
 
@@ -128,7 +164,9 @@ def _validate_split(
     ]
     own = without_repeats(own, found)
     folder.mkdir(parents=True, exist_ok=True)
-    whole = with_own_checks(result, own + personal)
+    severity = rules.severity(dataset.name)
+    found, own = ([dataclasses.replace(each, severity=severity) for each in group] for group in (found, own))
+    whole = with_own_checks(result, own + personal, severity)
     (folder / DIFFERENCES).write_bytes(whole.SerializeToString(deterministic=True))
     return found + own
 

@@ -72,6 +72,17 @@ def modified(table: str, access: Access) -> str:
         return f"{found.etag} {found.modified}"
 
 
+def table_names(dataset: str, access: Access) -> list[str]:
+    """Returns the names of the tables of `project.dataset`.
+
+    Raises:
+        ConfigurationError: It may not be read.
+        DataError: There is no such dataset.
+    """
+    with _explained(dataset), connected(access) as client:
+        return [each.table_id for each in client.list_tables(dataset)]
+
+
 def _run(
     client: Any, name: str, sql: str, parameters: Mapping[str, datetime.datetime | None], access: Access, folder: Path
 ) -> list[Path]:

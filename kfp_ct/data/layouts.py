@@ -7,7 +7,8 @@ Examples (a `Dataset`):
     Split-<name>/data_tfrecord-00000-of-00002.gz      in their place if the manifest's format says so: tf.Examples
     quarantine.jsonl                                  rows that could not be read, if any
 
-Statistics: `Split-<name>/FeatureStats.pb`; schema: `schema.pbtxt`; anomalies: `Split-<name>/SchemaDiff.pb`;
+Statistics: `Split-<name>/FeatureStats.pb`; schema: `schema.pbtxt`, and `inferred.pbtxt` beside a curated one;
+anomalies: `Split-<name>/SchemaDiff.pb`;
 transform graph: TFT's `transform_fn/` and `transformed_metadata/`; model: a SavedModel under `Format-Serving/`,
 and under `Training/` the `schema.pbtxt` and `manifest.json` it was trained by. A registered model also has
 `Registered/`: the statistics artifact of its training data, its evaluation's `summary.json` and its blessing.
@@ -26,7 +27,7 @@ from kfp_ct.base.errors import DataError
 PARQUET, TFRECORD = "parquet", "tfrecord"
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
-SCHEMA = "schema.pbtxt"
+SCHEMA, INFERRED_SCHEMA = "schema.pbtxt", "inferred.pbtxt"
 SERVING_MODEL = "Format-Serving"
 # What a model artifact says of its training, and what the registry keeps beside a registered one.
 TRAINING, REGISTERED = "Training", "Registered"

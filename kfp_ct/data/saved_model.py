@@ -44,8 +44,22 @@ class SavedModel:
         Raises:
             ConfigurationError: There is no model, or it does not fit the examples.
         """
+        self._bind(_load(path, signature, role), signature, columns, role)
+
+    @classmethod
+    def of_loaded(cls, loaded: Any, signature: str, columns: Sequence[str], role: Role) -> "SavedModel":
+        """Returns a model that TensorFlow has loaded already.
+
+        Raises:
+            ConfigurationError: It does not fit the examples.
+        """
+        model = cls.__new__(cls)
+        model._bind(loaded, signature, columns, role)
+        return model
+
+    def _bind(self, loaded: Any, signature: str, columns: Sequence[str], role: Role) -> None:
         self.role = role
-        self._loaded, self._function = _load(path, signature, role)  # the signature alone would lose its variables
+        self._loaded, self._function = loaded, loaded.signatures[signature]  # alone it would lose its variables
         self._specs = self._function.structured_input_signature[1]
         self._serialized = next(iter(self._specs)) if self._takes_examples(columns) else ""
         self.inputs = [] if self._serialized else sorted(self._specs)
@@ -87,7 +101,7 @@ def exists(path: str) -> bool:
     return (Path(path) / layouts.SERVING_MODEL / "saved_model.pb").is_file()
 
 
-def _load(path: str, signature: str, role: Role) -> tuple[Any, Any]:
+def _load(path: str, signature: str, role: Role) -> Any:
     if not exists(path):
         raise ConfigurationError(f"{role.title}: no SavedModel in {path}/{layouts.SERVING_MODEL}")
     try:
@@ -99,4 +113,4 @@ def _load(path: str, signature: str, role: Role) -> tuple[Any, Any]:
             f"{role.title} has no signature {signature}\nexpected: one of {sorted(loaded.signatures)}\n"
             f"fix: save the model with a signature {signature}, or {role.fix_signature}"
         )
-    return loaded, loaded.signatures[signature]
+    return loaded

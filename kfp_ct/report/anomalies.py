@@ -10,4 +10,11 @@ def describe(content: Content) -> dict[str, Any]:
     summary = content.anomalies
     if not summary:
         return {}
-    return {"found": summary["anomalies"], "features": summary["features"], "splits": len(summary["splits"])}
+    skipped = [split["name"] for split in summary["splits"] if split.get("severity") == "skip"]
+    return {
+        "found": summary["anomalies"],
+        "stops": any(anomaly.get("severity", "stop") == "stop" for anomaly in summary["anomalies"]),
+        "skipped": skipped,
+        "features": summary["features"],
+        "splits": len(summary["splits"]) - len(skipped),
+    }

@@ -33,6 +33,7 @@ class Content:
     deployment: dict[str, Any]
     predictions: dict[str, Any] = dataclasses.field(default_factory=dict)
     monitoring: dict[str, Any] = dataclasses.field(default_factory=dict)
+    schema: dict[str, Any] = dataclasses.field(default_factory=dict)
     cache: tuple[StepAccount, ...] = ()  # why steps ran
 
     @property
@@ -71,6 +72,7 @@ def gather(run: "Run", folder: Path) -> Content:
         deployment=reader.read("deploy", "deployment"),
         predictions=reader.read("predict_batch", "predictions"),
         monitoring=reader.read("monitor", "report"),
+        schema=reader.read("schema", "schema"),
         cache=tuple(cache_misses.explain(run, folder.parent)),
     )
 

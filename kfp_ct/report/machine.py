@@ -14,8 +14,8 @@ def account(content: Content, decision: Decision) -> dict[str, Any]:
     Returns:
         run (the record), decision (outcome, headline, consequence, step, details), checks, metrics (challenger,
         champion), comparison, baseline, slices, slice_comparison, curves, training, data (the manifest),
-        statistics, anomalies, deployment, predictions, monitoring and cache (why steps ran); what the run did not get
-        to is empty.
+        statistics, anomalies, schema (how a curated one differs from the data), deployment, predictions, monitoring
+        and cache (why steps ran); what the run did not get to is empty.
     """
     evaluation = content.evaluation
     said = dataclasses.asdict(decision)
@@ -37,6 +37,7 @@ def account(content: Content, decision: Decision) -> dict[str, Any]:
             "data": content.manifest,
             "statistics": content.statistics,
             "anomalies": content.anomalies,
+            "schema": {key: content.schema.get(key) for key in ("schema_file", "difference")} if content.schema else {},
             "deployment": content.deployment,
             "predictions": content.predictions,
             "monitoring": content.monitoring,

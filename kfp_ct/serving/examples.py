@@ -55,6 +55,22 @@ def to_inputs(rows: list[Row], specs: tensors.Specs) -> Inputs:
     return tensors.decode_rows(as_sent, specs)
 
 
+def of_input(given: Any) -> list[Row]:
+    """Returns the examples of TensorFlow Serving's Input, each with the features of its context.
+
+    Raises:
+        InvalidRequestError: It has none.
+    """
+    kind = given.WhichOneof("kind")
+    if kind is None:
+        raise InvalidRequestError("Input is empty: expected an example_list, or an example_list_with_context")
+    context = from_proto(given.example_list_with_context.context) if kind.endswith("context") else {}
+    rows = [{**context, **from_proto(example)} for example in getattr(given, kind).examples]
+    if not rows:
+        raise InvalidRequestError("Input is empty.")
+    return rows
+
+
 def from_proto(example: example_pb2.Example) -> Row:
     """Returns the features of a tf.Example as JSON would have them."""
     row: Row = {}

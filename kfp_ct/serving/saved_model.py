@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from kfp_ct.serving import bodies, tensors
+from kfp_ct.serving import bodies, tensors, warm_up
 from kfp_ct.serving.batch_trial import rows_are_independent
 from kfp_ct.serving.errors import InvalidRequestError
 from kfp_ct.serving.model_check import check_files, check_graph
@@ -38,11 +38,13 @@ class SavedModel:
     def __init__(self, path: Path) -> None:
         """Loads a SavedModel; whatever TensorFlow raises means that it cannot be served."""
         check_files(path)
+        self._path = path
         self.definitions = _signature_definitions(path)
         self._loaded = tf.saved_model.load(str(path))
         self._signatures: dict[str, Callable[..., dict[str, tf.Tensor]]] = dict(self._loaded.signatures)
         self.specs = {name: _specs(self.definitions[name]) for name in self._signatures}
         self._batches: set[str] = set()
+        self.warmed_up = 0  # requests of the model's own that were answered
 
     def predict(self, body: bytes) -> Prediction:
         """Answers the body of a predict request with the body of its response.
@@ -59,7 +61,13 @@ class SavedModel:
         return signature in self._batches
 
     def warm_up(self) -> None:
-        """Runs every signature on made-up rows: the first real request is not slow, and whether rows may be batched."""
+        """Answers the requests that the model brings along, and made-up rows, so that the first real one is not slow.
+
+        The made-up rows also tell whether rows may be batched.
+
+        Raises:
+            InvalidRequestError: A request is refused; all others were answered before.
+        """
         refusals = []
         for name, specs in self.specs.items():
             if [spec.dtype for spec in specs.values()] == ["string"]:
@@ -71,6 +79,12 @@ class SavedModel:
                     self.run(name, {spec.name: _made_up(spec, rows) for spec in specs.values()})
             except InvalidRequestError as error:
                 refusals.append(error)
+        try:
+            for name, inputs in warm_up.requests(self._path, self.specs):
+                self.run(name, inputs)
+                self.warmed_up += 1
+        except InvalidRequestError as error:
+            refusals.append(error)
         if refusals:
             raise refusals[0]
 

@@ -112,7 +112,7 @@ class TensorFlowServingGrpc:
     async def _of_examples(
         self, request: Any, request_id: str, response_name: str, fill: Callable[[Any, str, Arrays, int], None]
     ) -> Any:
-        rows = _rows(request.input)
+        rows = examples.of_input(request.input)
 
         def decode(model: Model) -> tuple[str, Inputs]:
             name = signature_name({"signature_name": request.model_spec.signature_name}, model.specs)
@@ -158,17 +158,6 @@ def _chosen(wanted: list[str], outputs: Arrays) -> list[str]:
             f"{{{', '.join(sorted(outputs))}}}."
         )
     return wanted or list(outputs)
-
-
-def _rows(given: Any) -> list[examples.Row]:
-    kind = given.WhichOneof("kind")
-    if kind is None:
-        raise InvalidRequestError("Input is empty: expected an example_list, or an example_list_with_context")
-    context = examples.from_proto(given.example_list_with_context.context) if kind.endswith("context") else {}
-    rows = [{**context, **examples.from_proto(example)} for example in getattr(given, kind).examples]
-    if not rows:
-        raise InvalidRequestError("Input is empty.")
-    return rows
 
 
 def _fill_classes(result: Any, signature: str, outputs: Arrays, rows: int) -> None:

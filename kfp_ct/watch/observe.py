@@ -3,12 +3,12 @@
 import contextlib
 import datetime
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.errors import ComponentError, UsageError
-from kfp_ct.data.source_version import files
+from kfp_ct.data.source_version import files, objects
 from kfp_ct.storage import locations, search, storage
 from kfp_ct.storage.objects import StoredObject
 from kfp_ct.watch.observations import Period, Span
@@ -20,6 +20,9 @@ _LOSSES = ("log_loss", "rmse", "mse", "mae", "loss")
 def spans(sources: Mapping[str, Any], root: Path, markers: Collection[str] = ()) -> tuple[Span, ...]:
     """Returns one span per file of the sources; a file that is written again is another span.
 
+    Of a source by spans, as TFX's, only the files of those that ingest would read count: a new span is new data, a
+    change of an old one is none.
+
     Args:
         sources: Table name to a URI or an object with `uri`, as ingest takes them; other kinds of sources have none.
         root: Folder that relative paths start from.
@@ -29,16 +32,22 @@ def spans(sources: Mapping[str, Any], root: Path, markers: Collection[str] = ())
         UsageError: The objects cannot be listed.
     """
     found: dict[str, Span] = {}
-    for uri in uris(sources):
-        for span in _objects(uri, markers) if locations.is_remote(uri) else _local(uri, root, markers):
+    for uri, wanted in _wanted(sources).items():
+        remote = locations.is_remote(uri)
+        for span in _objects(uri, wanted, markers) if remote else _local(files(uri, root, wanted), markers):
             found[span.id] = span
     return tuple(found.values())
 
 
 def uris(sources: Mapping[str, Any]) -> list[str]:
     """Returns the URIs of the sources that are files or objects."""
-    found = [source.get("uri", "") if isinstance(source, Mapping) else str(source) for source in sources.values()]
-    return [uri for uri in found if uri]
+    return list(_wanted(sources))
+
+
+def _wanted(sources: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the URIs of the sources that are files or objects, each with the spans that are wanted of it."""
+    given = [source if isinstance(source, Mapping) else {"uri": str(source)} for source in sources.values()]
+    return {str(source["uri"]): str(source.get("spans", "")) for source in given if source.get("uri")}
 
 
 def markers_beside(uri: str, markers: Collection[str]) -> frozenset[str]:
@@ -92,8 +101,8 @@ def period(entry: Mapping[str, Any]) -> Period:
     )
 
 
-def _local(uri: str, root: Path, markers: Collection[str]) -> list[Span]:
-    wanted = [each for each in files(uri, root) if not each.name.startswith(".") and each.name not in markers]
+def _local(found: Sequence[Path], markers: Collection[str]) -> list[Span]:
+    wanted = [each for each in found if not each.name.startswith(".") and each.name not in markers]
     return [_span(each, markers) for each in wanted]
 
 
@@ -114,9 +123,9 @@ def _rows(path: Path) -> int | None:
     return max(lines - header, 0)
 
 
-def _objects(uri: str, markers: Collection[str]) -> list[Span]:
+def _objects(uri: str, wanted: str, markers: Collection[str]) -> list[Span]:
     try:
-        found = [each for each in search.find(uri) if each.file_name not in markers]
+        found = [each for each in objects(uri, wanted) if each.file_name not in markers]
     except ComponentError as error:
         raise UsageError(str(error)) from error
     beside = {folder: markers_beside(f"{folder}/x", markers) for folder in {_folder(each.uri) for each in found}}

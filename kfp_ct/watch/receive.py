@@ -6,6 +6,7 @@ from typing import Any
 
 from kfp_ct.base import atomic_files
 from kfp_ct.base.errors import CtError
+from kfp_ct.data.tables import spans
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.storage import locations, search
 from kfp_ct.watch import history, inbox, messages, observe, policy, watch
@@ -153,6 +154,6 @@ def _refused_object(watched: Watch, message: Message, kinds: set[str]) -> str:
     bucket, name = messages.bucket_and_name(message)
     objects = [uri for uri in observe.uris(watched.sources) if uri.lower().startswith(locations.GS)]
     marker = name.rpartition("/")[2] in watched.policy.markers
-    if objects and not marker and not any(search.is_behind(uri, bucket, name) for uri in objects):
+    if objects and not marker and not any(search.is_behind(spans.to_glob(uri), bucket, name) for uri in objects):
         return f"gs://{bucket}/{name} does not belong to any of the sources {', '.join(objects)}"
     return ""

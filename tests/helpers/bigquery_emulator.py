@@ -119,6 +119,14 @@ class Emulator:
                     raise Refusal(404, "notFound", f"Not found: Dataset {project}:{dataset}")
                 reference = {"projectId": project, "datasetId": dataset}
                 return {"datasetReference": reference, "location": "EU"}
+            case "GET", [project, "datasets", dataset, "tables"]:
+                found = self.database.execute(
+                    "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ?"
+                    " ORDER BY table_name",
+                    [project, dataset],
+                ).fetchall()
+                references = [{"projectId": project, "datasetId": dataset, "tableId": name} for (name,) in found]
+                return {"tables": [{"tableReference": each, "type": "TABLE"} for each in references]}
             case "GET", [project, "datasets", dataset, "tables", table]:
                 rows = self.table(f"{project}.{dataset}.{table}").num_rows
                 kind = "VIEW" if table.endswith("_view") else "TABLE"

@@ -87,7 +87,7 @@ def save(root: Path, slope: float = 1.0) -> str:
 def _die_in(number: int) -> None:
     from kfp_ct.components.predict_batch import shard
 
-    whole, count = shard._predict_batch, [0]
+    whole, count = shard._table, [0]
 
     def dying(*arguments):
         predicted = whole(*arguments)
@@ -97,7 +97,7 @@ def _die_in(number: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return predicted
 
-    shard._predict_batch = dying
+    shard._table = dying
 
 
 if __name__ == "__main__":

@@ -128,6 +128,10 @@ SUMMARIES = {
     ("statistics", "statistics", layouts.SUMMARY): {
         "splits": [statistics_of("train", 133603), statistics_of("eval", 27075)]
     },
+    ("schema", "schema", layouts.SUMMARY): {
+        "schema_file": "pipelines/flights/schema.pbtxt", "features": [{"name": "gust"}], "difference": [
+            {"feature": "gust", "aspect": "presence", "curated": "any", "inferred": "at least 100 % of the rows"}],
+    },
     ("validate-data", "anomalies", layouts.SUMMARY): ANOMALIES,
     ("tune", "trials", layouts.SUMMARY): {
         "objective": "val_auc", "direction": "max", "best": "1", "values": {"rate": 0.1}, "rows": 800, "overruled": [],

@@ -29,7 +29,9 @@ def load(
     """
     layout = csv_layout.find(source, files, reading.csv)
     require_columns(layout.source, "there is no column", layout.columns, reading.types)
-    table = TextTable(source, f"ct.{identifier('raw_' + source)}", reading.csv.decimal, reading.null_values)
+    table = TextTable(
+        source, f"ct.{identifier('raw_' + source)}", reading.csv.decimal, reading.null_values, reading.file
+    )
     _read(connection, layout, table)
     columns = _columns(connection, layout, table, reading.types)
     csv_rejects.collect_broken_lines(connection, layout)
@@ -41,13 +43,15 @@ def load(
 def _read(connection: duckdb.DuckDBPyConnection, layout: Layout, table: TextTable) -> None:
     """Reads all files; nothing is left to DuckDB's guessing, which depends on the data."""
     scans = []
+    file, option = (f", filename AS {identifier(table.file)}", " filename = true,") if table.file else ("", "")
     for header, files in layout.groups.items():
         columns = ", ".join(f"'c{layout.columns.index(name)}': 'VARCHAR'" for name in header)
         scans.append(
-            f"SELECT {', '.join(f'c{number}' for number in range(len(header)))}"
+            f"SELECT {', '.join(f'c{number}' for number in range(len(header)))}{file}"
             f" FROM read_csv({quoting.paths([file.path for file in files])}, auto_detect = false,"
             f" header = true, delim = {literal(layout.delimiter)}, quote = {literal(layout.quote)},"
             f" escape = {literal(layout.quote)}, columns = {{{columns}}}, nullstr = [''],"
+            f"{option}"
             # No limit on rejects: they are counted, and their table spills like any other.
             " store_rejects = true, rejects_limit = 0)"
         )

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from glob import glob
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,6 +12,7 @@ from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.data import layouts
 from kfp_ct.data.tables import spans
 from kfp_ct.storage import locations, search
+from kfp_ct.storage.objects import StoredObject
 
 CSV, PARQUET, JSONL, TFRECORD = "csv", "parquet", "jsonl", "tfrecord"
 FORMATS = (CSV, PARQUET, JSONL, TFRECORD)
@@ -46,9 +47,19 @@ class DataFile:
     path: Path
     known_as: str
     skipped: int = 0  # lines of the user's file that are before those of this one
+    origin: Path | None = None  # the file that was found, if this one was made of it
+    member: str = ""  # of the archive that it was unpacked from
 
 
-def find(source: str, uri: str, folder: Path, wanted: str = "") -> list[Path]:
+@dataclasses.dataclass(frozen=True)
+class FoundFile:
+    """A file of a source, and its name below the folder that the URI names before its first wildcard or field."""
+
+    path: Path
+    name: str
+
+
+def find(source: str, uri: str, folder: Path, wanted: str = "") -> list[FoundFile]:
     """Returns the files behind a URI, sorted by name; those of an object store are copied to a folder of their own.
 
     Args:
@@ -69,8 +80,23 @@ def find(source: str, uri: str, folder: Path, wanted: str = "") -> list[Path]:
     found = matches(local_path(source, uri))
     if not found:
         raise _not_found(source, uri, f"a file, glob or folder; relative paths start at {Path.cwd()}")
-    _say_partitions(source, uri, map(str, found))
-    return found
+    root = fixed_folder(local_path(source, uri))
+    return [FoundFile(file, file.relative_to(root).as_posix()) for file in found]
+
+
+def fixed_folder(path: str) -> Path:
+    """Returns the folder that a path names before its first wildcard: what is there itself is no pattern."""
+    if Path(path).is_dir():
+        return Path(path)
+    if Path(path).exists() or member(Path(path)):
+        return Path(path).parent
+    return Path(_before_wildcard(path) or ".")
+
+
+def _before_wildcard(path: str) -> str:
+    magic = re.search(r"[*?\[{]", path)
+    folder = path[: magic.start()] if magic else path
+    return folder[: folder.rfind("/") + 1]
 
 
 def matches(path: str) -> list[Path]:
@@ -135,38 +161,37 @@ def what_is(path: Path) -> str:
     return next((what for magic, what in _MAGIC.items() if start.startswith(magic)), "")
 
 
-def _of_spans(source: str, uri: str, folder: Path, wanted: str) -> list[Path]:
+def _of_spans(source: str, uri: str, folder: Path, wanted: str) -> list[FoundFile]:
     """Returns the files of the spans that are wanted, and says which those are."""
     if locations.is_remote(uri):
         objects = {each.uri: each for each in search.find(spans.to_glob(uri))}
         chosen = spans.choose(uri, list(objects), wanted)
-        found = search.download([objects[file] for each in chosen for file in each.files], folder / f"{source}-objects")
+        found = _downloaded(
+            [objects[file] for each in chosen for file in each.files], uri, folder / f"{source}-objects"
+        )
     else:
         path = local_path(source, uri)
         there = [str(file) for file in matches(spans.to_glob(path))]
         chosen = spans.choose(path, there, wanted)
-        found = [Path(file) for each in chosen for file in each.files]
+        root = _before_wildcard(path)
+        found = [FoundFile(Path(file), file[len(root) :]) for each in chosen for file in each.files]
     listed = ", ".join(f"{each.span}" + f" (version {each.version})" * bool(each.version) for each in chosen)
     task_log.progress(f"{source}: span {listed}")
     return found
 
 
-def _fetch(source: str, uri: str, folder: Path) -> list[Path]:
+def _fetch(source: str, uri: str, folder: Path) -> list[FoundFile]:
     objects = search.find(uri)
     if not objects:
         raise _not_found(source, uri, "an object, glob or folder in the bucket")
-    _say_partitions(source, uri, (each.uri for each in objects))
-    return search.download(objects, folder)
+    return _downloaded(objects, uri, folder)
 
 
-def _say_partitions(source: str, uri: str, found: Iterable[str]) -> None:
-    """Says that folders such as `day=2024-03-09`, as Spark and Hive write them, make no column."""
-    folders = [part for file in found for part in file.split("/")[:-1] if "=" in part and part not in uri]
-    if folders:
-        names = ", ".join(sorted({part.partition("=")[0] for part in folders}))
-        task_log.progress(
-            f"{source}: {names} stands in names of folders only, such as {folders[0]}: no column is made of it"
-        )
+def _downloaded(objects: Sequence[StoredObject], uri: str, folder: Path) -> list[FoundFile]:
+    exact = len(objects) == 1 and objects[0].uri == uri
+    root = _before_wildcard(uri) if exact or re.search(r"[*?\[{]", uri) else f"{uri.rstrip('/')}/"
+    paths = search.download(objects, folder)
+    return [FoundFile(path, each.uri[len(root) :]) for path, each in zip(paths, objects, strict=True)]
 
 
 def _not_found(source: str, uri: str, expected: str) -> DataError:

@@ -40,7 +40,7 @@ def load(
     require_names(source, "an object", keys)
     if not keys:
         raise DataError(f"source {source}: no line is a JSON object\nexpected: one object a line, as in JSON Lines")
-    table = TextTable(source, f"ct.{identifier('raw_' + source)}", ".", reading.null_values)
+    table = TextTable(source, f"ct.{identifier('raw_' + source)}", ".", reading.null_values, reading.file)
     _stage_values(connection, table, keys)
     columns = [_column(connection, table, name, n, reading.types) for n, name in enumerate(keys)]
     _collect_rejects(connection, table, files, columns)
@@ -84,8 +84,10 @@ def _stage_values(connection: duckdb.DuckDBPyConnection, table: TextTable, keys:
         f" ELSE v[{n + 1}]::VARCHAR END AS c{n}"
         for n in range(len(keys))
     )
+    file = f", file AS {identifier(table.file)}" if table.file else ""
+    kept = f", {identifier(table.file)}" if table.file else ""
     connection.execute(
-        f"CREATE TABLE {table.table} AS SELECT ct_line, {values} FROM (SELECT rowid AS ct_line,"
+        f"CREATE TABLE {table.table} AS SELECT ct_line, {values}{kept} FROM (SELECT rowid AS ct_line{file},"
         f" json_extract(line, {pointers}) AS v FROM ct.lines WHERE is_object AND NOT is_ambiguous)"
     )
 

@@ -14,7 +14,7 @@ from kfp_ct.base import task_log
 from kfp_ct.base.errors import DataError
 from kfp_ct.data.tables import common_types, database, quoting
 from kfp_ct.data.tables.files import require_names
-from kfp_ct.data.tables.quoting import identifier
+from kfp_ct.data.tables.quoting import identifier, literal
 
 _SHOWN = 5
 _DECIMAL_DIGITS = 38
@@ -29,12 +29,22 @@ class _Group:
 
     @property
     def scan(self) -> str:
+        return self.scan_with("")
+
+    def scan_with(self, option: str) -> str:
+        """Returns the scan with an option more."""
         paths = quoting.paths([file.resolve() for file in self.files])
-        return f"read_parquet({paths}, hive_partitioning = false, binary_as_string = false)"
+        return f"read_parquet({paths}, hive_partitioning = false, binary_as_string = false{option})"
 
 
-def load(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[Path]) -> None:
+def load(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[Path], with_file: str = "") -> None:
     """Makes a view of Parquet files. A column that some files do not have is missing there.
+
+    Args:
+        connection: The database.
+        source: The view's name.
+        found: The files.
+        with_file: Name of a further column that holds the path of a row's file; empty for none.
 
     Raises:
         DataError: A file is not Parquet, or a column has types without a common one.
@@ -45,8 +55,10 @@ def load(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[Pat
     types = {name: _type(connection, source, groups, name) for name in names}
     for name in names:
         _say_missing(source, groups, name)
+    file, option = (f", {identifier(with_file)}", f", filename = {literal(with_file)}") if with_file else ("", "")
     selects = [
-        f"SELECT {', '.join(_value(group, name, types[name]) for name in names)} FROM {group.scan}" for group in groups
+        f"SELECT {', '.join(_value(group, name, types[name]) for name in names)}{file} FROM {group.scan_with(option)}"
+        for group in groups
     ]
     connection.execute(f"CREATE VIEW {identifier(source)} AS {' UNION ALL '.join(selects)}")
 

@@ -15,11 +15,28 @@ class Reading:
         null_values: Texts that stand for a missing value in every column (in CSV, nothing at all always does).
         types: SQL types of columns; those of others are found.
         csv: How CSV files are written.
+        file: Name of a further column that holds the path of a row's file; empty for none.
     """
 
     null_values: Sequence[str] = ()
     types: Mapping[str, str] = dataclasses.field(default_factory=dict)
     csv: Csv = dataclasses.field(default_factory=Csv)
+    file: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class FromNames:
+    """What a row's file is called becomes columns.
+
+    Attributes:
+        names: The name of each file below the folder that the source names, as users know it.
+        column: The column of the file's name; empty for none.
+        partitions: Whether folders such as `year=2013` are columns.
+    """
+
+    names: Mapping[Path, str]
+    column: str = ""
+    partitions: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +48,14 @@ class Table:
         files: The files, all of one format.
         format: One of `files.FORMATS`.
         reading: What users say of them.
+        from_names: Columns that the files' names say.
     """
 
     name: str
     files: Sequence[Path]
     format: str
     reading: Reading = Reading()
+    from_names: FromNames | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,12 +28,14 @@ class TextTable:
         table: Its name in SQL.
         decimal: The decimal mark of its numbers.
         null_values: Texts that stand for a missing value.
+        file: Name of its column that says which file a row is of, which the view has too; empty for none.
     """
 
     source: str
     table: str
     decimal: str = "."
     null_values: Sequence[str] = ()
+    file: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +154,7 @@ def count(connection: duckdb.DuckDBPyConnection, table: TextTable, raw: RawColum
 def make_view(connection: duckdb.DuckDBPyConnection, table: TextTable, columns: Sequence[Column]) -> None:
     """Makes the typed view; rows with a value that does not fit are not in it."""
     selected = ", ".join(f"{_value(table, column)} AS {identifier(column.name)}" for column in columns)
+    selected += f", {identifier(table.file)}" if table.file else ""
     bad = [column.bad for column in columns if column.bad]
     kept = f" WHERE NOT ({' OR '.join(bad)})" if bad else ""
     connection.execute(f"CREATE VIEW {identifier(table.source)} AS SELECT {selected} FROM {table.table}{kept}")

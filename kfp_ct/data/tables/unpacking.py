@@ -2,6 +2,7 @@
 
 import bz2
 import codecs
+import dataclasses
 import gzip
 import io
 import itertools
@@ -39,7 +40,7 @@ def unpack(source: str, found: Sequence[Path], folder: Path) -> list[DataFile]:
         elif file.suffix.lower() in (".bz2", ".xz"):
             unpacked.append(_decompress(source, file, scratch))
         else:
-            unpacked.append(DataFile(file.resolve(), file.name))
+            unpacked.append(DataFile(file.resolve(), file.name, origin=file))
     return unpacked
 
 
@@ -73,7 +74,7 @@ def _as_text(source: str, file: DataFile, target: Path, written: Csv) -> DataFil
         ) from error
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(source, file.known_as, error) from error
-    return DataFile(target, file.known_as, written.skip_rows)
+    return dataclasses.replace(file, path=target, skipped=written.skip_rows)
 
 
 def _opened(path: Path) -> Any:
@@ -127,7 +128,7 @@ def _decompress(source: str, file: Path, target: Path) -> DataFile:
             shutil.copyfileobj(packed, plain, _PIECE)
     except (OSError, EOFError, lzma.LZMAError) as error:
         raise _unreadable(source, file.name, error) from error
-    return DataFile(target.resolve(), file.name)
+    return DataFile(target.resolve(), file.name, origin=file)
 
 
 def _unpack_zip(source: str, archive: Path, member: str, folder: Path) -> list[DataFile]:
@@ -151,7 +152,7 @@ def _unpack_zip(source: str, archive: Path, member: str, folder: Path) -> list[D
 def _extract(archive: zipfile.ZipFile, member: str, target: Path, path: Path) -> DataFile:
     with archive.open(member) as packed, target.open("wb") as plain:
         shutil.copyfileobj(packed, plain, _PIECE)
-    return DataFile(target.resolve(), f"{path.name}/{member}")
+    return DataFile(target.resolve(), f"{path.name}/{member}", origin=path, member=member)
 
 
 def _unreadable(source: str, known_as: str, error: BaseException) -> DataError:

@@ -5,6 +5,7 @@ import datetime
 import hashlib
 import json
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -296,3 +297,54 @@ def test_one_row_is_enough_to_score_and_none_is_not(tmp_path):
         ingest(tmp_path, source, "SELECT * FROM t WHERE id > 1", {"method": "none"})
     with pytest.raises(ConfigurationError, match=r"split\.keys is not a setting"):
         ingest(tmp_path, source, split={"method": "none", "keys": ["id"]})
+
+
+def measurements(root, name="a.csv"):
+    """Rows of floats and a missing value: no column of them is a key."""
+    lines = [f"{n / 7},{-n / 3 if n % 5 else ''},{'-0.0' if n % 2 else '0.0'},t{n % 3}" for n in range(600)]
+    (root / name).write_text("a,b,zero,text\n" + "\n".join(lines) + "\n")
+    return duckdb.read_csv(str(root / name))
+
+
+def sides(root, out):
+    """The rows of each split, as sets of their exact values, zeros without a sign."""
+    return [
+        {(r["a"], r["b"], abs(r["zero"]), r["text"]) for r in table(root, split, out).to_pylist()}
+        for split in ("train", "eval")
+    ]
+
+
+def test_a_hash_without_columns_is_of_the_whole_row_whatever_the_format_and_order(tmp_path):
+    relation = measurements(tmp_path)
+    relation.order("b DESC, a").write_parquet(str(tmp_path / "b.parquet"))
+    (tmp_path / "c.jsonl").write_text(
+        "".join(
+            json.dumps(dict(zip(relation.columns, row, strict=True))) + "\n" for row in reversed(relation.fetchall())
+        )
+    )
+    by_row = {"method": "hash", "eval_fraction": 0.25}
+    for name in ("a.csv", "b.parquet", "c.jsonl"):
+        ingest(tmp_path, str(tmp_path / name), split=by_row, out=name[0])
+    ingest(tmp_path, str(tmp_path / "a.csv"), "SELECT text, zero, b, a FROM t", split=by_row, out="d")
+    found = [sides(tmp_path, out) for out in "abcd"]
+    assert found[0] == found[1] == found[2] == found[3]
+    train, evaluated = found[0]
+    assert not train & evaluated
+    assert 100 < len(evaluated) < 200
+    assert len(train) + len(evaluated) == 600
+
+
+def test_the_same_row_twice_is_on_one_side(tmp_path):
+    measurements(tmp_path)
+    sql = "SELECT * FROM t UNION ALL SELECT * FROM t"
+    ingest(tmp_path, str(tmp_path / "a.csv"), sql, split={"method": "hash", "eval_fraction": 0.25})
+    train, evaluated = sides(tmp_path, "out")
+    assert not train & evaluated
+    assert sum(table(tmp_path, split).num_rows for split in ("train", "eval")) == 1200
+
+
+def test_a_group_needs_its_columns(tmp_path):
+    measurements(tmp_path)
+    split = {"method": "group", "eval_fraction": 0.2}
+    words = "expected the columns that make a group"
+    assert_refused(ConfigurationError, words, root=tmp_path, source=str(tmp_path / "a.csv"), split=split)

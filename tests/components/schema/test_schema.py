@@ -3,9 +3,11 @@
 import pyarrow as pa
 import pytest
 import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.components.schema import work
+from kfp_ct.components.schema import difference, work
 from kfp_ct.data import feature_statistics, layouts
 
 CURATED = """\
@@ -79,6 +81,43 @@ def test_a_schema_is_widened_by_the_other_splits_and_free_text_has_no_vocabulary
         ("plan", ["basic", "pro", "trial"])
     ]
     assert [feature.HasField("domain") for feature in schema.feature if feature.name == "review"] == [False]
+
+
+def test_a_curated_schema_is_compared_with_the_data(statistics, tmp_path, capsys):
+    work.write_schema(statistics, str(tmp_path / "out"), written(tmp_path, CURATED.replace('"B6"', '"AA"')))
+    found = layouts.read_json(tmp_path / "out" / "summary.json")["difference"]
+    assert [(row["feature"], row["aspect"], row["curated"], row["inferred"]) for row in found] == [
+        ("carrier", "presence", "any", "some rows"),
+        ("carrier", "domain", "alone: AA", "alone: B6"),
+        ("late", "feature", "int", ""),
+        ("gust", "feature", "", "float"),
+    ]
+    inferred = tfdv.load_schema_text(str(tmp_path / "out" / "inferred.pbtxt"))
+    assert [feature.name for feature in inferred.feature] == ["hour", "carrier", "gust"]
+    assert "; 3 features inferred otherwise: carrier, late, gust" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("curated", "inferred", "expected"),
+    [
+        ("type: INT", "type: FLOAT", [("type", "int", "float")]),
+        ("type: BYTES string_domain { value: 'a' }", "type: BYTES", [("domain", "1 values", "any")]),
+        ("type: BYTES", "type: BYTES string_domain { value: 'a' }", [("domain", "any", "1 values")]),
+        ("type: INT value_count { min: 1 max: 1 }", "type: INT value_count { min: 0 }",
+         [("values", "one a row", "0 or more a row")]),
+        ("type: INT shape { dim { size: 3 } }", "type: INT value_count { min: 2 max: 4 }",
+         [("values", "shape [3]", "2 to 4 a row")]),
+        ("type: INT presence { min_fraction: 0.9 }", "type: INT presence { min_fraction: 1 min_count: 1 }",
+         [("presence", "at least 90 % of the rows", "at least 100 % of the rows")]),
+        ("type: INT presence { min_count: 0 }", "type: INT shape {}", []),
+    ],
+    ids=["type", "closed", "open", "list", "shape", "presence", "the same"],
+)  # fmt: skip
+def test_every_aspect_of_a_feature_is_compared(curated, inferred, expected):
+    left, right = (
+        text_format.Parse(f"feature {{ name: 'x' {text} }}", schema_pb2.Schema()) for text in (curated, inferred)
+    )
+    assert [(row.aspect, row.curated, row.inferred) for row in difference.between(left, right)] == expected
 
 
 def test_the_shipped_flights_schema_is_accepted(tmp_path):

@@ -17,7 +17,7 @@ import seaweedfs
 import small_examples
 from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
 from kfp_ct.components.train import work
-from kfp_ct.data import batches, layouts
+from kfp_ct.data import batches, layouts, reading, warm_up
 from kfp_ct.storage import storage
 from repository import ROOT
 from training_modules import MODULE, TFX_MODULE
@@ -314,3 +314,26 @@ def test_another_training_does_not_take_its_checkpoints(prepared, tmp_path, chan
         graph = small_examples.write_text(tmp_path / "graph", "")
         other = work.TrainingRequest(prepared[0], graph, prepared[1], "", request.module, request.hyperparameters)
     assert work._key(other) != key
+
+
+def test_warm_up_requests_are_rows_of_the_eval_split_and_can_be_left_out(prepared, tmp_path):
+    for name, rows in (("with", 5), ("without", 0)):
+        (tmp_path / name).mkdir()
+        train(request_for(prepared, tmp_path / name, TFX_MODULE, warm_up_rows=rows), tmp_path / name)
+    logs = warm_up.read(tmp_path / "with/model/Format-Serving")
+    expected = next(reading.iter_batches(layouts.split_files(prepared[0], layouts.EVAL))).slice(0, 5)
+    assert [warm_up.arrays(log)["examples"].tolist() for log in logs] == [
+        batches.to_examples(expected)[:1],
+        batches.to_examples(expected),
+    ]
+    assert not (tmp_path / "without/model/Format-Serving" / warm_up.FILE).exists()
+
+
+def test_a_modules_own_warm_up_requests_stay(prepared, tmp_path):
+    source = MODULE + (
+        "\n_run = run_fn\n\ndef run_fn(fn_args):\n    import pathlib\n    _run(fn_args)\n"
+        "    extra = pathlib.Path(fn_args.serving_model_dir) / 'assets.extra'\n    extra.mkdir()\n"
+        "    (extra / 'tf_serving_warmup_requests').write_bytes(b'own')\n"
+    )
+    train(request_for(prepared, tmp_path, source), tmp_path)
+    assert (tmp_path / "model/Format-Serving" / warm_up.FILE).read_bytes() == b"own"

@@ -53,7 +53,7 @@ class Gate:
         (root / "schema").mkdir()
         (root / "statistics").mkdir()
 
-    def validate(self, splits, label="late", environment="TRAINING", schema=SCHEMA):
+    def validate(self, splits, label="late", environment="TRAINING", schema=SCHEMA, **rules):
         layouts.write_text(self.root / "schema" / "schema.pbtxt", schema)
         layouts.write_json(self.root / "schema" / "summary.json", {"schema_file": "flights/schema.pbtxt"})
         for name, rows in splits.items():
@@ -62,7 +62,7 @@ class Gate:
             path.write_bytes(feature_statistics.compute(rows.to_batches(), name).SerializeToString())
         inputs = work.Inputs(str(self.root / "statistics"), str(self.root / "schema"))
         outputs = work.Outputs(str(self.anomalies), str(self.page))
-        return work.validate(inputs, outputs, Parameters(label=label, environment=environment)).metadata
+        return work.validate(inputs, outputs, Parameters(label=label, environment=environment, **rules)).metadata
 
     def refuse(self, splits, **options):
         """Expects a no; returns its message and the anomalies that were written before it was said."""
@@ -154,6 +154,68 @@ def test_an_anomaly_in_any_split_stops_the_run(gate, changed, expected, split):
     assert f"- {feature} ({split}): {what}" in message
     assert feature in gate.diff(split).anomaly_info
     assert what.split("'")[0] in gate.page.read_text()
+
+
+WRONG = {"carrier": pa.array([*CARRIERS, *["ZZ"] * 10])}
+
+
+def test_a_warned_anomaly_goes_on_and_is_said_everywhere(gate, capsys):
+    metadata = gate.validate({"train": table(), "eval": table(**WRONG)}, severities={"eval": "warn"})
+    assert metadata == {"splits": ["train", "eval"], "features": 5, "anomalies": 0, "warned": 1}
+    said = capsys.readouterr().out
+    assert "warning: carrier (eval): a value not in the schema's domain of 2; 10 rows (10 %); such as 'ZZ'" in said
+    assert "summary: 1 anomaly in 1 feature: carrier, let through with a warning, in 2 splits, 5 features; " in said
+    summary = layouts.read_json(gate.anomalies / "summary.json")
+    assert [(each["split"], each["severity"]) for each in summary["anomalies"]] == [("eval", "warn")]
+    assert gate.diff("eval").anomaly_info["carrier"].severity == anomalies_pb2.AnomalyInfo.WARNING
+    page = gate.page.read_text()
+    assert "let through with a warning" in page
+    assert "the run stops here" not in page
+
+
+def test_a_warning_of_one_split_does_not_hide_what_stops_in_another(gate):
+    splits = {"train": table(**WRONG), "eval": table(**WRONG)}
+    message, anomalies = gate.refuse(splits, severities={"eval": "warn"})
+    assert "(train)" in message
+    assert "(eval)" not in message
+    assert {each["split"]: each["severity"] for each in anomalies} == {"train": "stop", "eval": "warn"}
+
+
+def test_a_skipped_split_is_not_examined_and_that_is_said(gate, capsys):
+    metadata = gate.validate({"train": table(), "eval": table(**WRONG)}, severities={"eval": "skip"})
+    assert (metadata["splits"], metadata["skipped"]) == (["train"], ["eval"])
+    assert "no anomalies in 1 splits, 5 features; eval not examined; " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("severity", ["warn", "skip"])
+@pytest.mark.parametrize(
+    ("rows", "rules", "kind"),
+    [(table(), {"deny": ("car*",)}, "PERSONAL_DATA"), (table().slice(0, 0), {}, "NOTHING_EXAMINED")],
+    ids=["personal data", "no rows"],
+)
+def test_no_severity_lets_through_personal_data_or_an_empty_split(gate, rows, rules, kind, severity):
+    _, anomalies = gate.refuse({"train": table(), "eval": rows}, severities={"eval": severity}, **rules)
+    assert ("eval", kind, "stop") in {(each["split"], each["kind"], each["severity"]) for each in anomalies}
+
+
+@pytest.mark.parametrize(
+    ("severities", "said"),
+    [({"evl": "warn"}, "severities name evl, which the data has no split of"),
+     ({"train": "skip", "eval": "skip"}, "severities skip every split")],
+    ids=["unknown split", "all skipped"],
+)  # fmt: skip
+def test_severities_that_examine_nothing_are_refused(gate, severities, said):
+    with pytest.raises(ConfigurationError, match=said):
+        gate.validate({"train": table(), "eval": table()}, severities=severities)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.float32()], ids=["text, as ingest writes it", "float"])
+@pytest.mark.parametrize("splits", [("eval",), ("train", "eval")], ids=["one split", "everywhere"])
+def test_a_feature_of_min_count_0_may_be_empty(gate, splits, kind):
+    schema = SCHEMA.replace('"gust" type: FLOAT', '"gust" type: FLOAT presence { min_count: 0 }')
+    empty = table(gust=pa.array([None] * ROWS, kind))
+    data = {name: empty if name in splits else table() for name in ("train", "eval")}
+    assert gate.validate(data, schema=schema)["anomalies"] == 0
 
 
 def test_the_message_says_how_many_an_example_and_the_fix(gate):

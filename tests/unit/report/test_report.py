@@ -19,6 +19,7 @@ from reporting import (
     MANIFEST,
     REFUSAL,
     REFUSED,
+    SUMMARIES,
     UPSTREAM,
     Laboratory,
     Reader,
@@ -145,6 +146,19 @@ def test_anomalies_that_stopped_the_run_are_found_though_the_task_has_no_outputs
     drawn, report = laboratory.written(run)
     assert "23,524 (18 %)" in Reader(drawn).text
     assert report["anomalies"]["anomalies"] == [ANOMALY]
+
+
+def test_a_warned_anomaly_and_the_schemas_difference_are_in_the_report(laboratory):
+    warned = ANOMALIES | {"anomalies": [ANOMALY | {"severity": "warn"}]}
+    drawn, report = laboratory.written(
+        laboratory.run({**SUMMARIES, ("validate-data", "anomalies", layouts.SUMMARY): warned})
+    )
+    text = Reader(drawn).text
+    assert "1 found among 21 features in 1 split, let through with a warning, as the settings say." in text
+    assert "a person has to look" not in text
+    assert "The curated schema pipelines/flights/schema.pbtxt beside what the data itself says" in text
+    assert "at least 100 % of the rows" in text
+    assert report["schema"]["difference"][0]["feature"] == "gust"
 
 
 def test_anomalies_of_an_earlier_run_are_not_taken_for_this_ones(laboratory):

@@ -50,6 +50,14 @@ PARTS = {
     "values": {"evaluation": evaluated("regression", **VALUES)},
     "drift": {"anomalies": ANOMALIES | {"drift": DRIFT, "skew": [DRIFT]}},
     "anomalies": {"anomalies": ANOMALIES | {"anomalies": [ANOMALY]}},
+    "warned anomalies": {"anomalies": ANOMALIES | {"anomalies": [ANOMALY | {"severity": "warn"}]}},
+    "schema": {
+        "schema": {
+            "schema_file": "s.pbtxt",
+            "features": [{"name": "x"}],
+            "difference": [{"feature": "x", "aspect": "type", "curated": "int", "inferred": "float"}],
+        }
+    },
     "predictions": {"predictions": PREDICTIONS, "evaluation": {}},
     "monitoring": {"monitoring": monitoring_report("RETRAIN", [SKEW], [SKEW])},
 }

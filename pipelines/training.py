@@ -50,6 +50,7 @@ def training(
     warm_up_rows: int = 32,
     materialize: bool = False,
     transform_options: dict = {},  # noqa: B006
+    materialize_format: str = "parquet",
     beam_pipeline_args: list = [],  # noqa: B006
 ) -> None:
     """Wires the components; every argument is documented by the component that takes it."""
@@ -97,6 +98,7 @@ def training(
         module=features_module,
         materialize=materialize,
         options=transform_options,
+        materialize_format=materialize_format,
         beam_pipeline_args=beam_pipeline_args,
     ).after(validated)
     tuned = tune(
@@ -111,6 +113,7 @@ def training(
     trained = train(
         examples=data.outputs["examples"],
         transform_graph=features.outputs["transform_graph"],
+        transformed_examples=features.outputs["transformed_examples"],
         schema=contract.outputs["schema"],
         base_model=champion.outputs["base_model"],
         module=model_module,

@@ -9,6 +9,7 @@ from kfp_ct.base import image
 def train(
     examples: dsl.Input[dsl.Dataset],
     transform_graph: dsl.Input[dsl.Artifact],
+    transformed_examples: dsl.Input[dsl.Dataset],
     schema: dsl.Input[dsl.Artifact],
     base_model: dsl.Input[dsl.Model],
     model: dsl.Output[dsl.Model],
@@ -24,6 +25,7 @@ def train(
     Args:
         examples: Dataset with a manifest; raw, the transform graph is applied as it is read.
         transform_graph: Output of transform.
+        transformed_examples: Output of transform; its TFRecord files, if it has any, are read in place of the raw rows.
         schema: schema.pbtxt.
         base_model: Model to start from; a folder without a SavedModel means from scratch.
         model: SavedModel under Format-Serving/; the schema and manifest it was trained by under Training/.
@@ -42,6 +44,6 @@ def train(
     with reported():
         request = work.TrainingRequest(
             examples.path, transform_graph.path, f"{schema.path}/schema.pbtxt", base_model.path, module,
-            hyperparameters, checkpoints, distribution, warm_up_rows,
+            hyperparameters, checkpoints, distribution, warm_up_rows, transformed_examples.path,
         )  # fmt: skip
         model.metadata.update(work.train(request, model.path, model_run.path))

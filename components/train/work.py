@@ -39,11 +39,20 @@ class TrainingRequest:
     checkpoints: str = ""
     distribution: str = ""
     warm_up_rows: int = 32
+    transformed_path: str = ""
 
     @property
     def settings(self) -> dict[str, Any]:
         """The parameters that its settings.py describes."""
         return {name: getattr(self, name) for name in Parameters.model_fields}
+
+    @property
+    def read_path(self) -> str:
+        """The dataset that is trained on: transformed rows where they are there as TFRecord, else the raw ones."""
+        there = bool(self.transformed_path) and (Path(self.transformed_path) / layouts.MANIFEST).is_file()
+        if there and layouts.read_manifest(self.transformed_path).format == layouts.TFRECORD:
+            return self.transformed_path
+        return self.examples_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +93,8 @@ def train(request: TrainingRequest, model_path: str, run_path: str) -> dict[str,
         kept = _Outputs(model_path, run_path, working_dir)
         # Every worker must save, for the collectives in it; only the chief's files are kept.
         outputs = kept if is_chief else _Outputs(f"{working_dir}/model", f"{working_dir}/run", working_dir)
-        reader = Reader(batches.read_schema(request.schema_file), request.graph_path)
+        transformed = request.read_path if request.read_path != request.examples_path else ""
+        reader = Reader(batches.read_schema(request.schema_file), request.graph_path, transformed)
         history = History(reader.batch_size)
         folder = f"{request.checkpoints.rstrip('/')}/{_key(request)}" if request.checkpoints else ""
         callbacks = _callbacks(reader, history, outputs.run_path)
@@ -120,8 +130,8 @@ def _fn_args(request: TrainingRequest, outputs: _Outputs, reader: Reader, callba
     tuned = {key: value for key, value in request.hyperparameters.items() if key not in OWN_NAMES}
     return FnArgs(
         working_dir=outputs.working_dir,
-        train_files=layouts.split_files(request.examples_path, layouts.TRAIN),
-        eval_files=_split_files(request.examples_path, layouts.EVAL),
+        train_files=layouts.split_files(request.read_path, layouts.TRAIN),
+        eval_files=_split_files(request.read_path, layouts.EVAL),
         train_steps=ours.steps(ours.train_steps, _rows(request.examples_path, layouts.TRAIN)),
         eval_steps=ours.steps(ours.eval_steps, _rows(request.examples_path, layouts.EVAL)),
         schema_path=request.schema_file,

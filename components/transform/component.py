@@ -14,6 +14,7 @@ def transform(
     module: str,
     materialize: bool = False,
     options: dict = {},
+    materialize_format: str = "parquet",
     beam_pipeline_args: list = [],
 ) -> None:
     """Runs the user's preprocessing_fn over the train split with TensorFlow Transform.
@@ -27,6 +28,8 @@ def transform(
         module: Import path or file with `preprocessing_fn(inputs)`.
         materialize: Write the transformed rows; otherwise the trainer applies the graph as it reads.
         options: custom_config, analyze and statistics, as TFX's Transform has them.
+        materialize_format: parquet; or tfrecord, gzipped tf.Examples, which then are fn_args.train_files and
+            eval_files, as TFX's Trainer has them: for modules that call tf.data's make_batched_features_dataset.
         beam_pipeline_args: Beam options (runner, project, …); empty runs on this machine.
     """
     from kfp_ct.base.errors import reported
@@ -34,7 +37,12 @@ def transform(
 
     with reported():
         request = work.TransformRequest(
-            examples.path, f"{schema.path}/schema.pbtxt", module, beam_pipeline_args, options
+            examples.path,
+            f"{schema.path}/schema.pbtxt",
+            module,
+            beam_pipeline_args,
+            options,
+            materialize_format,
         )
         transform_graph.metadata.update(work.analyze(request, transform_graph.path))
         work.write_statistics(request, transform_graph.path)

@@ -1,6 +1,6 @@
 """The settings of transform."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -32,3 +32,4 @@ class Parameters(Settings):
     module: Annotated[Text, NamesModule("preprocessing_fn")]
     options: Options
     beam_pipeline_args: BeamArguments
+    materialize_format: Literal["parquet", "tfrecord"] = "parquet"

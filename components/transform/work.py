@@ -37,6 +37,7 @@ class TransformRequest:
     module: str
     beam_pipeline_args: list[str] = dataclasses.field(default_factory=list)
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    format: str = layouts.PARQUET  # of the transformed rows
 
     @property
     def settings(self) -> Options:
@@ -105,14 +106,14 @@ def write_examples(request: TransformRequest, graph_path: str, output_path: str,
     Args:
         request: The dataset and its schema.
         graph_path: Output of `analyze`.
-        output_path: Dataset folder; its Parquet columns are lists, as wide as the feature.
+        output_path: Dataset folder; Parquet columns are lists, as wide as the feature.
         materialize: Whether to write rows; else the trainer applies the graph as it reads.
     """
     if not materialize:
         layouts.write_text(Path(output_path) / NOT_MATERIALIZED, "The trainer applies the transform graph itself.\n")
         return
-    paths = (graph_path, output_path)
-    materialized.write(request.schema_file, request.examples_path, paths, request.beam_pipeline_args)
+    how = materialized.How(request.schema_file, graph_path, request.format)
+    materialized.write(how, request.examples_path, output_path, request.beam_pipeline_args)
 
 
 def _run_beam(

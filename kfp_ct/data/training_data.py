@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -29,11 +30,13 @@ class Reader:
     Attributes:
         schema: Schema of the raw rows.
         graph_path: Folder of the transform graph.
+        transformed_path: Dataset of transformed rows as TFRecord; empty for none.
         datasets: What was asked for, in order: files, options and schema of every dataset made.
     """
 
     schema: schema_pb2.Schema
     graph_path: str
+    transformed_path: str = ""
     datasets: list[tuple[list[str], Any, Any]] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -59,6 +62,8 @@ class Reader:
             DataError: There are no files or no rows.
         """
         files = _expand(file_pattern)
+        if self._are_transformed(files):
+            return self._materialized(files, options, schema)
         rows = count_rows(files)
         if not rows:
             raise DataError(f"no rows to train on in {files}\nexpected: at least one row\nfix: widen the window")
@@ -85,10 +90,37 @@ class Reader:
     ) -> Iterator[pa.RecordBatch]:
         """Yields raw rows as Arrow batches of lists; TFX's `data_accessor.record_batch_factory`."""
         names = [feature.name for feature in (schema or self.schema).feature]
-        blocks = Blocks(_expand(file_pattern), names, None, options.num_epochs, options.batch_size)
+        files = _expand(file_pattern)
+        if self._are_transformed(files):
+            raise _not_raw()
+        blocks = Blocks(files, names, None, options.num_epochs, options.batch_size)
         for batch in blocks:
             if batch.num_rows == options.batch_size or not options.drop_final_batch:
                 yield batches.to_lists(batch, names)
+
+    def _are_transformed(self, files: Sequence[str]) -> bool:
+        above = Path(self.transformed_path).resolve()
+        return bool(self.transformed_path) and all(Path(file).resolve().is_relative_to(above) for file in files)
+
+    def _materialized(self, files: list[str], options: Any, schema: schema_pb2.Schema | None) -> tf.data.Dataset:
+        """Makes a dataset of rows that are transformed already, as TFX's own accessor does."""
+        specs = self._output.transformed_feature_spec()
+        transformed = {feature.name for feature in self._output.transformed_metadata.schema.feature}
+        if schema is not None and {feature.name for feature in schema.feature} != transformed:
+            raise _not_raw()
+        self.datasets.append((files, options, schema))
+        return tf.data.experimental.make_batched_features_dataset(
+            files,
+            options.batch_size,
+            specs,
+            reader=lambda names: tf.data.TFRecordDataset(names, "GZIP"),
+            reader_args=None,
+            label_key=options.label_key,
+            num_epochs=options.num_epochs,
+            shuffle=options.shuffle,
+            shuffle_seed=options.shuffle_seed if options.shuffle_seed is not None else DEFAULT_SEED,
+            drop_final_batch=options.drop_final_batch,
+        )
 
     def _choose(self, schema: schema_pb2.Schema | None) -> tuple[Callable[..., Any], list[str]]:
         """Returns the function from raw columns to features, and the columns it reads."""
@@ -126,6 +158,14 @@ class Reader:
             lambda: (batches.to_columns(block, specs) for block in blocks),
             output_signature={name: batches.column_spec(spec, name in lists) for name, spec in specs.items()},
         )
+
+
+def _not_raw() -> ConfigurationError:
+    return ConfigurationError(
+        "run_fn asks for raw rows of files that hold transformed ones\n"
+        "expected: the schema tf_transform_output.transformed_metadata.schema, or none\n"
+        "fix: take `materialize_format: tfrecord` out of the settings"
+    )
 
 
 def _require_two_classes(files: Sequence[str], label: str) -> None:

@@ -47,13 +47,20 @@ def _of_signature(loaded: Any, name: str, rows: pa.RecordBatch) -> Iterator[pred
     try:
         model = SavedModel.of_loaded(loaded, name, rows.schema.names, Role(f"the signature {name}"))
         sizes = sorted({1, rows.num_rows})
-        feeds = [model.feed(rows.slice(0, size)) for size in sizes]
+        feeds = [_feed(model, rows.slice(0, size)) for size in sizes]
         for size in sizes:
             model.run(rows.slice(0, size))
     except (ComponentError, ConfigurationError) as error:
         task_log.progress(f"no warm-up request for the signature {name}: {exception_texts.first_line(error)}")
         return
     yield from (_log(name, feed) for feed in feeds)
+
+
+def _feed(model: SavedModel, rows: pa.RecordBatch) -> dict[str, tf.Tensor]:
+    fed = model.feed(rows)
+    if model.inputs:
+        return fed
+    return {name: tf.constant(_ordered(examples.numpy().tolist())) for name, examples in fed.items()}
 
 
 def _log(signature: str, feed: dict[str, tf.Tensor]) -> prediction_log_pb2.PredictionLog:
@@ -64,6 +71,11 @@ def _log(signature: str, feed: dict[str, tf.Tensor]) -> prediction_log_pb2.Predi
     for name, tensor in feed.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(tensor))
     return log
+
+
+def _ordered(examples: list[bytes]) -> list[bytes]:
+    """Returns tf.Examples with their features in one order: a model's files are the same whenever it is trained."""
+    return [tf.train.Example.FromString(each).SerializeToString(deterministic=True) for each in examples]
 
 
 def read(model_folder: str | Path) -> Sequence[prediction_log_pb2.PredictionLog]:

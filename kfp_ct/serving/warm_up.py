@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from google.protobuf import message
 
 from kfp_ct.serving import examples, tensor_protos, typed_inputs
 from kfp_ct.serving.bodies import signature_name
@@ -36,7 +37,7 @@ def requests(folder: Path, specs: dict[str, Specs]) -> Iterator[tuple[str, Input
             if number == MOST:
                 raise InvalidRequestError(f"{FILE} holds more than {MOST} requests")
             yield from _of_log(log_class.FromString(record), specs)
-    except (tf.errors.OpError, ValueError) as error:
+    except (tf.errors.OpError, message.DecodeError, ValueError) as error:
         raise InvalidRequestError(f"{FILE} cannot be read: {error}") from error
 
 

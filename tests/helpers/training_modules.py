@@ -92,3 +92,23 @@ def run_fn(fn_args):
     signatures = {"serving_default": _get_serve_tf_examples_fn(model, tf_transform_output)}
     model.save(fn_args.serving_model_dir, save_format="tf", signatures=signatures)
 """
+
+
+# As modules from before TFX's data accessor read materialised rows: gzipped TFRecord files, by tf.data itself.
+MODULE_OF_TFRECORD = TFX_MODULE.replace(
+    TFX_MODULE[TFX_MODULE.index("def _input_fn") : TFX_MODULE.index("def _get_serve_tf_examples_fn")],
+    """
+def _gzip_reader_fn(filenames):
+    return tf.data.TFRecordDataset(filenames, compression_type="GZIP")
+
+def _input_fn(file_pattern: List[str], data_accessor, tf_transform_output, batch_size=200):
+    return tf.data.experimental.make_batched_features_dataset(
+        file_pattern=file_pattern,
+        batch_size=batch_size,
+        features=tf_transform_output.transformed_feature_spec().copy(),
+        reader=_gzip_reader_fn,
+        label_key=_LABEL_KEY,
+    )
+
+""",
+)

@@ -93,7 +93,8 @@ def test_the_service_answers_them_before_it_is_ready(folder):
 
 def test_requests_as_tensorflow_serving_has_them_are_answered(folder):
     """Not only those that this library writes: classify, regress and several at once."""
-    example = tf.train.Example(features={"feature": {"x": {"float_list": {"value": [2.0]}}}})
+    example = tf.train.Example()
+    example.features.feature["x"].float_list.value.append(2.0)
     logs = [prediction_log_pb2.PredictionLog() for _ in range(3)]
     logs[0].classify_log.request.input.example_list.examples.append(example)
     logs[1].regress_log.request.input.example_list.examples.append(example)

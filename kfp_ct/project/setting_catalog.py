@@ -91,7 +91,13 @@ def _input(compiled: Package, name: str, tasks: Sequence[Task], parameters: dict
     said = next((task.descriptions[parameter] for task, parameter in taken if task.descriptions.get(parameter)), "")
     node = _fullest(described) or {"type": _KINDS.get(definition["parameterType"], "string")}
     needed = "defaultValue" not in definition and not definition.get("isOptional")
-    return Input(name, node, said, needed, definition.get("defaultValue"))
+    return Input(name, node, said, needed, _default(definition))
+
+
+def _default(definition: dict[str, Any]) -> Any:
+    """Returns the default of an input; KFP keeps whole numbers as floats."""
+    value = definition.get("defaultValue")
+    return int(value) if definition["parameterType"] == "NUMBER_INTEGER" and value is not None else value
 
 
 def _taken(name: str, tasks: Sequence[Task]) -> Iterator[tuple[Task, str]]:

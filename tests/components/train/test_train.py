@@ -322,10 +322,10 @@ def test_warm_up_requests_are_rows_of_the_eval_split_and_can_be_left_out(prepare
         train(request_for(prepared, tmp_path / name, TFX_MODULE, warm_up_rows=rows), tmp_path / name)
     logs = warm_up.read(tmp_path / "with/model/Format-Serving")
     expected = next(reading.iter_batches(layouts.split_files(prepared[0], layouts.EVAL))).slice(0, 5)
-    assert [warm_up.arrays(log)["examples"].tolist() for log in logs] == [
-        batches.to_examples(expected)[:1],
-        batches.to_examples(expected),
-    ]
+    parse = tf.train.Example.FromString
+    sent = [[parse(each) for each in warm_up.arrays(log)["examples"].tolist()] for log in logs]
+    rows = [parse(each) for each in batches.to_examples(expected)]
+    assert sent == [rows[:1], rows]
     assert not (tmp_path / "without/model/Format-Serving" / warm_up.FILE).exists()
 
 

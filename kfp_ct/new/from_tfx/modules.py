@@ -44,6 +44,9 @@ def notice(draft: Draft, node: Node, texts: list[str], legacy_keras: bool) -> No
         draft.top["keras"] = 2
         here = f"keras: 2, since its text has {found[0]}; take the line out if the module is written for Keras 3"
         draft.add(node.id, "Keras", DIFFERS, here)
+    else:
+        here = "Keras 3; if the module is written for Keras 2, put `keras: 2` into settings/base.yaml"
+        draft.add(node.id, "Keras", DIFFERS, here)
     if _LOGITS in text:
         draft.parameters.setdefault("gates", {})["model_output"] = "logits"
         here = "gates.model_output: logits: metrics are of probabilities here, TFX's of what the model ends in"

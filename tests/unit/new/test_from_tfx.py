@@ -96,6 +96,14 @@ def test_imdb_splits_by_its_own_shares_and_names_its_label(converted):
     assert "% 10 < 9" in (made.folder / "examples.sql").read_text()
     assert settings(made)["parameters"]["label"] == "label"
     assert settings(made)["parameters"]["gates"]["model_output"] == "logits"
+    assert [row.here for row in made.rows if row.what == "Keras"] == [
+        "Keras 3; if the module is written for Keras 2, put `keras: 2` into settings/base.yaml"
+    ]
+
+
+def test_legacy_keras_of_the_pipeline_is_the_project_s(converted):
+    made = converted("imdb_pipeline_native_keras", lambda found: found.update(legacy_keras="1"))
+    assert settings(made)["keras"] == 2
 
 
 def test_mnist_reads_tfrecords_and_copies_what_its_module_imports(converted, home):

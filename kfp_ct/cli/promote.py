@@ -76,7 +76,7 @@ def _show(name: str, done: "Outcome", dry_run: bool, as_json: bool) -> None:
                 "model": name,
                 **dataclasses.asdict(move),
                 "changed": done.changed and not dry_run,
-                "release": done.release,
+                **({"release": done.release} if done.release else {}),
             }
         )
     elif not done.changed:

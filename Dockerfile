@@ -1,5 +1,6 @@
-# Three images, a target each: `components` (what tasks run in; `components-gpu` with CUDA), `serving` (the prediction
-# service), `author` (compiles and deploys). Built with Docker, BuildKit or not: docker build --target components --build-arg BASE=… .
+# Images, a target each: `components-library` and `components` (what tasks run in: the library, and the user's code too;
+# `components-gpu` with CUDA), `serving` (the prediction service), `author` (compiles and deploys). Built with Docker,
+# BuildKit or not: docker build --target components --build-arg BASE=… .
 #
 # Each image is NAME-env, which has nothing of this project, and its sources on top: `ct images build` keeps the first in
 # the registry, so that the next commit's image shares those layers wherever it is built.
@@ -81,8 +82,9 @@ RUN sh /requirements/install.sh packages components-current.txt
 FROM python AS components-env
 COPY --from=components-venv /opt/venv /opt/venv
 
+# What tasks run in whose user's code travels by itself (`code: package`): nothing of this repository's pipelines is in it.
 # No ENTRYPOINT: KFP and its local Docker runner give the whole command.
-FROM components-env AS components
+FROM components-env AS components-library
 # serving: the model is tried in the very server that will serve it.
 COPY kfp_ct/__init__.py kfp_ct/
 COPY kfp_ct/base kfp_ct/base
@@ -94,9 +96,18 @@ COPY kfp_ct/cloud kfp_ct/cloud
 COPY kfp_ct/data kfp_ct/data
 COPY kfp_ct/models kfp_ct/models
 COPY components kfp_ct/components
-COPY pipelines pipelines
 RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app
 ENV PYTHONPATH=/app TF_USE_LEGACY_KERAS=0 TF_CPP_MIN_LOG_LEVEL=2
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="kfp-ct components-library" org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
+USER 1000:1000
+
+# The same with the user's code.
+FROM components-library AS components
+USER root
+COPY pipelines pipelines
+RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="kfp-ct components" org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}"

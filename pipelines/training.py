@@ -151,6 +151,8 @@ def training(
                 training_key=champion.outputs["training_key"],
                 lineage=lineage,
                 make_champion=False,  # deploy does, once it is served
+                run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+                run_resource=dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER,
             ).set_caching_options(False)
             deploy(
                 model=trained.outputs["model"],

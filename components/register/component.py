@@ -18,6 +18,8 @@ def register(
     training_key: str,
     lineage: dict = {},
     make_champion: bool = True,
+    run_id: str = "",
+    run_resource: str = "",
 ) -> NamedTuple("Outputs", [("version", str), ("previous_champion", str)]):
     """Registers a blessed model in MLflow and moves the alias champion to it, or leaves that to deploy.
 
@@ -32,6 +34,8 @@ def register(
         training_key: Identity of the training, from resolve_champion.
         lineage: Commit, image, parameters and cause of the run; recorded as tags.
         make_champion: Whether the alias moves here; False where deploy moves it once the model is served.
+        run_id: The run, as the service names it; recorded where lineage names none.
+        run_resource: The run's workflow (KFP) or resource name (Vertex AI); recorded with run_id.
 
     Returns:
         version: Version of the registered model; the same one if it was registered before.
@@ -41,6 +45,7 @@ def register(
     from kfp_ct.components.register import work
 
     with reported():
-        candidate = work.Candidate(model.path, blessing.path, statistics.path, evaluation.path, training_key, lineage)
+        known = work.with_run(lineage, run_id, run_resource)
+        candidate = work.Candidate(model.path, blessing.path, statistics.path, evaluation.path, training_key, known)
         registered = work.register(candidate, registry_uri, model_name, make_champion)
         return (registered.version, registered.previous_champion)

@@ -49,6 +49,13 @@ def register(candidate: Candidate, registry_uri: str, model_name: str, make_cham
     return registered
 
 
+def with_run(lineage: dict[str, Any], run_id: str, run_resource: str) -> dict[str, Any]:
+    """Returns lineage that names its run: as `ct run` says, else as the service does whose task this is."""
+    if lineage.get("run") or not run_id:
+        return lineage
+    return {**lineage, "run": run_id, **({"run_resource": run_resource} if run_resource else {})}
+
+
 def describe(candidate: Candidate, verdict: blessing.Blessing, model_name: str) -> Entry:
     """Gathers what the registry shall know about a model."""
     manifest = layouts.read_manifest(Path(candidate.model_path) / layouts.TRAINING)

@@ -1,7 +1,7 @@
 """`ct check`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,10 +30,11 @@ def check(
     fitted = processes.fitted(loaded)
     unfit = [*clear_secrets.problems(loaded), *arguments.artifacts(loaded)]
     refused = [*map(str, unfit), *processes.only_on_clusters(fitted)]
+    code = _code(loaded)
     images = list(processes.in_images(fitted))
     in_containers = not refused and _engine_answers()
     if as_json:
-        answer = {"package": file, "executors": executors, "images": package.images(loaded)}
+        answer = {"package": file, "executors": executors, "images": package.images(loaded), "code": code}
         here = {"runs_here": not refused and not images, "runs_in_containers": in_containers}
         output.print_json(
             {**answer, **here, "problems_here": [*refused, *images], "ignored_here": processes.ignored(loaded)}
@@ -41,11 +42,20 @@ def check(
         return
     print(f"{file}: {executors} executors checked")
     print("KFP backend: takes it")
+    for uri, state in code.items():
+        print(f"user code {uri}: {'is there' if state == 'ok' else state}")
     print(f"this machine: {_answer(file, bool(refused), bool(images), in_containers)}")
     installed = [f"installs {', '.join(processes.names(each))} into an environment of its own, from a package index"
                  for each in processes.installations(fitted)]  # fmt: skip
     for each in [*refused, *images, *installed, *(f"ignored here: {each}" for each in processes.ignored(loaded))]:
         print(f"- {each}")
+
+
+def _code(loaded: dict[str, Any]) -> dict[str, str]:
+    """Says of each package of user code whether it is there: `ok`, or what is wrong."""
+    from kfp_ct.deploy import code_packages
+
+    return {uri: code_packages.presence(uri) for uri in code_packages.references(loaded)}
 
 
 def _answer(file: Path, refused: bool, images: bool, in_containers: bool) -> str:

@@ -5,10 +5,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.data import code_package
 from kfp_ct.deploy import reachable, target
 from kfp_ct.package import task_names, wiring
 from kfp_ct.package.package import PLATFORMS, Package
-from kfp_ct.package.wiring import FromInput
+from kfp_ct.package.wiring import Constant, FromInput
 from kfp_ct.project import kubernetes_settings
 from kfp_ct.project.settings import Settings
 
@@ -46,6 +47,10 @@ def _paths(compiled: Package, chosen: Settings) -> Iterator[str]:
     mounts = {name: [*_mounts(compiled, executor), *mounted_anyway] for name, executor in _executors(compiled).items()}
     values = [(name, value) for name, value in reachable.locations(chosen.parameters) if value.startswith("/")]
     for task in wiring.tasks(compiled):
+        code = task.sources.get(code_package.PARAMETER)
+        place = str(code.value) if isinstance(code, Constant) else ""
+        if place.startswith("/") and not _is_below(place, mounts.get(task.name, ())):
+            yield f"code_location is {place.rpartition('/')[0]}: on no volume of the task {_short(task.name)}"
         takes = {source.name for source in task.sources.values() if isinstance(source, FromInput)}
         for name, value in values:
             if name.partition(".")[0] in takes and not _is_below(value, mounts.get(task.name, ())):
@@ -76,10 +81,7 @@ def _executors(compiled: Package) -> dict[str, str]:
     """Returns the executors of tasks, by the names that wiring gives them."""
     found = {}
     for position in task_names.names(compiled):
-        dag = compiled["root"]["dag"]
-        for around in position[:-1]:
-            dag = compiled["components"][dag["tasks"][around]["componentRef"]["name"]]["dag"]
-        component = compiled["components"][dag["tasks"][position[-1]]["componentRef"]["name"]]
+        component = compiled["components"][task_names.entry(compiled, position)["componentRef"]["name"]]
         found[".".join(position)] = component.get("executorLabel", "")
     return found
 

@@ -104,19 +104,11 @@ def require_applied(compiled: Package, chosen: Settings, destination: str) -> No
 def _tasks(compiled: Package) -> Iterator[_Task]:
     folders = {task.name: task.package for task in wiring.tasks(compiled)}
     for position, name in task_names.names(compiled).items():
-        entry = _entry(compiled, position)
+        entry = task_names.entry(compiled, position)
         executor = compiled["components"][entry["componentRef"]["name"]].get("executorLabel", "")
         # An importer has no container, and no pod of its own.
         if "container" in compiled["deploymentSpec"]["executors"].get(executor, {}):
             yield _Task(name, entry, executor, folders[".".join(position)])
-
-
-def _entry(compiled: Package, position: task_names.Position) -> dict[str, Any]:
-    dag = compiled["root"]["dag"]
-    for around in position[:-1]:
-        dag = compiled["components"][dag["tasks"][around]["componentRef"]["name"]]["dag"]
-    found: dict[str, Any] = dag["tasks"][position[-1]]
-    return found
 
 
 def _write(compiled: Package, task: _Task, given: TaskSettings) -> None:

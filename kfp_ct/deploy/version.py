@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,16 @@ from kfp_ct.base.errors import UsageError
 from kfp_ct.caching import locked_environment
 from kfp_ct.caching.package_versions import CODE_VERSION, PackageVersions
 from kfp_ct.caching.task_version import SourceVersions
-from kfp_ct.deploy import pod_paths, reachable, target, task_platform
+from kfp_ct.data import code_package
+from kfp_ct.deploy import code_packages, pod_paths, reachable, target, task_platform
+from kfp_ct.deploy.code_packages import Archive
 from kfp_ct.local import run
 from kfp_ct.local.task_call import LOCAL_IMAGE
 from kfp_ct.package import check, package
 from kfp_ct.package.bind import Images
 from kfp_ct.project import settings
 from kfp_ct.project import workspace as project
+from kfp_ct.runs.record import user
 from kfp_ct.storage import locations
 
 # The lock of the set that images hold.
@@ -45,6 +48,7 @@ class Version:
         content: Hash of the package.
         chosen: The settings its runs begin with.
         compiled: The package.
+        code: The user's code that its tasks fetch, as far as it is of the sources here.
     """
 
     pipeline: str
@@ -53,6 +57,7 @@ class Version:
     content: str
     chosen: settings.Settings
     compiled: package.Package
+    code: Sequence[Archive] = ()
 
     @property
     def dirty(self) -> bool:
@@ -84,7 +89,10 @@ class Version:
 
     def arguments(self, cause: str) -> dict[str, Any]:
         """Returns what a run of it is started with: the settings, and what the run is told of where it comes from."""
-        return started_with(self.compiled, self.chosen.parameters, self.commit, self.name, cause)
+        told = started_with(self.compiled, self.chosen.parameters, self.commit, self.name, cause)
+        if "lineage" in told and "lineage" not in self.chosen.parameters:
+            told["lineage"]["user"] = user()
+        return told
 
 
 def started_with(
@@ -92,7 +100,9 @@ def started_with(
 ) -> dict[str, Any]:
     """Returns the arguments of a run of a version: its settings, and what it is told of where it comes from."""
     known = package.inputs(compiled)
-    told: dict[str, Any] = {"lineage": {"commit": commit, "version": name, "cause": cause}}
+    # Which run it is, its own step asks the service: nobody knows before it begins.
+    lineage = {"commit": commit, "version": name, "cause": cause, "images": package.images(compiled)}
+    told: dict[str, Any] = {"lineage": lineage}
     if not known.get(CODE_VERSION, {}).get("defaultValue"):
         # Compiled before packages said what their training is made of.
         told[CODE_VERSION] = name
@@ -146,8 +156,9 @@ def prepare(
         compiled = package.load_package(file)
         settings.validate(chosen, compiled, workspace)
         task_platform.require_applied(compiled, chosen, destination)
+        code = code_packages.rebuilt(compiled, workspace)
     else:
-        compiled = for_target(workspace, chosen, destination)
+        compiled, code = with_code(workspace, chosen, destination)
     pod_paths.require_mounted(compiled, chosen, destination)
     compiled = (images or Images()).bind(compiled)
     unbound = package.logical_images(compiled)
@@ -161,7 +172,8 @@ def prepare(
         )
     compiled = always_reading(compiled)
     check.check(compiled)
-    return of_package(compiled, chosen, commit or project.commit(workspace.root))
+    named = of_package(compiled, chosen, commit or project.commit(workspace.root))
+    return dataclasses.replace(named, code=code)
 
 
 def for_target(workspace: project.Workspace, chosen: settings.Settings, destination: str) -> package.Package:
@@ -170,8 +182,16 @@ def for_target(workspace: project.Workspace, chosen: settings.Settings, destinat
     Raises:
         UsageError: The settings do not fit.
     """
+    return with_code(workspace, chosen, destination)[0]
+
+
+def with_code(
+    workspace: project.Workspace, chosen: settings.Settings, destination: str
+) -> tuple[package.Package, list[Archive]]:
+    """Compiles as `for_target` does; returns the user's code beside the package, where it travels by itself."""
     compiled = with_code_version(run.compile_project(workspace, chosen), workspace)
-    return task_platform.apply(compiled, chosen, destination)
+    compiled, code = code_packages.attach(compiled, chosen, destination, workspace)
+    return task_platform.apply(compiled, chosen, destination), code
 
 
 def with_code_version(compiled: package.Package, workspace: project.Workspace) -> package.Package:
@@ -214,7 +234,7 @@ def _value(source: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
 
 def _is_outside(name: str, value: Any) -> bool:
     """Says whether a parameter names one file outside the image: an object, or a path of a mounted volume."""
-    if name == SOURCES or not isinstance(value, str):
+    if name in (SOURCES, code_package.PARAMETER) or not isinstance(value, str):
         return False
     return "." in value.rpartition("/")[2] and (locations.is_remote(value) or value.startswith("/"))
 

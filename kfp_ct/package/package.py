@@ -93,7 +93,11 @@ def bind_images(package: Package, images: Mapping[str, str]) -> Package:
                 container["image"] = reference
                 unused.discard(name)
     if unused:
-        raise UsageError(f"no component of this package runs in the image {', '.join(sorted(unused))}")
+        raise UsageError(
+            f"no component of this package runs in the image {', '.join(sorted(unused))}\n"
+            f"expected: one of {', '.join(sorted(logical_images(package))) or 'none: all are bound'}\n"
+            "fix: correct the name"
+        )
     return bound
 
 

@@ -24,6 +24,15 @@ def names(package: Package) -> dict[Position, str]:
     return {each: each[-1] if counts[each[-1]] == 1 else ".".join(each) for each in positions}
 
 
+def entry(package: Package, position: Position) -> dict[str, Any]:
+    """Returns what stands at a position: the task's entry in its DAG."""
+    dag = package["root"]["dag"]
+    for around in position[:-1]:
+        dag = package["components"][dag["tasks"][around]["componentRef"]["name"]]["dag"]
+    found: dict[str, Any] = dag["tasks"][position[-1]]
+    return found
+
+
 def below(position: Position, known: Mapping[Position, str]) -> list[str]:
     """Returns the names of the tasks at a position: one, or all of a DAG."""
     return [name for each, name in known.items() if each[: len(position)] == position]

@@ -12,10 +12,19 @@ from kfp_ct.package.package import Package
 from kfp_ct.project import kubernetes_settings
 from kfp_ct.project.task_settings import TASKS, TaskSettings
 
+PACKAGE, IMAGE = "package", "image"
 KFP, KUBERNETES, VERTEX = NAMES = ("kfp", "kubernetes", "vertex")
 Bucket = Annotated[str, matching(r"^gs://[a-z0-9][a-z0-9._-]+(/.+)?$", "gs://BUCKET or a folder in it")]
 Folder = Annotated[str, matching("^gs://.", "a folder gs://BUCKET/FOLDER")]
 Root = Annotated[str, matching("^(s3|gs|minio)://.", "a folder such as s3://BUCKET/FOLDER")]
+Location = Annotated[
+    str, matching(r"^((s3|gs)://[^/]+|/).*$", "a folder such as s3://BUCKET/FOLDER, gs://BUCKET/FOLDER or /mnt/FOLDER")
+]
+_CODE = (
+    "How the user's code reaches tasks: package, by its content in an object store, so that an edit changes the inputs "
+    "of just the steps that use it; image, in the image `components`. By default package where settings name a store."
+)
+_CODE_LOCATION = "Folder of the packages of user code; by default `code` in or beside "
 Label = Annotated[str, matching("^[a-z0-9_-]{0,63}$", "at most 63 lower-case letters, digits, _ and -")]
 Network = Annotated[str, matching("^projects/[^/]+/global/networks/[^/]+$", "projects/NUMBER/global/networks/NAME")]
 Key = Annotated[str, matching("^projects/.+/cryptoKeys/[^/]+$", "projects/PROJECT/locations/…/cryptoKeys/KEY")]
@@ -34,6 +43,8 @@ class Kfp(Settings):
     experiment: Text = Field("", description="Experiment of the runs; by default named as the pipeline.")
     service_account: Text = Field("", description="Kubernetes service account that tasks run as.")
     pipeline_root: Root = Field("", description="Folder of the artifacts; by default the service's.")
+    code: Literal["", "package", "image"] = Field("", description=_CODE)
+    code_location: Location = Field("", description=f"{_CODE_LOCATION}pipeline_root or the parameter serving_root.")
     time_zone: Text = Field("UTC", description="The zone in which the service reads cron: its CRON_SCHEDULE_TIMEZONE.")
 
 
@@ -44,6 +55,8 @@ class Vertex(Settings):
     location: Text = Field(description="Region, such as europe-west1.")
     bucket: Bucket = Field(description="Where versions are kept: <bucket>/pipelines/<pipeline>/<commit>/.")
     pipeline_root: Folder = Field("", description="Folder of the artifacts; by default beside the versions.")
+    code: Literal["", "package", "image"] = Field("", description=_CODE)
+    code_location: Location = Field("", description=f"{_CODE_LOCATION}the bucket.")
     service_account: Text = Field("", description="Service account that runs have.")
     network: Network = Field("", description="VPC network that runs are peered with.")
     labels: dict[str, Label] = Field({}, description="Labels of runs.")

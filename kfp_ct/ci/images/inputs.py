@@ -63,8 +63,11 @@ def content_hash(root: Path, target: str, base: str) -> str:
 
 def environment(root: Path, target: str) -> str:
     """Returns the stage that has what an image needs of others and nothing of the sources; empty if there is none."""
-    name = f"{target}{_ENVIRONMENT}"
-    return name if name in _stages(root) else ""
+    stages = _stages(root)
+    name = target
+    while name in stages and not name.endswith(_ENVIRONMENT):
+        name = stages[name].needs[0]
+    return name if name in stages else ""
 
 
 def dockerfile(root: Path, target: str, given: Mapping[str, str]) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kfp_ct.base.errors import CtError
-from kfp_ct.deploy import kfp_identity, pod_paths, reachable, version
+from kfp_ct.deploy import code_packages, kfp_identity, pod_paths, reachable, version
 from kfp_ct.deploy import target as targets
 from kfp_ct.deploy.doctor import cluster_checks, place_checks, pod_needs
 from kfp_ct.deploy.doctor.finding import Finding, fine, guarded, of_error, problem, unknown
 from kfp_ct.deploy.kfp_target import DEFAULT_NAMESPACE
+from kfp_ct.package.package import Package
 from kfp_ct.project.settings import Settings
 from kfp_ct.project.workspace import Workspace
 
@@ -43,6 +44,16 @@ def examine(workspace: Workspace, chosen: Settings, service: Any, kind: str) -> 
         )  # fmt: skip
     roots = tuple(str(section[name]) for name in ("pipeline_root", "bucket") if section.get(name))
     yield from place_checks.findings(chosen, roots)
+    yield from _code(compiled)
+
+
+def _code(compiled: Package) -> Iterator[Finding]:
+    for uri, names in code_packages.references(compiled).items():
+        what, state = f"user code of {', '.join(names)}", code_packages.presence(uri)
+        if state == "ok":
+            yield fine(what, uri)
+        else:
+            yield unknown(what, f"{uri}: {state}; `ct deploy` brings it there")
 
 
 def images(locked: Mapping[str, str], absent: Absent) -> Iterator[Finding]:

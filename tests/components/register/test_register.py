@@ -323,3 +323,16 @@ def test_a_registry_that_cannot_be_written_is_named(tmp_path):
         work.register(
             make_run(tmp_path / "run", "one").candidate(), f"sqlite:///{tmp_path}/file/registry.db", "flights"
         )
+
+
+@pytest.mark.parametrize(
+    ("lineage", "resource", "expected"),
+    [
+        ({"commit": "a"}, "flights-x7k2p", {"commit": "a", "run": "uid", "run_resource": "flights-x7k2p"}),
+        ({"commit": "a"}, "", {"commit": "a", "run": "uid"}),
+        ({"run": "of ct run"}, "flights-x7k2p", {"run": "of ct run"}),
+    ],
+    ids=["on a cluster", "without a workflow", "on this machine"],
+)
+def test_the_run_is_named_by_whoever_runs_it(lineage, resource, expected):
+    assert work.with_run(lineage, "uid", resource) == expected

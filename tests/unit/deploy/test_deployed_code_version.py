@@ -65,3 +65,18 @@ def test_a_pipeline_without_training_stays_as_it_is(workspace):
     chosen = settings.load(workspace, "flights", "monitoring-local", {})
     compiled = compile_project(workspace, chosen)
     assert version.with_code_version(compiled, workspace) == compiled
+
+
+def test_lineage_has_images_commit_and_who_started_the_run(workspace, compiled):
+    image = f"r/c@sha256:{'0' * 64}"
+    bound = package.bind_images(compiled, {"components": image})
+    made = version.of_package(bound, settings.load(workspace, "flights", "prod", {}), "a" * 40)
+    lineage = made.arguments("by hand")["lineage"]
+    assert lineage["user"]
+    assert {**lineage, "user": ""} == {
+        "commit": "a" * 40, "version": "a" * 40, "cause": "by hand", "images": [image], "user": "",
+    }  # fmt: skip
+    assert "user" not in version.started_with(bound, {}, "a", "a", "schedule nightly")["lineage"]
+    # KFP fills in a constant only where it is a placeholder and nothing else.
+    register = bound["components"]["comp-condition-2"]["dag"]["tasks"]["register"]["inputs"]["parameters"]
+    assert register["run_id"] == {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}

@@ -124,7 +124,7 @@ def test_the_dockerfile_copies_what_is_there_and_docker_may_see(make):
     from kfp_ct.ci.images import inputs
 
     made = make()
-    assert sorted(inputs.targets(made)) == ["author", "components", "serving"]
+    assert sorted(inputs.targets(made)) == ["author", "components", "components-library", "serving"]
     hashes = {name: inputs.content_hash(made, name, "base") for name in inputs.targets(made)}
     (made / "components/check_labels/work.py").write_text("# changed\n")
     changed = {name for name, before in hashes.items() if inputs.content_hash(made, name, "base") != before}
@@ -132,7 +132,7 @@ def test_the_dockerfile_copies_what_is_there_and_docker_may_see(make):
     pin = made / "requirements/kfp-ct.txt"
     pin.write_text(pin.read_text() + "# another\n")
     environments = [inputs.environment(made, name) for name in hashes]
-    assert environments == [f"{name}-env" for name in hashes]
+    assert environments == [f"{name.removesuffix('-library')}-env" for name in hashes]
     seen = {line.removeprefix("!") for line in (made / ".dockerignore").read_text().splitlines() if line[0] == "!"}
     copied = {path.split("/")[0] for stage in inputs._stages(made).values() for path in stage.paths}
     assert copied <= {name.split("/")[0] for name in seen}

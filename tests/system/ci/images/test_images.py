@@ -91,8 +91,8 @@ def test_an_engine_is_given_no_more_stages_than_an_image_needs(project):
 
 
 def test_this_projects_own_images():
-    assert sorted(inputs.targets(ROOT)) == ["author", "components", "serving"]
-    assert len({inputs.content_hash(ROOT, name, "x") for name in inputs.targets(ROOT)}) == 3
+    assert sorted(inputs.targets(ROOT)) == ["author", "components", "components-library", "serving"]
+    assert len({inputs.content_hash(ROOT, name, "x") for name in inputs.targets(ROOT)}) == 4
 
 
 def test_the_image_for_gpus_is_built_when_it_is_named_of_the_same_sources_and_releases():
@@ -122,9 +122,16 @@ def test_every_image_has_the_certificates_that_object_stores_are_opened_with():
     [
         pytest.param("kfp_ct/endpoint/ui/ui.css", ["author"], id="the endpoint's UI"),
         pytest.param("kfp_ct/cli/main.py", ["author"], id="the command"),
-        pytest.param("kfp_ct/serving/app.py", ["author", "components", "serving"], id="the service"),
-        pytest.param("components/train/work.py", ["author", "components"], id="a component"),
-        pytest.param("kfp_ct/data/layouts.py", ["author", "components"], id="what components share"),
+        pytest.param(
+            "kfp_ct/serving/app.py", ["author", "components", "components-library", "serving"], id="the service"
+        ),
+        pytest.param("components/train/work.py", ["author", "components", "components-library"], id="a component"),
+        pytest.param(
+            "kfp_ct/data/layouts.py", ["author", "components", "components-library"], id="what components share"
+        ),
+        pytest.param(
+            "pipelines/flights/model.py", ["author", "components"], id="the user's code, which travels by itself"
+        ),
         pytest.param("README.md", ["author"], id="the README"),
     ],
 )

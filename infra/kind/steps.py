@@ -114,7 +114,7 @@ def build_images(place: Place, tools: Tools) -> None:
 
 def overlay_of(place: Place, images: dict[str, str]) -> dict[str, Any]:
     """Returns the kustomization of the overlay kind with the images that were pushed."""
-    named = [(name, *images[name].split("@")) for name in ("mlflow", "serving", "example-data")]
+    named = [(name, *images[name].split("@")) for name in ("mlflow", "serving", "example-data", "author")]
     base = place.root / "infra" / "kubernetes" / "overlays" / "kind"
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",

@@ -54,8 +54,8 @@ def deploy(
     if target == NOWHERE:
         print("{}" if as_json else "nothing is deployed: the target is none")
         return
-    from kfp_ct.deploy import code_packages, progress, version
     from kfp_ct.deploy import deploy as deploying
+    from kfp_ct.deploy import progress, version
     from kfp_ct.deploy.connect import bound_images, open_target, require_service
     from kfp_ct.deploy.schedules import reconcile
     from kfp_ct.project import settings
@@ -76,7 +76,6 @@ def deploy(
             as_json,
         )
         return
-    code_packages.upload(wanted.compiled, list(wanted.code), say)
     done = deploying.deploy(service, wanted, experiment, say)
     done.schedules = reconcile.reconcile(workspace, where, schedules, chosen, wanted.name, say)
     try:

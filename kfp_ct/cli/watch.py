@@ -2,18 +2,40 @@
 
 import datetime
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kfp_ct.base.errors import UsageError
-from kfp_ct.cli import options, output
+from kfp_ct.cli import options, output, watch_service
 from kfp_ct.cli.exit_codes import exit_codes
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from kfp_ct.watch.decide import Decision
+
+
+_Settings = Annotated[
+    str, typer.Option("--settings", help="Settings of the runs.", show_default="what triggers.yaml says")
+]
+_State = Annotated[
+    str,
+    typer.Option(
+        metavar="URI",
+        help="With --target kfp or vertex: the object, such as s3://bucket/watch.json, that keeps the firings.",
+        show_default="watch/PROJECT.json in the store that the settings name, else in the local state",
+    ),
+]
+_Alive = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="With --target kfp or vertex: file to touch at each look, for a probe.",
+        show_default="none",
+    ),
+]
 
 
 @exit_codes({4: "With --once: the run failed.", 130: "The watch was interrupted."})
@@ -31,6 +53,12 @@ def watch(
             show_default="none",
         ),
     ] = "",
+    target: options.Target = "local",
+    host: options.Host = "",
+    auth: options.Auth = "",
+    environment: _Settings = "",
+    state: _State = "",
+    alive: _Alive = None,
     home: options.Home = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision of --once or --dry-run.")] = False,
 ) -> None:
@@ -38,6 +66,8 @@ def watch(
 
     Triggers are those of the project's triggers.yaml: new data, the time, what monitoring found, a message, a
     person. A release of the project's model is judged at every look. It watches until it is interrupted.
+    person. It watches until it is interrupted. With --target kfp or vertex the runs are the service's: of the version
+    that was deployed last, never two of a pipeline at once, whoever started the other.
     """
     from kfp_ct.cli.console import open_console
     from kfp_ct.project.workspace import find_workspace
@@ -45,8 +75,14 @@ def watch(
 
     if as_json and not (once or dry_run):
         raise UsageError("--json prints one decision, and a watch makes many\nfix: add --once or --dry-run")
-    watched = watching.open_watch(find_workspace(home), name)
+    watched = watching.open_watch(find_workspace(home), name, environment)
     console = open_console(stderr=as_json)
+    if target != "local":
+        place = watch_service.Place(target, host, auth, state, pubsub)
+        mode = watch_service.Mode(once, now, dry_run, interval, alive)
+        _print(watch_service.run(watched, place, mode, console), console, as_json)
+        return
+    watch_service.refuse_options(state, alive)
     decision = None
     if now:
         watching.request_run(watched)
@@ -57,6 +93,10 @@ def watch(
         decision = watching.look(watched, datetime.datetime.now(datetime.UTC))
     else:
         decision = _watch(watched, console, interval, pubsub, once)
+    _print(decision, console, as_json)
+
+
+def _print(decision: "Decision | None", console: "Console", as_json: bool) -> None:
     if as_json:
         output.print_json(decision)
     elif decision:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from kfp_ct.deploy import progress, version
+from kfp_ct.deploy import code_packages, progress, version
 from kfp_ct.deploy.version import Version
 
 
@@ -59,6 +59,7 @@ def deploy(target: Target, wanted: Version, experiment: str, say: Callable[[str]
     Raises:
         CtError: The service refuses, or has other content under that name.
     """
+    code_packages.upload(wanted.compiled, list(wanted.code), say)  # before anything that fetches it is there
     done = Deployed(wanted.pipeline, wanted.name, wanted.content)
     found = target.pipeline(wanted.pipeline)
     done.created_pipeline = found is None

@@ -68,14 +68,15 @@ class RecordedDecision:
         return "; ".join(f"{name}: {reason}" for name, reason in pairs)
 
 
-def open_watch(workspace: Workspace, project: str) -> Watch:
-    """Reads a project's triggers.
+def open_watch(workspace: Workspace, project: str, environment: str = "") -> Watch:
+    """Reads a project's triggers; `environment` names the settings of the runs in place of those it names.
 
     Raises:
         UsageError: There is no such project, or its triggers.yaml is not valid.
     """
     path = workspace.settings_folder(project).parent / policy.FILE
-    watch = Watch(workspace, project, policy.load(path))
+    loaded = policy.load(path)
+    watch = Watch(workspace, project, loaded.model_copy(update={"settings": environment} if environment else {}))
     settings.load(workspace, project, watch.policy.settings, watch.policy.parameters)  # reports mistakes at once
     return watch
 

@@ -27,6 +27,8 @@ class Listener:
         name, _, verb = path.removeprefix("/v1/").partition(":")
         if method == "POST" and name.endswith("/pipelineJobs"):
             made = {**body, "name": f"{name}/{query['pipelineJobId']}", "state": "PIPELINE_STATE_PENDING"}
+            if made["name"] in self.resources:
+                return 409, {"error": {"code": 409, "message": "it is there already", "status": "ALREADY_EXISTS"}}
             self.resources[made["name"]] = made
             return 200, made
         if method == "POST" and name.endswith("/schedules"):
@@ -49,7 +51,7 @@ class Listener:
             empty = {"@type": "type.googleapis.com/google.protobuf.Empty"}
             return {"name": f"{name}/operations/1", "done": True, "response": empty}
         if verb:
-            found["state"] = {"pause": "PAUSED", "resume": "ACTIVE"}[verb]
+            found["state"] = {"pause": "PAUSED", "resume": "ACTIVE", "cancel": "PIPELINE_STATE_CANCELLING"}[verb]
             return {}
         if method == "PATCH":
             found.update(body)

@@ -9,7 +9,7 @@ from google.auth.credentials import AnonymousCredentials
 import cloud_storage
 import vertex_listener
 from kfp_ct.base.errors import RunFailedError, TargetError, UsageError
-from kfp_ct.deploy import deploy, progress, version
+from kfp_ct.deploy import deploy, progress, service_runs, version
 from kfp_ct.deploy.schedules import apply, plan, wanted
 from kfp_ct.deploy.schedules.vertex_schedules import VertexSchedules, expression
 from kfp_ct.deploy.schedules.wanted import ScheduleTarget
@@ -64,6 +64,27 @@ def test_doctor_asks_for_a_run_and_for_the_bucket(service, listener):
 
 def put(service, wanted_):
     return deploy.deploy(service, wanted_, "flights", lambda line: None)
+
+
+def test_triggers_start_one_job_whose_id_is_the_firings(service, listener, tmp_path):
+    made = of(doubling, tmp_path, "watched", number=2)
+    done = put(service, made)
+    runs = service_runs.of_service(service, "watched")
+    wanted_ = service_runs.Start("watched-watch-1", "watched", "watched", COMMIT, done.version_id, {"number": 2})
+    assert (runs.active("watched", ""), runs.named("watched-watch-1")) == ([], [])
+    run = runs.start(wanted_)
+    assert run == f"{PARENT.removeprefix('/v1/')}/pipelineJobs/watched-watch-1"
+    assert runs.start(wanted_) == run, "the service itself knows it twice as one"
+    sent = [body for method, path, _, body in listener.requests if (method, path) == ("POST", f"{PARENT}/pipelineJobs")]
+    assert [each["serviceAccount"] for each in sent] == [service.section["service_account"]] * 2
+    assert sent[0]["runtimeConfig"]["parameterValues"] == {"number": 2}
+    assert [each.id for each in runs.active("watched", "")] == [run]
+    assert runs.active("another", "") == []
+    (found,) = runs.named("watched-watch-1")
+    assert (found.id, found.ended) == (run, False)
+    assert runs.named("watched-watch-1")[0].ended
+    runs.cancel(run)
+    assert f"POST {PARENT}/pipelineJobs/watched-watch-1:cancel" in listener.writes()
 
 
 def test_a_version_is_a_package_and_its_settings_under_the_commit(service, bucket, tmp_path):

@@ -186,6 +186,7 @@ def test_what_is_applied_has_the_images_that_were_pushed(here):
         for container in each["spec"]["template"]["spec"]["containers"]
     }  # fmt: skip
     assert images == {
+        f"localhost:5001/kfp-ct-author@{DIGEST}",
         f"localhost:5001/kfp-ct-serving@{DIGEST}",
         f"localhost:5001/kfp-ct-mlflow@sha256:{'d' * 64}",
         f"localhost:5001/kfp-ct-example-data@sha256:{'d' * 64}",

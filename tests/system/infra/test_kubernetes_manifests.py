@@ -77,6 +77,26 @@ def test_every_name_that_pods_refer_to_is_there(built):
                         assert f"`{source['secretRef']['name']}`" in page
 
 
+def test_the_watch_understands_its_arguments_and_has_no_rights(built):
+    import typer
+
+    from kfp_ct.cli.watch import watch
+
+    app = typer.Typer()
+    app.command()(watch)
+    command = typer.main.get_command(app)
+    for overlay, state in (("kind", ""), ("cluster", "/mnt/ct/watch/flights.json")):
+        pod = manifest_policy.pod_spec(one(built[overlay], "Deployment", "ct-watch"))
+        name, *given = pod["containers"][0]["args"]
+        assert name == "watch"
+        parsed = command.make_context(name, given).params
+        assert (parsed["target"], parsed["state"], parsed["environment"]) == ("kfp", state, "prod" if state else "kind")
+        assert str(parsed["alive"]) in str(pod["containers"][0]["livenessProbe"])
+        assert pod["automountServiceAccountToken"] is False
+        subjects = [s["name"] for each in built[overlay] for s in each.get("subjects", [])]
+        assert "ct-watch" not in subjects
+
+
 def test_the_prediction_service_understands_its_arguments(built):
     for overlay in OVERLAYS:
         container = manifest_policy.pod_spec(one(built[overlay], "Deployment", "flights"))["containers"][0]

@@ -66,8 +66,8 @@ def watch(
 
     Triggers are those of the project's triggers.yaml: new data, the time, what monitoring found, a message, a
     person. A release of the project's model is judged at every look. It watches until it is interrupted.
-    person. It watches until it is interrupted. With --target kfp or vertex the runs are the service's: of the version
-    that was deployed last, never two of a pipeline at once, whoever started the other.
+    With --target kfp or vertex the runs are the service's: of the version that was deployed last, never two of a
+    pipeline at once, whoever started the other; releases are judged by a watch without it.
     """
     from kfp_ct.cli.console import open_console
     from kfp_ct.project.workspace import find_workspace

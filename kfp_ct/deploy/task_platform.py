@@ -22,6 +22,8 @@ from kfp_ct.project.task_settings import TaskSettings, above, bytes_of, cpus, me
 
 # Name of the components' image with CUDA; the Dockerfile has a stage of that name.
 _GPU_IMAGE = "components-gpu"
+# What our components run in, with the user's code in it or without.
+_OURS = (COMPONENTS, packages.logical_image("components-library"))
 _MODELS: Mapping[str, type[TaskSettings]] = {sections.KUBERNETES: PodSettings, sections.VERTEX: TaskSettings}
 
 
@@ -133,7 +135,7 @@ def _write(compiled: Package, task: _Task, given: TaskSettings) -> None:
 def _image_for_gpus(image: str, given: TaskSettings) -> str:
     """Returns the name of the components' image with CUDA for a task of theirs with a GPU; else nothing."""
     gpu = given.accelerator and given.accelerator.type.lower().startswith("nvidia")
-    return _GPU_IMAGE if gpu and image == COMPONENTS else ""
+    return _GPU_IMAGE if gpu and image in _OURS else ""
 
 
 def _write_default_requests(compiled: Package, task: _Task) -> None:

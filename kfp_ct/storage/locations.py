@@ -65,7 +65,8 @@ def check(uri: str) -> None:
 
 def join(root: str, *parts: str) -> str:
     """Returns the URI of what lies below another one."""
-    return "/".join([root.rstrip("/"), *parts])
+    scheme = root[: len(S3)] if is_remote(root) else ""  # its slashes are no end of a folder's name
+    return "/".join([scheme + root[len(scheme) :].rstrip("/"), *parts])
 
 
 def as_uri(scheme: str, bucket: str, name: str) -> str:

@@ -88,10 +88,10 @@ REFUSAL = {"gate": "champion", "passed": False, "reason": "AUC 0.612 < champion 
 REFUSED = EVALUATION | {"blessed": False, "checks": [EVALUATION["checks"][0], REFUSAL]}
 ANOMALY = {
     "split": "train", "feature": "carrier", "kind": "ENUM", "what": "a value not in the schema's domain of 15",
-    "how_many": 23524, "fraction": 0.176, "example": "'UA'",
+    "how_many": 23524, "fraction": 0.176, "example": "'UA'", "severity": "stop",
 }  # fmt: skip
 ANOMALIES = {
-    "features": 21, "splits": [{"name": "train", "rows": 133603, "features": 21}], "anomalies": [],
+    "features": 21, "splits": [{"name": "train", "rows": 133603, "features": 21, "severity": "stop"}], "anomalies": [],
     "drift": {"of": "not measured: there is no champion yet", "distances": [], "not_compared": []}, "skew": [],
 }  # fmt: skip
 MANIFEST = {

@@ -69,7 +69,7 @@ def test_the_time_split_takes_every_type_of_instant(tmp_path, days, type_name):
         ({**BY_ID, "eval_fraction": 0}, "split.eval_fraction is 0: expected a number above 0 and below 1"),
         ({**BY_ID, "eval_fraction": 1.0}, "split.eval_fraction is 1.0"),
         ({**BY_ID, "eval_fraction": "0.2"}, 'split.eval_fraction is "0.2": expected a number'),
-        ({**BY_ID, "columns": []}, "split.columns is []: expected a list that is not empty"),
+        ({**BY_ID, "method": "group", "columns": []}, "split.columns: expected the columns that make a group"),
         ({**BY_ID, "columns": ["key"]}, "column key is not in the result"),
         ({**BY_ID, "method": "group", "columns": ["key"]}, "column key is not in the result"),
         ({**BY_ID, "keys": "id"}, 'split.keys is "id": expected a list of texts'),

@@ -134,7 +134,7 @@ def test_a_worse_challenger_is_refused_and_the_champion_stays(home, first):
 def test_killed_in_any_step_the_next_run_finishes_while_the_served_model_answers(home, first):
     arguments = (
         "--window-end",
-        "2013-05-01",
+        "2013-06-01",
         *SMALL[2:],
         "--set",
         "gates.min_gain=-1",

@@ -20,7 +20,7 @@ github: {push: {branch: ^main$}}
 WITHOUT = {
     "init", "new-component", "setup", "up", "serve", "upload", "images", "images sbom", "images scan",
     "images provenance", "trigger", "trigger git", "trigger git install", "schedule",
-    "settings", "settings from-terraform", "notices",
+    "settings", "settings from-terraform", "notices", "release",
 }  # fmt: skip
 
 

@@ -263,7 +263,7 @@ def test_what_belongs_to_training_in_kind_finds_its_store_and_nothing_of_this_ma
     [
         ("kubernetes", {"accelerator": {"type": "nvidia.com/gpu", "count": 2}}, "kfp-ct-components-gpu-python:local"),
         ("vertex", {"accelerator": {"type": "NVIDIA_TESLA_T4", "count": 1}}, "kfp-ct-components-gpu-python:local"),
-        ("kubernetes", {"accelerator": {"type": "amd.com/gpu", "count": 1}}, "kfp-ct-components-python:local"),
+        ("kubernetes", {"accelerator": {"type": "amd.com/gpu", "count": 1}}, "kfp-ct-components-library-python:local"),
         ("kubernetes", {"accelerator": {"type": "nvidia.com/gpu", "count": 1}, "image": "mine"},
          "kfp-ct-mine-python:local"),
     ],
@@ -276,7 +276,7 @@ def test_a_task_with_a_gpu_runs_in_the_image_with_cuda(section, given, image):
     made = version.for_target(workspace, chosen, task_platform.compile_target(chosen))
     images = {label: each["container"]["image"] for label, each in made["deploymentSpec"]["executors"].items()}
     assert images.pop("exec-train") == image
-    assert set(images.values()) == {"kfp-ct-components-python:local"}
+    assert set(images.values()) == {"kfp-ct-components-library-python:local"}
     assert task_platform.apply(made, chosen, task_platform.compile_target(chosen)) == made, "a second time"
 
 

@@ -16,10 +16,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import depth
 import warm_python
 
-# How long an example takes says how busy the machine is.
-hypothesis.settings.register_profile("any machine", deadline=None)
+# How long an example takes says how busy the machine is. `make test` tries the same examples each time, so that it
+# fails by what was changed; `make test-deep` looks for new ones.
+hypothesis.settings.register_profile("any machine", deadline=None, derandomize=not depth.deep())
 hypothesis.settings.load_profile("any machine")
 # As ct gives it to tasks: which Keras tf.keras is must not hang on the order of imports.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")

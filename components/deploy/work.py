@@ -8,7 +8,7 @@ from typing import Any
 
 from kfp_ct.base import task_log
 from kfp_ct.data import layouts
-from kfp_ct.models import champion_alias, release_target, serving_target
+from kfp_ct.models import champion_alias, model_version, release_target, serving_target
 from kfp_ct.models.serving_folder import Release
 from kfp_ct.models.settings import Serving
 
@@ -45,6 +45,7 @@ def deploy(release: Release, destination: Destination, keep_versions: int, deplo
         NotServedError: It did not become ready; what served before serves on, and the champion stays.
         ConfigurationError: A name, a version or the target cannot be used, or it holds another model as this version.
     """
+    model_version.check_model_name(release.model_name)  # before it is part of any path
     started = _started(release, destination, deployment_path)
     if started is not None:
         return started

@@ -52,6 +52,8 @@ def test_blocks_hold_every_row_once_in_any_order(tmp_path_factory, table, seed, 
 
 @settings(max_examples=tries(20, 60), deadline=None)
 @given(name=st.text(max_size=20), version=st.integers(1, 99).map(str) | st.text(max_size=8))
+@example(name="\0", version="1")
+@example(name="m", version="\0")
 def test_a_model_of_any_name_is_served_in_its_folder_or_refused(tmp_path_factory, name, version):
     folder = tmp_path_factory.mktemp("any")
     run = release_artifacts.make_run(folder / "run", "a model")

@@ -26,7 +26,7 @@ from kfp_ct.components.validate_data.settings import Parameters
 from kfp_ct.components.validate_infra import work as validate_infra
 from kfp_ct.data import layouts
 from kfp_ct.models import blessing, serving_folder
-from kfp_ct.testing import losses, rows
+from kfp_ct.testing import losses, neighbours, rows
 from kfp_ct.testing.bench import Bench, Project, invented, require
 
 ROWS, FEW = 400, 32
@@ -49,9 +49,20 @@ class ModelTests:
 
     @classmethod
     def few(cls) -> pa.Table:
-        """Returns the rows that are learnt by heart: both classes, spread over the table."""
-        table = cls.bench.table
+        """Returns the rows that are learnt by heart: several classes, spread over what its features explain."""
+        table = cls._explained()
         return table.take(pa.array(np.linspace(0, table.num_rows - 1, FEW).astype(int)))
+
+    @classmethod
+    def _explained(cls) -> pa.Table:
+        """Returns the rows whose labels their features explain; all where those are too few, or labels no classes."""
+        bench, label = cls.bench, cls.project.label
+        features = bench.features(bench.graph, bench.table)
+        if cls.project.task == "regression" or label not in features:
+            return bench.table
+        labels = features.pop(label).reshape(-1)
+        kept = neighbours.explained(features, labels)
+        return bench.table.filter(pa.array(kept)) if kept.sum() >= FEW and len(set(labels[kept])) > 1 else bench.table
 
     @classmethod
     def setup_class(cls) -> None:

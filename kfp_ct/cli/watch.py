@@ -88,8 +88,7 @@ def watch(
         watching.request_run(watched)
         print(f"asked; a watch of {name} starts the run at its next look")
     elif dry_run:
-        if pubsub:
-            raise UsageError("--dry-run takes no messages: those taken would be lost\nfix: leave out --pubsub")
+        watch_service.refuse_messages(pubsub)
         decision = watching.look(watched, datetime.datetime.now(datetime.UTC))
     else:
         decision = _watch(watched, console, interval, pubsub, once)

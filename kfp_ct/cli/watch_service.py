@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,15 +46,19 @@ def refuse_options(state: str, alive: Path | None) -> None:
         )
 
 
+def refuse_messages(pubsub: str) -> None:
+    """Refuses a subscription where nothing is to change."""
+    if pubsub:
+        raise UsageError("--dry-run takes no messages: those taken would be lost\nfix: leave out --pubsub")
+
+
 def run(watched: "Watch", place: Place, mode: Mode, console: "Console") -> "Decision | None":
     """Watches; returns the decision of the only look."""
     from kfp_ct.watch import service_watch
     from kfp_ct.watch import watch as watching
 
-    if place.pubsub:
-        raise UsageError(
-            "--pubsub and --target exclude each other: messages start runs of this machine\nfix: leave out one"
-        )
+    if mode.dry_run:
+        refuse_messages(place.pubsub)
     served = open_service_watch(watched, place)
     if mode.now:
         service_watch.request_run(served)
@@ -61,16 +66,29 @@ def run(watched: "Watch", place: Place, mode: Mode, console: "Console") -> "Deci
         return None
     if mode.dry_run:
         return service_watch.look(served, datetime.datetime.now(datetime.UTC))
+    step, pause = _turn(place, mode)
     if mode.once:
-        return service_watch.step(served, console)
+        return step(served, console)
 
     def turn(_: Any, told: "Console") -> "Decision":
         if mode.alive:
             mode.alive.touch()
-        return service_watch.step(served, told)
+        return step(served, told)
 
-    watching.watch_forever(watched, mode.interval, console, turn=turn)
+    watching.watch_forever(watched, pause, console, turn=turn)
     return None
+
+
+def _turn(place: Place, mode: Mode) -> tuple[Callable[["ServiceWatch", "Console"], "Decision"], float]:
+    """Returns what a look does, and the pause after it."""
+    from kfp_ct.watch import service_watch
+
+    if not place.pubsub:
+        return service_watch.step, mode.interval
+    from kfp_ct.watch.pubsub import Subscription
+
+    # Waiting for messages is the pause.
+    return Subscription(place.pubsub, mode.interval).service_turn, min(mode.interval, 1.0)
 
 
 def open_service_watch(watched: "Watch", place: Place) -> "ServiceWatch":

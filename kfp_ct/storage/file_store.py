@@ -13,7 +13,7 @@ from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.storage import problems
 from kfp_ct.storage.objects import ABSENT, Content, StoredObject
 
-PARTIAL = ".partial"
+PARTIAL, LOCK = ".partial", ".lock"
 
 
 class FileStore:
@@ -24,9 +24,9 @@ class FileStore:
         return _object(Path(name)) if Path(name).is_file() else None
 
     def list(self, folder: str, deep: bool = True) -> list[StoredObject]:
-        """Returns the files below a folder, sorted by name; unfinished ones are left out."""
+        """Returns the files below a folder, sorted by name; unfinished ones and its own locks are left out."""
         paths = Path(folder).glob("**/*" if deep else "*")
-        found = [path for path in paths if path.is_file() and not path.name.endswith(PARTIAL)]
+        found = [path for path in paths if path.is_file() and not _is_own(path.name)]
         return sorted(map(_object, found), key=lambda each: each.name)
 
     def read(self, name: str) -> Content | None:
@@ -68,11 +68,15 @@ class FileStore:
             Path(name).unlink(missing_ok=True)
 
 
+def _is_own(name: str) -> bool:
+    return name.endswith(PARTIAL) or (name.startswith(".") and name.endswith(LOCK))
+
+
 def _publish(partial: Path, path: Path, expected: str | None) -> bool:
     if expected is None:
         partial.replace(path)
         return True
-    with path.with_name(f".{path.name}.lock").open("a") as lock:
+    with path.with_name(f".{path.name}{LOCK}").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (_version(path.stat()) if path.is_file() else ABSENT) != expected:
             return False

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from collections.abc import Iterable
 
 from kfp_ct.watch import policy as policies
 
@@ -91,6 +92,25 @@ class Observations:
     spans: tuple[Span, ...] = ()
     periods: tuple[Period, ...] = ()
     job_firings: tuple[JobFiring, ...] = ()
+
+    def with_messages(
+        self, received: Iterable[ManualRequest | Span | JobFiring | Period], listed: bool
+    ) -> "Observations":
+        """Adds what messages tell.
+
+        Args:
+            received: What the messages hold.
+            listed: Whether the sources' objects are known from listings; then messages tell nothing new of them.
+        """
+        told = tuple(received)
+        spans = {each.id: each for each in told if isinstance(each, Span) and not listed}
+        spans |= {each.id: each for each in self.spans}
+        return Observations(
+            manual_requests=(*self.manual_requests, *(each for each in told if isinstance(each, ManualRequest))),
+            spans=tuple(spans.values()),
+            periods=(*self.periods, *(each for each in told if isinstance(each, Period))),
+            job_firings=(*self.job_firings, *(each for each in told if isinstance(each, JobFiring))),
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,6 +44,11 @@ def uris(sources: Mapping[str, Any]) -> list[str]:
     return list(_wanted(sources))
 
 
+def listed(sources: Mapping[str, Any]) -> bool:
+    """Whether sources are objects, which are known from their listing; of others only messages tell."""
+    return any(locations.is_remote(uri) for uri in uris(sources))
+
+
 def _wanted(sources: Mapping[str, Any]) -> dict[str, str]:
     """Returns the URIs of the sources that are files or objects, each with the spans that are wanted of it."""
     given = [source if isinstance(source, Mapping) else {"uri": str(source)} for source in sources.values()]

@@ -2,15 +2,16 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 
 from kfp_ct.base.errors import CtError, UsageError
-from kfp_ct.watch import inbox, messages, receive, watch
+from kfp_ct.watch import inbox, messages, receive, service_watch, watch
 from kfp_ct.watch.decide import Decision
 from kfp_ct.watch.messages import Message
+from kfp_ct.watch.service_watch import ServiceWatch
 from kfp_ct.watch.watch import Watch
 
 _SUBSCRIPTION = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
@@ -54,8 +55,7 @@ class Subscription:
         if not received:
             return watch.step(watched, console)
         answers, recorded = receive.receive(watched, list(received.values()))
-        with _readable_errors(self._name):
-            self._client.acknowledge(request={"subscription": self._name, "ack_ids": list(received)})
+        self._acknowledge(received)
         for number, given in answers.items():
             if given.decision == inbox.REFUSED:
                 console.print(f"refused: {number}: {given.reasons[0]}", markup=False, soft_wrap=True)
@@ -64,9 +64,32 @@ class Subscription:
         watch.run_pipeline(watched, recorded, console)
         return recorded.decision
 
+    def service_turn(self, watched: ServiceWatch, console: Console) -> Decision:
+        """Pulls messages, stores and acknowledges them, and looks: the run is the service's.
+
+        Triggers are looked at also where Pub/Sub does not answer.
+
+        Raises:
+            CtError: Pub/Sub, the store or the service does not answer, or the run is refused.
+        """
+        try:
+            received = self._batch()
+        except CtError:
+            service_watch.step(watched, console)
+            raise
+        for number, problem in service_watch.take(watched, received.values()).items():
+            console.print(f"refused: {number}: {problem}", markup=False, soft_wrap=True)
+        if received:
+            self._acknowledge(received)
+        return service_watch.step(watched, console)
+
     def close(self) -> None:
         """Closes the connection."""
         self._client.close()
+
+    def _acknowledge(self, received: Mapping[str, Message]) -> None:
+        with _readable_errors(self._name):
+            self._client.acknowledge(request={"subscription": self._name, "ack_ids": list(received)})
 
     def _batch(self) -> dict[str, Message]:
         found: dict[str, Message] = {}

@@ -45,7 +45,7 @@ def receive(
         for number, each in fresh.items():
             if number not in kept:
                 inbox.store(path, each)
-            if problem := _refusal_reason(watched, each):
+            if problem := refusal_reason(watched, each):
                 answers[number] = Answer(inbox.REFUSED, (problem,))
                 inbox.answer(path, number, answers[number])
         waiting = [number for number in fresh if number not in answers]
@@ -131,7 +131,7 @@ def _earlier_answer(kept: Mapping[str, inbox.StoredMessage], number: str) -> Ans
     return kept[number].answer if number in kept else None
 
 
-def _refusal_reason(watched: Watch, message: Message) -> str:
+def refusal_reason(watched: Watch, message: Message) -> str:
     """Returns why a message cannot start a run of this project; empty if it can."""
     try:
         seen = messages.to_observation(message)

@@ -7,7 +7,7 @@ whoever looks next, after a kill between any two steps, sees whether the run was
 import dataclasses
 import datetime
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -19,9 +19,10 @@ from kfp_ct.package import package
 from kfp_ct.project import settings
 from kfp_ct.runs.record import user
 from kfp_ct.storage import locations, storage
-from kfp_ct.watch import decide, observations, observe, policy, service_history
+from kfp_ct.watch import decide, messages, observations, observe, policy, receive, service_history, service_inbox
 from kfp_ct.watch.decide import Decision
-from kfp_ct.watch.observations import RUNNING, Firing, ManualRequest, Observations
+from kfp_ct.watch.messages import Message
+from kfp_ct.watch.observations import RUNNING, Firing, ManualRequest, Observations, Span
 from kfp_ct.watch.service_history import Claim
 from kfp_ct.watch.watch import Watch
 
@@ -49,6 +50,11 @@ class ServiceWatch:
     def requests(self) -> str:
         """The folder in which `ct watch --now` leaves a person's requests."""
         return f"{self.state.removesuffix('.json')}.requests"
+
+    @property
+    def messages(self) -> str:
+        """The folder of messages that wait for a run."""
+        return f"{self.state.removesuffix('.json')}.messages"
 
     @property
     def settings(self) -> settings.Settings:
@@ -105,8 +111,28 @@ def step(watched: ServiceWatch, console: Console, now: datetime.datetime | None 
     claim = service_history.claim_of(decision, now)
     if not service_history.add(watched.state, claim, history):
         return Decision(False, holds=("another watch of this project was faster",))
+    service_inbox.forget(watched.messages, {key for each in (*history.claims, claim) for key in each.keys})
     _start(watched, deployed, claim, console)
     return decision
+
+
+def take(watched: ServiceWatch, received: Iterable[Message]) -> dict[str, str]:
+    """Stores messages for the next look; they may be acknowledged when this returns.
+
+    Returns:
+        Why a message cannot start a run, by its id: it is not stored.
+
+    Raises:
+        CtError: The store does not answer.
+    """
+    refused = {}
+    listed = observe.listed(watched.settings.parameters.get("sources", {}))
+    for each in received:
+        if problem := receive.refusal_reason(watched.watch, each):
+            refused[each.id] = problem
+        elif not (listed and isinstance(messages.to_observation(each), Span)):
+            service_inbox.store(watched.messages, each)
+    return refused
 
 
 def request_run(watched: ServiceWatch) -> None:
@@ -145,11 +171,12 @@ def _observe(watched: ServiceWatch) -> Observations:
     monitored = chosen.history.replace("${CT_HOME}", str(watched.watch.workspace.home))
     if not locations.is_remote(monitored):
         monitored = str(watched.watch.workspace.root / monitored)
-    return Observations(
+    seen = Observations(
         manual_requests=tuple(requests),
         spans=observe.spans(sources, watched.watch.workspace.root, chosen.markers),
         periods=observe.periods(monitored),
     )
+    return seen.with_messages(service_inbox.read(watched.messages).values(), observe.listed(sources))
 
 
 def _deployed(watched: ServiceWatch) -> _Deployed:

@@ -23,7 +23,7 @@ from kfp_ct.runs.record import user
 from kfp_ct.storage import locations
 from kfp_ct.watch import decide, history, inbox, observations, observe, policy
 from kfp_ct.watch.decide import Decision
-from kfp_ct.watch.observations import JobFiring, ManualRequest, Observations, Period, Span
+from kfp_ct.watch.observations import ManualRequest, Observations
 from kfp_ct.watch.policy import Policy
 
 
@@ -189,20 +189,12 @@ def _observe(watch: Watch) -> Observations:
     requests = sorted(watch.manual_requests.glob("*.txt")) if watch.manual_requests.is_dir() else []
     sources = watch.sources
     kept = inbox.read(inbox.path_of(watch.workspace.home, watch.project))
-    received = inbox.observations(kept).values()
-    spans = {span.id: span for span in observe.spans(sources, watch.workspace.root, watch.policy.markers)}
-    if not any(locations.is_remote(uri) for uri in observe.uris(sources)):
-        # What lies in a bucket is known from its listing; of other sources only messages tell.
-        spans = {**{each.id: each for each in received if isinstance(each, Span)}, **spans}
-    return Observations(
-        manual_requests=(
-            *(ManualRequest(path.stem, path.read_text()) for path in requests),
-            *(each for each in received if isinstance(each, ManualRequest)),
-        ),
-        spans=tuple(spans.values()),
-        periods=(*observe.periods(_history_file(watch)), *(each for each in received if isinstance(each, Period))),
-        job_firings=tuple(each for each in received if isinstance(each, JobFiring)),
+    seen = Observations(
+        manual_requests=tuple(ManualRequest(path.stem, path.read_text()) for path in requests),
+        spans=observe.spans(sources, watch.workspace.root, watch.policy.markers),
+        periods=observe.periods(_history_file(watch)),
     )
+    return seen.with_messages(inbox.observations(kept).values(), observe.listed(sources))
 
 
 def _history_file(watch: Watch) -> str:

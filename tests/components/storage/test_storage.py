@@ -66,6 +66,7 @@ def test_only_one_of_many_creates_an_object(root):
         each.join()
     assert storage.read(uri).data == f"by {wins[0]}".encode()
     assert len(wins) == 1
+    assert [each.file_name for each in storage.list_folder(root)] == ["pointer"], "what guards a write is no object"
 
 
 def test_an_object_is_replaced_only_while_it_is_what_was_read(root):

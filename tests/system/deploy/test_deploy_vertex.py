@@ -5,8 +5,10 @@ import json
 import pytest
 import yaml
 from google.auth.credentials import AnonymousCredentials
+from rich.console import Console
 
 import cloud_storage
+import service_watches
 import vertex_listener
 from kfp_ct.base.errors import RunFailedError, TargetError, UsageError
 from kfp_ct.deploy import deploy, progress, service_runs, version
@@ -16,6 +18,8 @@ from kfp_ct.deploy.schedules.wanted import ScheduleTarget
 from kfp_ct.deploy.vertex_target import VertexTarget, label
 from kfp_ct.package import package
 from kfp_ct.project import settings, workspace
+from kfp_ct.watch import messages, service_history, service_watch, watch
+from kfp_ct.watch.service_watch import ServiceWatch
 from local_endpoint import compiled, doubling, waiting
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -85,6 +89,24 @@ def test_triggers_start_one_job_whose_id_is_the_firings(service, listener, tmp_p
     assert runs.named("watched-watch-1")[0].ended
     runs.cancel(run)
     assert f"POST {PARENT}/pipelineJobs/watched-watch-1:cancel" in listener.writes()
+
+
+def test_a_message_starts_one_job(service, listener, tmp_path):
+    project = service_watches.make(tmp_path)
+    watched = watch.open_watch(project, "small", "kind")
+    name = settings.load(project, "small", "kind", {}).pipeline_name
+    put(service, of(doubling, tmp_path, name, number=3))
+    runs = service_runs.of_service(service, "flights")
+    opened = ServiceWatch(watched, service, runs, "gs://acme-ct/models/watch/small.json")
+    message = messages.from_pubsub("7", b'{"cause": "June is back"}', {})
+    listener.states = ["PIPELINE_STATE_RUNNING"]
+    assert service_watch.take(opened, [message, messages.from_pubsub("8", b"{}", {})]).keys() == {"pubsub/8"}
+    assert service_watch.step(opened, Console(quiet=True)).reasons == ("Pub/Sub asked for a run: June is back",)
+    assert service_watch.take(opened, [message]) == {}, "it comes again"
+    assert not service_watch.step(opened, Console(quiet=True)).fire
+    (run,) = runs.active(name, name)
+    (claim,) = service_history.read(opened.state).claims
+    assert (claim.run, claim.keys) == (run.id, ("manual:pubsub/7",))
 
 
 def test_a_version_is_a_package_and_its_settings_under_the_commit(service, bucket, tmp_path):

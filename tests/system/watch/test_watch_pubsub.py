@@ -3,8 +3,10 @@
 import datetime
 import json
 import os
+import signal
 import subprocess
 import uuid
+from pathlib import Path
 
 import pytest
 from google.cloud import pubsub_v1
@@ -12,11 +14,13 @@ from rich.console import Console
 
 import cloud_storage
 import pubsub_emulator
+import service_watches
 from ct_command import command_line, ct
 from kfp_ct.base.errors import CtError, UsageError
-from kfp_ct.watch import history, inbox, observations, observe, watch
+from kfp_ct.watch import history, inbox, observations, observe, service_history, service_inbox, service_watch, watch
 from kfp_ct.watch.explanation import explain
 from kfp_ct.watch.pubsub import Subscription
+from killed import exit_code, in_child, kill_me_at
 from watched_projects import ALL_KINDS, notification, watched
 
 emulated = pytest.mark.skipif(pubsub_emulator.program() is None, reason="gcloud has no Pub/Sub emulator here")
@@ -214,3 +218,93 @@ def test_objects_are_watched_as_files_are_and_a_notification_of_one_tells_nothin
         blob = bucket.get_blob("in/1.csv")
         text = observe.object_span("gs://data/in/1.csv", blob.md5_hash, blob.generation, frozenset())
         assert again.keys == (f"span:{text.id}",)
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory):
+    with service_watches.endpoint(tmp_path_factory.mktemp("endpoint")) as url:
+        yield url
+
+
+@pytest.fixture
+def service(endpoint, tmp_path):
+    """A watch whose runs are a service's."""
+    triggers = [service_watches.ON_DEMAND, {"name": "data", "kind": "new_data", "min_files": 2}]
+    return service_watches.deployed(service_watches.make(tmp_path, *triggers), endpoint, tmp_path)
+
+
+def service_turn(watched, subscription, seconds=2.0):
+    opened = Subscription(subscription, seconds)
+    try:
+        return opened.service_turn(watched, QUIET)
+    finally:
+        opened.close()
+
+
+@emulated
+@pytest.mark.filterwarnings("ignore:The return_immediately")
+def test_messages_start_one_run_of_the_service_and_are_gone(topic, service, capsys):
+    topic.publish({"cause": "June is back", "by": "ada"})
+    topic.publish(b"\xff not JSON")
+    topic.publish(*notification("1.csv"))
+    decision = service_turn(service, topic.subscription)
+    assert decision.reasons == ("ada asked for a run: June is back",)
+    (run,) = service_watches.runs_of(service)
+    (claim,) = service_history.read(service.state).claims
+    assert (claim.run, claim.cause) == (run.id, "ask: ada asked for a run: June is back")
+    assert not topic.left()
+    (file,) = service_inbox.read(service.messages).values()
+    assert file.id.startswith("gs://data/1.csv"), "what no run has answered waits"
+
+    topic.publish(*notification("2.csv"))
+    assert service_turn(service, topic.subscription).holds == (f"the run {run.id} is in progress",)
+    assert not topic.left(), "a message that is held back is in the store"
+    service.runs.cancel(run.id)
+    assert service_watch.step(service, QUIET).reasons == ("2 new files, rows not counted",)
+    assert len(service_watches.runs_of(service)) == 1
+    assert service_inbox.read(service.messages) == {}
+
+
+@emulated
+@pytest.mark.parametrize(
+    "at",
+    [("take", "return"), ("_acknowledge", "return"), ("add", "return"), ("run_pipeline", "return")],
+    ids="-".join,
+)  # fmt: skip
+def test_killed_between_any_two_steps_a_message_starts_one_run_of_the_service(at, topic, service, endpoint, emulator):
+    number = topic.publish({"cause": "x"})
+    workspace, subscription = service.watch.workspace, topic.subscription
+
+    def taking():
+        os.environ["PUBSUB_EMULATOR_HOST"] = emulator
+        there = service_watches.opened(workspace, endpoint)
+        kill_me_at(*at)
+        Subscription(subscription, 5.0).service_turn(there, Console(quiet=True))
+
+    assert exit_code(in_child(taking)) == -signal.SIGKILL
+    service_watch.step(service, QUIET)
+    service_watch.step(service, QUIET, service_watches.later(5))
+    (run,) = service_watches.runs_of(service)
+    if at == ("take", "return"):  # never acknowledged: it comes again, when its run has begun
+        service_turn(service, topic.subscription, 15.0)
+        assert [each.id for each in service_watches.runs_of(service)] == [run.id]
+        service.runs.cancel(run.id)
+        assert not service_watch.step(service, QUIET).fire, "a message starts no second run"
+    (claim,) = service_history.read(service.state).claims
+    assert claim.keys == (f"manual:pubsub/{number}",)
+
+
+@emulated
+def test_triggers_are_looked_at_where_pubsub_does_not_answer(emulator, service):
+    service_watch.request_run(service)
+    with pytest.raises(UsageError, match="does not exist"):
+        service_turn(service, "projects/test/subscriptions/none")
+    assert len(service_watches.runs_of(service)) == 1
+
+
+def test_what_is_no_message_is_named(service):
+    folder = Path(service.messages)
+    folder.mkdir(parents=True)
+    (folder / "x.json").write_text("[1]")
+    with pytest.raises(UsageError, match=r"x\.json is no message of `ct watch`"):
+        service_watch.look(service, now())

@@ -1,98 +1,38 @@
 """Triggers that start runs of a service, the endpoint as KFP: single flight, kills, outages, two at once."""
 
-import contextlib
-import datetime
-import json
 import signal
 import threading
 
 import pytest
-import uvicorn
 from rich.console import Console
 
 import recording_proxy
+import service_watches
 from kfp_ct.base.errors import TargetError, UsageError
-from kfp_ct.deploy import deploy, kfp_api, service_runs, version
-from kfp_ct.deploy.kfp_target import KfpTarget
-from kfp_ct.endpoint.api.context import Context
-from kfp_ct.endpoint.mlflow_ui import MlflowUi
-from kfp_ct.endpoint.server import application
-from kfp_ct.endpoint.store.database import Database
-from kfp_ct.package import package
-from kfp_ct.project.workspace import Workspace
-from kfp_ct.watch import service_history, service_watch, watch
-from kfp_ct.watch.service_watch import ServiceWatch
+from kfp_ct.deploy import service_runs
+from kfp_ct.watch import service_history, service_watch
 from killed import exit_code, in_child, kill_me_at
-from local_endpoint import compiled, doubling, until
+from service_watches import COMMIT, later, opened, runs_of
 
 QUIET = Console(quiet=True)
-EXPERIMENT = "watched"
-COMMIT = "c" * 40
-
-
-@contextlib.contextmanager
-def endpoint(folder):
-    """The endpoint's API without what runs runs: they stay pending until somebody ends them."""
-    workspace = Workspace(folder, folder / "home")
-    (folder / "home/endpoint").mkdir(parents=True)
-    database = Database(workspace.home / "endpoint/endpoint.db")
-    app = application(Context(workspace, database, MlflowUi(folder / "mlflow.db", folder / "log")))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until(lambda: server.started)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        database.close()
 
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory):
-    with endpoint(tmp_path_factory.mktemp("endpoint")) as url, recording_proxy.recording(url) as proxy:
+    folder = tmp_path_factory.mktemp("endpoint")
+    with service_watches.endpoint(folder) as url, recording_proxy.recording(url) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def project(tmp_path):
-    folder = tmp_path / "repository/pipelines/small"
-    (folder / "settings").mkdir(parents=True)
-    (tmp_path / "repository/components").mkdir()
-    # Every test has a pipeline of its own: they share one service.
-    name = f"p{abs(hash(tmp_path.name)) % 10**8}"
-    parameters = {"number": 3}
-    (folder / "settings/kind.yaml").write_text(json.dumps({"pipeline": f"pipelines.{name}", "parameters": parameters}))
-    (folder / "triggers.yaml").write_text(json.dumps({"triggers": [{"name": "ask", "kind": "on_demand"}]}))
-    return Workspace(tmp_path / "repository", tmp_path / "home")
-
-
-def opened(project, url, kind=service_runs.KfpRuns):
-    watched = watch.open_watch(project, "small", "kind")
-    service = KfpTarget(kfp_api.connect(url), url)
-    return ServiceWatch(watched, service, kind(service, EXPERIMENT), str(project.home / "watch/small.json"))
+    return service_watches.make(tmp_path)
 
 
 @pytest.fixture
 def watched(project, proxy, tmp_path):
     """A watch of a pipeline that is deployed."""
-    made = opened(project, proxy.url)
-    path = tmp_path / "package.yaml"
-    compiled(doubling, path)
-    loaded = package.load_package(path)
-    loaded["pipelineInfo"]["name"] = made.settings.pipeline_name
-    deploy.deploy(made.service, version.of_package(loaded, made.settings, COMMIT), EXPERIMENT, lambda line: None)
-    return made
-
-
-def runs_of(watched):
-    pipeline = watched.settings.pipeline_name
-    return watched.runs.active(pipeline, watched.service.pipeline(pipeline))
-
-
-def later(minutes=5):
-    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes)
+    return service_watches.deployed(project, proxy.url, tmp_path)
 
 
 def test_a_request_is_one_run_of_the_version_there_and_is_answered_once(watched):

@@ -12,6 +12,19 @@ from kfp_ct.cli.exit_codes import exit_codes
 
 if TYPE_CHECKING:
     from kfp_ct.package.package import Package
+    from kfp_ct.project.settings import Settings
+    from kfp_ct.project.workspace import Workspace
+
+
+_PipelineRoot = Annotated[
+    str,
+    typer.Option(
+        metavar="URI",
+        help="With --containers: hand artifacts on through this folder of an object store, such as s3://bucket/root; "
+        "tasks see no folder of this machine.",
+        show_default="the local state",
+    ),
+]
 
 
 @exit_codes(
@@ -32,6 +45,7 @@ def run(
     cause: options.Cause = "on demand",
     containers: Annotated[bool, typer.Option("--containers", help="Run every task in a container.")] = False,
     image: Annotated[str, typer.Option(help="Image of the tasks with --containers.")] = "kfp-ct-components:dev",
+    pipeline_root: _PipelineRoot = "",
     home: options.Home = None,
     as_json: options.Json = False,
 ) -> None:
@@ -50,7 +64,7 @@ def run(
     given = {key: value for key, value in windows.items() if value is not None}
     console = open_console(stderr=as_json)
     if package_run.is_file(name):
-        _refuse_for_packages(given, environment)
+        _refuse_for_packages(given, environment, pipeline_root)
         compiled = package_run.load(Path(name))
         values = _package_values(compiled, arguments, assignments)
         wanted = package_run.PackageRequest(values, cause, containers, bool(cache))
@@ -61,7 +75,11 @@ def run(
         workspace = find_workspace(home)
         overrides = given | dict(settings.parse_override(text) for text in assignments)
         image = image if containers else ""
-        request = runner.RunRequest(name, environment, overrides, cache is not False, cause, image)
+        if pipeline_root:
+            _require_no_disk(settings.load(workspace, name, environment, overrides), workspace, pipeline_root, image)
+        request = runner.RunRequest(
+            name, environment, overrides, cache is not False, cause, image, pipeline_root=pipeline_root
+        )
         done = runner.execute(workspace, request, console)
     report = workspace.runs / done.id / "report.html"
     console.print(terminal_view.result(done, str(report)), soft_wrap=True)
@@ -71,8 +89,23 @@ def run(
         raise typer.Exit(RunFailedError.exit_code)
 
 
-def _refuse_for_packages(windows: Mapping[str, str], environment: str) -> None:
+def _require_no_disk(chosen: "Settings", workspace: "Workspace", pipeline_root: str, image: str) -> None:
+    """Refuses what tasks that see no folder of this machine could not do."""
+    from kfp_ct.deploy import reachable
+    from kfp_ct.storage import locations
+
+    if not image:
+        raise UsageError("--pipeline-root is for tasks in containers\nfix: add --containers, or leave it out")
+    if not locations.is_remote(pipeline_root):
+        raise UsageError(f"--pipeline-root {pipeline_root} is no object store\nexpected: s3://BUCKET/FOLDER or gs://…")
+    locations.check(pipeline_root)
+    reachable.require_no_folders(chosen, workspace)
+
+
+def _refuse_for_packages(windows: Mapping[str, str], environment: str, pipeline_root: str) -> None:
     """Refuses options that only projects know: a package's inputs have values, no settings."""
+    if pipeline_root:
+        raise UsageError("--pipeline-root is for projects\nfix: leave it out")
     if windows or environment != "local":
         option = "--settings" if environment != "local" else f"--{min(windows).replace('_', '-')}"
         raise UsageError(f"{option} is for projects\nfix: give the package's inputs with --set NAME=VALUE")

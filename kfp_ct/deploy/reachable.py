@@ -49,6 +49,22 @@ def require_reachable(chosen: Settings, destination: str, workspace: Workspace) 
         )
 
 
+def require_no_folders(chosen: Settings, workspace: Workspace) -> None:
+    """Refuses settings with a folder, for tasks that see none of this machine.
+
+    Raises:
+        UsageError: Lists every parameter that names one.
+    """
+    require_reachable(chosen, target.KFP, workspace)
+    if found := [f"{name} is {place}" for name, place in locations(chosen.parameters) if place.startswith("/")]:
+        raise UsageError(
+            f"{chosen.file} names folders, and with --pipeline-root tasks see none\n"
+            + "\n".join(found)
+            + "\nexpected: s3://, gs:// or the address of a service\n"
+            "fix: name such places, or leave out --pipeline-root"
+        )
+
+
 def locations(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yields the parameters that name where data or state lies, by their dotted names."""
     for name in LOCATIONS:

@@ -7,6 +7,7 @@ one which ends at once, late, by a signal or for want of memory is never green.
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,10 +18,13 @@ import docker.types
 import requests
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.local.handover import Handover
 from kfp_ct.local.task_command import TaskCommand, with_short_arguments
 
 # Where the images have their sources; relative paths in settings are relative to it.
 SOURCES = PurePosixPath("/app")
+# What `ct images build` and `docker build --tag kfp-ct-…` call the images of this project.
+_OURS = re.compile(r"kfp-ct-[a-z-]+([:@]|$)")
 _VANISHED = 255
 _PATIENCE_SECONDS, _ASKING_SECONDS = 600, 5
 
@@ -33,13 +37,20 @@ class Containers:
         version: What that content is called: the beginning of the image's id.
     """
 
-    def __init__(self, reference: str, folders: Mapping[Path, PurePosixPath], writable: Path) -> None:
+    def __init__(
+        self,
+        reference: str,
+        folders: Mapping[Path, PurePosixPath],
+        writable: Path,
+        handover: Handover | None = None,
+    ) -> None:
         """Finds the image.
 
         Args:
             reference: The image tasks run in; empty if each has its own.
             folders: Folders tasks may read, and where they see them.
             writable: Folder of all local state, which tasks see under its own name and may change.
+            handover: Hands artifacts on through an object store; tasks then see neither kind of folder.
 
         Raises:
             UsageError: No engine answers, or there is no such image.
@@ -60,11 +71,8 @@ class Containers:
         self.image = self.version = ""
         if reference:
             self._name_by_content(reference, found)
-        self._mounts = [docker.types.Mount(str(writable), str(writable), type="bind")]
-        self._mounts += [
-            docker.types.Mount(str(inside), str(outside), type="bind", read_only=True)
-            for outside, inside in folders.items()
-        ]
+        self._handover = handover
+        self._mounts = [] if handover else list(_mounts(folders, writable))
         self._running: set[Any] = set()
 
     def _name_by_content(self, reference: str, found: Any) -> None:
@@ -85,22 +93,27 @@ class Containers:
         program = list(short.elements) if task.has_program and not self.image else []
         container: Any = None
         try:
-            container = self._client.containers.run(
+            container = self._client.containers.create(
                 self.image or task.image,
                 list(short.elements)[len(program) :],
                 **({"entrypoint": program} if program else {}),
-                detach=True,
                 mounts=self._mounts,
                 # What it writes belongs to the user who runs it.
                 user=f"{os.getuid()}:{os.getgid()}",
                 network_mode="host",
-                environment={**(storage_variables(os.environ) if self.image else {}), **short.variables},
+                environment={**self._of_store(task.image), **short.variables},
                 init=True,
             )
             self._running.add(container)
+            if self._handover:
+                self._handover.bring(container, task.folder, task.inputs)
+            container.start()
             for line in _lines(container.logs(stream=True, follow=True)):
                 say(line)
-            return int(container.wait()["StatusCode"])
+            code = int(container.wait()["StatusCode"])
+            if self._handover and code == 0:
+                self._handover.keep(container, task.folder)
+            return code
         except docker.errors.NotFound:
             say("the container was removed before its exit code could be read")
             return _VANISHED
@@ -115,11 +128,20 @@ class Containers:
         for container in list(self._running):
             self._remove(container)
 
+    def _of_store(self, image: str) -> dict[str, str]:
+        return storage_variables(os.environ) if self.image or _OURS.match(image.rpartition("/")[2]) else {}
+
     def _remove(self, container: Any) -> None:
         if container is not None:
             self._running.discard(container)
             with contextlib.suppress(docker.errors.APIError, requests.RequestException):
                 container.remove(force=True)
+
+
+def _mounts(folders: Mapping[Path, PurePosixPath], writable: Path) -> Iterator[Any]:
+    yield docker.types.Mount(str(writable), str(writable), type="bind")
+    for outside, inside in folders.items():
+        yield docker.types.Mount(str(inside), str(outside), type="bind", read_only=True)
 
 
 def storage_variables(environment: Mapping[str, str]) -> dict[str, str]:

@@ -190,6 +190,7 @@ class Engine:
             folder,
             has_program=bool(call.container.get("command")),
             imminent=call.cacheable and self._warm,
+            inputs=executor_io.input_uris(given),
         )
         assert self._tasks is not None  # noqa: S101 - set by run
         output.exit_code = self._tasks.run(command, lambda line: self._say(call.place.name, output, line))

@@ -53,6 +53,11 @@ def executor_input(component: Mapping[str, Any], inputs: Mapping[str, Any], fold
     }
 
 
+def input_uris(given: Mapping[str, Any]) -> list[str]:
+    """Returns where the input artifacts of an executor input lie."""
+    return [str(each["uri"]) for several in given["inputs"]["artifacts"].values() for each in several["artifacts"]]
+
+
 def command(container: Mapping[str, Any], given: Mapping[str, Any], facts: Mapping[str, str]) -> list[str]:
     """Returns the command of a task's container, its placeholders filled in.
 

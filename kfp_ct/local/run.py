@@ -48,6 +48,7 @@ class RunRequest:
     cause: str = "on demand"
     container_image: str = ""  # run every task in a container of it; empty for processes
     decision: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the trigger that wants it
+    pipeline_root: str = ""  # containers hand artifacts on through this object store; empty for the local folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,10 +190,12 @@ def _containers(workspace: project.Workspace, request: RunRequest, arguments: Ma
     if not request.container_image:
         return None
     from kfp_ct.local.containers import Containers, folders_for  # the engine's client takes long to import
+    from kfp_ct.local.handover import Handover
 
     folders = folders_for(arguments, workspace.root)
     workspace.home.mkdir(parents=True, exist_ok=True)
-    return Containers(request.container_image, folders, workspace.home)
+    handover = Handover(request.pipeline_root, workspace.artifacts) if request.pipeline_root else None
+    return Containers(request.container_image, folders, workspace.home, handover)
 
 
 def _tasks(

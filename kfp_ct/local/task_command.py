@@ -28,6 +28,7 @@ class TaskCommand:
         folder: Its own folder, where its outputs go.
         has_program: Its component names a program; otherwise the image's own one runs.
         imminent: It will run for certain: its environment may be prepared while it starts.
+        inputs: URIs of its input artifacts.
     """
 
     elements: Sequence[str]
@@ -36,6 +37,7 @@ class TaskCommand:
     folder: Path
     has_program: bool = True
     imminent: bool = True
+    inputs: Sequence[str] = ()
 
 
 def is_python_component(elements: Sequence[str]) -> bool:

@@ -1,5 +1,6 @@
 """Tasks and build steps in real containers: what fails in one is never green, whenever and however it fails."""
 
+import contextlib
 import os
 import threading
 import time
@@ -9,11 +10,14 @@ import docker
 import pytest
 
 import container_engine
+import seaweedfs
 from container_engine import IMAGE
 from ct_command import ct
-from kfp_ct.base.errors import UsageError
+from kfp_ct.base.errors import RunFailedError, UsageError
 from kfp_ct.local.containers import Containers, folders_for
+from kfp_ct.local.handover import Handover
 from kfp_ct.local.task_command import TaskCommand
+from kfp_ct.storage import storage
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -59,6 +63,21 @@ def test_a_task_finds_the_object_store_that_this_process_finds(containers, monke
     monkeypatch.setenv("NOT_FOR_TASKS", "secret")
     code, said = run(containers, 'echo "$AWS_ENDPOINT_URL $NOT_FOR_TASKS."')
     assert (code, said) == (0, ["http://127.0.0.1:8333 ."])
+
+
+def test_of_a_packages_images_those_of_this_project_find_the_object_store(host, tmp_path, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", host)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:8333")
+    ours = "localhost:5001/kfp-ct-components-library:test"
+    for image, found in ((ours, "http://127.0.0.1:8333"), (IMAGE, "")):
+        with contextlib.closing(docker.DockerClient(host)) as client:
+            client.images.get(IMAGE).tag(*image.rsplit(":", 1))
+        said = []
+        task = TaskCommand(["sh", "-c", 'echo "$AWS_ENDPOINT_URL"'], {}, image, Path("outputs"))
+        assert Containers("", {}, tmp_path).run(task, said.append) == 0, said
+        assert said == [found]
+    with contextlib.closing(docker.DockerClient(host)) as client:
+        client.images.remove(ours)
 
 
 @pytest.mark.parametrize(
@@ -175,3 +194,50 @@ availableSecrets: {{secretManager: [{{versionName: projects/p/secrets/t/versions
     # An image that cannot be had is not run, and that is not green.
     assert done.code == 5, done.out
     assert "nowhere.invalid/none is not here and cannot be pulled" in done.out
+
+
+def test_without_a_shared_folder_artifacts_go_through_the_object_store(host, tmp_path, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", host)
+    artifacts, data = tmp_path / "home/artifacts", tmp_path / "data"
+    data.mkdir()
+
+    def task(name, script, *inputs):
+        folder = artifacts / "run-1" / name
+        folder.mkdir(parents=True)
+        return TaskCommand(["sh", "-c", script], {}, IMAGE, folder, inputs=inputs)
+
+    with seaweedfs.running() as store:
+        for name, value in store.environment().items():
+            monkeypatch.setenv(name, value)
+        containers = Containers(
+            IMAGE, {data: PurePosixPath("/app/data")}, tmp_path / "home", Handover("s3://data/r", artifacts)
+        )
+        made, said = f"{artifacts}/run-1/one/model", []
+        first = task("one", f"mkdir -p {made}/deep; echo one > {made}/a; echo two > {made}/deep/b; echo 3 > {made}.txt")
+        assert containers.run(first, said.append) == 0, said
+        assert [each.name for each in storage.list_folder("s3://data/r")] == [
+            f"r/run-1/one/{name}" for name in ("model.txt", "model/a", "model/deep/b")
+        ]
+        (Path(made) / "a").write_text("changed on this machine")
+        kept = artifacts / "run-0/three/old"  # of an earlier run, which handed on by folder
+        kept.mkdir(parents=True)
+        (kept / "c").write_text("four\n")
+        reads = f"cat {made}/a {made}/deep/b {made}.txt {kept}/c; ls {tmp_path} {artifacts}/run-1"
+        assert containers.run(task("two", reads, made, f"{made}.txt", str(kept), "s3://data/x"), said.append) == 0, said
+        assert said == ["one", "two", "3", "four", f"{tmp_path}:", "home", "", f"{artifacts}/run-1:", "one", "two"]
+        with pytest.raises(RunFailedError, match=r"s3://data/r/run-1/none/x is not there"):
+            containers.run(task("four", "true", f"{artifacts}/run-1/none/x"), said.append)
+        with pytest.raises(RunFailedError, match="is on this machine only"):
+            containers.run(task("five", "true", "/etc/hostname"), said.append)
+        assert containers.run(task("six", "exit 3"), said.append) == 3
+
+
+def test_settings_of_this_machine_fit_no_run_without_a_shared_folder(tmp_path):
+    where = ("--containers", "--image", IMAGE, "--pipeline-root", "s3://data/root")
+    for arguments, message in (
+        (where, "does not fit the target kfp"),
+        (where[3:], "is for tasks in containers"),
+        ((*where[:4], "/mnt/root"), "is no object store"),
+    ):
+        refused = ct(tmp_path, "run", "flights", *arguments)
+        assert (refused.code, message in refused.err) == (2, True), refused.err

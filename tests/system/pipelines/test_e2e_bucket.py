@@ -1,4 +1,4 @@
-"""State in an object store, steps and service in their images: served, switched and rolled back while it is asked."""
+"""State and artifacts in an object store, steps and service in their images, no shared folder: served, switched."""
 
 import contextlib
 import json
@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import docker
 import pytest
@@ -114,6 +115,7 @@ def test_all_in_a_bucket_is_trained_served_switched_and_rolled_back_without_a_fa
         for name in ("flights.csv.zip", "weather.csv"):
             storage.write(f"s3://data/ct/{name}", DATA / name)
         registry = stack.enter_context(mlflow(tmp_path))
+        root = "s3://data/ct/artifacts"
         places = {
             "registry_uri": registry, "serving_root": "s3://data/ct/serving", "checkpoints": "s3://data/ct/checkpoints",
             "sources.flights.uri": "s3://data/ct/flights.csv.zip", "sources.weather.uri": "s3://data/ct/weather.csv",
@@ -121,11 +123,12 @@ def test_all_in_a_bucket_is_trained_served_switched_and_rolled_back_without_a_fa
         given = [part for name, value in places.items() for part in ("--set", f"{name}={value}")]
 
         def train(*more: str):
-            done = ct(
-                tmp_path / "home", "run", "flights", "--json", "--containers", "--image", image, *SMALL, *given, *more
-            )
+            where = ("--containers", "--image", image, "--pipeline-root", root)
+            done = ct(tmp_path / "home", "run", "flights", "--json", *where, *SMALL, *given, *more)
             assert done.code == 0, done.err
             assert done.states()["deploy"] == "SUCCEEDED", done.err
+            model = Path(done.task("train")["artifacts"]["model"]["uri"]).relative_to(tmp_path / "home/artifacts")
+            assert storage.list_folder(f"{root}/{model}"), "what a step reads is what the store has"
 
         train()
         stack.enter_context(service(host, store.environment()))

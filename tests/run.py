@@ -90,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _start(name: str, folder: Path, workers: int, pytests: Sequence[str]) -> Half:
     command = [HALVES[name], "-m", "pytest", *OPTIONS, "-n", str(workers), "--basetemp", folder / name, *pytests]
     told = {"CT_TESTS_SHARED": str(folder / "shared"), "WARM_PYTHON_USAGE": str(folder / USAGE)}
-    return Half(name, command, {**os.environ, **told})
+    environment = {**os.environ, **told}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each of hundreds of processes would compile it all again
+    return Half(name, command, environment)
 
 
 def _tell_costs(usage: Path) -> None:

@@ -7,6 +7,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from kfp_ct.base.errors import ComponentError
+from kfp_ct.data import beam_once
 
 # By name: Beam's default runner, and DirectRunner with it, first tries to download another one, Prism.
 IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -20,6 +21,7 @@ def options(arguments: list[str]) -> PipelineOptions:
         arguments: Beam options, `--name=value` each. `--direct_num_workers=2 --direct_running_mode=multi_processing`
             runs on two processes of this machine.
     """
+    beam_once.remember()
     kept = [argument for argument in arguments if argument not in [f"--runner={name}" for name in _DIRECT]]
     named = any(argument.split("=")[0] == "--runner" for argument in kept)
     return PipelineOptions([*kept, *([] if named else [f"--runner={IN_PROCESS}"])])

@@ -4,6 +4,8 @@ Processes that components and their tests start have their imports done: see hel
 statement that runs is held against the import closures that the cache trusts: see helpers/executed_imports.py.
 """
 
+import gc
+
 import pytest
 
 import executed_imports
@@ -25,6 +27,13 @@ def warm_interpreter(shared, request):
         yield
         return
     yield from interpreters.started_by(interpreters.component_interpreter(shared))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leftovers_are_frozen():
+    """What earlier files left is walked by the garbage collector no more, which runs at each unload of a model."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)

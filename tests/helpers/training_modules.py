@@ -21,7 +21,7 @@ def fit(fn_args, model, **more):
     features = lambda x, y: ({name: x[name] for name in ("size_xf", "weight_xf")}, y)
     epochs = fn_args.hyperparameters.get("epochs", 2)
     more["callbacks"] = [*fn_args.callbacks, *more.get("callbacks", [])]
-    model.compile("adam", "binary_crossentropy", metrics=["AUC"], jit_compile=False)
+    model.compile("adam", "binary_crossentropy", metrics=["AUC"], run_eagerly=True)
     model.fit(train.map(features), epochs=epochs, shuffle=False, verbose=0, **more)
 
 def save(fn_args, model):

@@ -27,7 +27,7 @@ def build(hp):
     stacked = keras.layers.Concatenate()([keras.layers.Reshape((1,))(each) for each in (size, weight)])
     hidden = keras.layers.Dense(units, "relu")(stacked)
     model = keras.Model({"size_xf": size, "weight_xf": weight}, keras.layers.Dense(1, "sigmoid")(hidden))
-    model.compile(keras.optimizers.Adam(rate), "binary_crossentropy", metrics=["accuracy"], jit_compile=False)
+    model.compile(keras.optimizers.Adam(rate), "binary_crossentropy", metrics=["accuracy"], run_eagerly=True)
     SABOTAGE
     return model
 

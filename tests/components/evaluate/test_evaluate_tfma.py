@@ -49,7 +49,7 @@ CONFIG = """
 """
 
 
-def scores(count=600, seed=3):
+def scores(count=300, seed=3):
     rng = np.random.default_rng(seed)
     truth = rng.random(count)
     columns = pa.table(

@@ -46,7 +46,7 @@ def filled(folder, template, profile) -> str:
     return small_examples.write_text(folder / f"{folder.name}_{template}.py", text)
 
 
-def trained(folder, data, label, monkeypatch):
+def trained(folder, data, label, monkeypatch, epochs):
     """Goes from a CSV file to a model as a new project does."""
     monkeypatch.syspath_prepend(folder)
     profile = work.profile(work.Request(str(data), label, "", ""))
@@ -58,7 +58,7 @@ def trained(folder, data, label, monkeypatch):
     transform.analyze(request, str(folder / "graph"))
     asked = train.TrainingRequest(
         examples_path=str(folder / "examples"), graph_path=str(folder / "graph"), schema_file=schema,
-        module=filled(folder, "model", profile), base_model_path="", hyperparameters={"epochs": 30},
+        module=filled(folder, "model", profile), base_model_path="", hyperparameters={"epochs": epochs},
     )  # fmt: skip
     train.train(asked, str(folder / "model"), str(folder / "run"))
     return profile, tf.saved_model.load(str(folder / "model/Format-Serving"))
@@ -72,7 +72,7 @@ def test_columns_called_like_parts_of_a_model_train_and_serve(tmp_path, label, m
     rows = ((f"{'ab'[n % 2]}{i}" if i % 2 else n * (i + 3) % 17 + 0.5 for i in range(len(names))) for n in range(200))
     text = "".join(f"{','.join(map(str, row))},{n % 2}\n" for n, row in enumerate(rows))
     (folder / "d.csv").write_text(f"{','.join(names)},{label}\n{text}")
-    profile, model = trained(folder, folder / "d.csv", label, monkeypatch)
+    profile, model = trained(folder, folder / "d.csv", label, monkeypatch, epochs=1)
     served = model.signatures["serving_default"]
     assert set(served.structured_input_signature[1]) == {*profile["numbers"], *profile["categories"]}
     asked = {name: tf.constant([1.0]) for name in profile["numbers"]}
@@ -97,7 +97,7 @@ def test_texts_with_line_breaks_and_missing_ones_are_told_apart(tmp_path, monkey
     quoted = [('"' + text + '"' if text else "", label) for text, label in TEXTS.items()]
     rows = (f"k{n},{n % 7 + 0.5},{text},{label}\n" for n, (text, label) in enumerate(quoted * 60))
     (folder / "d.csv").write_text("key,amount,kind,left\n" + "".join(rows), newline="")
-    _, model = trained(folder, folder / "d.csv", "left", monkeypatch)
+    _, model = trained(folder, folder / "d.csv", "left", monkeypatch, epochs=30)
     kept = tft.TFTransformOutput(str(folder / "graph")).vocabulary_by_name("kind")
     assert sorted(kept) == sorted([rb"a\nb", rb"c\nd", rb"c\\nd", rb"e\r\nf", rb"\missing", b"plain"])
     served = model.signatures["serving_default"]

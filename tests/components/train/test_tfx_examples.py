@@ -139,9 +139,8 @@ def test_a_module_for_tfx_runs_without_an_edit(name, shared, request, tmp_path):
     uri = ROWS[case.rows](tmp_path / "d.csv")
     (tmp_path / "case.json").write_text(json.dumps({**dataclasses.asdict(case), "uri": uri}))
     keras = "1" if case.keras == 2 else "0"
-    # Two of taxi's have Keras 2: worth a warm Python of its own.
-    warm = case.rows == "taxi" and not request.config.getoption("--cold")
-    python = interpreters.component_interpreter(shared, keras) if warm else sys.executable
+    cold = request.config.getoption("--cold")
+    python = sys.executable if cold else interpreters.component_interpreter(shared, keras)
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": keras}
     environment["PYTHONPATH"] = os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
     command = [str(python), "-W", "ignore", "-m", "tfx_example_run", str(EXAMPLES), str(tmp_path)]

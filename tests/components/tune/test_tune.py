@@ -126,7 +126,7 @@ class Broken(keras.metrics.Metric):
     def result(self): return tf.constant(float("nan"))
     def reset_state(self): pass
 if units % 2:
-    model.compile("adam", "binary_crossentropy", metrics=[Broken()], jit_compile=False)
+    model.compile("adam", "binary_crossentropy", metrics=[Broken()], run_eagerly=True)
 """
 
 

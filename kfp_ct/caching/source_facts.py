@@ -1,19 +1,24 @@
 """What a Python file says about other files, read off its syntax tree: nothing is imported or run."""
 
 import ast
+import collections
 import dataclasses
+import functools
 import hashlib
 import io
 import itertools
 import re
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kfp_ct.caching.file_expressions import paths_read
 
-_Nodes = Sequence[ast.AST]
+# The nodes of a module by their type: each question is about few of them, and a module has thousands.
+_Nodes = Mapping[type[ast.AST], Sequence[Any]]
+# Sources whose answers a process keeps: as many as the library and a large repository have.
+_REMEMBERED = 2_000
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _AFTER_M = re.compile(r"(?:^|\s)-m\s+([A-Za-z_][\w.]*)")
@@ -83,23 +88,29 @@ def read_facts(text: str, file: Path) -> Facts:
         text: Its source.
         file: Where it is, which `__file__` starts from.
     """
+    return _read(text, file if "__file__" in text else None)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _read(text: str, file: Path | None) -> Facts:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return Facts(unknown=True)
-    nodes = list(ast.walk(tree))
+    nodes = _by_type(tree)
     strings = list(_strings(nodes))
     return Facts(
         imports=tuple(dict.fromkeys(_imports(nodes))),
         mentions=tuple(sorted({name for each in strings for name in _module_names(each)} | set(_started(nodes)))),
         literals=tuple(sorted({each for each in strings if _looks_like_path(each)})),
-        files=tuple(str(path) for path in paths_read(tree, file)) if "__file__" in text else (),
+        files=tuple(str(path) for path in paths_read(tree, file)) if file else (),
         package_data=_reads_package_data(nodes),
         unknown=_imports_unknown(nodes),
         renders_unknown=_renders_unknown(nodes),
     )
 
 
+@functools.lru_cache(_REMEMBERED)
 def code_digest(source: bytes) -> str:
     """Returns a hash of a Python file's code: comments and empty lines do not count, everything else does."""
     return hashlib.sha256(_without_comments(source)).hexdigest()
@@ -120,16 +131,29 @@ def _without_comments(source: bytes) -> bytes:
     return "".join(lines).encode()
 
 
+def _by_type(tree: ast.Module) -> _Nodes:
+    found: dict[type[ast.AST], list[ast.AST]] = collections.defaultdict(list)
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        found[type(node)].append(node)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                waiting += [each for each in reversed(value) if isinstance(each, ast.AST)]
+            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                waiting.append(value)
+    return found
+
+
 def _imports(nodes: _Nodes) -> Iterator[Import]:
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (Import(0, alias.name, ()) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield Import(node.level, node.module or "", tuple(alias.name for alias in node.names))
-        elif isinstance(node, ast.Call) and _called(node) in _LOADERS:
-            literal = _literal(node)
-            if literal:
-                yield Import(0, literal, ())
+    for node in nodes[ast.Import]:
+        yield from (Import(0, alias.name, ()) for alias in node.names)
+    for node in nodes[ast.ImportFrom]:
+        yield Import(node.level, node.module or "", tuple(alias.name for alias in node.names))
+    for node in nodes[ast.Call]:
+        if _called(node) in _LOADERS and (literal := _literal(node)):
+            yield Import(0, literal, ())
 
 
 def _strings(nodes: _Nodes) -> Iterator[str]:
@@ -137,11 +161,12 @@ def _strings(nodes: _Nodes) -> Iterator[str]:
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = {
         id(node.body[0].value)
-        for node in nodes
-        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+        for kind in documented
+        for node in nodes[kind]
+        if node.body and isinstance(node.body[0], ast.Expr)
     }
-    for node in nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+    for node in nodes[ast.Constant]:
+        if isinstance(node.value, str) and id(node) not in docstrings:
             yield node.value
 
 
@@ -153,10 +178,9 @@ def _module_names(text: str) -> Iterator[str]:
 
 def _started(nodes: _Nodes) -> Iterator[str]:
     """Yields what stands after "-m" in lists such as [python, "-m", "package"]."""
-    for node in nodes:
-        if isinstance(node, ast.List | ast.Tuple):
-            texts = [each.value if isinstance(each, ast.Constant) else None for each in node.elts]
-            yield from (str(after) for mark, after in itertools.pairwise(texts) if mark == "-m" and after)
+    for node in (*nodes[ast.List], *nodes[ast.Tuple]):
+        texts = [each.value if isinstance(each, ast.Constant) else None for each in node.elts]
+        yield from (str(after) for mark, after in itertools.pairwise(texts) if mark == "-m" and after)
 
 
 def _looks_like_path(text: str) -> bool:
@@ -164,29 +188,27 @@ def _looks_like_path(text: str) -> bool:
 
 
 def _reads_package_data(nodes: _Nodes) -> bool:
-    for node in nodes:
-        if _name(node) in _PACKAGE_DATA:
-            return True
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[-1] in _PACKAGE_DATA:
-            return True
-    return False
+    named = any(_name(node) in _PACKAGE_DATA for node in _named(nodes))
+    return named or any((node.module or "").split(".")[-1] in _PACKAGE_DATA for node in nodes[ast.ImportFrom])
 
 
 def _imports_unknown(nodes: _Nodes) -> bool:
     """Whether a module imports what only running it would tell, or changes where modules are looked for."""
-    literal = {
-        id(node.func) for node in nodes if isinstance(node, ast.Call) and _called(node) in _LOADERS and _literal(node)
-    }
+    literal = {id(node.func) for node in nodes[ast.Call] if _called(node) in _LOADERS and _literal(node)}
     imported = {each.module for each in _imports(nodes)}
     loaders = {*_LOADERS, *_BY_VALUE, *(name for home in imported for name in _BY_VALUE_OF.get(home, ()))}
     # A variable of that name is another thing.
-    loaders -= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    return any(
-        (_name(node) in loaders and id(node) not in literal and _is_looked_up(node))
-        or (isinstance(node, ast.ImportFrom) and any(each.asname and each.name in loaders for each in node.names))
-        or _changes_sys_path(node)
-        for node in nodes
+    loaders -= {node.id for node in nodes[ast.Name] if isinstance(node.ctx, ast.Store)}
+    return (
+        any(_name(node) in loaders and id(node) not in literal and _is_looked_up(node) for node in _named(nodes))
+        or any(each.asname and each.name in loaders for node in nodes[ast.ImportFrom] for each in node.names)
+        or any(_changes_sys_path(node) for kind in (ast.Call, ast.Assign, ast.AugAssign) for node in nodes[kind])
     )
+
+
+def _named(nodes: _Nodes) -> Iterator[ast.Attribute | ast.Name]:
+    yield from nodes[ast.Attribute]
+    yield from nodes[ast.Name]
 
 
 def _is_looked_up(node: ast.AST) -> bool:
@@ -195,8 +217,8 @@ def _is_looked_up(node: ast.AST) -> bool:
 
 
 def _renders_unknown(nodes: _Nodes) -> bool:
-    literal = {id(node.func) for node in nodes if isinstance(node, ast.Call) and _literal(node)}
-    return any(_name(node) in _RENDERERS and id(node) not in literal for node in nodes)
+    literal = {id(node.func) for node in nodes[ast.Call] if _literal(node)}
+    return any(_name(node) in _RENDERERS and id(node) not in literal for node in _named(nodes))
 
 
 def _changes_sys_path(node: ast.AST) -> bool:

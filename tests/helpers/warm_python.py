@@ -10,10 +10,12 @@ Standard library only: it is run by the Python that it warms.
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import gc
 import importlib
 import json
+import marshal
 import os
 import selectors
 import shlex
@@ -23,30 +25,20 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import types
 import warnings
 from pathlib import Path
 
-# Python and TensorFlow read these when they start: a process that is asked for with others starts from nothing.
-READ_AT_START = (
-    "PYTHONHASHSEED",
-    "PYTHONWARNINGS",
-    "PYTHONOPTIMIZE",
-    "PYTHONINSPECT",
-    "PYTHONMALLOC",
-    "PYTHONTRACEMALLOC",
-)
-KERAS = "TF_USE_LEGACY_KERAS"
-# An option of pytest's that lets its plugins be as they are: their own assertions then fail without an explanation.
-AS_IMPORTED = "-Wignore::pytest.PytestAssertRewriteWarning"
+import warm_client
+
+AS_IMPORTED = warm_client.AS_IMPORTED
 HANDED_OVER = 100  # file descriptors below it are the client's
-FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 # Names a file for the CPU seconds of every process, which are nobody's children when getrusage is asked.
 USAGE = "WARM_PYTHON_USAGE"
 LAUNCHER = """#!/bin/sh
-exec {python} -I -S {module} --client {socket} {python} {keras} "$0" "$@"
+exec {python} -I -S -c {client} {helpers} {socket} {python} {keras} "$0" "$@"
 """
+CLIENT = "import sys; sys.path.insert(0, sys.argv[1]); import warm_client; sys.exit(warm_client.main(*sys.argv[2:]))"
 
 
 def interpreter(folder: Path, python: Path, modules: tuple[str, ...], keras: str = "0") -> Path:
@@ -59,8 +51,8 @@ def interpreter(folder: Path, python: Path, modules: tuple[str, ...], keras: str
     launcher.parent.mkdir(parents=True, exist_ok=True)
     if not launcher.exists():
         _look_like(folder, python)
-        paths = {"python": python, "module": __file__, "socket": folder / "socket", "keras": keras}
-        text = LAUNCHER.format(**{name: shlex.quote(str(path)) for name, path in paths.items()})
+        paths = {"python": python, "client": CLIENT, "helpers": Path(__file__).parent, "socket": folder / "socket"}
+        text = LAUNCHER.format(**{name: shlex.quote(str(path)) for name, path in {**paths, "keras": keras}.items()})
         partial = folder / f"python-{os.getpid()}"
         partial.write_text(text)
         partial.chmod(0o755)
@@ -83,7 +75,11 @@ def _look_like(folder: Path, python: Path) -> None:
 
 
 def _start(folder: Path, python: Path, modules: tuple[str, ...], keras: str) -> None:
-    environment = {**os.environ, KERAS: keras, "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")}
+    environment = {
+        **os.environ,
+        warm_client.KERAS: keras,
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+    }
     environment.pop("PYTHONPATH", None)
     with (folder / "log").open("ab") as log:
         subprocess.Popen(
@@ -111,13 +107,13 @@ def serve(folder: Path, modules: list[str]) -> None:
     server.bind(str(folder / "socket.partial"))
     server.listen(128)
     (folder / "socket.partial").rename(folder / "socket")
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with selectors.DefaultSelector() as selector:
-        selector.register(server, selectors.EVENT_READ)
+        selector.register(server, selectors.EVENT_READ, _Server(server, selector).accept)
         while True:
-            if selector.select(timeout=1.0):
-                _accept(server, users)
-            elif _is_alone(users):
+            ready = selector.select(timeout=1.0)
+            for key, _ in ready:
+                key.data()
+            if not ready and len(selector.get_map()) == 1 and _is_alone(users):
                 return
 
 
@@ -129,46 +125,85 @@ def _is_alone(users: int) -> bool:
     return True
 
 
-def _accept(server: socket.socket, users: int) -> None:
-    connection, _ = server.accept()
-    if os.fork() == 0:
-        server.close()
-        os.close(users)
-        os._exit(_keep(connection))
-    connection.close()
+class _Server:
+    """Forks the processes that are asked for."""
+
+    def __init__(self, listening: socket.socket, selector: selectors.BaseSelector) -> None:
+        self._listening = listening
+        self._selector = selector
+
+    def accept(self) -> None:
+        """Starts the process that the next client asks for."""
+        connection, _ = self._listening.accept()
+        try:
+            request, descriptors = _read_request(connection)
+        except (OSError, ValueError, EOFError):  # the client is gone
+            connection.close()
+            return
+        child = os.fork()
+        if child == 0:
+            for key in list(self._selector.get_map().values()):
+                os.close(key.fd)
+            self._selector.close()
+            connection.close()
+            _become(request, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        kept = _Kept(child, connection, request["environment"], request["arguments"], self._selector)
+        self._selector.register(connection, selectors.EVENT_READ, kept.hand_on)
+        self._selector.register(kept.ending, selectors.EVENT_READ, kept.end)
 
 
-def _keep(connection: socket.socket) -> int:
-    """Keeps one process: forks it, hands it the signals of its client, tells its end; kills it if the client goes."""
+@dataclasses.dataclass
+class _Kept:
+    """One process: it is handed its client's signals, killed if the client goes, and its end is told."""
+
+    process: int
+    connection: socket.socket
+    environment: dict[str, str]
+    arguments: list[str]
+    selector: selectors.BaseSelector
+
+    def __post_init__(self) -> None:
+        self.ending = os.pidfd_open(self.process)
+
+    def hand_on(self) -> None:
+        """Hands on a signal; without a client there is none that the process could be for."""
+        if self.ending < 0:  # it ended while the client went
+            return
+        number = b""
+        with contextlib.suppress(OSError):
+            number = self.connection.recv(1)
+        if not number:
+            self.selector.unregister(self.connection)
+        os.kill(self.process, number[0] if number else signal.SIGKILL)
+
+    def end(self) -> None:
+        """Tells the client how the process ended."""
+        _, status, usage = os.wait4(self.process, 0)
+        self.selector.unregister(self.ending)
+        os.close(self.ending)
+        self.ending = -1
+        with contextlib.suppress(KeyError):  # the client went before it
+            self.selector.unregister(self.connection)
+        if record := self.environment.get(USAGE):
+            test = self.environment.get("PYTEST_CURRENT_TEST", "")
+            seconds = usage.ru_utime + usage.ru_stime
+            with open(record, "a") as file:
+                file.write(json.dumps({"test": test, "arguments": self.arguments[:4], "seconds": seconds}) + "\n")
+        with contextlib.suppress(OSError):
+            self.connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
+        self.connection.close()
+
+
+def _read_request(connection: socket.socket) -> tuple[dict, list[int]]:
     size = int.from_bytes(connection.recv(4, socket.MSG_WAITALL), "big")
     message, descriptors, _, _ = socket.recv_fds(connection, 1, 250)
     while len(message) < size:
-        message += connection.recv(size - len(message))
-    request = json.loads(message)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    child = os.fork()
-    if child == 0:
-        connection.close()
-        _become(request, descriptors)
-    for descriptor in descriptors:
-        os.close(descriptor)
-    threading.Thread(target=_hand_on, args=(connection, child), daemon=True).start()
-    _, status, usage = os.wait4(child, 0)
-    if record := request["environment"].get(USAGE):
-        test = request["environment"].get("PYTEST_CURRENT_TEST", "")
-        seconds = usage.ru_utime + usage.ru_stime
-        with open(record, "a") as file:
-            file.write(json.dumps({"test": test, "arguments": request["arguments"][:4], "seconds": seconds}) + "\n")
-    with contextlib.suppress(OSError):
-        connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
-    return 0
-
-
-def _hand_on(connection: socket.socket, child: int) -> None:
-    with contextlib.suppress(OSError):
-        while number := connection.recv(1):
-            os.kill(child, number[0])
-        os.kill(child, signal.SIGKILL)
+        message += (part := connection.recv(size - len(message)))
+        if not part:
+            raise EOFError
+    return marshal.loads(message), descriptors
 
 
 def _become(request: dict, descriptors: list[int]) -> None:
@@ -185,7 +220,7 @@ def _become(request: dict, descriptors: list[int]) -> None:
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     tempfile.tempdir = None
     importlib.invalidate_caches()
-    for number in FORWARDED:
+    for number in warm_client.FORWARDED:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     code = 1
@@ -225,7 +260,7 @@ def _said(code: object) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    filters, (option, *rest) = _without_warnings(arguments)
+    filters, (option, *rest) = warm_client.without_warnings(tuple(arguments))
     sys.warnoptions += filters
     warnings._processoptions(filters)
     main = types.ModuleType("__main__")
@@ -269,102 +304,9 @@ def _finish(code: int) -> None:
         with contextlib.suppress(Exception):
             stream.flush()
     if code < 0:
-        _die_by(-code)
+        warm_client.die_by(-code)
     os._exit(code & 0xFF)
 
 
-# The client
-
-
-def client(path: str, python: str, keras: str, executable: str, arguments: list[str]) -> int:
-    """Stands in for `python ARGUMENTS`: has the server run it, hands on signals, ends as it ended."""
-    for number in FORWARDED:
-        signal.signal(number, signal.SIG_DFL)
-    connection = _connect(path) if _can_be_warm(arguments, keras) else None
-    if connection is None:
-        os.execv(python, [python, *arguments])
-    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
-    for number in FORWARDED:
-        signal.signal(number, lambda each, _: connection.send(bytes([each])))
-    _request(connection, executable, arguments)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
-    answer = connection.recv(4, socket.MSG_WAITALL)
-    if not answer:
-        return 1
-    code = int.from_bytes(answer, "big", signed=True)
-    if code < 0:
-        _die_by(-code)
-    return code
-
-
-def _die_by(number: int) -> None:
-    with contextlib.suppress(OSError):  # those that cannot be caught
-        signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-
-
-def _can_be_warm(arguments: list[str], keras: str) -> bool:
-    first, *rest = _without_warnings(arguments)[1] or ["-"]
-    if first == "-m" and rest[:1] == ["pytest"]:
-        return AS_IMPORTED in rest  # it rewrites its plugins as they are imported
-    started_so = first in ("-m", "-c") or not first.startswith("-")
-    as_told = not any(os.environ.get(name) for name in READ_AT_START) and os.environ.get(KERAS, "0") == keras
-    return started_so and as_told
-
-
-def _without_warnings(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Splits leading `-W FILTER` off; returns the filters and the other arguments."""
-    filters = []
-    while len(arguments) > 1 and arguments[0] == "-W":
-        filters.append(arguments[1])
-        arguments = arguments[2:]
-    return filters, arguments
-
-
-def _connect(path: str) -> socket.socket | None:
-    """Connects as soon as the server has imported everything; None if there is none any more."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    end = time.monotonic() + 300
-    while time.monotonic() < end:
-        try:
-            connection.connect(path)
-        except FileNotFoundError:
-            time.sleep(0.05)
-        except ConnectionRefusedError:
-            return None
-        else:
-            return connection
-    return None
-
-
-def _request(connection: socket.socket, executable: str, arguments: list[str]) -> None:
-    listed = [int(each.name) for each in Path("/proc/self/fd").iterdir()]
-    files = [each for each in listed if each != connection.fileno() and _is_handed_over(each)]
-    request = {
-        "arguments": arguments, "environment": dict(os.environ), "cwd": str(Path.cwd()), "files": files,
-        "umask": _umask(), "executable": executable,
-    }  # fmt: skip
-    text = json.dumps(request).encode()
-    connection.sendall(len(text).to_bytes(4, "big"))
-    socket.send_fds(connection, [text[:1]], files)
-    connection.sendall(text[1:])
-
-
-def _is_handed_over(number: int) -> bool:
-    try:
-        return number < 3 or os.get_inheritable(number)
-    except OSError:  # what listed the folder
-        return False
-
-
-def _umask() -> int:
-    found = os.umask(0)
-    os.umask(found)
-    return found
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "--serve":
-        serve(Path(sys.argv[2]), sys.argv[3:])
-    else:
-        sys.exit(client(*sys.argv[2:6], sys.argv[6:]))
+    serve(Path(sys.argv[2]), sys.argv[3:])

@@ -8,26 +8,27 @@ import json
 import os
 import shutil
 import stat
-import sys
 
 import pytest
 import yaml
 
+import interpreters
 from kind import main, steps, tools
 from kind.steps import Place
 from kind.tools import StepError, Tools, require
 from repository import ROOT
 
 # Records a call in `calls`, keeps state in `state.json`, and says what it would not do without what comes before.
-STANDIN = """#!{python}
-import json, os, pathlib, subprocess, sys
-home = pathlib.Path({home!r})
-name, arguments = pathlib.Path(sys.argv[0]).name, sys.argv[1:]
+# Six hundred are started: it imports what it cannot do without.
+STANDIN = """#!{python} -IS
+import json, os, sys
+name, arguments = os.path.basename(sys.argv[0]), sys.argv[1:]
 given = "" if sys.stdin.isatty() or name == "docker" and "cp" not in arguments else sys.stdin.read()
-with (home / "calls").open("a") as calls:
+with open({home!r} + "/calls", "a") as calls:
     calls.write(json.dumps([name, *arguments, *([given] if given else [])]) + "\\n")
-path = home / "state.json"
-state = json.loads(path.read_text())
+path = {home!r} + "/state.json"
+with open(path) as file:
+    state = json.load(file)
 if state["broken"] and state["broken"] in " ".join([name, *arguments]):
     print("Error: out of luck", file=sys.stderr)
     sys.exit(1)
@@ -38,7 +39,8 @@ def need(what, why):
         sys.exit(3)
 
 def done(**changes):
-    path.write_text(json.dumps({{**state, **changes}}))
+    with open(path, "w") as file:
+        json.dump({{**state, **changes}}, file)
 
 def docker():
     if arguments[0] == "inspect":
@@ -58,8 +60,8 @@ def docker():
     elif arguments[0] == "build":
         need("author", "FROM the author's image")
         done(**{{arguments[arguments.index("--tag") + 1]: True}})
-        context = pathlib.Path(arguments[-1])
-        assert (context / "Dockerfile").read_text().count("FROM ${{AUTHOR}}") == 1
+        with open(arguments[-1] + "/Dockerfile") as file:
+            assert file.read().count("FROM ${{AUTHOR}}") == 1
     elif arguments[0] == "push":
         need("registry", "nowhere to push to"); need(arguments[1], "not built")
 
@@ -81,7 +83,7 @@ def kubectl():
     if rest[0] == "kustomize" and rest[1].startswith("github.com/kubeflow/pipelines/"):
         print(f"# manifests of {{rest[1]}}")
     elif rest[0] == "kustomize":
-        sys.exit(subprocess.run([{kubectl!r}, *rest]).returncode)
+        os.execv({kubectl!r}, ["kubectl", *rest])
     elif rest[0] == "apply" and "env/platform-agnostic" in given:
         need("crds", "definitions come first"); done(kfp=True)
     elif rest[0] == "apply" and "cluster-scoped-resources" in given:
@@ -117,7 +119,7 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     for name in ("docker", "kind", "minikube", "kubectl"):
         path = tmp_path / "bin" / name
-        path.write_text(STANDIN.format(python=sys.executable, home=str(tmp_path), kubectl=kubectl))
+        path.write_text(STANDIN.format(python=interpreters.REAL, home=str(tmp_path), kubectl=kubectl))
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     remember(tmp_path, broken="", workloads=[READY], job=COMPLETE)

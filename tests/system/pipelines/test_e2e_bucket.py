@@ -67,7 +67,8 @@ class Client:
 def mlflow(folder):
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(MLFLOW), "--workers", "1"]
     places = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "kept")]
-    process = subprocess.Popen([*command, *places], cwd=folder, start_new_session=True)
+    variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    process = subprocess.Popen([*command, *places], cwd=folder, env=variables, start_new_session=True)
     try:
         until(lambda: answers(f"http://127.0.0.1:{MLFLOW}/health"), seconds=300)
         yield f"http://127.0.0.1:{MLFLOW}"

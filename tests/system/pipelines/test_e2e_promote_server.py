@@ -1,5 +1,6 @@
 """Promote and rollback where the registry is an MLflow server, which hands its files out by HTTP."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def server(tmp_path_factory):
             [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
              "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files")],
             stdout=log, stderr=log, start_new_session=True,
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kfp_ct.serving.request_log import RequestLog
 
 _MEGABYTE = 1 << 20
+# How long a thread that converts or predicts may keep the one that accepts and answers from running.
+_SWITCH_SECONDS = 0.0005
 # Exit codes: 2 is the user's to fix, as everywhere in this project.
 USER_ERROR = 2
 
@@ -72,6 +74,7 @@ def _serve(given: argparse.Namespace, token: str | None, listener: socket.socket
     from kfp_ct.serving.saved_model import SavedModel
     from kfp_ct.serving.versions import Versions
 
+    sys.setswitchinterval(_SWITCH_SECONDS)
     gc.freeze()  # what was imported stays: collecting after an unload need not walk it
     versions = Versions(*_models(given, SavedModel))
     versions.poll()  # the first version is there before the first request

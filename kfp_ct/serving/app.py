@@ -26,6 +26,7 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _CLIENT_CLOSED = 499
 # The page has no script, loads nothing, and is in no frame of another.
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
+_PREDICTIONS = ("/v1/", "/V1/")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -58,15 +59,18 @@ def create_app(predictor: Predictor) -> Starlette:
             Route("/metrics", _guarded(metrics, token), methods=["GET"]),
             # TensorFlow Serving's addresses are not case-sensitive; "/v1" is the only part that is matched here.
             *(
-                Route(f"/{api}/{{rest:path}}", _guarded(rest.answer, token), methods=["GET", "POST"])
-                for api in ("v1", "V1")
+                Route(f"{api}{{rest:path}}", _guarded(rest.answer, token), methods=["GET", "POST"])
+                for api in _PREDICTIONS
             ),
             Route("/v2/health/live", _live, methods=["GET"]),
             Route("/v2/health/ready", open_inference.ready, methods=["GET"]),
             Route("/v2", _guarded(open_inference.server, token), methods=["GET"]),
             Route("/v2/{rest:path}", _guarded(open_inference.answer, token), methods=["GET", "POST"]),
         ],
-        middleware=[Middleware(_HostCheck, hosts=predictor.limits.hosts)],
+        middleware=[
+            Middleware(_HostCheck, hosts=predictor.limits.hosts),
+            Middleware(_Predictions, handle=_guarded(rest.answer, token)),
+        ],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
     )
 
@@ -86,7 +90,8 @@ def _guarded(handle: Handler, token: str | None) -> Handler:
         except ClientDisconnect:
             response = Response(status_code=_CLIENT_CLOSED)  # nobody reads it
         response.headers[http.REQUEST_ID] = request.state.id
-        response.headers.update(http.trace_of(request))
+        if trace := http.trace_of(request):
+            response.headers.update(trace)
         if _log.isEnabledFor(logging.INFO):
             _log_request(request, response.status_code, time.perf_counter() - started)
         return response
@@ -122,6 +127,22 @@ class _HostCheck:
                 await http.error_response(message, 400)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+class _Predictions:
+    """Hands what is posted below /v1 on itself: finding a route costs as much as decoding a request."""
+
+    def __init__(self, app: ASGIApp, handle: Handler) -> None:
+        self._app = app
+        self._handle = handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request, or passes it on."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(_PREDICTIONS):
+            response = await self._handle(Request(scope, receive))
+            await response(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 async def _live(request: Request) -> Response:

@@ -21,7 +21,12 @@ def rows_are_independent(run: Run, specs: dict[str, InputSpec]) -> bool:
     """Returns whether rows answered together are answered as they are alone; False where it cannot be tried."""
     if not specs or any(spec.shape is None or not spec.shape or spec.shape[0] is not None for spec in specs.values()):
         return False
-    return _same(run, {name: _varied(spec) for name, spec in specs.items()})
+    return _same(run, varied_rows(specs))
+
+
+def varied_rows(specs: dict[str, InputSpec]) -> Inputs:
+    """Returns rows that differ from each other, values that differ within a row, and lists of different lengths."""
+    return {name: _varied(spec) for name, spec in specs.items()}
 
 
 def _same(run: Run, inputs: Inputs) -> bool:
@@ -53,7 +58,6 @@ def _row(array: np.ndarray | Lists, row: int) -> np.ndarray | Lists:
 
 
 def _varied(spec: InputSpec) -> np.ndarray | Lists:
-    """Returns rows that differ from each other, values that differ within a row, and lists of different lengths."""
     if spec.is_list:
         lengths = np.arange(_ROWS)
         return Lists(_values(spec, (int(lengths.sum()),)), lengths, lengths >= 0, spec.missing)

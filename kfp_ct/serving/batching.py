@@ -33,7 +33,7 @@ class Batching:
     """
 
     mode: str = ADAPTIVE
-    rows: int = 128
+    rows: int = 512
     delay_ms: float = 5.0
 
 

@@ -61,14 +61,27 @@ class Metrics:
         self._batch_rows = Histogram(
             "serving_batch_rows", "Rows of one call of a model.", (), buckets=_POWERS, registry=self._registry
         )
+        # Looking a label up costs more than counting.
+        self._answered: dict[tuple[str, str, int, str], tuple[Counter, Counter, Histogram]] = {}
         self._pending = Gauge("serving_pending", "Requests that wait or run.", (), registry=self._registry)
 
     def answered(self, protocol: str, served: tuple[str, int, str], rows: int, seconds: float) -> None:
         """Counts a prediction of a model, version and signature."""
+        counted = self._answered.get((protocol, *served)) or self._counters(protocol, served)
+        requests, of_rows, latency = counted
+        requests.inc()
+        of_rows.inc(rows)
+        latency.observe(seconds)
+
+    def _counters(self, protocol: str, served: tuple[str, int, str]) -> tuple[Counter, Counter, Histogram]:
         labels = (served[0], str(served[1]), served[2])
-        self._requests.labels(protocol, *labels).inc()
-        self._rows.labels(*labels).inc(rows)
-        self._latency.labels(protocol, served[0]).observe(seconds)
+        found = (
+            self._requests.labels(protocol, *labels),
+            self._rows.labels(*labels),
+            self._latency.labels(protocol, served[0]),
+        )
+        self._answered[(protocol, *served)] = found
+        return found
 
     def failed(self, protocol: str, model: str, kind: str) -> None:
         """Counts a request that got none."""

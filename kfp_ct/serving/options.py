@@ -62,7 +62,7 @@ def _add_batching_options(parser: argparse.ArgumentParser) -> None:
         "--batching", choices=("off", "on", "adaptive"), default="adaptive",
         help="wait for others never, always, or while the model is at work (default: %(default)s)",
     )  # fmt: skip
-    group.add_argument("--batch-rows", type=_positive, default=128, help="rows a batch (default: %(default)s)")
+    group.add_argument("--batch-rows", type=_positive, default=512, help="rows a batch (default: %(default)s)")
     group.add_argument(
         "--batch-delay-ms", type=float, default=5.0, help="longest wait for others (default: %(default)s)"
     )

@@ -11,8 +11,8 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from kfp_ct.serving import bodies, tensors, warm_up
-from kfp_ct.serving.batch_trial import rows_are_independent
+from kfp_ct.serving import bodies, signature_calls, tensors, warm_up
+from kfp_ct.serving.batch_trial import rows_are_independent, varied_rows
 from kfp_ct.serving.errors import InvalidRequestError
 from kfp_ct.serving.model_check import check_files, check_graph
 from kfp_ct.serving.values import Inputs, InputSpec, Lists, missing_rows
@@ -43,6 +43,10 @@ class SavedModel:
         self._loaded = tf.saved_model.load(str(path))
         self._signatures: dict[str, Callable[..., dict[str, tf.Tensor]]] = dict(self._loaded.signatures)
         self.specs = {name: _specs(self.definitions[name]) for name in self._signatures}
+        self._types = {name: _types(specs) for name, specs in self.specs.items()}
+        self._calls = {
+            name: signature_calls.by_name(call, self._types[name]) for name, call in self._signatures.items()
+        }
         self._batches: set[str] = set()
         self.warmed_up = 0  # requests of the model's own that were answered
 
@@ -72,6 +76,8 @@ class SavedModel:
         for name, specs in self.specs.items():
             if [spec.dtype for spec in specs.values()] == ["string"]:
                 continue  # most likely serialized tf.Examples, which cannot be made up
+            examples = _fed(varied_rows(specs))
+            self._calls[name] = signature_calls.fastest(self._signatures[name], self._types[name], examples)
             if rows_are_independent(functools.partial(self.run, name), specs):
                 self._batches.add(name)
             try:
@@ -98,14 +104,18 @@ class SavedModel:
         Raises:
             InvalidRequestError: The model refuses them.
         """
-        specs = self.specs[name]
-        fed = {key: array.padded() if isinstance(array, Lists) else array for key, array in arrays.items()}
-        inputs = {key: tf.constant(array, tf.as_dtype(specs[key].dtype)) for key, array in fed.items()}
         try:
-            outputs = self._signatures[name](**inputs)
+            return self._calls[name](_fed(arrays))
         except (tf.errors.InvalidArgumentError, ValueError) as error:
             raise InvalidRequestError(f"the model cannot take this request: {error}") from error
-        return {key: tensor.numpy() for key, tensor in outputs.items()}
+
+
+def _fed(inputs: Inputs) -> dict[str, np.ndarray]:
+    return {name: array.padded() if isinstance(array, Lists) else array for name, array in inputs.items()}
+
+
+def _types(specs: tensors.Specs) -> dict[str, tf.DType]:
+    return {name: tf.as_dtype(spec.dtype) for name, spec in specs.items()}
 
 
 def _signature_definitions(path: Path) -> dict[str, meta_graph_pb2.SignatureDef]:

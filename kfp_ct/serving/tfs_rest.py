@@ -30,7 +30,7 @@ class TensorFlowServingRest:
         return await self._post(request) if request.method == "POST" else self._get(request)
 
     def _get(self, request: Request) -> Response:
-        path, versions = request.url.path, self._predictor.versions
+        path, versions = request.scope["path"], self._predictor.versions
         if re.fullmatch("(?i)/v1/models/?", path):
             raise InvalidRequestError("Missing model name in request.")
         match = _STATUS.fullmatch(path)
@@ -45,9 +45,9 @@ class TensorFlowServingRest:
         return http.json_response({"model_spec": spec, "metadata": metadata})
 
     async def _post(self, request: Request) -> Response:
-        match = _PREDICTION.fullmatch(request.url.path)
+        match = _PREDICTION.fullmatch(request.scope["path"])
         if match is None:
-            raise InvalidRequestError(f"Malformed request: {request.method} {request.url.path}")
+            raise InvalidRequestError(f"Malformed request: {request.method} {request.scope['path']}")
         call = Call(match["name"], _version(match), request.state.id, "rest", UNREAD)
         try:
             async with self._predictor.admitted():

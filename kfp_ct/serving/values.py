@@ -7,6 +7,7 @@ false for 1 and 0, and 1 and 0 for true and false.
 
 import base64
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,17 +39,17 @@ class InputSpec:
     array_type: np.dtype
     shape: tuple[int | None, ...] | None
 
-    @property
+    @functools.cached_property
     def is_raw_feature(self) -> bool:
         """Whether it takes one value per row."""
         return self.shape in ((None,), (None, 1))
 
-    @property
+    @functools.cached_property
     def is_list(self) -> bool:
         """Whether it takes a list of any length per row, filled up to the longest (kfp_ct/data/list_columns.py)."""
         return self.shape == (None, None) and self.array_type.kind in "fiO"
 
-    @property
+    @functools.cached_property
     def missing(self) -> Any:
         """What stands for a missing value; None if nothing can."""
         if not self.is_raw_feature and not self.is_list:

@@ -111,6 +111,13 @@ def test_usual_rows_take_the_fast_way():
     assert math.isnan(arrays["distance"][1, 0])
 
 
+def test_true_is_one_of_a_raw_feature_the_fast_way_too():
+    rows = [{**WHOLE, "hour": True, "distance": True}, WHOLE]
+
+    assert columns.rows_to_arrays(rows, SPECS)["hour"].tolist() == [1, 6]
+    assert_same(columns.rows_to_arrays(rows, SPECS), exactly(json.dumps({"instances": rows}).encode()))
+
+
 @pytest.mark.parametrize(
     "row",
     [
@@ -121,7 +128,7 @@ def test_usual_rows_take_the_fast_way():
         {**WHOLE, "late": None},
         {**WHOLE, "other": 1},
         {**WHOLE, "carrier": 5},
-        {**WHOLE, "hour": True},
+        {**WHOLE, "small": True},
     ],
     ids=str,
 )

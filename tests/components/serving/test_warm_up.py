@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from kfp_ct.data import layouts, warm_up
+from kfp_ct.serving.batch_trial import varied_rows
 from kfp_ct.serving.errors import InvalidRequestError
 from kfp_ct.serving.saved_model import SavedModel
 from kfp_ct.serving.versions import Versions
@@ -137,3 +138,30 @@ def test_requests_that_do_not_fit_are_said_and_the_model_is_served_all_the_same(
     versions.poll()
     assert versions.serving() == {"m": 1}
     assert "m v1: warm-up failed: " in caplog.text
+
+
+def test_calls_in_order_are_taken_where_they_answer_bit_for_bit_as_calls_by_name(folder):
+    model = SavedModel(folder)
+    rows = varied_rows(model.specs["serving_default"])
+    by_name, named = model.run("serving_default", rows), model._calls["serving_default"]
+
+    model.warm_up()
+
+    assert model._calls["serving_default"].__qualname__ != named.__qualname__
+    assert model.run("serving_default", rows)["y"].tobytes() == by_name["y"].tobytes()
+
+
+def test_calls_by_name_remain_where_the_others_answer_otherwise(tmp_path):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def counted(x):
+        return {"y": x + module.calls.assign_add(1.0)}
+
+    module = tf.Module()
+    module.calls = tf.Variable(0.0)
+    tf.saved_model.save(module, str(tmp_path / "1"), counted.get_concrete_function())
+    model = SavedModel(tmp_path / "1")
+    named = model._calls["serving_default"]
+
+    model.warm_up()
+
+    assert model._calls["serving_default"].__qualname__ == named.__qualname__

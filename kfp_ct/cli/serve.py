@@ -20,6 +20,9 @@ def serve(
     grpc_port: Annotated[
         int | None, typer.Option(help="Port for gRPC; 0 takes a free one.", show_default="no gRPC")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that answer, each with its own copy of the models.")
+    ] = 1,
     request_log: Annotated[
         str | None,
         typer.Option(help="Folder, s3:// or gs:// to log requests to, for monitoring.", show_default="no log"),
@@ -42,5 +45,6 @@ def serve(
     log = {"": request_log and locations.absolute(request_log), "-sample": sample, "-max-mb": max_mb,
            "-rows": log_rows, "-seconds": log_seconds}  # fmt: skip
     given = [f"--request-log{name}={value}" for name, value in log.items()] if request_log else []
+    given += [f"--workers={workers}"]
     given += [f"--grpc-port={grpc_port}"] if grpc_port is not None else []
     raise typer.Exit(server.serve(locations.absolute(root or str(find_workspace(home).serving)), host, port, given))

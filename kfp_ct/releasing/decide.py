@@ -34,6 +34,11 @@ class Criterion:
         return self.low is not None and self.low > self.allowed
 
     @property
+    def doubtful(self) -> bool:
+        """Whether what was found is more than allowed, though it may be chance."""
+        return self.low is not None and self.value is not None and self.value > self.allowed
+
+    @property
     def better(self) -> bool:
         """Whether the candidate is better, beyond doubt."""
         return self.high is not None and self.high < 0
@@ -60,7 +65,10 @@ def decide(state: State, seen: Seen, now: datetime.datetime) -> tuple[str, str]:
         return (BACK_OUT, why) if late else (HOLD, lacking)
     if waited < duration(policy.every):
         return HOLD, f"the step lasts {policy.every}"
-    if state.step + 1 < len(policy.steps):
+    last = state.step + 1 == len(policy.steps)
+    if not last and not late and (doubtful := [each for each in seen.criteria if each.doubtful]):
+        return HOLD, "; ".join(f"{_text(each)}: a larger share waits until that is known" for each in doubtful)
+    if not last:
         return ADVANCE, f"not worse on {seen.rows:,} rows"
     better = [each for each in seen.criteria if each.name == QUALITY and each.better]
     if better:

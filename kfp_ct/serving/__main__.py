@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_ct.serving import options, structured_logs
+from kfp_ct.serving import listeners, options, structured_logs
+from kfp_ct.serving.options import UsageError
+from kfp_ct.serving.workers import Workers, worker_folder
 
 if TYPE_CHECKING:
     from kfp_ct.serving.request_log import RequestLog
@@ -32,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = options.parser().parse_args(arguments)
     structured_logs.configure(as_json=given.json_logs)
     try:
-        token, listener = _checked(given), _bind(given.host, given.port)
+        token = _checked(given)
+        if given.workers > 1 and given.worker is None:
+            return Workers(given, sys.argv[1:] if arguments is None else arguments).run(given.until_stdin_closes)
+        listener = listeners.bind(given.host, given.port, shared=given.worker is not None)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR
@@ -40,10 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=FutureWarning)
     return _serve(given, token, listener)
-
-
-class UsageError(Exception):
-    """What the command line asks for cannot be done."""
 
 
 def _checked(given: argparse.Namespace) -> str | None:
@@ -115,9 +116,10 @@ def _models(given: argparse.Namespace, load: Callable[[Path], Any]) -> tuple[Any
         return locations.local_path(given.root), load
     from kfp_ct.serving.model_store import ModelStore
 
-    folder = given.model_cache or Path(tempfile.mkdtemp(prefix="ct-models-"))
+    cache = worker_folder(given.model_cache, given.worker)
+    folder = cache or Path(tempfile.mkdtemp(prefix="ct-models-"))
     folder.mkdir(parents=True, exist_ok=True)
-    if given.model_cache is None:
+    if cache is None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder, load, ModelStore(given.root, folder).refresh
 
@@ -154,35 +156,6 @@ def _log_root(text: str) -> Path | str:
     from kfp_ct.storage import locations
 
     return text if locations.is_remote(text) else locations.local_path(text)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """Takes the port; connections are accepted only when the models are loaded.
-
-    Raises:
-        UsageError: It is taken, or the address is not one of this machine.
-    """
-    try:
-        return _listener(host, port)
-    except OSError as error:
-        raise UsageError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}\n"
-            "  expected: a free port and an address of this machine\n"
-            "  fix: stop what uses it, or choose another with --port"
-        ) from error
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    # The protocol is named because asyncio turns Nagle's delay off (40 ms an answer) only where it is.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 def _stop_at_end_of_input(server: object) -> None:

@@ -24,8 +24,11 @@ _AUTHORIZATION = "authorization"
 class GrpcServer:
     """A server that is started and stopped within a running event loop."""
 
-    def __init__(self, predictor: Predictor, credentials: grpc.ServerCredentials | None = None) -> None:
-        """Answers from a predictor's models; encrypted if there are credentials."""
+    def __init__(
+        self, predictor: Predictor, credentials: grpc.ServerCredentials | None = None, shared: bool = False
+    ) -> None:
+        """Answers from a predictor's models; encrypted if there are credentials; at a port that workers share."""
+        self._shared = shared
         self._predictor = predictor
         self._credentials = credentials
         self._server: Any = None
@@ -36,11 +39,11 @@ class GrpcServer:
         Raises:
             OSError: It is taken.
         """
-        # Nothing is shared with another process: a port that is taken is said.
+        # Nothing is shared with another service: a port that is taken is said.
         options = [
             ("grpc.max_receive_message_length", self._predictor.limits.body_bytes),
             ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(self._shared)),
         ]
         self._server = grpc.aio.server(options=options)
         services = {

@@ -1,14 +1,16 @@
 """What the prediction service does, as Prometheus metrics; their names begin with `serving_`."""
 
+import os
 import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from kfp_ct.serving.request_log import RequestLog
+from kfp_ct.serving.workers import METRICS_VARIABLE
 
 _SECONDS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _POWERS = tuple(float(2**power) for power in range(15))
@@ -36,7 +38,8 @@ class Metrics:
         """Makes a registry of its own, so that two services in one process do not meet."""
         self._versions = versions
         self._registry = CollectorRegistry()
-        self._registry.register(_State(versions, request_log))
+        self._state = _State(versions)
+        self._registry.register(self._state)
         of_answers = ("protocol", "model", "version", "signature")
         self._requests = Counter("serving_requests", "Predictions answered.", of_answers, registry=self._registry)
         self._rows = Counter("serving_rows", "Rows predicted.", of_answers[1:], registry=self._registry)
@@ -63,7 +66,12 @@ class Metrics:
         )
         # Looking a label up costs more than counting.
         self._answered: dict[tuple[str, str, int, str], tuple[Counter, Counter, Histogram]] = {}
-        self._pending = Gauge("serving_pending", "Requests that wait or run.", (), registry=self._registry)
+        self._pending = Gauge(
+            "serving_pending", "Requests that wait or run.", (), registry=self._registry, multiprocess_mode="livesum"
+        )
+        if request_log is not None:
+            dropped = Counter("serving_log_dropped", "Requests that the log dropped.", (), registry=self._registry)
+            request_log.on_drop = dropped.inc
 
     def answered(self, protocol: str, served: tuple[str, int, str], rows: int, seconds: float) -> None:
         """Counts a prediction of a model, version and signature."""
@@ -102,19 +110,23 @@ class Metrics:
         self._pending.set(number)
 
     def page(self) -> bytes:
-        """Returns the metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        """Returns the metrics in Prometheus' text format; of several workers, what all have counted together."""
+        if METRICS_VARIABLE not in os.environ:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        registry.register(self._state)  # the versions of the worker that answers
+        multiprocess.MultiProcessCollector(registry)
+        return generate_latest(registry)
 
 
 class _State(Collector):
     """What is looked up when it is asked for."""
 
-    def __init__(self, versions: ServedVersions, request_log: RequestLog | None) -> None:
+    def __init__(self, versions: ServedVersions) -> None:
         self._versions = versions
-        self._log = request_log
 
     def collect(self) -> Iterator[Metric]:
-        """Yields the versions, their age and what the log has dropped."""
+        """Yields the versions and their age."""
         now, serving = time.time(), self._versions.serving()
         version = GaugeMetricFamily("serving_version", "The version that answers.", labels=("model",))
         for name, number in serving.items():
@@ -127,8 +139,6 @@ class _State(Collector):
         yield GaugeMetricFamily(
             "serving_models_waiting", "Models that no version answers for.", len(self._versions.waiting())
         )
-        if self._log is not None:
-            yield CounterMetricFamily("serving_log_dropped", "Requests that the log dropped.", self._log.dropped())
 
     def describe(self) -> Iterator[Metric]:
         """Yields nothing: what it collects is known when it is asked."""

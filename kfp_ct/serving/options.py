@@ -6,7 +6,13 @@ from pathlib import Path
 
 TOKEN_VARIABLE = "KFP_CT_SERVING_TOKEN"  # noqa: S105 - its name
 HASH_KEY_VARIABLE = "KFP_CT_LOG_HASH_KEY"
+# Which of several workers a process is: given by the process that starts them.
+WORKER = "--worker"
 _DESCRIPTION = "Serves the models below a folder over HTTP and gRPC, until it is told to stop."
+
+
+class UsageError(Exception):
+    """What the command line asks for cannot be done."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +35,11 @@ def parser() -> argparse.ArgumentParser:
         "--max-seconds", type=float, default=60.0, help="for a prediction, waiting included (default: %(default)s)"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 2, help="predictions that run at a time")
+    parser.add_argument(
+        "--workers", type=_positive, default=1,
+        help="processes that answer, each with its own copy of the models (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(WORKER, type=int, help=argparse.SUPPRESS)
     parser.add_argument("--grace-seconds", type=int, default=10, help="for requests that run when told to stop")
     parser.add_argument(
         "--drain-seconds", type=float, default=0.0,

@@ -31,7 +31,7 @@ def server_class(
             await super().startup(sockets)
             places = {"url": _url(sockets[0], options.tls_certificate is not None)}
             if options.grpc_port is not None:
-                self.grpc = GrpcServer(predictor, _credentials(options))
+                self.grpc = GrpcServer(predictor, _credentials(options), options.worker is not None)
                 port = await self.grpc.start(f"{options.host}:{options.grpc_port}")
                 places["grpc"] = f"{_reachable(options.host)}:{port}"
             print(json.dumps(places), flush=True)

@@ -16,6 +16,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class RequestLog:
         self._counts: dict[Key, collections.Counter[str]] = {}
         self._wake = threading.Event()
         self._closed = False
-        self._dropped = 0
+        self.on_drop: Callable[[], None] = lambda: None
         # What the writer alone touches: rows that will be the next files, and since when they wait.
         self._kept: dict[Key, list[Answered]] = {}
         self._since = time.monotonic()
@@ -85,7 +86,7 @@ class RequestLog:
             counts["sampled"] += 1
             if self._closed or self._waiting_rows + answered.rows > self._settings.queue_rows:
                 counts["dropped"] += 1
-                self._dropped += 1
+                self.on_drop()
                 return
             self._waiting.append((key, self._settings.privacy.applied(answered)))
             self._waiting_rows += answered.rows
@@ -99,10 +100,6 @@ class RequestLog:
             counts = self._counts_of(Key(model, version, "", part))
             counts["requests"] += 1
             counts[f"error_{status}"] += 1
-
-    def dropped(self) -> int:
-        """Returns how many requests were dropped since the log was opened."""
-        return self._dropped
 
     def close(self) -> None:
         """Writes what waits, and ends; returns after ten seconds even if the disk does not answer."""

@@ -278,6 +278,7 @@ def in_process(model: Path) -> None:
 
     newest = max((path for path in model.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
     loaded = SavedModel(newest)
+    loaded.warm_up()  # as the service does before a version answers
     signature = loaded.metadata()["serving_default"]
     specs = {name: info["dtype"] for name, info in signature["inputs"].items()}
     for count in _IN_PROCESS_ROWS:

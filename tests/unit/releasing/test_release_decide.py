@@ -27,6 +27,7 @@ def look(minutes, rows=1_000, labelled=1_000, criteria=(), **given):
 
 BETTER = Criterion("quality", 0.0, -0.2, -0.3, -0.1)
 UNSURE = Criterion("quality", 0.0, -0.01, -0.1, 0.1)
+DOUBTFUL = Criterion("quality", 0.0, 0.05, -0.1, 0.2)
 WORSE = Criterion("quality", 0.05, 0.2, 0.1, 0.3)
 
 
@@ -38,6 +39,8 @@ WORSE = Criterion("quality", 0.05, 0.2, 0.1, 0.3)
         ("hold", "49 labelled rows", {"minutes": 60, "labelled": 49}),
         ("advance", "not worse", {"minutes": 30, "criteria": [UNSURE]}),
         ("advance", "not worse", {"minutes": 30, "labelled": 0, "labels": ""}),
+        ("hold", "a larger share waits until that is known", {"minutes": 30, "criteria": [DOUBTFUL]}),
+        ("advance", "not worse", {"minutes": 240, "criteria": [DOUBTFUL]}),
         ("promote", "equal ones are promoted", {"minutes": 30, "step": 1, "criteria": [UNSURE]}),
         ("promote", "better: quality", {"minutes": 30, "step": 1, "equal": "keep", "criteria": [BETTER]}),
         ("hold", "not better yet", {"minutes": 30, "step": 1, "equal": "keep", "criteria": [UNSURE]}),

@@ -32,7 +32,8 @@ def evaluate(
         metrics: The challenger's metrics over all rows.
         curves: ROC curve and confusion matrix over all rows; empty in regression.
         view: Metrics per slice, curves and the verdict as a page.
-        eval_config: TFMA EvalConfig file (text format): slices, metrics, value and change thresholds.
+        eval_config: TFMA EvalConfig: slices, metrics, value and change thresholds; a file in text format, or
+            module:function, a function without arguments that returns one.
         gates: Further gates: task, output, classes, metric, confidence, min_gain, if_not_significant,
             if_champion_saw_rows, min_baseline_gain, slices, min_slice_rows, if_slice_small,
             max_slice_loss, max_slice_gap.

@@ -8,9 +8,8 @@ from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import config_util
 
 from kfp_ct.base.errors import ConfigurationError
-from kfp_ct.components.evaluate import eval_config
+from kfp_ct.components.evaluate import eval_config, function_config
 from kfp_ct.components.evaluate.eval_config import Output
-from kfp_ct.data import user_code
 
 SERVING = "SERVING"  # TensorFlow Metadata's customary name of the environment without a label
 CHALLENGER, CHAMPION = "candidate", "baseline"  # TFMA's names for them
@@ -18,12 +17,13 @@ CHALLENGER, CHAMPION = "candidate", "baseline"  # TFMA's names for them
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A checked EvalConfig: `config` is the user's; `for_run` adds the model specs of a run."""
+    """A checked EvalConfig: `config` is the user's, `text` as it was written; `for_run` adds the model specs."""
 
     config: config_pb2.EvalConfig
     outputs: tuple[Output, ...]
     signature: str
     preprocessing: tuple[str, ...] = ()
+    text: str = ""
 
     def for_run(self, has_champion: bool) -> config_pb2.EvalConfig:
         """Returns the config TFMA computes with: one or two models, whose stored predictions bear their names.
@@ -89,12 +89,12 @@ def _name_columns(spec: config_pb2.ModelSpec, output: Output) -> None:
 
 
 def read_plan(reference: str) -> Plan:
-    """Reads an EvalConfig in protobuf's text format.
+    """Reads an EvalConfig: a file in protobuf's text format, or a function that returns one.
 
     Raises:
         ConfigurationError: The file is missing, malformed, or asks for nothing that can be judged.
     """
-    text = user_code.read_text(reference, "evaluation config")
+    text = function_config.read_text(reference)
     try:
         config = text_format.Parse(text, config_pb2.EvalConfig())
     except text_format.ParseError as error:
@@ -104,7 +104,7 @@ def read_plan(reference: str) -> Plan:
     plain = (spec for spec in config.slicing_specs if not spec.slice_keys_sql)
     if not any(not spec.feature_keys and not spec.feature_values for spec in plain):
         config.slicing_specs.insert(0, config_pb2.SlicingSpec())  # every verdict needs the overall slice
-    return _plan(config, reference)
+    return dataclasses.replace(_plan(config, reference), text=text)
 
 
 def _plan(config: config_pb2.EvalConfig, reference: str) -> Plan:

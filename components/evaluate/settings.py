@@ -18,6 +18,7 @@ METRICS = {
     MULTICLASS: ("accuracy", "log_loss", "macro_auc", "balanced_accuracy"),
     REGRESSION: ("rmse", "mse", "mae", "r2"),
 }
+_MAKER = "kfp_ct.components.evaluate.function_config"
 Metric = Literal["", "auc", "log_loss", "accuracy", "balanced_accuracy", "macro_auc", "rmse", "mse", "mae", "r2"]
 
 
@@ -118,7 +119,9 @@ class Parameters(Settings):
 
     READS_SPLITS: ClassVar[tuple[str, ...]] = ("examples",)
 
-    eval_config: Annotated[Text, NamesText("evaluation config", eval_config.problems, classes=eval_config.own_metrics)]
+    eval_config: Annotated[
+        Text, NamesText("evaluation config", eval_config.problems, classes=eval_config.own_metrics, maker=_MAKER)
+    ]
     gates: Gates
     beam_pipeline_args: Texts
 

@@ -233,6 +233,7 @@ def _conclude(job: _Job, outputs: Outputs, report: dict[str, Any], checks: list[
         "blessed": verdict.blessed,
         "compared_with": compared_with,
         "gates": job.gates.model_dump(),
+        "eval_config": {"reference": request.eval_config, "text": job.plan.text},
         "checks": [dataclasses.asdict(check) for check in verdict.checks],
     }
     report = summary.clean(report)

@@ -90,12 +90,14 @@ class NamesText:
         check: Says what is wrong with its text; a check is handed the text only, so it must not need data.
         suffix: A value names a file only if it ends so.
         classes: Yields the classes that the text names: where it does, the module, and the class.
+        maker: Module that prints the text that a function makes, where a value may be module:function.
     """
 
     what: str
     check: Callable[[str], Iterable[str]] | None = None
     suffix: str = ""
     classes: Callable[[str], Iterable[tuple[str, str, str]]] | None = None
+    maker: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from kfp_ct.base import function_names
 from kfp_ct.base.errors import ComponentError, UsageError
 from kfp_ct.caching.import_closure import ImportClosure
 from kfp_ct.storage import locations, storage
@@ -62,6 +63,8 @@ class ParameterReader:
     def _add(self, text: str, named: Named) -> None:
         if locations.is_remote(text):
             named.objects |= self._object(text)
+        elif function := function_names.split(text):
+            self._add(function[0], named)
         elif _MODULE.fullmatch(text) and (files := self._closure.of_module(text)):
             named.modules |= files
         elif 0 < len(text) < 1024 and "\n" not in text and "\0" not in text:

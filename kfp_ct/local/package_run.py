@@ -10,6 +10,7 @@ from rich.console import Console
 
 from kfp_ct.base import redaction
 from kfp_ct.base.errors import UsageError, listed
+from kfp_ct.caching import made_texts
 from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.caching.task_version import NoVersions, SourceVersions, Versions
 from kfp_ct.local import run
@@ -17,7 +18,6 @@ from kfp_ct.package import check, package, processes, wiring
 from kfp_ct.project import validation
 from kfp_ct.project import workspace as project
 from kfp_ct.project.environments import require_component_python
-from kfp_ct.project.named_files import NamedFiles
 from kfp_ct.runs import record
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def prepare(workspace: project.Workspace, compiled: package.Package, request: Pa
     """
     project.make_importable(workspace)
     fitted = _in_containers(compiled) if request.containers else run.runnable(compiled)
-    files = NamedFiles(workspace.root, is_where_tasks_run=not request.containers)
+    files = made_texts.named_files(workspace, is_where_tasks_run=not request.containers)
     if problems := validation.problems(fitted, request.arguments, files):
         raise UsageError(f"these arguments do not fit the pipeline\n{listed(problems)}\nfix: pass --set NAME=VALUE")
     run.require_variables(request.arguments)

@@ -12,6 +12,7 @@ from rich.console import Console
 from kfp_ct.base import redaction, secrets
 from kfp_ct.base.errors import ComponentError, UsageError, listed
 from kfp_ct.base.interrupts import terminable
+from kfp_ct.caching import made_texts
 from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.caching.task_version import ImageVersions, SourceVersions, Versions
 from kfp_ct.clock import windows
@@ -28,7 +29,6 @@ from kfp_ct.package.processes import Installation
 from kfp_ct.project import settings
 from kfp_ct.project import workspace as project
 from kfp_ct.project.environments import require_component_python, task_python
-from kfp_ct.project.named_files import NamedFiles
 from kfp_ct.report import report
 from kfp_ct.runs import record
 from kfp_ct.runs.events import State
@@ -68,7 +68,7 @@ def compile_project(
     """Compiles a project's pipeline with its settings as defaults, and checks both, with the files that are named."""
     project.make_importable(workspace)
     compiled = package.compile_pipeline(chosen.pipeline, chosen.pipeline_name)
-    settings.validate(chosen, compiled, workspace, NamedFiles(workspace.root, runs_here))
+    settings.validate(chosen, compiled, workspace, made_texts.named_files(workspace, runs_here))
     compiled = package.with_defaults(compiled, chosen.parameters)
     if chosen.keras:
         compiled = package.with_keras(compiled, chosen.keras)

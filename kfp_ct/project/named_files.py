@@ -6,12 +6,14 @@ component environment has, shows when it is used.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from kfp_ct.base import function_names
+from kfp_ct.base.errors import UsageError
 from kfp_ct.base.setting_problems import Path as SettingPath
 from kfp_ct.base.setting_problems import Problem, nearest, shown
 from kfp_ct.base.settings import NamesModule, NamesText, Settings
@@ -27,10 +29,12 @@ class NamedFiles:
     Attributes:
         root: Folder that tasks run in, which relative paths and import paths start from.
         is_where_tasks_run: Whether absolute paths, too, must be there; elsewhere they may be of another machine.
+        made: Returns the text that a function makes (maker, reference); None where functions cannot be called.
     """
 
     root: Path
     is_where_tasks_run: bool = False
+    made: Callable[[str, str], str] | None = None
 
     def problems(self, model: type[Settings], given: Mapping[str, Any]) -> list[Problem]:
         """Returns what is wrong with the files that a component's parameters name.
@@ -46,6 +50,8 @@ class NamedFiles:
                 continue  # what a variable holds is known where the task runs
             if isinstance(marker, NamesModule):
                 found += self._of_module(path, marker, value, given)
+            elif marker.maker and (function := function_names.split(value)):
+                found += self._of_function(path, marker, function, texts)
             elif marker.suffix == "" or value.endswith(marker.suffix):
                 found += self._of_text(path, marker, value, texts)
         return [*found, *_conflicts(model, given, texts)]
@@ -67,6 +73,28 @@ class NamedFiles:
         if text is None:
             yield Problem(path, f" is {shown(reference)}: it has more than {_LONGEST:,} bytes; expected a text file")
             return
+        yield from self._checked(path, marker, (reference, text), texts)
+
+    def _of_function(
+        self, path: SettingPath, marker: NamesText, function: tuple[str, str], texts: dict[str, str]
+    ) -> Iterator[Problem]:
+        """Looks for a function that makes a text, and at the text."""
+        found = list(self._of_module(path, NamesModule(function[1]), function[0], {}))
+        yield from found
+        if found or self.made is None:
+            return
+        reference = ":".join(function)
+        try:
+            text = self.made(marker.maker, reference)
+        except UsageError as error:
+            yield Problem(path, f" is {shown(reference)}: {error}")
+            return
+        yield from self._checked(path, marker, (reference, text), texts)
+
+    def _checked(
+        self, path: SettingPath, marker: NamesText, named: tuple[str, str], texts: dict[str, str]
+    ) -> Iterator[Problem]:
+        reference, text = named
         if len(path) == 1:
             texts[str(path[0])] = text
         said = [*(marker.check(text) if marker.check else ()), *self._of_classes(marker, text)]

@@ -193,14 +193,14 @@ def judge(tmp_path, examples, models):
     """Returns a function that evaluates a model and returns the verdict, the report and the folder."""
     runs = itertools.count()
 
-    def run(model="good", champion="", text=None, data=examples, schema="", beam=(), **gates):
+    def run(model="good", champion="", text=None, data=examples, schema="", beam=(), reference="", **gates):
         root = tmp_path / f"run{next(runs)}"
         (tmp_path / "schema.pbtxt").write_text(schema)
         (tmp_path / "eval_config.pbtxt").write_text(config(at_least(0.6)) if text is None else text)
         champion_path = models(champion) if champion else str(tmp_path / "nothing")
         request = work.EvaluationRequest(
             data, f"{tmp_path}/schema.pbtxt", models(model), champion_path, "3" if champion else "",
-            f"{tmp_path}/eval_config.pbtxt", gates, list(beam),
+            reference or f"{tmp_path}/eval_config.pbtxt", gates, list(beam),
         )  # fmt: skip
         outputs = work.Outputs(f"{root}/evaluation", f"{root}/blessing", f"{root}/view.html")
         result = work.evaluate(request, outputs)

@@ -43,6 +43,7 @@ def curve(shift):
 
 EVALUATION = {
     "label": "late",
+    "eval_config": {"reference": "pipelines.flights.judging:make", "text": 'model_specs { label_key: "late" }'},
     "rows": 27075,
     "positive_rate": 0.308,
     "metrics": {"challenger": metrics(0.7455), "champion": metrics(0.7168)},

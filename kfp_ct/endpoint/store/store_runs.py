@@ -9,13 +9,13 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
+from kfp_ct.caching import made_texts
 from kfp_ct.endpoint.store import folders, macros, packages, store_experiments, store_pipelines
 from kfp_ct.endpoint.store.database import moment, now, row_of
 from kfp_ct.endpoint.store.faults import check_description, check_name, check_text, invalid, precondition
 from kfp_ct.endpoint.store.listing import Listed
 from kfp_ct.endpoint.store.tables import experiments, runs
 from kfp_ct.package import package
-from kfp_ct.project.named_files import NamedFiles
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.runs import record
 
@@ -69,7 +69,7 @@ def create(connection: Connection, workspace: Workspace, wanted: Wanted) -> Mapp
     scheduled = wanted.scheduled or created
     firing = (wanted.scheduled, wanted.index) if wanted.recurring_run_id else (None, None)
     parameters = macros.Macros(run_id, created, *firing).fill(dict(wanted.parameters))
-    packages.arguments(compiled, parameters, NamedFiles(workspace.root, is_where_tasks_run=True))
+    packages.arguments(compiled, parameters, made_texts.named_files(workspace, is_where_tasks_run=True))
     row = {
         "id": run_id, "experiment_id": experiment, "name": wanted.name, "description": wanted.description,
         "storage_state": "AVAILABLE", "pipeline_id": version.get("pipeline_id"), "version_id": version.get("id"),

@@ -45,6 +45,15 @@ class Node:
 
 
 @dataclasses.dataclass(frozen=True)
+class ConfigFunction:
+    """A function without parameters that returned an EvalConfig when the pipeline was made: which, and its file."""
+
+    config: Mapping[str, Any]
+    file: str
+    function: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Pipeline:
     """The pipeline; nodes of pipelines within it are its own."""
 
@@ -54,6 +63,7 @@ class Pipeline:
     legacy_keras: bool
     beam_pipeline_args: tuple[str, ...]
     nodes: tuple[Node, ...]
+    config_functions: tuple[ConfigFunction, ...] = ()
 
     def of_kind(self, kind: str) -> list[Node]:
         """Returns the nodes of a class, or of one that is derived from it."""
@@ -79,6 +89,7 @@ def read(text: str) -> Pipeline:
             str(found["legacy_keras"]) in ("1", "True", "true"),
             tuple(each for each in found["beam_pipeline_args"] if isinstance(each, str)),
             tuple(_nodes(found["components"])),
+            tuple(ConfigFunction(**each) for each in found.get("eval_config_functions", ())),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(

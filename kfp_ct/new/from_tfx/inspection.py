@@ -73,6 +73,28 @@ def _disarm() -> list[Any]:
     return made
 
 
+class _ConfigFunctions:
+    """Notes which functions without parameters return an EvalConfig while the pipeline's file runs."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._found: list[tuple[Any, str, str]] = []
+
+    def note(self, frame: types.FrameType, event: str, value: Any) -> None:
+        """Looks at what a function returns, as `sys.setprofile` calls it."""
+        if event != "return" or type(value).__name__ != "EvalConfig":
+            return
+        code = frame.f_code
+        function = frame.f_globals.get(code.co_name)
+        takes_none = not code.co_argcount and not code.co_kwonlyargcount
+        if takes_none and getattr(function, "__code__", None) is code and code.co_filename != self._file:
+            self._found.append((value, code.co_filename, code.co_name))
+
+    def described(self) -> list[dict[str, Any]]:
+        """Returns the functions, each with what it returned."""
+        return [{"config": _value(config), "file": file, "function": name} for config, file, name in self._found]
+
+
 def _call(file: str, function: str, given: dict[str, str]) -> Any:
     names: dict[str, Any] = runpy.run_path(file, run_name="pipeline")
     chosen = [name for name in ((function,) if function else FUNCTIONS) if callable(names.get(name))]
@@ -92,8 +114,7 @@ def _call(file: str, function: str, given: dict[str, str]) -> Any:
     return names[chosen[0]](**arguments)
 
 
-def _pipeline(file: str, function: str, given: dict[str, str]) -> Any:
-    made = _disarm()
+def _pipeline(file: str, function: str, given: dict[str, str], made: list[Any]) -> Any:
     sys.path[:0] = [str(Path(file).parent), str(Path.cwd())]
     sys.argv = [file]
     if not function:
@@ -167,7 +188,13 @@ def main(file: str, *others: str) -> None:
     function = others[0] if others and "=" not in others[0] else ""
     given = dict(each.split("=", 1) for each in others if "=" in each)
     with contextlib.redirect_stdout(sys.stderr):
-        pipeline = _pipeline(file, function, given)
+        functions = _ConfigFunctions(file)
+        made = _disarm()
+        sys.setprofile(functions.note)
+        try:
+            pipeline = _pipeline(file, function, given, made)
+        finally:
+            sys.setprofile(None)
         import tfx.version
 
         found = {
@@ -175,6 +202,7 @@ def main(file: str, *others: str) -> None:
             "file": file,
             "name": pipeline.pipeline_info.pipeline_name,
             "legacy_keras": os.environ.get("TF_USE_LEGACY_KERAS", ""),
+            "eval_config_functions": functions.described(),
             "beam_pipeline_args": _value(pipeline.beam_pipeline_args),
             "components": [_node(each, pipeline) for each in pipeline.components],
         }

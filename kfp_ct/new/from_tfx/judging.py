@@ -6,6 +6,7 @@ from google.protobuf import text_format
 
 from kfp_ct.components.evaluate import eval_config
 from kfp_ct.data import message_texts
+from kfp_ct.new.from_tfx import modules
 from kfp_ct.new.from_tfx.draft import DIFFERS, MISSING, SAME, Draft
 from kfp_ct.new.from_tfx.inspected import Node, Pipeline
 
@@ -30,9 +31,13 @@ def draw(draft: Draft, pipeline: Pipeline, evaluator: Node | None) -> None:
     text = text_format.MessageToString(config)
     for problem in eval_config.problems(text):
         draft.block(evaluator.id, "eval_config", problem)
-    draft.files[FILE] = text
-    draft.parameters["eval_config"] = f"{draft.folder}/{FILE}"
-    draft.add(evaluator.id, "eval_config", SAME, f"eval_config: {draft.folder}/{FILE}")
+    function = next((each for each in pipeline.config_functions if each.config == given), None)
+    if function and (reference := modules.of_function(draft, function.file)):
+        draft.parameters["eval_config"] = f"{reference}:{function.function}"
+    else:
+        draft.files[FILE] = text
+        draft.parameters["eval_config"] = f"{draft.folder}/{FILE}"
+    draft.add(evaluator.id, "eval_config", SAME, f"eval_config: {draft.parameters['eval_config']}")
     _label(draft, evaluator, config)
     _task(draft, evaluator, config)
     _baseline(draft, pipeline, evaluator)

@@ -89,15 +89,25 @@ def _file(draft: Draft, node: Node, setting: str, named: str) -> str:
     if not path.is_file():
         draft.block(node.id, "module_file", f"there is no file {named} on this machine")
         return ""
-    if path.absolute().is_relative_to(draft.root):
-        reference = str(path.absolute().relative_to(draft.root))
-        draft.add(node.id, "module_file", SAME, f"{setting}: {reference}")
-    else:
-        reference = f"{draft.folder}/{path.name}"
-        copied = _copied(draft, path)
-        draft.add(node.id, "module_file", SAME, f"{setting}: {reference}, {copied}")
+    reference, copied = _placed(draft, path)
+    draft.add(node.id, "module_file", SAME, f"{setting}: {reference}{copied and f', {copied}'}")
     draft.parameters[setting] = reference
     return path.read_text()
+
+
+def of_function(draft: Draft, named: str) -> str:
+    """Returns the file of a function as settings name it; empty where tasks may not be able to import it."""
+    path = Path(named)
+    if not path.is_file() or "tfx" in {name.split(".")[0] for name in _imported_names(path)}:
+        return ""  # a component set may be without tfx
+    return _placed(draft, path)[0]
+
+
+def _placed(draft: Draft, path: Path) -> tuple[str, str]:
+    """Returns how settings name a module file, and what was copied of it into the project."""
+    if path.absolute().is_relative_to(draft.root):
+        return str(path.absolute().relative_to(draft.root)), ""
+    return f"{draft.folder}/{path.name}", _copied(draft, path)
 
 
 def _copied(draft: Draft, path: Path) -> str:
@@ -117,10 +127,14 @@ def _copied(draft: Draft, path: Path) -> str:
 
 def _imports(file: Path) -> list[str]:
     """Returns the names that a module imports from beside itself, or could."""
+    return [name for name in dict.fromkeys(_imported_names(file)) if name.isidentifier()]
+
+
+def _imported_names(file: Path) -> list[str]:
     names = []
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.append(node.module or "")
-    return [name for name in dict.fromkeys(names) if name.isidentifier()]
+    return names

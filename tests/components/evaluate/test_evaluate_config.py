@@ -1,9 +1,13 @@
 """Any EvalConfig: weights, several outputs, crossed slices, TFMA's intervals, slices in SQL."""
 
+import json
+
 import pytest
+from google.protobuf import text_format
 
 from evaluations import assert_blessed, assert_refused, at_least, config, rows, write_examples
 from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.evaluate import function_config
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*divide:RuntimeWarning:tensorflow_model_analysis")
 
@@ -155,3 +159,70 @@ def test_the_blessing_says_what_no_client_has(judge, schema, weight):
     text = config(at_least(0.6), model="example_weight_key: 'weight'")
     kept_out = {"kind": "not in the schema's environment SERVING"}
     assert judge("good", text=text, schema=schema).blessing.training_only == kept_out | weight | {"late": "the label"}
+
+
+FUNCTIONS = """
+import tensorflow_model_analysis as tfma
+from bounds import AUC
+
+
+def make(slices=("origin",)):
+    return tfma.EvalConfig(
+        model_specs=[tfma.ModelSpec(label_key="late")],
+        slicing_specs=[tfma.SlicingSpec(), *(tfma.SlicingSpec(feature_keys=[each]) for each in slices)],
+        metrics_specs=[tfma.MetricsSpec(metrics=[tfma.MetricConfig(
+            class_name="AUC",
+            per_slice_thresholds=[tfma.PerSliceMetricThreshold(
+                slicing_specs=[tfma.SlicingSpec()],
+                threshold=tfma.MetricThreshold(
+                    value_threshold=tfma.GenericValueThreshold(lower_bound={"value": AUC})))])])])
+
+
+def wrong():
+    return {"model_specs": []}
+
+
+def needy(bound, slices=()):
+    return make(slices)
+
+
+def failing():
+    return 1 / 0
+"""
+
+
+@pytest.fixture
+def functions(tmp_path):
+    (tmp_path / "bounds.py").write_text("AUC = 0.6\n")
+    (tmp_path / "judging.py").write_text(FUNCTIONS)
+    return f"{tmp_path}/judging.py"
+
+
+def test_a_function_returns_the_evalconfig(judge, few, functions, monkeypatch):
+    from tensorflow_model_analysis.proto import config_pb2
+
+    # As TFMA 0.52 is where nobody imports tfx.
+    monkeypatch.delattr("tensorflow_model_analysis.EvalConfig")
+    text = function_config.read_text(f"{functions}:make")
+    assert text_format.Parse(text, config_pb2.EvalConfig()).slicing_specs[1].feature_keys == ["origin"]
+
+    verdict = judge("good", text=text, reference=f"{functions}:make", data=few)
+    assert_blessed(verdict)
+    assert verdict.report["eval_config"] == {"reference": f"{functions}:make", "text": text}
+    assert "AUC" in verdict.check("threshold").reason
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("wrong", "wrong of .* returned dict\nexpected: a tfma.EvalConfig"),
+        ("needy", "needy of .* needs bound\nexpected: a function that is called without arguments"),
+        ("failing", "failing of .* fails: ZeroDivisionError"),
+        ("nothing", "has no function nothing"),
+    ],
+)
+def test_a_function_that_makes_none_is_an_error(functions, name, said, capsys):
+    with pytest.raises(ConfigurationError, match=said):
+        function_config.read_text(f"{functions}:{name}")
+    function_config.main(f"{functions}:{name}")
+    assert "expected" in json.loads(capsys.readouterr().out)["error"] or name == "failing"

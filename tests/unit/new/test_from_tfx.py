@@ -65,6 +65,35 @@ def test_taxi_is_a_project(converted, home):
     assert not [row for row in made.rows if row.state == "no equal"]
 
 
+def made_by(file):
+    """Lets what was inspected say that a function of a file made the EvalConfig."""
+
+    def edit(found):
+        config = json.loads(component(found, "Evaluator")["exec_properties"]["eval_config"])
+        found["eval_config_functions"] = [{"config": config, "file": str(file), "function": "make"}]
+
+    return edit
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["of the repository", "of elsewhere"])
+def test_a_function_that_makes_the_evalconfig_is_kept(converted, tmp_path, tmp_path_factory, inside):
+    folder = tmp_path / "judges" if inside else tmp_path_factory.mktemp("elsewhere") / "judges"
+    folder.mkdir()
+    (folder / "judging.py").write_text("import bounds\n\n\ndef make(): ...\n")
+    (folder / "bounds.py").write_text("AUC = 0.6\n")
+    made = converted(TAXI, made_by(folder / "judging.py"), "taxi")
+    place = "judges" if inside else "pipelines/taxi"
+    assert settings(made)["parameters"]["eval_config"] == f"{place}/judging.py:make"
+    assert not (made.folder / "eval_config.pbtxt").exists()
+    assert (made.folder / "bounds.py").exists() is not inside
+
+
+def test_a_function_beside_tfx_is_written_as_text(converted, tmp_path):
+    (tmp_path / "judging.py").write_text("from tfx.v1 import dsl\n\n\ndef make(): ...\n")
+    made = converted(TAXI, made_by(tmp_path / "judging.py"))
+    assert settings(made)["parameters"]["eval_config"] == "pipelines/chicago_taxi_native_keras/eval_config.pbtxt"
+
+
 def test_penguin_keeps_its_tuner_and_its_logits(converted):
     made = converted("penguin_pipeline_local")
     parameters = settings(made)["parameters"]

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from kfp_ct.base.errors import UsageError
 from kfp_ct.package import package
 from kfp_ct.project import module_files, validation
 from kfp_ct.project import settings as project_settings
@@ -34,9 +35,10 @@ def root(tmp_path):
     return tmp_path
 
 
-def problems(root, here=False, **changed):
+def problems(root, here=False, made=None, **changed):
     compiled, parameters = training()
-    return [str(each) for each in validation.problems(compiled, {**parameters, **changed}, NamedFiles(root, here))]
+    files = NamedFiles(root, here, made)
+    return [str(each) for each in validation.problems(compiled, {**parameters, **changed}, files)]
 
 
 def edit(root, file, old, new):
@@ -157,6 +159,50 @@ def test_a_metric_of_a_module_of_ones_own_is_looked_for(root, module, class_name
     found = problems(root)
     assert len(found) == bool(said)
     assert all(said in each for each in found), found
+
+
+JUDGING = "pipelines.flights.judging"
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        pytest.param(f"{JUDGING}:make", "", id="function"),
+        pytest.param("pipelines/flights/judging.py:make", "", id="of a file"),
+        pytest.param(
+            f"{JUDGING}:mak", f'eval_config is "{JUDGING}": it has no function mak; expected `def mak(...)`', id="typo"
+        ),
+        pytest.param("pipelines.flights.judgin:make", f"did you mean {JUDGING}?", id="module"),
+        pytest.param("pipelines/flights/judgin.py:make", "did you mean pipelines/flights/judging.py?", id="file"),
+    ],
+)
+def test_an_evaluation_config_may_be_a_function(root, function, said):
+    (root / "pipelines" / "flights" / "judging.py").write_text("def make(): ...\n")
+    found = problems(root, eval_config=function)
+    assert len(found) == bool(said)
+    assert all(said in each for each in found), found
+
+
+def test_what_a_function_returns_is_checked_as_a_file_is(root):
+    (root / "pipelines" / "flights" / "judging.py").write_text("def make(): ...\n")
+    text = (root / EVAL_CONFIG).read_text()
+
+    def made(maker, reference):
+        assert (maker, reference) == ("kfp_ct.components.evaluate.function_config", f"{JUDGING}:make")
+        return text.replace('"BinaryAccuracy"', '"BinaryAcuracy"')
+
+    (found,) = problems(root, made=made, eval_config=f"{JUDGING}:make")
+    place = f"eval_config: {JUDGING}:make: metrics_specs[0].metrics[3].class_name"
+    assert found == f'{place} is "BinaryAcuracy": {OWN}; did you mean BinaryAccuracy?'
+
+    def failing(maker, reference):
+        raise UsageError("make fails: no bound")
+
+    assert problems(root, made=failing, eval_config=f"{JUDGING}:make") == [
+        f'eval_config is "{JUDGING}:make": make fails: no bound'
+    ]
+    outputs = problems(root, made=lambda maker, reference: text, eval_config=f"{JUDGING}:make", gates={"output": "x"})
+    assert outputs == [f"gates.output: {JUDGING}:make has no output 'x'; its only output has no name"]
 
 
 def test_a_window_that_the_query_does_not_use_is_refused(root):

@@ -61,6 +61,8 @@ def test_every_part_of_a_finished_run_is_drawn_in_order(laboratory):
         pytest.param("+0.0287 (95 % interval +0.0260 to +0.0314)", id="interval"),
         pytest.param("2 trials, 1 failed; best val_auc 0.7123", id="search"),
         pytest.param("val_auc is nan", id="failed trial"),
+        pytest.param('model_specs { label_key: "late" }', id="evaluation config"),
+        pytest.param("pipelines.flights.judging:make, as its function returned it", id="function of it"),
         pytest.param("160,678", id="rows"),
         pytest.param("12 rejected", id="rejected rows"),
         pytest.param("until 2013-07-01", id="window"),

@@ -20,6 +20,7 @@ from kfp_ct.base.errors import ConfigurationError, TrainingError
 from kfp_ct.components.tune import project, trials
 from kfp_ct.components.tune.mirror import Mirror
 from kfp_ct.components.tune.settings import Tuning
+from kfp_ct.components.tune.suggestions import LocalSuggestions, Suggestions
 from kfp_ct.components.tune.trials import Job, Outcome
 from kfp_ct.components.tune.worker import Worker
 
@@ -36,11 +37,13 @@ class Search:
         job: What tuner_fn is given.
         tuning: The settings.
         mirror: Folder of the search, and its lasting copy; what is in it already is gone on from.
+        suggestions: Where trials come from.
     """
 
     job: Job
     tuning: Tuning
     mirror: Mirror
+    suggestions: Suggestions = dataclasses.field(default_factory=LocalSuggestions)
 
     def __post_init__(self) -> None:
         self.mirror.fetch()
@@ -98,6 +101,7 @@ class Search:
         oracle.verbose = 0
         project.save_atomically(tuner)
         project.repair(oracle)
+        self.suggestions.attach(oracle)
         tuner.save()
         return tuner, fit_kwargs
 
@@ -149,6 +153,7 @@ class Search:
                 trial.hyperparameters = type(trial.hyperparameters).from_config(outcome.hyperparameters)
                 self.oracle.update_trial(trial.trial_id, outcome.metrics, step=outcome.step)
             self._tuner.on_trial_end(trial)
+            self.suggestions.ended(self.oracle.trials[trial.trial_id])
             self.mirror.publish()
             completed = any(each.status == kt_trial.TrialStatus.COMPLETED for each in self.oracle.trials.values())
             self._failed = 0 if completed else self._failed + 1

@@ -1,11 +1,25 @@
 """The settings of tune."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from kfp_ct.base.settings import Count, CountOrNone, NamesModule, Settings, Text
+from kfp_ct.base.settings import Count, CountOrNone, NamesModule, Settings, Text, matching
 from kfp_ct.data.settings import Hyperparameters
+
+
+class Vizier(Settings):
+    """Vertex AI Vizier in place of the tuner's own search; its quotas and prices hold."""
+
+    project: Text = Field(description="Project of Google Cloud.")
+    location: Annotated[str, matching(r"^[a-z]+(-[a-z]+)+[0-9]+$", "a region such as europe-west4")] = Field(
+        description="Region of the study."
+    )
+    algorithm: Literal["", "grid_search", "random_search"] = Field(
+        "", description="How Vizier searches; empty: its default, Bayesian optimisation."
+    )
+    study: str = Field("", description="Name of the study; empty: one for each search, by what is searched on what.")
+    api_endpoint: str = Field("", description="Address of the API, where it is not the region's.")
 
 
 class Tuning(Settings):
@@ -20,6 +34,7 @@ class Tuning(Settings):
     objective: str = Field(
         "", description="Metric that the tuner must have as its objective; empty leaves it to the tuner."
     )
+    vizier: Vizier | None = Field(None, description="Vertex AI Vizier suggests the values; null: the tuner itself.")
 
 
 class Parameters(Settings):

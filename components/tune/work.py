@@ -5,13 +5,16 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfp_ct.base import setting_problems, task_log
 from kfp_ct.components.tune import view
 from kfp_ct.components.tune.settings import Tuning
 from kfp_ct.data import layouts, whole_floats
 from kfp_ct.storage import locations
+
+if TYPE_CHECKING:
+    from kfp_ct.components.tune.suggestions import Suggestions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +80,18 @@ def _search(request: TuningRequest, tuning: Tuning) -> dict[str, Any]:
         )  # fmt: skip
         lasting = locations.join(request.checkpoints, f"tune-{_key(request)}") if request.checkpoints else ""
         mirror = Mirror(Path(scratch) / "search", lasting)
-        found = Search(job, tuning, mirror).run()
+        found = Search(job, tuning, mirror, _suggestions(request, tuning)).run()
         mirror.remove()
     return found | {"rows": drawn.train_rows, "held_out_rows": drawn.eval_rows}
+
+
+def _suggestions(request: TuningRequest, tuning: Tuning) -> "Suggestions":
+    from kfp_ct.components.tune.suggestions import LocalSuggestions, VizierSuggestions
+    from kfp_ct.components.tune.vizier import Study
+
+    if tuning.vizier is None:
+        return LocalSuggestions()
+    return VizierSuggestions(Study(tuning.vizier, tuning.vizier.study or f"kfp-ct-{_key(request)}"))
 
 
 def _key(request: TuningRequest) -> str:

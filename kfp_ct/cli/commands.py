@@ -71,6 +71,8 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
     "Watch": (
         Entry("watch", "kfp_ct.cli.watch:watch", "Run a pipeline when its triggers ask for it."),
         Entry("why", "kfp_ct.cli.why:why", "Explain why a run started."),
+        Entry("replay", "kfp_ct.cli.replay:replay", "Replay a project's past: does retraining pay, and when?"),
+        Entry("scorecard", "kfp_ct.cli.scorecard:scorecard", "Score a project by the ML Test Score's 28 tests."),
         Entry("notices", "kfp_ct.cli.notices:app", "Tell people of failed runs, refused models and alarms."),
     ),
 }

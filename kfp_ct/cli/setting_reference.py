@@ -16,7 +16,9 @@ from kfp_ct.notices.settings import Notices
 from kfp_ct.project import setting_catalog, workspace
 from kfp_ct.project.setting_catalog import Catalog, Node
 from kfp_ct.project.targets import MODELS
+from kfp_ct.replay.settings import Replay
 from kfp_ct.report.model_statement import Statement
+from kfp_ct.scorecard.notes import Notes
 from kfp_ct.watch.policy import Policy
 
 INTRODUCTION = """# Settings
@@ -53,7 +55,9 @@ def page() -> str:
             parts.append("Parameters of the pipelines above that have the same name are as described there.\n")
         parts += _parameters(catalog, known)
         known |= {each.name for each in catalog.inputs}
-    nodes, definitions = setting_catalog.of_models([*MODELS.values(), Policy, Schedule, Notices, Statement])
+    nodes, definitions = setting_catalog.of_models(
+        [*MODELS.values(), Policy, Schedule, Notices, Statement, Replay, Notes]
+    )
     schema = Schema({"$defs": definitions})
     titles = (
         *(f"Section `{name}`" for name in MODELS),
@@ -61,6 +65,8 @@ def page() -> str:
         "schedules.yaml",
         "notices.yaml",
         "model_card.yaml",
+        "replay.yaml",
+        "scorecard.yaml",
     )
     for title, node in zip(titles, nodes, strict=True):
         parts.append(f"## {title}\n")

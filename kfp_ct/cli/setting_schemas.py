@@ -16,7 +16,9 @@ from kfp_ct.project import setting_catalog, workspace
 from kfp_ct.project.schema_line import FOLDER
 from kfp_ct.project.setting_catalog import Node
 from kfp_ct.project.targets import MODELS
+from kfp_ct.replay.settings import Replay
 from kfp_ct.report.model_statement import Statement
+from kfp_ct.scorecard.notes import Notes
 from kfp_ct.watch.policy import Policy
 
 DRAFT = "http://json-schema.org/draft-07/schema#"  # what editors know
@@ -24,6 +26,8 @@ _OTHERS: dict[str, type[Settings]] = {
     "triggers": Policy,
     "schedules": Schedules,
     "notices": Notices,
+    "replay": Replay,
+    "scorecard": Notes,
     "model_card": Statement,
 }
 

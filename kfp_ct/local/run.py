@@ -49,6 +49,7 @@ class RunRequest:
     container_image: str = ""  # run every task in a container of it; empty for processes
     decision: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the trigger that wants it
     pipeline_root: str = ""  # containers hand artifacts on through this object store; empty for the local folder
+    silent: bool = False  # nobody is told how it ends
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Prepared:
     arguments: dict[str, Any]
     made_of: PackageVersions
     containers: "Containers | None" = None
+    silent: bool = False
 
 
 def compile_project(
@@ -89,7 +91,9 @@ def prepare(workspace: project.Workspace, request: RunRequest) -> Prepared:
     require_variables(chosen.parameters)
     notice_settings.load(workspace.root / "pipelines" / request.project)  # a mistake is said now, not when it matters
     run = _new_run(workspace, request, chosen)
-    return complete(workspace, run, compiled, chosen.parameters, _containers(workspace, request, chosen.parameters))
+    containers = _containers(workspace, request, chosen.parameters)
+    prepared = complete(workspace, run, compiled, chosen.parameters, containers)
+    return dataclasses.replace(prepared, silent=request.silent)
 
 
 def require_variables(parameters: Mapping[str, Any]) -> None:
@@ -169,7 +173,8 @@ def perform(workspace: project.Workspace, prepared: Prepared, console: Console, 
     finally:
         recorder.finish(state)
         report.write(run, folder)
-        deliver.begin(workspace, run.project)
+        if not prepared.silent:
+            deliver.begin(workspace, run.project)
     return run
 
 

@@ -32,6 +32,7 @@ def deploy(
         registry_uri: Registry whose alias champion moves to the version when it is served; empty for none.
         serving: target (folder, kubernetes, kserve), and for those of a cluster namespace, name, timeout_seconds,
             poll_seconds, canary_percent, canary_seconds. A rollout that does not become ready in time is undone.
+            With approve, the version waits until `ct approve` says its word.
         keep_versions: Versions kept in a folder, this one included, so that a rollback has somewhere to go.
     """
     from kfp_ct.base.errors import reported

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from kfp_ct.base import task_log
+from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.data import layouts
-from kfp_ct.models import champion_alias, model_version, release_target, serving_target
+from kfp_ct.models import approvals, blessing, champion_alias, model_version, registry, release_target, serving_target
 from kfp_ct.models.serving_folder import Release
 from kfp_ct.models.settings import Serving
 
@@ -31,6 +32,8 @@ class Destination:
 def deploy(release: Release, destination: Destination, keep_versions: int, deployment_path: str) -> dict[str, Any]:
     """Has a blessed model served, or begins its release; when it answers all, the alias champion moves to it.
 
+    Where the settings demand a person's approval and it is not there, the version waits and nothing is served.
+
     Args:
         release: What to serve.
         destination: Where and by what.
@@ -46,9 +49,9 @@ def deploy(release: Release, destination: Destination, keep_versions: int, deplo
         ConfigurationError: A name, a version or the target cannot be used, or it holds another model as this version.
     """
     model_version.check_model_name(release.model_name)  # before it is part of any path
-    started = _started(release, destination, deployment_path)
-    if started is not None:
-        return started
+    stopped = _waiting(release, destination, deployment_path) or _started(release, destination, deployment_path)
+    if stopped is not None:
+        return stopped
     target = serving_target.open_target(destination.serving, destination.serving_root, release.model_name)
     served = target.serve(release, keep_versions)
     if destination.registry_uri:
@@ -60,6 +63,38 @@ def deploy(release: Release, destination: Destination, keep_versions: int, deplo
     kept = f"; {', '.join(f'v{version}' for version in served.kept)} kept" if served.kept else ""
     task_log.summary(f"serving {release.model_name} v{release.version}{champion} from {served.where}{kept}")
     return served.state
+
+
+def _waiting(release: Release, destination: Destination, deployment_path: str) -> dict[str, Any] | None:
+    """Asks for the approval that the settings demand; None where none is needed, or it was given."""
+    rules = approvals.rules_of(destination.serving)
+    if rules is None:
+        return None
+    model, uri = release.model_name, destination.registry_uri
+    if not uri:
+        raise ConfigurationError(
+            "serving.approve is true, and there is no registry_uri\nexpected: the registry that approvals are kept in\n"
+            "fix: pass registry_uri to deploy"
+        )
+    blessing.require(release.blessing_path, release.model_path)
+    target = serving_target.open_target(destination.serving, destination.serving_root, model)
+    reader, served = registry.open_reader(uri), target.served(model)
+    version, champion = reader.version(model, release.version), reader.champion(model)
+    if version is None:
+        raise ConfigurationError(f"{model} v{release.version} is not registered in {uri}\nfix: run the pipeline again")
+    found = approvals.standing(version, rules)
+    if found is None or found.state == approvals.APPROVED or (champion and champion.number == served == version.number):
+        return None
+    asked = {"approvals": rules.needed, "expires": rules.expires, "serving_root": destination.serving_root}
+    approvals.ask(uri, model, release.version, {**asked, "serving": dict(destination.serving)})
+    state = {"model": model, "version": served, "previous": "", "waiting": release.version}
+    layouts.write_json(Path(deployment_path) / layouts.SUMMARY, {**state, "approval": found.title, "kept": []})
+    stays = f"v{served} answers as before" if served else "nothing is served"
+    task_log.summary(
+        f"{model} v{release.version} is registered and blessed, and {found.title}; {stays}; "
+        f"ct approve {model} {release.version}, or ct reject"
+    )
+    return state
 
 
 def _started(release: Release, destination: Destination, deployment_path: str) -> dict[str, Any] | None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from rich.table import Table
 
 from kfp_ct.base.errors import ModelNotBlessedError
+from kfp_ct.champions import approval
 from kfp_ct.champions import locations as places
 from kfp_ct.champions.locations import Location
 from kfp_ct.data import layouts
-from kfp_ct.models import blessing, champion_history, model_version, release_state
+from kfp_ct.models import approvals, blessing, champion_history, model_version, release_state
 from kfp_ct.models.champion_history import Move
 from kfp_ct.models.release_state import State
 from kfp_ct.report import metrics
@@ -33,6 +34,7 @@ class Listed:
     by: str
     why: str
     release: str = ""  # its part in a release that runs, or how its last one ended
+    approval: str = ""  # that it waits for approval or was rejected, and by whom
 
 
 def versions(place: Location, name: str) -> list[Listed]:
@@ -60,13 +62,23 @@ def history(place: Location, name: str) -> list[Move]:
     return champion_history.history(places.versions(place, name))[::-1]
 
 
+def history_with_words(place: Location, name: str) -> list[Move]:
+    """Lists the same, and who asked for, gave or refused an approval."""
+    return sorted([*history(place, name), *approval.history(place, name)], key=lambda move: move.at, reverse=True)
+
+
 def table(listed: list[Listed]) -> Table:
     """Draws versions as lines."""
     drawn = _table("model", "version", "", "blessed", "window", "metric", "run", "registered", "by", "why")
     for each in listed:
         marks = ", ".join(
             word
-            for word, applies in (("champion", each.champion), ("served", each.served), (each.release, each.release))
+            for word, applies in (
+                ("champion", each.champion),
+                ("served", each.served),
+                (each.release, each.release),
+                (each.approval, each.approval),
+            )
             if applies
         )
         metric = f"{each.metric} {each.value:.4f}" if each.value is not None else ""
@@ -111,7 +123,13 @@ def _listed(place: Location, name: str, version: model_version.ModelVersion, cha
         registered=datetime.datetime.fromtimestamp(version.created / 1000, datetime.UTC).isoformat(timespec="seconds"),
         by=last.by if last else "",
         why=last.why if last else "",
+        approval=_approval(version, version.number == champion),
     )
+
+
+def _approval(version: model_version.ModelVersion, champion: bool) -> str:
+    found = approvals.standing(version)
+    return found.title if found and not champion and found.state != approvals.APPROVED else ""
 
 
 def _metric(folder: Path | None) -> metrics.Metric | None:

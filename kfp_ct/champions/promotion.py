@@ -14,6 +14,7 @@ from kfp_ct.base.errors import ComponentError, UsageError
 from kfp_ct.champions import locations as places
 from kfp_ct.champions.locations import Location
 from kfp_ct.models import (
+    approvals,
     blessing,
     champion_alias,
     champion_history,
@@ -24,6 +25,7 @@ from kfp_ct.models import (
     release_target,
     serving_folder,
 )
+from kfp_ct.models.approvals import Standing
 from kfp_ct.models.champion_history import Move
 from kfp_ct.models.release_state import State
 from kfp_ct.models.settings import ReleasePolicy, Serving
@@ -53,12 +55,12 @@ def promote(place: Location, name: str, version: str, person: Person, dry_run: b
     """Makes a version the champion and the served model; nothing is done if it is both already.
 
     Raises:
-        UsageError: There is no such model or version.
+        UsageError: There is no such model or version, or it needs an approval that it does not have.
         ModelNotBlessedError: The version was not blessed by every stage, or is not what was blessed.
         ComponentError: The registry or the folder cannot be used.
     """
     _require(place, name, version)
-    with _alone(place, name):
+    with alone(place, name):
         _require_no_release(place, name, version)
         move = Move(
             champion_history.now(),
@@ -69,12 +71,40 @@ def promote(place: Location, name: str, version: str, person: Person, dry_run: b
             person.reason,
         )
         done = move.before == version == place.target(name).served(name)
+        if not done:
+            approvals.require(standing(place, name, version), name)
         policy = Serving.model_validate(dict(place.serving)).release
         if policy and not done and not dry_run:
             started = _released(place, name, move, policy)
             if started is not None:
                 return Outcome(move, True, started)
         return Outcome(_carried_out(place, name, move, dry_run or done), not done)
+
+
+def standing(place: Location, name: str, version: str) -> Standing | None:
+    """Returns what was said of a version; None where it needs nobody's approval.
+
+    It needs one where the settings say so, where it waits for one, and, without settings, where the model's newest
+    request says so.
+    """
+    found = _require(place, name, version)
+    rules = approvals.rules_of(place.serving)
+    newest = approvals.newest_request(place.reader.versions(name)) if not place.serving else None
+    if rules is None and newest is not None:
+        rules = approvals.Rules(int(newest.request["approvals"]), float(newest.request["expires"]))
+    return approvals.standing(found, rules)
+
+
+def check(place: Location, name: str, version: str) -> None:
+    """Looks whether a version can be made the champion, approval apart; changes nothing.
+
+    Raises:
+        UsageError: There is no such model or version, or a release runs.
+        ModelNotBlessedError: The version was not blessed by every stage, or is not what was blessed.
+    """
+    _require_no_release(place, name, version)
+    move = Move(champion_history.now(), champion_history.PROMOTE, _champion(place, name), version)
+    _carried_out(place, name, move, only_checked=True)
 
 
 def rollback(place: Location, name: str, person: Person, dry_run: bool = False) -> Outcome:
@@ -86,7 +116,7 @@ def rollback(place: Location, name: str, person: Person, dry_run: bool = False) 
         ComponentError: The registry or the folder cannot be used.
     """
     places.versions(place, name)
-    with _alone(place, name):
+    with alone(place, name):
         _require_no_release(place, name, "")
         begun = unfinished(place, name)
         if begun is not None and not dry_run:
@@ -109,7 +139,7 @@ def finish(place: Location, name: str) -> Move | None:
     """Finishes a move that was killed and returns it; None if there is none, or the champion has moved on since."""
     if unfinished(place, name) is None:
         return None
-    with _alone(place, name):
+    with alone(place, name):
         begun = unfinished(place, name)  # who held the lock may have finished it
         return _finished(place, name, begun) if begun else None
 
@@ -211,7 +241,7 @@ def _champion(place: Location, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _alone(place: Location, name: str) -> Iterator[None]:
+def alone(place: Location, name: str) -> Iterator[None]:
     """Keeps two moves on one machine apart, and moves from registrations where the registry is a file of it."""
     with contextlib.ExitStack() as held:
         root = place.serving_root

@@ -28,8 +28,8 @@ def models(
 ) -> None:
     """List the versions of registered models.
 
-    Each with its run, window, metric and blessing, and whether it is the champion and served. A promote or rollback
-    that was killed between its steps is finished first.
+    Each with its run, window, metric and blessing, and whether it is the champion, served, or waits for approval. A
+    promote, rollback or approval that was killed between its steps is finished first.
     """
     from kfp_ct.champions import listing, locations
     from kfp_ct.project.workspace import find_workspace
@@ -43,7 +43,7 @@ def models(
     for each in names:
         _finish(where, each)
     if history:
-        moves = {each: listing.history(where, each) for each in names}
+        moves = {each: listing.history_with_words(where, each) for each in names}
         _print(as_json, moves, [listing.moves_table(found) for found in moves.values()])
         return
     listed = [version for each in names for version in listing.versions(where, each)]
@@ -53,15 +53,18 @@ def models(
 
 
 def _finish(where: "Location", name: str) -> None:
-    from kfp_ct.champions import promotion
+    from kfp_ct.champions import approval, promotion
 
     try:
         finished = promotion.finish(where, name)
+        approved = approval.finish(where, name)
     except CtError as error:  # the list can be shown all the same
         print(f"a move of {name} was interrupted and cannot be finished: {error}", file=sys.stderr)
         return
     if finished:
         print(f"finished an interrupted {finished.kind}: {name} v{finished.version}", file=sys.stderr)
+    if approved:
+        print(f"did what was approved and interrupted: {name} v{approved.move.version}", file=sys.stderr)
 
 
 def _print(as_json: bool, found: Any, tables: list[Any]) -> None:

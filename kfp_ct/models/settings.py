@@ -104,10 +104,21 @@ class Serving(Settings):
     release: ReleasePolicy | None = Field(
         None, description="A new version is tried on live traffic first; null: it answers everything at once."
     )
+    approve: bool = Field(
+        False,
+        description="A new version waits, registered and blessed, until someone says `ct approve`; before that it gets "
+        "no traffic. Going back by `ct rollback` needs no approval.",
+    )
+    approvals: Annotated[int, Field(ge=1, le=2), WHOLE] = Field(
+        1, description="So many different persons must approve; 2 is the two-person rule."
+    )
+    approval_expires: Duration = Field("7d", description="An approval that is older does not count.")
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Says that a share of the traffic was asked for where nothing can split it."""
         yield from self._release_conflicts()
+        if self.approvals > 1 and not self.approve:
+            yield "approvals", "nobody is asked; expected approve: true beside it"
         if self.canary_percent < 100 and self.target != "kserve":
             yield "canary_percent", f"the target {self.target} cannot split traffic; expected 100, or target: kserve"
 

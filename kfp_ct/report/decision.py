@@ -118,12 +118,18 @@ def _blessed(content: Content) -> str:
     registered = champion_version(content)
     if not registered:
         return "Blessed"
+    if "waiting" in content.deployment:
+        return f"Blessed: version {registered} waits for approval"
+    if "candidate" in content.deployment:
+        return f"Blessed: version {registered} is tried on live traffic"
     return f"Blessed: version {registered} is the champion{' and is served' if content.deployment else ''}"
 
 
 def _blessed_over(content: Content) -> str:
     passed = f"It passed {plural(len(content.checks), 'gate')}"
     before = content.evaluation.get("compared_with")
+    if {"waiting", "candidate"} & set(content.deployment):
+        return f"{passed}; {f'champion {version(before)} answers' if before else 'nothing is served'} until then."
     place = f" and takes over from champion {version(before)}." if before else "; it is the first champion."
     return f"{passed}{place}"
 

@@ -77,6 +77,10 @@ def _served(content: Content) -> Figure | None:
     if not deployment:
         registered = champion_version(content)
         return Figure("registered", version(registered)) if registered else None
+    for held, text in (("waiting", "waits for approval"), ("candidate", "on trial")):
+        if held in deployment:
+            answers = f"{version(deployment['version'])} answers" if deployment["version"] else "nothing is served"
+            return Figure(text, f"{deployment['model']} {version(deployment[held])}", [answers])
     previous = deployment.get("previous")
     below = [f"before: {version(previous)}" if previous else "the first version", f"from {near(deployment['path'])}"]
     return Figure("served", f"{deployment['model']} {version(deployment['version'])}", below)

@@ -73,7 +73,7 @@ class Home:
 
 def make(folder: Path, name: Name = str) -> Home:
     """Fills a home below a folder, in a workspace of its own."""
-    home = Home(_context(folder))
+    home = Home(context(folder))
     spec = _spec(name)
     with home.database.writing() as connection:
         group = store_experiments.create(connection, name("nightly retraining"), name("What the scheduler starts"))[
@@ -94,7 +94,7 @@ def _next_millisecond() -> None:
     time.sleep(0.002)
 
 
-def _context(folder: Path) -> Context:
+def context(folder: Path) -> Context:
     workspace = Workspace(folder / "repository", folder / "home")
     (workspace.root / "components").mkdir(parents=True)
     (workspace.root / "pipelines").mkdir()
@@ -399,13 +399,14 @@ def get(home: Home, *places: str) -> list[httpx.Response]:
     return asyncio.run(ask())
 
 
-def post(home: Home, place: str, form: dict[str, str]) -> httpx.Response:
+def post(home: Home, place: str, form: dict[str, str], origin: str = "") -> httpx.Response:
     """Sends a form to the endpoint, without a server between."""
+    headers = {"Origin": origin} if origin else {}
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(server.application(home.context))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            return await client.post(place, data=form)
+            return await client.post(place, data=form, headers=headers)
 
     return asyncio.run(send())
 

@@ -1,20 +1,21 @@
 """Registered models: which version is champion and served, and how another one takes its place."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from kfp_ct.base.errors import CtError
-from kfp_ct.champions import listing, locations, promotion
+from kfp_ct.base.errors import CtError, UsageError
+from kfp_ct.champions import approval, listing, locations, promotion
 from kfp_ct.endpoint.api.context import Context, context
 from kfp_ct.endpoint.store.faults import not_found, precondition
 from kfp_ct.endpoint.ui import response
 from kfp_ct.models.champion_history import Move
 from kfp_ct.pages import formats
 from kfp_ct.report import metrics
+from kfp_ct.report.report import PAGE
 from kfp_ct.runs.record import user
 
 router = APIRouter()
@@ -29,11 +30,12 @@ class ModelVersion:
     metric: str
     value: str
     window: str
+    has_report: bool = False
 
     @property
     def promotable(self) -> bool:
         """Whether it can be made the champion, or served: only what was blessed, and is not both already."""
-        return self.listed.blessed and not (self.listed.champion and self.listed.served)
+        return self.listed.blessed and not (self.listed.champion and self.listed.served) and not self.listed.approval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Model:
     name: str
     versions: Sequence[ModelVersion] = ()
     moves: Sequence[Move] = ()
+    words: Sequence[Move] = ()  # the moves, and who asked for, gave or refused an approval
     unfinished: Move | None = None
     problem: str = ""
 
@@ -70,16 +73,18 @@ def list_models(ctx: Ctx) -> HTMLResponse:
 
 def _model(where: locations.Location, name: str) -> Model:
     try:
-        versions = [_version(each) for each in listing.versions(where, name)]
-        return Model(name, versions, listing.history(where, name), promotion.unfinished(where, name))
+        versions = [_version(where, each) for each in listing.versions(where, name)]
+        moves, words = listing.history(where, name), listing.history_with_words(where, name)
+        return Model(name, versions, moves, words, promotion.unfinished(where, name))
     except CtError as error:  # no reason to show none of the others
         return Model(name, problem=str(error))
 
 
-def _version(listed: listing.Listed) -> ModelVersion:
+def _version(where: locations.Location, listed: listing.Listed) -> ModelVersion:
     window = " to ".join(formats.day(day) for day in listed.window.split("/")).strip()
     metric = metrics.title(listed.metric) if listed.metric else ""
-    return ModelVersion(listed, metric, formats.metric(listed.value), window)
+    has_report = bool(listed.run) and (where.workspace.runs / listed.run / PAGE).is_file()
+    return ModelVersion(listed, metric, formats.metric(listed.value), window, has_report)
 
 
 @router.get("/models/mlflow", response_class=HTMLResponse)
@@ -91,20 +96,42 @@ def open_mlflow(ctx: Ctx) -> Response:
     return response.page("mlflow.html", live=True)
 
 
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """What a form asks for: a version, a reason, and who asks; by default who runs the service."""
+
+    version: Annotated[str, Form()] = ""
+    reason: Annotated[str, Form()] = ""
+    by: Annotated[str, Form()] = ""
+
+    @property
+    def person(self) -> promotion.Person:
+        """Who asks."""
+        return promotion.Person(self.by.strip() or user(), self.reason.strip() or "by hand in the UI")
+
+
 @router.post("/models/{name}/{action}")
-def change_champion(
-    ctx: Ctx, name: str, action: str, version: Annotated[str, Form()] = "", reason: Annotated[str, Form()] = ""
-) -> RedirectResponse:
-    """Promotes a version or rolls back; what was not blessed is refused, as everywhere."""
-    person = promotion.Person(user(), reason.strip() or "by hand in the UI")
+def change_champion(ctx: Ctx, name: str, action: str, change: Annotated[Change, Depends()]) -> RedirectResponse:
+    """Promotes, approves or rejects a version or rolls back; what was not blessed is refused, as everywhere."""
+    acts: dict[str, Callable[[locations.Location], object]] = {
+        "promote": lambda where: promotion.promote(where, name, change.version, change.person),
+        "rollback": lambda where: promotion.rollback(where, name, change.person),
+        "approve": lambda where: approval.approve(where, name, change.version, _named(change)),
+        "reject": lambda where: approval.reject(where, name, change.version, _named(change)),
+    }
+    if action not in acts:
+        raise not_found("action", action)
     try:
-        where = locations.open_location(ctx.workspace)
-        if action == "promote":
-            promotion.promote(where, name, version, person)
-        elif action == "rollback":
-            promotion.rollback(where, name, person)
-        else:
-            raise not_found("action", action)
+        acts[action](locations.open_location(ctx.workspace))
     except CtError as error:
         raise precondition(str(error)) from error
     return RedirectResponse("/models", 303)
+
+
+def _named(change: Change) -> promotion.Person:
+    """Returns who gives a word; the page is open to several persons, so it has to say who."""
+    if not change.by.strip():
+        raise UsageError(
+            "the approval names nobody\nexpected: the name of who approves or rejects\nfix: fill in your name"
+        )
+    return change.person

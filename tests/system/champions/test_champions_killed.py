@@ -8,9 +8,9 @@ import pytest
 
 from ct_command import ct
 from kfp_ct.base.errors import ModelNotBlessedError
-from kfp_ct.champions import promotion
+from kfp_ct.champions import approval, promotion
 from kfp_ct.champions.promotion import Person
-from kfp_ct.models import champion_history, registry_mlflow
+from kfp_ct.models import approvals, champion_history, registry_mlflow
 from killed import exit_code, in_child, kill_me_at
 from registered_models import now, place_in, three_versions
 
@@ -159,3 +159,24 @@ def test_two_moves_at_once_end_in_one_of_them(place):
     champion, served = now(place)
     assert champion == served
     assert set(states(place)) == {champion_history.DONE}
+
+
+@pytest.mark.parametrize(
+    ("at", "then"),
+    [(("say", "call"), "3"), (("say", "return"), "1"), (("promote", "call"), "1"), (("_move", "return"), "1")],
+    ids=lambda each: "-".join(each),
+)
+def test_an_approval_that_was_killed_is_carried_out_by_the_next_command(at, then, place):
+    """`then` is the champion after `ct models`; a word that was not written is none."""
+    request = {"approvals": 1, "expires": 60.0, "serving_root": str(place.serving_root), "serving": {"approve": True}}
+    approvals.ask(place.registry_uri, "flights", "1", request)
+    kill(place, at, approval.approve)
+    assert now(place)[0] == ("1" if at[0] == "_move" else "3")
+
+    for _ in range(2):
+        promotion.finish(place, "flights")
+        approval.finish(place, "flights")
+
+    assert now(place) == (then, then)
+    assert set(states(place)) == {champion_history.DONE}
+    assert [each.kind for each in champion_history.history(place.reader.versions("flights"))].count("promote") <= 1

@@ -93,7 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _compile(python: Path) -> None:
     """Compiles the sources once: where Python is told to write no bytecode, each of thousands of processes would."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run([python, "-m", "compileall", "-qq", *SOURCES], cwd=ROOT, env=environment, check=False)
+    subprocess.run(
+        [python, "-m", "compileall", "-qq", "-x", "/templates/", *SOURCES], cwd=ROOT, env=environment, check=False
+    )
 
 
 def _start(name: str, folder: Path, workers: int, pytests: Sequence[str]) -> Half:

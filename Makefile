@@ -61,10 +61,13 @@ format: setup-dev ## rewrite sources in the project's format
 	$(AUTHOR)/ruff check --fix .
 	$(AUTHOR)/ruff format .
 
-docs: setup ## write the generated pages of docs/ and the schemas of settings for editors again
+docs: setup-dev ## write the generated pages of docs/ and the schemas of settings for editors again; build the site into .ct/site
 	$(AUTHOR)/python -m kfp_ct.cli.reference docs/cli.md
 	$(AUTHOR)/python -m kfp_ct.cli.setting_reference docs/settings.md
 	$(AUTHOR)/python -m kfp_ct.cli.setting_schemas
+	$(AUTHOR)/python -m kfp_ct.cli.component_reference docs/components
+	$(AUTHOR)/python -m sphinx -q -W --keep-going -c infra/site -d .ct/doctrees docs .ct/site
+	@echo "the site is .ct/site/index.html"
 
 lock: ## resolve the lock files again from requirements/*.in
 	$(UV_COMPILE) --universal --python-version 3.11 requirements/author.in -o requirements/author.txt

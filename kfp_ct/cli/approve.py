@@ -29,10 +29,10 @@ def approve(
     home: options.Home = None,
     as_json: options.Json = False,
 ) -> None:
-    """Approve a version that waits; the last approval needed promotes it.
+    """Approve a version that waits for a person's word.
 
-    Where deploy asked for the approval, it is served as those settings say. Interrupted, the next approve, promote or
-    ct models goes on.
+    The last approval needed promotes it. Where deploy asked for the approval, it is served as those settings say.
+    Interrupted, the next approve, promote or ct models goes on.
     """
     from kfp_ct.champions import approval
 
@@ -62,7 +62,10 @@ def reject(
     home: options.Home = None,
     as_json: options.Json = False,
 ) -> None:
-    """Reject a version that waits; approvals so far no longer count."""
+    """Reject a version that waits for a person's word.
+
+    Approvals so far no longer count.
+    """
     from kfp_ct.champions import approval
 
     where = _place(name, registry, serving_root, settings, home)

@@ -64,12 +64,8 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
             "model-card", "kfp_ct.cli.model_card:model_card", "Write the card of a model: for what, for whom, how well."
         ),
         Entry("promote", "kfp_ct.cli.promote:promote", "Make a blessed version the champion and serve it."),
-        Entry(
-            "approve",
-            "kfp_ct.cli.approve:approve",
-            "Approve a version that waits; the last approval needed promotes it.",
-        ),
-        Entry("reject", "kfp_ct.cli.approve:reject", "Reject a version that waits; approvals so far no longer count."),
+        Entry("approve", "kfp_ct.cli.approve:approve", "Approve a version that waits for a person's word."),
+        Entry("reject", "kfp_ct.cli.approve:reject", "Reject a version that waits for a person's word."),
         Entry("rollback", "kfp_ct.cli.promote:rollback", "Return to the champion before the present one."),
         Entry("release", "kfp_ct.cli.release:app", "Release candidates on live traffic, by evidence."),
         Entry("serve", "kfp_ct.cli.serve:serve", "Serve deployed models over HTTP and gRPC."),

@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from kfp_ct.cli import setting_reference
 
 _ARTIFACT = "@0.0.1"
 _RESULT = "Output"  # kfp's name for what a function returns
+# What a docstring says of a named result, a line each or more.
+_NAMED = re.compile(r"^(\w+): ((?:.|\n(?!\w+: ))*)", re.MULTILINE)
 
 
 def names() -> list[str]:
@@ -83,12 +86,13 @@ def _inputs(inputs: Mapping[str, Any], described: str) -> Iterator[tuple[str, ..
 def _outputs(component: Any) -> Iterator[tuple[str, ...]]:
     said = docstring_parser.parse(component.python_func.__doc__)
     meanings = {each.arg_name: each.description or "" for each in said.params}
-    returned = said.returns.description or "" if said.returns else ""
+    returned = f"{said.returns.type_name or ''}: {said.returns.description}" if said.returns else ""
+    named = dict(_NAMED.findall(returned))
     for name, each in (component.component_spec.outputs or {}).items():
         if name == _RESULT:
-            yield "the result", _type(each.type), returned
+            yield "the result", _type(each.type), returned.removeprefix(": ")
         else:
-            yield f"`{name}`", _type(each.type), meanings.get(name, "")
+            yield f"`{name}`", _type(each.type), meanings.get(name) or named.get(name, "")
 
 
 def _type(name: str) -> str:

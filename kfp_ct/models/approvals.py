@@ -1,6 +1,6 @@
 """A person's word before a version is served: who asked, approved or rejected, when and why, as tags of the version.
 
-    approval.<time>   one word: asked (by deploy, with what is needed and where it would be served), approved or rejected
+    approval.<time>   one word: asked (by deploy, with what is needed and where it is to be served), approved, rejected
 
 Words are only added, each by one write. What they come to is worked out from all of them, so whoever comes after a kill
 sees the same as who was killed.

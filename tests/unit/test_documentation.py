@@ -10,7 +10,7 @@ import typer
 from kfp_ct.cli.main import app
 from repository import ROOT
 
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "tests").glob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").glob("*.md")]
 PAGES += (ROOT / "kfp_ct" / "new" / "templates").rglob("*.md")
 CODE = re.compile(
     r"^(?: {4}|\t)(?:\$ )?(?P<block>(?:\.venv/bin/)?ct .*)$|`(?:\.venv/bin/)?(?P<inline>ct [^`]*)`", re.MULTILINE

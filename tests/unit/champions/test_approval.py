@@ -15,6 +15,7 @@ from kfp_ct.champions.promotion import Person
 from kfp_ct.components.deploy import work as deploying
 from kfp_ct.components.register import work as registering
 from kfp_ct.data import layouts
+from kfp_ct.endpoint.api.guard import Guard
 from kfp_ct.models import approvals, release_state, serving_folder
 from registered_models import now, place_in, release
 from release_artifacts import make_run
@@ -199,7 +200,7 @@ class _Home:
         self.context = endpoint_home.context(folder)
 
 
-def test_the_page_has_buttons_for_a_waiting_version_and_takes_a_named_persons_word(place):
+def test_the_page_has_buttons_for_a_waiting_version_and_takes_a_named_persons_word(place, monkeypatch):
     ask(place)
     home = _Home(place.workspace.home.parent)
     (page,) = endpoint_home.get(home, "/models")
@@ -217,6 +218,10 @@ def test_the_page_has_buttons_for_a_waiting_version_and_takes_a_named_persons_wo
     assert now(place) == ("2", "2")
     (page,) = endpoint_home.get(home, "/models")
     assert "approved" in page.text
+    application = endpoint_home.server.application
+    monkeypatch.setattr(
+        endpoint_home.server, "application", lambda context: Guard(application(context), ["127.0.0.1"], "")
+    )
     foreign = endpoint_home.post(home, "/models/flights/reject", {"version": "1", "by": "eve"}, "http://evil.example")
     assert foreign.status_code == 403
     home.context.database.close()

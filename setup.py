@@ -26,7 +26,7 @@ setup(
         # Dotfiles are named: no pattern matches them by itself.
         "kfp_ct": ["**/*", "new/templates/repository/**/.*", "new/templates/repository/.ci/*"],
     },
-    exclude_package_data={"": ["*.pyc", "*_cache/*"]},
+    exclude_package_data={"": ["*.pyc", "*_cache/*", "*__pycache__/*"]},
     install_requires=["typer"],
     extras_require={
         "author": _requirements("author"),

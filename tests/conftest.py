@@ -11,7 +11,6 @@ import importlib.util
 import json
 import os
 import sys
-import types
 from pathlib import Path
 
 import hypothesis
@@ -26,8 +25,6 @@ hypothesis.settings.register_profile("any machine", deadline=None, derandomize=n
 hypothesis.settings.load_profile("any machine")
 # As ct gives it to tasks: which Keras tf.keras is must not hang on the order of imports.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
-# A grammar of internationalized addresses that jsonschema would compile when it is imported, a second and more.
-sys.modules.setdefault("rfc3987_syntax", types.ModuleType("rfc3987_syntax"))
 
 IN_COMPONENT_ENVIRONMENT = importlib.util.find_spec("tensorflow") is not None
 COMPONENT_TESTS = Path(__file__).parent / "components"

@@ -27,7 +27,6 @@ OPTIONS = ("-q", "--dist", "loadfile", "--no-loadscope-reorder")
 PROGRESS = re.compile(r"^[.FEsxX]+ *\[ *\d+%\]$")
 STARTING = "bringing up nodes..."
 WIDTH = max(map(len, HALVES))
-SOURCES = ("kfp_ct", "components", "pipelines", "infra", "tests/helpers")
 USAGE, COSTS, DEAREST = "usage.jsonl", ROOT / ".ct" / "test_costs.json", 10
 
 
@@ -71,8 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs both halves; returns the exit code."""
     options, pytests = _parser().parse_known_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="ct-tests-"))
-    for python in HALVES.values():
-        _compile(python)
     halves = [_start(name, folder, getattr(options, name), pytests) for name in HALVES]
     try:
         codes = [half.wait() for half in halves]
@@ -88,14 +85,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         shutil.rmtree(folder, ignore_errors=True)
     return code
-
-
-def _compile(python: Path) -> None:
-    """Compiles the sources once: where Python is told to write no bytecode, each of thousands of processes would."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run(
-        [python, "-m", "compileall", "-qq", "-x", "/templates/", *SOURCES], cwd=ROOT, env=environment, check=False
-    )
 
 
 def _start(name: str, folder: Path, workers: int, pytests: Sequence[str]) -> Half:

@@ -4,10 +4,10 @@ They are made where tasks run, in the component environment; where there is none
 """
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
+from kfp_ct.base import python_path
 from kfp_ct.base.errors import UsageError
 from kfp_ct.caching.task_version import SourceVersions
 from kfp_ct.data import layouts
@@ -61,9 +61,8 @@ class MadeTexts:
 
     def _made(self, maker: str, reference: str) -> str:
         root = self._workspace.root
-        further = os.environ.get("PYTHONPATH", "")
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(root), further)))}
         command = [str(component_python(root)), "-W", "ignore", "-m", maker, reference]
+        environment = python_path.environment(root)
         ran = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
         try:
             answer = json.loads(ran.stdout)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kfp_ct.cli import options, output
+from kfp_ct.cli import options, output, served_place
 from kfp_ct.cli.exit_codes import exit_codes
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def approve(
     """
     from kfp_ct.champions import approval
 
-    where = _place(name, registry, serving_root, settings, home)
+    where = served_place.opened(name, registry, serving_root, settings, home)
     person = _person(where, by, why)
     done = approval.approve(where, name, version.removeprefix("v"), person)
     if as_json:
@@ -68,22 +68,13 @@ def reject(
     """
     from kfp_ct.champions import approval
 
-    where = _place(name, registry, serving_root, settings, home)
+    where = served_place.opened(name, registry, serving_root, settings, home)
     person = _person(where, by, why)
     word = approval.reject(where, name, version.removeprefix("v"), person)
     if as_json:
         output.print_json({"model": name, **dataclasses.asdict(word)})
     else:
         print(f"{name} v{word.version} is rejected by {word.by}; the champion stays")
-
-
-def _place(name: str, registry: str, serving_root: str, settings: str, home: options.Home) -> "Location":
-    from kfp_ct.champions import locations
-    from kfp_ct.project.workspace import find_workspace
-
-    workspace = find_workspace(home)
-    chosen = locations.settings_of(workspace, name, settings) if settings else None
-    return locations.open_location(workspace, registry, serving_root, chosen)
 
 
 def _person(where: "Location", by: str, why: str) -> "Person":

@@ -32,7 +32,7 @@ def page(name: str, described: str) -> str:
         name: The component's.
         described: docs/settings.md, to whose headings the page leads.
     """
-    component = getattr(importlib.import_module(f"kfp_ct.components.{name}.component"), name)
+    component = _component(name)
     specification = component.component_spec
     parts = [
         f"# {name}\n",
@@ -52,9 +52,8 @@ def page(name: str, described: str) -> str:
 def overview() -> str:
     """Returns the page that leads to all components, as Markdown."""
     found = (
-        (f"[{name}]({name}.md)", getattr(module, name).component_spec.description.strip().splitlines()[0])
+        (f"[{name}]({name}.md)", _component(name).component_spec.description.strip().splitlines()[0])
         for name in names()
-        for module in [importlib.import_module(f"kfp_ct.components.{name}.component")]
     )
     return "\n".join(
         [
@@ -74,6 +73,10 @@ def write(folder: Path) -> list[Path]:
     for name, text in texts.items():
         (folder / f"{name}.md").write_text(text)
     return [folder / f"{name}.md" for name in texts]
+
+
+def _component(name: str) -> Any:
+    return getattr(importlib.import_module(f"kfp_ct.components.{name}.component"), name)
 
 
 def _inputs(inputs: Mapping[str, Any], described: str) -> Iterator[tuple[str, ...]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kfp_ct.base.errors import CtError, UsageError
-from kfp_ct.cli import options, output
+from kfp_ct.cli import options, output, served_place
 
 if TYPE_CHECKING:
     from kfp_ct.champions.listing import Listed
@@ -31,14 +31,11 @@ def models(
     Each with its run, window, metric and blessing, and whether it is the champion, served, or waits for approval. A
     promote, rollback or approval that was killed between its steps is finished first.
     """
-    from kfp_ct.champions import listing, locations
-    from kfp_ct.project.workspace import find_workspace
+    from kfp_ct.champions import listing
 
-    workspace = find_workspace(home)
     if settings and not name:
         raise UsageError("--settings needs a model: projects have registries of their own\nfix: name the model")
-    chosen = locations.settings_of(workspace, name, settings) if name and settings else None
-    where = locations.open_location(workspace, registry, serving_root, chosen)
+    where = served_place.opened(name or "", registry, serving_root, settings, home)
     names = [name] if name else where.reader.models()
     for each in names:
         _finish(where, each)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kfp_ct.cli import options, output
+from kfp_ct.cli import options, output, served_place
 from kfp_ct.cli.exit_codes import exit_codes
 
 if TYPE_CHECKING:
@@ -29,13 +29,10 @@ def promote(
     A version without the blessing of every gate is refused. `ct rollback` undoes it. Where the settings have a release
     policy, the version is tried on live traffic first.
     """
-    from kfp_ct.champions import locations, promotion
-    from kfp_ct.project.workspace import find_workspace
+    from kfp_ct.champions import promotion
     from kfp_ct.runs.record import user
 
-    workspace = find_workspace(home)
-    chosen = locations.settings_of(workspace, name, settings) if settings else None
-    where = locations.open_location(workspace, registry, serving_root, chosen)
+    where = served_place.opened(name, registry, serving_root, settings, home)
     done = promotion.promote(where, name, version.removeprefix("v"), promotion.Person(user(), reason), dry_run)
     _show(name, done, dry_run, as_json)
 
@@ -55,13 +52,10 @@ def rollback(
 
     The registry and the prediction service change together.
     """
-    from kfp_ct.champions import locations, promotion
-    from kfp_ct.project.workspace import find_workspace
+    from kfp_ct.champions import promotion
     from kfp_ct.runs.record import user
 
-    workspace = find_workspace(home)
-    chosen = locations.settings_of(workspace, name, settings) if settings else None
-    where = locations.open_location(workspace, registry, serving_root, chosen)
+    where = served_place.opened(name, registry, serving_root, settings, home)
     done = promotion.rollback(where, name, promotion.Person(user(), reason), dry_run)
     _show(name, done, dry_run, as_json)
 

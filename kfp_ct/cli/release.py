@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kfp_ct.base.errors import UsageError
-from kfp_ct.cli import options, output
+from kfp_ct.cli import options, output, served_place
 from kfp_ct.cli.exit_codes import exit_codes
 from kfp_ct.cli.groups import family
 
@@ -83,14 +83,9 @@ def abort(
 
 
 def _place(name: str, serving_root: str, settings: str, home: options.Home, registry: str = "") -> "Location":
-    from kfp_ct.champions import locations
-    from kfp_ct.project.workspace import find_workspace
-
     if serving_root and settings:
         raise UsageError("--serving-root and --settings both say where models are served\nfix: leave one of them out")
-    workspace = find_workspace(home)
-    chosen = locations.settings_of(workspace, name, settings) if settings else None
-    return locations.open_location(workspace, registry, serving_root, chosen)
+    return served_place.opened(name, registry, serving_root, settings, home)
 
 
 def _show(name: str, state: "State | None", as_json: bool) -> None:

@@ -11,15 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.setting_schema import Schema
+from kfp_ct.cli import setting_schemas
 from kfp_ct.deploy.schedules.definition import Schedule
-from kfp_ct.notices.settings import Notices
 from kfp_ct.project import setting_catalog, workspace
 from kfp_ct.project.setting_catalog import Catalog, Node
 from kfp_ct.project.targets import MODELS
-from kfp_ct.replay.settings import Replay
-from kfp_ct.report.model_statement import Statement
-from kfp_ct.scorecard.notes import Notes
-from kfp_ct.watch.policy import Policy
 
 INTRODUCTION = """# Settings
 
@@ -55,19 +51,10 @@ def page() -> str:
             parts.append("Parameters of the pipelines above that have the same name are as described there.\n")
         parts += _parameters(catalog, known)
         known |= {each.name for each in catalog.inputs}
-    nodes, definitions = setting_catalog.of_models(
-        [*MODELS.values(), Policy, Schedule, Notices, Statement, Replay, Notes]
-    )
+    files = setting_schemas.FILES | {"schedules": Schedule}
+    nodes, definitions = setting_catalog.of_models([*MODELS.values(), *files.values()])
     schema = Schema({"$defs": definitions})
-    titles = (
-        *(f"Section `{name}`" for name in MODELS),
-        "triggers.yaml",
-        "schedules.yaml",
-        "notices.yaml",
-        "model_card.yaml",
-        "replay.yaml",
-        "scorecard.yaml",
-    )
+    titles = (*(f"Section `{name}`" for name in MODELS), *(f"{name}.yaml" for name in files))
     for title, node in zip(titles, nodes, strict=True):
         parts.append(f"## {title}\n")
         parts += _groups([_Group("schedules[]" if title == "schedules.yaml" else "", node)], schema)

@@ -22,13 +22,14 @@ from kfp_ct.scorecard.notes import Notes
 from kfp_ct.watch.policy import Policy
 
 DRAFT = "http://json-schema.org/draft-07/schema#"  # what editors know
-_OTHERS: dict[str, type[Settings]] = {
+# What a project's other files hold, by their names without .yaml.
+FILES: dict[str, type[Settings]] = {
     "triggers": Policy,
     "schedules": Schedules,
     "notices": Notices,
+    "model_card": Statement,
     "replay": Replay,
     "scorecard": Notes,
-    "model_card": Statement,
 }
 
 
@@ -64,7 +65,7 @@ def of_settings(pipeline: str) -> dict[str, Any]:
 
 def of_file(name: str) -> dict[str, Any]:
     """Returns the JSON schema of triggers.yaml or schedules.yaml."""
-    (node,), definitions = setting_catalog.of_models([_OTHERS[name]])
+    (node,), definitions = setting_catalog.of_models([FILES[name]])
     return _document(f"{name}.yaml", _readable({**node, "$defs": definitions}))
 
 
@@ -73,7 +74,7 @@ def documents(root: Path) -> Iterator[tuple[str, str]]:
     for module in sorted((root / "pipelines").glob("*.py")):
         if "@dsl.pipeline" in module.read_text():
             yield f"{module.stem}.json", _text(of_settings(module.stem))
-    for name in _OTHERS:
+    for name in FILES:
         yield f"{name}.json", _text(of_file(name))
 
 

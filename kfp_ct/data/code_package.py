@@ -6,7 +6,6 @@ hands a module file to its executors: the image has the library only, so that an
 
 import hashlib
 import io
-import os
 import re
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from kfp_ct.base import python_path
 from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError, reported
 from kfp_ct.storage import storage
 
@@ -49,10 +49,7 @@ def run(uri: str, command: Sequence[str]) -> int:
         return subprocess.call(list(command))
     with tempfile.TemporaryDirectory(prefix="ct-code-") as folder:
         unpack(fetch(uri), Path(folder))
-        paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
-        process = subprocess.Popen(
-            list(command), cwd=folder, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PWD": folder}
-        )
+        process = subprocess.Popen(list(command), cwd=folder, env={**python_path.environment(folder), "PWD": folder})
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _: process.send_signal(received))
         code = process.wait()

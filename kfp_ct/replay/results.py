@@ -13,6 +13,7 @@ from kfp_ct.watch.observations import Firing
 
 # Results of another form are made again.
 FORM = 1
+REACH = 1.959964  # of a 95 % interval, in standard errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Quality:
     @property
     def error(self) -> float:
         """Its standard error."""
-        return (self.high - self.low) / 2 / 1.959964
+        return (self.high - self.low) / 2 / REACH
 
 
 @dataclasses.dataclass(frozen=True)

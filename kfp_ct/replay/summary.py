@@ -6,10 +6,9 @@ from typing import Any
 
 from kfp_ct.pages.formats import plural
 from kfp_ct.replay.plan import EVERY, ONCE, POLICY
-from kfp_ct.replay.results import WindowResult
+from kfp_ct.replay.results import REACH, WindowResult
 
 LESS_IS_BETTER = ("log_loss", "rmse", "mse", "mae")
-_REACH = 1.959964  # of a 95 % interval, in standard errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Outcome:
     @property
     def interval(self) -> tuple[float, float]:
         """The interval of that mean (95 %)."""
-        return self.mean - _REACH * self.error, self.mean + _REACH * self.error
+        return self.mean - REACH * self.error, self.mean + REACH * self.error
 
     @property
     def retrains(self) -> int:
@@ -125,7 +124,7 @@ def gain(better: Outcome, than: Outcome) -> tuple[float, float]:
     narrow.
     """
     sign = -1.0 if better.metric in LESS_IS_BETTER else 1.0
-    return sign * (better.mean - than.mean), _REACH * (better.error**2 + than.error**2) ** 0.5
+    return sign * (better.mean - than.mean), REACH * (better.error**2 + than.error**2) ** 0.5
 
 
 def _beats(other: Outcome, each: Outcome) -> bool:

@@ -1,13 +1,13 @@
 """The author environment's side of the worker: one process for all questions of a replay."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import kfp_ct
+from kfp_ct.base import python_path
 from kfp_ct.base.errors import CtError, RunFailedError
 from kfp_ct.project.environments import require_component_python
 
@@ -55,8 +55,7 @@ class WorkerClient:
     def _start(self) -> subprocess.Popen[str]:
         python = require_component_python(self._root)
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        library = str(Path(kfp_ct.__path__[0]).parent)
-        paths = [str(self._root), library, *filter(None, [os.environ.get("PYTHONPATH")])]
+        library = Path(kfp_ct.__path__[0]).parent
         with self._log.open("a") as log:
             return subprocess.Popen(
                 [str(python), "-W", "ignore", "-m", _MODULE],
@@ -65,5 +64,5 @@ class WorkerClient:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TF_CPP_MIN_LOG_LEVEL": "2"},
+                env={**python_path.environment(self._root, library), "TF_CPP_MIN_LOG_LEVEL": "2"},
             )

@@ -12,6 +12,7 @@ from kfp_ct.models.champion_history import Move
 from kfp_ct.notices import settings as notices
 from kfp_ct.project import settings, yaml_file
 from kfp_ct.project.workspace import Workspace
+from kfp_ct.replay import replay
 from kfp_ct.report import content, model_statement
 from kfp_ct.report.content import Content
 from kfp_ct.report.model_statement import Statement
@@ -87,7 +88,7 @@ def gather(workspace: Workspace, project: str, environment: str) -> Evidence:
     chosen = settings.load(workspace, project, environment, {})
     found = [run for run in record.load_all(workspace) if run.project == project and run.state == record.SUCCEEDED]
     trainings = [content.gather(run, workspace.runs / run.id) for run in found if run.task("train")]
-    replayed = workspace.home / "replays" / project / "replay.json"
+    replayed = replay.own_workspace(workspace, project).home / replay.JSON
     build = workspace.root / "cloudbuild.yaml"
     return Evidence(
         parameters=chosen.parameters,

@@ -3,11 +3,11 @@
 import dataclasses
 import hashlib
 import json
-import os
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from kfp_ct.base import python_path
 from kfp_ct.base.errors import UsageError
 from kfp_ct.data import layouts
 from kfp_ct.project.environments import require_component_python
@@ -67,7 +67,7 @@ def run(workspace: Workspace, project: str) -> OwnTests:
         f"--junit-xml={report}",
         str(folder),
     ]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(workspace.root), os.environ.get("PYTHONPATH", "")])}
+    environment = python_path.environment(workspace.root)
     done = subprocess.run(command, cwd=workspace.root, env=environment, capture_output=True, text=True, check=False)
     if not report.is_file():
         raise UsageError(f"the tests of {project} did not run\n{done.stdout[-2000:]}{done.stderr[-2000:]}".rstrip())

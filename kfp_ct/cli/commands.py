@@ -53,6 +53,8 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
     ),
     "Deliver": (
         Entry("deploy", "kfp_ct.cli.deploy:deploy", "Deploy a pipeline as a version named by its commit."),
+        Entry("plan", "kfp_ct.cli.plan:plan", "Show what `ct apply` would change on a target."),
+        Entry("apply", "kfp_ct.cli.plan:apply", "Bring a target to what a project's files say."),
         Entry("wait", "kfp_ct.cli.wait:wait", "Wait for the end of a run that was started before."),
         Entry("doctor", "kfp_ct.cli.doctor:doctor", "Look whether a cluster has what runs of a project need."),
         Entry("schedule", "kfp_ct.cli.schedule:app", "Plan, apply, check and list a project's schedules."),

@@ -78,7 +78,7 @@ def _notices(name: str, home: "options.Home") -> "tuple[Workspace, Notices]":
 
     workspace = find_workspace(home)
     folder = workspace.settings_folder(name).parent
-    notices = settings.load(folder)
+    notices = settings.load(workspace, name)
     if notices is None:
         raise UsageError(
             f"there is no {folder / settings.FILE}\n"

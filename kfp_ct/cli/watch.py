@@ -77,6 +77,7 @@ def watch(
         raise UsageError("--json prints one decision, and a watch makes many\nfix: add --once or --dry-run")
     watched = watching.open_watch(find_workspace(home), name, environment)
     console = open_console(stderr=as_json)
+    _say_what_counts(watched, console)
     if target != "local":
         place = watch_service.Place(target, host, auth, state, pubsub)
         mode = watch_service.Mode(once, now, dry_run, interval, alive)
@@ -93,6 +94,14 @@ def watch(
     else:
         decision = _watch(watched, console, interval, pubsub, once)
     _print(decision, console, as_json)
+
+
+def _say_what_counts(watched: Any, console: "Console") -> None:
+    from kfp_ct.project import applied
+    from kfp_ct.watch import policy
+
+    if difference := applied.difference(watched.workspace, watched.project, policy.FILE):
+        console.print(difference, markup=False, soft_wrap=True)
 
 
 def _print(decision: "Decision | None", console: "Console", as_json: bool) -> None:

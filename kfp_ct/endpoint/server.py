@@ -21,7 +21,14 @@ from starlette.exceptions import HTTPException
 
 from kfp_ct.base.errors import UsageError
 from kfp_ct.data import layouts
-from kfp_ct.endpoint.api import routes_logs, routes_pipelines, routes_records, routes_runs, routes_triggers
+from kfp_ct.endpoint.api import (
+    routes_definitions,
+    routes_logs,
+    routes_pipelines,
+    routes_records,
+    routes_runs,
+    routes_triggers,
+)
 from kfp_ct.endpoint.api.context import Context
 from kfp_ct.endpoint.api.guard import Guard
 from kfp_ct.endpoint.background import executor, scheduler, triggers
@@ -71,6 +78,7 @@ def application(context: Context) -> FastAPI:
     app.include_router(routes_runs.router)
     app.include_router(routes_logs.router, include_in_schema=False)
     app.include_router(routes_triggers.router, include_in_schema=False)
+    app.include_router(routes_definitions.router, include_in_schema=False)
     app.include_router(routes_records.router, include_in_schema=False)
     for module in _PAGES:
         app.include_router(module.router, include_in_schema=False)

@@ -89,7 +89,7 @@ def prepare(workspace: project.Workspace, request: RunRequest) -> Prepared:
         require_component_python(workspace.root)
     compiled = runnable(compile_project(workspace, chosen, runs_here=not request.container_image))
     require_variables(chosen.parameters)
-    notice_settings.load(workspace.root / "pipelines" / request.project)  # a mistake is said now, not when it matters
+    notice_settings.load(workspace, request.project)  # a mistake is said now, not when it matters
     run = _new_run(workspace, request, chosen)
     containers = _containers(workspace, request, chosen.parameters)
     prepared = complete(workspace, run, compiled, chosen.parameters, containers)

@@ -14,6 +14,7 @@ from pathlib import Path
 from kfp_ct.base import redaction
 from kfp_ct.base.errors import CtError
 from kfp_ct.notices import channels, events, outbox, settings
+from kfp_ct.project import applied
 from kfp_ct.project.workspace import Workspace
 
 _MODULE = "kfp_ct.notices.deliver"
@@ -35,7 +36,7 @@ def once(workspace: Workspace, project: str, notices: settings.Notices) -> tuple
 
 def begin(workspace: Workspace, project: str) -> None:
     """Starts a process that delivers, if the project has notices; returns at once."""
-    if not (workspace.root / "pipelines" / project / settings.FILE).is_file():
+    if not applied.file(workspace, project, settings.FILE).is_file():
         return
     log = workspace.home / "notices" / f"{project}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,7 @@ def main() -> int:
     end = _now() + _PATIENCE
     while True:
         try:
-            notices = settings.load(workspace.root / "pipelines" / given.project)
+            notices = settings.load(workspace, given.project)
             if notices is None:
                 return 0
             once(workspace, given.project, notices)

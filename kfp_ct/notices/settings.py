@@ -13,7 +13,8 @@ from kfp_ct.base.settings import Count, Names, Settings, Text, matching
 from kfp_ct.clock import cron, quiet
 from kfp_ct.clock.duration_settings import Duration
 from kfp_ct.clock.time_settings import TimesOfDay, Zone
-from kfp_ct.project import yaml_file
+from kfp_ct.project import applied, yaml_file
+from kfp_ct.project.workspace import Workspace
 
 FILE = "notices.yaml"
 RUN_FAILED, MODEL_REFUSED, MODEL_PROMOTED, MONITORING_ALARM = KINDS = (
@@ -111,19 +112,23 @@ class Notices(Settings):
         return max(ends, default=now).astimezone(datetime.UTC)
 
 
-def load(folder: Path) -> Notices | None:
-    """Reads a project's notices.yaml; None if it has none.
-
-    Args:
-        folder: The project's, in pipelines/.
+def load(workspace: Workspace, project: str) -> Notices | None:
+    """Reads a project's notices.yaml, as it was applied here or else as it stands in pipelines/; None if it has none.
 
     Raises:
         UsageError: Lists everything that does not fit, secrets in the clear among it.
     """
-    path = folder / FILE
-    if not path.is_file():
-        return None
-    document = yaml_file.read(path)
+    path = applied.file(workspace, project, FILE)
+    return parse(path.read_text(), path) if path.is_file() else None
+
+
+def parse(text: str, path: Path | str) -> Notices:
+    """Reads the text of a notices.yaml.
+
+    Raises:
+        UsageError: Lists everything that does not fit, secrets in the clear among it.
+    """
+    document = yaml_file.parse_file(text, path)
     if clear := secrets.in_the_clear(document):
         raise UsageError(f"{path} holds secrets\n{listed(map(str, clear))}\nfix: edit {path}")
     notices: Notices = yaml_file.described(document, Notices, path)

@@ -59,14 +59,26 @@ def read(path: Path) -> Any:
         UsageError: It cannot be read, or is not YAML.
     """
     try:
-        return parse(path.read_text())
+        return parse_file(path.read_text(), path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:  # UnicodeDecodeError, too
+    except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not YAML: {error}") from error
 
 
-def described(value: Any, kind: Any, path: Path) -> Any:
+def parse_file(text: str, path: Path | str) -> Any:
+    """Reads the text of a YAML file.
+
+    Raises:
+        UsageError: It is not YAML.
+    """
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(f"{path} is not YAML: {error}") from error
+
+
+def described(value: Any, kind: Any, path: Path | str) -> Any:
     """Returns what a file holds as its description has it.
 
     Args:

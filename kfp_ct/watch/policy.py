@@ -139,5 +139,18 @@ def load(path: Path) -> Policy:
     """
     if not path.is_file():
         raise UsageError(f"there is no {path}\nexpected: triggers: [{{name: new data, kind: new_data}}]")
-    policy: Policy = yaml_file.described(yaml_file.read(path), Policy, path)
+    return _described(yaml_file.read(path), path)
+
+
+def parse(text: str, path: Path | str) -> Policy:
+    """Reads the text of a triggers.yaml.
+
+    Raises:
+        UsageError: Lists everything that does not fit.
+    """
+    return _described(yaml_file.parse_file(text, path), path)
+
+
+def _described(tree: Any, path: Path | str) -> Policy:
+    policy: Policy = yaml_file.described(tree, Policy, path)
     return policy

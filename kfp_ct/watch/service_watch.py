@@ -57,6 +57,11 @@ class ServiceWatch:
         return f"{self.state.removesuffix('.json')}.messages"
 
     @property
+    def applied_policy(self) -> str:
+        """The triggers.yaml that `ct apply` brought beside the firings."""
+        return f"{self.state.removesuffix('.json')}.{policy.FILE}"
+
+    @property
     def settings(self) -> settings.Settings:
         """The settings of its runs."""
         chosen = self.watch.policy
@@ -88,8 +93,22 @@ def run_name(pipeline: str, claim: Claim) -> str:
     return f"{pipeline[:80]}-watch-{claim.id}"
 
 
+def obeying_applied(watched: ServiceWatch) -> ServiceWatch:
+    """Returns the watch by the triggers that were applied last; by those of the checkout if none ever were.
+
+    Raises:
+        UsageError: The applied triggers are not valid.
+    """
+    content = storage.read(watched.applied_policy)
+    if content is None:
+        return watched
+    found = policy.parse(content.data.decode(), watched.applied_policy)
+    return dataclasses.replace(watched, watch=watched.watch.obeying(found))
+
+
 def look(watched: ServiceWatch, now: datetime.datetime) -> Decision:
     """Observes and decides; changes nothing."""
+    watched = obeying_applied(watched)
     return _decide(watched, service_history.read(watched.state), _deployed(watched), now)
 
 
@@ -100,6 +119,7 @@ def step(watched: ServiceWatch, console: Console, now: datetime.datetime | None 
         CtError: The service or the store does not answer, which the next look makes up for; or the run is refused.
     """
     now = now or datetime.datetime.now(datetime.UTC)
+    watched = obeying_applied(watched)
     deployed = _deployed(watched)
     for claim in service_history.read(watched.state).claims:
         if claim.state == RUNNING:
@@ -126,6 +146,7 @@ def take(watched: ServiceWatch, received: Iterable[Message]) -> dict[str, str]:
         CtError: The store does not answer.
     """
     refused = {}
+    watched = obeying_applied(watched)
     listed = observe.listed(watched.settings.parameters.get("sources", {}))
     for each in received:
         if problem := receive.refusal_reason(watched.watch, each):
@@ -141,6 +162,7 @@ def request_run(watched: ServiceWatch) -> None:
     Raises:
         UsageError: The project has no trigger of the kind on_demand.
     """
+    watched = obeying_applied(watched)
     if not any(trigger.kind == policy.ON_DEMAND for trigger in watched.watch.policy.triggers):
         raise UsageError(
             f"{watched.watch.project} has no trigger of the kind {policy.ON_DEMAND}\n"

@@ -16,7 +16,7 @@ from kfp_ct.data import layouts
 from kfp_ct.local import run as runner
 from kfp_ct.models import releases
 from kfp_ct.notices import deliver
-from kfp_ct.project import settings
+from kfp_ct.project import applied, settings
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.releasing import step as stepping
 from kfp_ct.runs.record import user
@@ -34,6 +34,12 @@ class Watch:
     workspace: Workspace
     project: str
     policy: Policy
+    environment: str = ""  # settings of the runs in place of those that the policy names
+
+    def obeying(self, found: Policy) -> "Watch":
+        """Returns the same watch by another policy."""
+        update = {"settings": self.environment} if self.environment else {}
+        return dataclasses.replace(self, policy=found.model_copy(update=update))
 
     @property
     def sources(self) -> Mapping[str, Any]:
@@ -74,9 +80,9 @@ def open_watch(workspace: Workspace, project: str, environment: str = "") -> Wat
     Raises:
         UsageError: There is no such project, or its triggers.yaml is not valid.
     """
-    path = workspace.settings_folder(project).parent / policy.FILE
-    loaded = policy.load(path)
-    watch = Watch(workspace, project, loaded.model_copy(update={"settings": environment} if environment else {}))
+    workspace.settings_folder(project)  # says which projects there are
+    watch = Watch(workspace, project, policy.load(applied.file(workspace, project, policy.FILE)), environment)
+    watch = watch.obeying(watch.policy)
     settings.load(workspace, project, watch.policy.settings, watch.policy.parameters)  # reports mistakes at once
     return watch
 

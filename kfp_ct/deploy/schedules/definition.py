@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from kfp_ct.base.errors import UsageError
 from kfp_ct.base.settings import WHOLE, Settings, Text, matching
 from kfp_ct.clock import cron
 from kfp_ct.clock.duration_settings import DurationOrNone
@@ -105,8 +104,4 @@ def parse(text: str, path: Path) -> list[Schedule]:
     Raises:
         UsageError: Lists everything that does not fit.
     """
-    try:
-        tree = yaml_file.parse(text)
-    except ValueError as error:
-        raise UsageError(f"{path} is not YAML: {error}") from error
-    return list(yaml_file.described(tree, Schedules, path).schedules)
+    return list(yaml_file.described(yaml_file.parse_file(text, path), Schedules, path).schedules)

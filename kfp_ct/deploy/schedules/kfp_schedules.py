@@ -144,6 +144,7 @@ class KfpSchedules:
             cron=expression,
             interval=int(getattr(trigger, "interval_second", 0) or 0),
             zone=str(account.get("zone", "UTC")),
+            arguments=(found.runtime_config.parameters if found.runtime_config else None) or {},
         )
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 CREATE, REPLACE, RESUME, ENABLE, DISABLE, DELETE, LEAVE = (
@@ -52,6 +52,7 @@ class Actual:
         hash: The hash of the `Desired` it was made from.
         made: When it was made, to the millisecond on Kubeflow Pipelines: which of two is newer.
         start: It fires after this.
+        arguments: What its runs are started with, as far as the service says.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Actual:
     cron: str = ""
     interval: int = 0
     zone: str = "UTC"
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

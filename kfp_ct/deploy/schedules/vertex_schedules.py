@@ -107,7 +107,16 @@ class VertexSchedules:
             pipeline=labels.get("kfp-ct-pipeline", ""),
             version=labels.get("commit", ""),
             cron=found.cron,
+            arguments=_arguments(job),
         )
+
+
+def _arguments(job: Any) -> dict[str, Any]:
+    """Returns what runs of a job are started with."""
+    from google.protobuf import json_format
+
+    config = json_format.MessageToDict(type(job).pb(job).runtime_config)
+    return dict(config.get("parameterValues", {}))
 
 
 def expression(cron: str, zone: str, interval: int, where: str) -> str:

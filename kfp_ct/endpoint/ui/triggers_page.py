@@ -12,6 +12,7 @@ from kfp_ct.base.errors import CtError
 from kfp_ct.clock.durations import duration
 from kfp_ct.endpoint.api.context import Context, context
 from kfp_ct.endpoint.ui import response
+from kfp_ct.project import applied
 from kfp_ct.watch import history, observations, policy, watch
 
 router = APIRouter()
@@ -46,6 +47,7 @@ class Watched:
 
     project: str
     problem: str = ""
+    difference: str = ""  # that the file of the checkout is not what counts
     cooldown: float = 0.0
     daily_budget: int = 0
     triggers: Sequence[tuple[policy.Trigger, str]] = ()  # each with its condition in words
@@ -62,7 +64,7 @@ def list_triggers(ctx: Ctx, look: str = "") -> HTMLResponse:
 
 
 def _watched(ctx: Context, project: str, look: bool) -> Watched | None:
-    path = ctx.workspace.root / "pipelines" / project / policy.FILE
+    path = applied.file(ctx.workspace, project, policy.FILE)
     if not path.is_file():
         return None
     try:
@@ -72,6 +74,7 @@ def _watched(ctx: Context, project: str, look: bool) -> Watched | None:
     entries = history.read(history.path_of(ctx.workspace.home, project))[-_MOST_FIRINGS:][::-1]
     found = Watched(
         project,
+        difference=applied.difference(ctx.workspace, project, policy.FILE),
         cooldown=duration(wanted.cooldown),
         daily_budget=wanted.daily_budget,
         triggers=[(each, _condition(each)) for each in wanted.triggers],

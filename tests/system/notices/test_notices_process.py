@@ -34,7 +34,8 @@ for owner, name in [(outbox.Outbox, "note"), (outbox.Outbox, "take"), (channels,
     setattr(owner, name, dying(getattr(owner, name)))
 outbox._LEASE = datetime.timedelta(0)
 root = pathlib.Path(sys.argv[1])
-deliver.once(Workspace(root, root / ".ct"), "flights", settings.load(root / "pipelines/flights"))
+place = Workspace(root, root / ".ct")
+deliver.once(place, "flights", settings.load(place, "flights"))
 """
 
 
@@ -90,7 +91,7 @@ def test_killed_before_any_step_the_next_one_tells_it(place, hook):
         command = [sys.executable, "-c", DYING, str(place.root), str(calls)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         codes.append(done.returncode)
-        deliver.once(place, "flights", settings.load(place.root / "pipelines/flights"))
+        deliver.once(place, "flights", settings.load(place, "flights"))
         file = outbox.file_of(place.home, "flights")
         states = [each.state for each in outbox.Outbox(file, deliver._now()).deliveries()]
         told.append((len(hook.came), len({body["id"] for *_, body in hook.came}), states))

@@ -10,6 +10,7 @@ import recording_proxy
 import service_watches
 from kfp_ct.base.errors import TargetError, UsageError
 from kfp_ct.deploy import service_runs
+from kfp_ct.planning.definitions import StoredDefinitions
 from kfp_ct.watch import service_history, service_watch
 from killed import exit_code, in_child, kill_me_at
 from service_watches import COMMIT, later, opened, runs_of
@@ -33,6 +34,15 @@ def project(tmp_path):
 def watched(project, proxy, tmp_path):
     """A watch of a pipeline that is deployed."""
     return service_watches.deployed(project, proxy.url, tmp_path)
+
+
+def test_triggers_that_were_applied_beside_the_firings_count(watched):
+    StoredDefinitions(watched.state).write("triggers.yaml", "triggers: [{name: mornings, kind: schedule, job: m}]")
+    with pytest.raises(UsageError, match="no trigger of the kind on_demand"):
+        service_watch.request_run(watched)
+    StoredDefinitions(watched.state).write("triggers.yaml", None)
+    service_watch.request_run(watched)
+    assert service_watch.look(watched, later()).fire
 
 
 def test_a_request_is_one_run_of_the_version_there_and_is_answered_once(watched):

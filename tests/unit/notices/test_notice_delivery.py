@@ -41,7 +41,7 @@ def notices_of(place, hook, **rule):
     }
     folder = place.root / "pipelines" / PROJECT
     (folder / settings.FILE).write_text(yaml.safe_dump(document))
-    return settings.load(folder)
+    return settings.load(place, PROJECT)
 
 
 def finished(place, outcome, headline="", state="FAILED", pipeline="pipelines.training", **said):

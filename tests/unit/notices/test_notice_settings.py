@@ -7,6 +7,7 @@ import yaml
 
 from kfp_ct.base.errors import UsageError
 from kfp_ct.notices import settings
+from kfp_ct.project.workspace import Workspace
 
 GOOD = {
     "time_zone": "Europe/Berlin",
@@ -25,13 +26,15 @@ GOOD = {
 }  # fmt: skip
 
 
-def load(folder, **changes):
+def load(root, **changes):
+    folder = root / "pipelines" / "flights"
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / settings.FILE).write_text(yaml.safe_dump({**GOOD, **changes}, sort_keys=False))
-    return settings.load(folder)
+    return settings.load(Workspace(root, root / ".ct"), "flights")
 
 
 def test_a_project_without_the_file_has_no_notices(tmp_path):
-    assert settings.load(tmp_path) is None
+    assert settings.load(Workspace(tmp_path, tmp_path / ".ct"), "flights") is None
 
 
 def test_the_file_of_the_page(tmp_path):

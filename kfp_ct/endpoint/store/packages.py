@@ -10,7 +10,7 @@ from typing import Any
 from kfp_ct.base import secrets
 from kfp_ct.base.errors import PackageError, UsageError, listed
 from kfp_ct.endpoint.store.faults import invalid
-from kfp_ct.package import check, clear_secrets, package, processes, yaml_documents
+from kfp_ct.package import check, clear_secrets, other_files, package, processes, yaml_documents
 from kfp_ct.project import validation
 from kfp_ct.project.named_files import NamedFiles
 
@@ -91,10 +91,7 @@ def arguments(found: package.Package, given: Mapping[str, Any], files: NamedFile
 def _pipeline(documents: list[Any], name: str) -> package.Package:
     found = package.of_documents(documents)
     if found is None or "pipelineInfo" not in found:
-        raise invalid(
-            f"{name} is no compiled pipeline: expected one document with pipelineInfo and root, as `ct compile` and "
-            "kfp's compiler write it"
-        )
+        raise invalid(other_files.refusal(name, documents))
     return found
 
 

@@ -137,6 +137,25 @@ def test_mlflow_is_asked_by_the_name_that_settings_have(built):
     assert "mlflow.mlflow:5000" in hosts
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_mlflows_artifacts_are_in_the_object_store(overlay, built):
+    container = manifest_policy.pod_spec(one(built[overlay], "Deployment", "mlflow"))["containers"][0]
+    (named,) = [each["configMapRef"]["name"] for each in container["envFrom"] if "configMapRef" in each]
+    assert "--serve-artifacts" in container["args"]
+    beside = [each for each in built[overlay] if each["metadata"].get("namespace") == "mlflow"]
+    stored = one(beside, "ConfigMap", named)["data"]
+    assert stored["MLFLOW_ARTIFACTS_DESTINATION"].startswith("s3://")
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_servers_can_write_their_volumes(overlay, built):
+    servers = [each for each in built[overlay] if each["kind"] in ("Deployment", "StatefulSet")]
+    claiming = [each for each in servers if "persistentVolumeClaim" in str(each) or "volumeClaimTemplates" in str(each)]
+    assert claiming
+    for each in claiming:
+        assert manifest_policy.pod_spec(each)["securityContext"].get("fsGroup"), each["metadata"]["name"]
+
+
 def test_mlflows_database_is_postgres_on_a_cluster(built):
     container = manifest_policy.pod_spec(one(built["cluster"], "Deployment", "mlflow"))["containers"][0]
     (uri,) = [each for each in container["env"] if each["name"] == "MLFLOW_BACKEND_STORE_URI"]

@@ -49,6 +49,8 @@ def said(**everything):
         pytest.param({"retries": {"count": 3, "factor": 0.5}}, "expected a number of 1 or more", id="factor"),
         pytest.param({"security": {"run_as_user": 0, "run_as_non_root": True}}, "0 is root", id="root"),
         pytest.param({"pod_affinity": {}}, "kfp-kubernetes cannot set it; node_affinity", id="not-in-kfp"),
+        pytest.param({"fs_group": 1000}, "give the volume's folder to the user's group", id="group-of-a-volume"),
+        pytest.param({"security": {"fs_group": 1000}}, "fs_group", id="group-of-a-volume-as-pods-have-it"),
         pytest.param({"service_account": "a"}, "write it as kfp: {service_account: NAME}", id="of-the-run"),
         pytest.param({"memory_limits": "1Gi"}, "did you mean memory_limit?", id="misspelt"),
     ],

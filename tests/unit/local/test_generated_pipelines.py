@@ -43,11 +43,21 @@ def ours(compiled, folder):
 def plain(compiled, folder):
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "plain"))
     spec = json_format.ParseDict(compiled, pipeline_spec_pb2.PipelineSpec())
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with print_kept(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
             return True, pipeline_orchestrator.run_local_pipeline(spec, {}).get("Output")
         except RuntimeError:
             return False, None
+
+
+@contextlib.contextmanager
+def print_kept():
+    """kfp.local indents what is printed; where loops run side by side it wraps its own print, once more each time."""
+    kept = builtins.print
+    try:
+        yield
+    finally:
+        builtins.print = kept
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +66,6 @@ def _tasks_in_this_process(monkeypatch):
         code = generated_pipelines.run_here(self.full_command)
         return status.Status.SUCCESS if code == 0 else status.Status.FAILURE
 
-    # kfp.local indents what is printed, and where loops run side by side it does not undo that.
-    monkeypatch.setattr(builtins, "print", builtins.print)
     monkeypatch.setattr(subprocess_task_handler.SubprocessTaskHandler, "run", run)
 
 

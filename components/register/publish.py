@@ -31,7 +31,7 @@ def _publish(client: Any, entry: Entry, registry_uri: str, make_champion: bool) 
     champion = reader.champion(entry.model_name)
     before = champion.number if champion else ""
     existing = reader.find(entry.model_name, FINGERPRINT, entry.fingerprint)
-    if existing is None:
+    if existing is None or model_version.is_deleted(existing):  # the same model again, whose files are there now
         number = _create_version(client, entry, registry_uri)
     else:
         number = existing.number

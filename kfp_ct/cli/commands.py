@@ -38,6 +38,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
         ),
         Entry("compare", "kfp_ct.cli.compare:compare", "Compare two runs, of here or `ct up`, KFP, Vertex AI."),
         Entry("up", "kfp_ct.cli.up:up", "Serve Kubeflow Pipelines' API and a UI on this machine."),
+        Entry("gc", "kfp_ct.cli.gc:gc", "Delete runs, artifacts and models nothing refers to."),
     ),
     "Build": (
         Entry("compile", "kfp_ct.cli.compile:compile_project", "Compile a project's pipeline to a KFP package."),

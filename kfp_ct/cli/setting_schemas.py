@@ -18,6 +18,7 @@ from kfp_ct.project.setting_catalog import Node
 from kfp_ct.project.targets import MODELS
 from kfp_ct.replay.settings import Replay
 from kfp_ct.report.model_statement import Statement
+from kfp_ct.retention.settings import Retention
 from kfp_ct.scorecard.notes import Notes
 from kfp_ct.watch.policy import Policy
 
@@ -29,6 +30,7 @@ FILES: dict[str, type[Settings]] = {
     "notices": Notices,
     "model_card": Statement,
     "replay": Replay,
+    "retention": Retention,
     "scorecard": Notes,
 }
 

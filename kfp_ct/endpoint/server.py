@@ -31,7 +31,7 @@ from kfp_ct.endpoint.api import (
 )
 from kfp_ct.endpoint.api.context import Context
 from kfp_ct.endpoint.api.guard import Guard
-from kfp_ct.endpoint.background import executor, scheduler, triggers
+from kfp_ct.endpoint.background import executor, retention, scheduler, triggers
 from kfp_ct.endpoint.header_timeout import TimedHeaders
 from kfp_ct.endpoint.mlflow_ui import MlflowUi
 from kfp_ct.endpoint.store import faults
@@ -171,6 +171,7 @@ def serve(workspace: Workspace, host: str, port: int, parallel: int, names: list
             threading.Thread(target=executor.keep_stepping, args=(processes, stop, context.wake)),
             threading.Thread(target=scheduler.keep_stepping, args=(workspace, database, stop, context.wake)),
             threading.Thread(target=triggers.keep_stepping, args=(context, stop)),
+            threading.Thread(target=retention.keep_stepping, args=(workspace, stop)),
         ]
         try:
             for thread in threads:

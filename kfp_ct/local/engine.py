@@ -26,12 +26,13 @@ from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.local import executor_io, importer, placeholders
 from kfp_ct.local.dag_run import DagRun, Place
 from kfp_ct.local.dag_scope import Ended
-from kfp_ct.local.task_call import TaskCall, forget
+from kfp_ct.local.task_call import TaskCall, forget, take
 from kfp_ct.local.task_command import TaskCommand
 from kfp_ct.local.task_output import TaskOutput
 from kfp_ct.local.task_servers import TaskServers, needs_tensorflow
 from kfp_ct.package import package
 from kfp_ct.project.workspace import Workspace
+from kfp_ct.runs import leases
 from kfp_ct.runs.events import Listener, Outcome, State
 from kfp_ct.runs.task_inputs import TaskInputs
 
@@ -71,6 +72,7 @@ class Engine:
         self._referred: dict[str, str] = {}  # environment variables that arguments refer to
         self._compiled: package.Package = {}
         self._tasks: TaskServers | Containers | None = None
+        self._uses = leases.Lease(workspace.home)
 
     def run(
         self, compiled: package.Package, arguments: Mapping[str, Any], tasks: "TaskServers | Containers", log: Path
@@ -91,7 +93,7 @@ class Engine:
         now = datetime.datetime.now()
         self._root = self._workspace.artifacts / f"{name}-{now:%Y-%m-%d-%H-%M-%S-%f}"
         self._warm = any(needs_tensorflow(each, self._workspace.root) for each in _commands(compiled))
-        with log.open("a") as plain, self._pipeline_workspace() as folder:
+        with log.open("a") as plain, self._pipeline_workspace() as folder, self._uses.holding(self._root):
             file = redaction.redacted(plain)
             self._facts = _facts(name, self._root, folder)
             try:
@@ -144,7 +146,7 @@ class Engine:
         key = call.key(version, self._cache)
         inputs: TaskInputs = call.described(version, key, self._cache)
         self._tell("resolved", call.place.name, inputs)
-        kept = self._cache.get(key) if self._cache and key else None
+        kept = take(key, self._cache, self._uses) if self._cache and key else None
         if kept is not None:
             output.summary = _cached_summary(kept, "")
             return State.CACHED, kept

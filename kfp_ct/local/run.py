@@ -226,6 +226,7 @@ def _new_run(workspace: project.Workspace, request: RunRequest, chosen: settings
         pipeline=chosen.pipeline,
         cause=redaction.redact(request.cause),
         decision=dict(request.decision),
+        pipeline_root=request.pipeline_root,
     )
 
 

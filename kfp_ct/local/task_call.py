@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from kfp.local.cache import LocalCache
 from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.caching.task_version import TaskVersion
 from kfp_ct.local.dag_run import Place
+from kfp_ct.runs.leases import Lease
 from kfp_ct.runs.task_inputs import Lookup, TaskInputs
 
 LOCAL_IMAGE = "kfp-ct-components-python:{version}"
@@ -108,9 +109,24 @@ class TaskCall:
         return dict(self.component.get("inputDefinitions", {}).get("artifacts", {}))
 
 
+def take(key: str, cache: LocalCache, uses: Lease) -> dict[str, Any] | None:
+    """Returns what the cache has for a key, None for nothing; the run's lease then holds its artifacts."""
+    with uses.looking():
+        outputs: dict[str, Any] | None = cache.get(key)
+        if outputs is not None:
+            uses.add(each.uri for each in _artifacts(outputs))
+            (Path(cache.cache_root) / f"{key}.json").touch()  # what was used last is kept longest
+    return outputs
+
+
 def forget(key: str, cache: LocalCache) -> None:
     """Takes an entry out of the cache."""
     (Path(cache.cache_root) / f"{key}.json").unlink(missing_ok=True)
+
+
+def _artifacts(outputs: Mapping[str, Any]) -> Iterator[dsl.Artifact]:
+    for value in outputs.values():
+        yield from (each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dsl.Artifact))
 
 
 def _look_up(key: str, cache: LocalCache | None) -> tuple[Lookup, str]:

@@ -14,6 +14,8 @@ from kfp_ct.base import secrets
 from kfp_ct.base.errors import ConfigurationError
 
 CHAMPION = "champion"
+# Tag of a version whose files were deleted to make room, and when.
+FILES_DELETED = "files_deleted"
 SQLITE = "sqlite:///"
 SCHEMES = (SQLITE, "http://", "https://")
 MODEL_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
@@ -51,6 +53,11 @@ class Reader(Protocol):
 
     def models(self) -> list[str]:
         """Returns the names of the registered models."""
+
+
+def is_deleted(version: ModelVersion) -> bool:
+    """Whether a version's files were deleted to make room."""
+    return bool(version.tags.get(FILES_DELETED))
 
 
 def check_model_name(name: str) -> str:

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 MISSING = "–"
+_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def number(value: Any) -> str:
@@ -74,6 +75,14 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(amount: float) -> str:
+    """Formats an amount of bytes: `512 B`, `1.5 MB`."""
+    unit = 0
+    while amount >= 1000 and unit < len(_UNITS) - 1:
+        amount, unit = amount / 1000, unit + 1
+    return f"{amount:.1f} {_UNITS[unit]}" if unit else f"{amount:.0f} B"
 
 
 def moment(iso: str) -> str:

@@ -68,6 +68,7 @@ class Run:
     attempt: int = 1
     decision: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the trigger that began it
     outputs: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the pipeline
+    pipeline_root: str = ""  # object store that containers handed artifacts on through
 
     def task(self, name: str) -> Task | None:
         """Returns a task by name; None if the pipeline has none of that name."""

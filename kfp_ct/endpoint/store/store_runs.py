@@ -177,8 +177,8 @@ def set_archived(connection: Connection, run_id: str, archived: bool) -> None:
 def delete(connection: Connection, workspace: Workspace, run_id: str) -> None:
     """Deletes a run, its record and its logs, as on KFP whatever it is at: a process that works on it is ended.
 
-    Artifacts stay, for other runs' caches lead to them. A process that has not taken hold of the run's folder yet is
-    ended by the executor.
+    Artifacts stay until `ct gc`, for other runs may refer to them. A process that has not taken hold of the run's
+    folder yet is ended by the executor.
     """
     get(connection, run_id)
     connection.execute(runs.delete().where(runs.c.id == run_id))

@@ -71,6 +71,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
         Entry("reject", "kfp_ct.cli.approve:reject", "Reject a version that waits for a person's word."),
         Entry("rollback", "kfp_ct.cli.promote:rollback", "Return to the champion before the present one."),
         Entry("release", "kfp_ct.cli.release:app", "Release candidates on live traffic, by evidence."),
+        Entry("reproduce", "kfp_ct.cli.reproduce:reproduce", "Train a version again from its commit, and compare."),
         Entry("serve", "kfp_ct.cli.serve:serve", "Serve deployed models over HTTP and gRPC."),
     ),
     "Watch": (

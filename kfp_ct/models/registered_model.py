@@ -35,7 +35,7 @@ def locate(version: model_version.ModelVersion, registry_uri: str, model_name: s
         raise DataError(
             f"the files of {model_name} v{version.number} were deleted by ct gc, {version.tags[FILES_DELETED]}\n"
             "expected: a version that has its files; retention.yaml says how long versions keep them\n"
-            f"fix: name another version, or train it again"
+            f"fix: name another version; `ct reproduce {model_name} {version.number}` trains it again, to look at"
         )
     if model_version.local_path(version.source) is None:
         in_bucket = version.source.startswith(_BUCKETS)

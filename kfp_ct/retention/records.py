@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from kfp_ct.base import nested
 from kfp_ct.base.errors import UsageError
 from kfp_ct.clock.durations import duration
 from kfp_ct.project.workspace import Workspace
@@ -90,11 +91,7 @@ def units(workspace: Workspace, uris: Iterable[str]) -> set[Path]:
 
 def texts(value: Any) -> Iterator[str]:
     """Yields all texts of a JSON document."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from texts(each)
+    return (text for _, text in nested.texts(value))
 
 
 def before(now: datetime.datetime, length: str) -> datetime.datetime:

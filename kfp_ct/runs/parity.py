@@ -15,7 +15,7 @@ RESULTS = ("data", "metrics", "outputs", "gates")
 # Steps whose output parameters are a store's or a registry's: checksums, keys, numbers of versions.
 _ASKING = ("resolve-sources", "resolve-champion", "resolve-model", "register")
 # Endings of numbers that are measured of a machine.
-_OF_THE_MACHINE = ("_ms", "_seconds", "_mb", "_per_second")
+_OF_THE_MACHINE = ("_ms", "_seconds", "_mb", "_per_second", "_per_s", "load_s")
 # Metadata that names one object among others of its kind.
 _IDENTITIES = ("version", "uri", "path", "run", "run_id", "seconds", "training_key", "model_fingerprint", "name")
 _ABSENT = None

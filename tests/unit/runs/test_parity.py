@@ -16,7 +16,9 @@ HERE = RunFacts(
     {
         "resolve-sources": StepFacts("SUCCEEDED", {"Output": "d1"}),
         "ingest": StepFacts("CACHED", artifacts={"examples": {"fingerprint": "f", "rows": {"train": 10}}}),
-        "evaluate": StepFacts("SUCCEEDED", {"Output": True}, {}, {"auc": 0.7, "p99_ms": 3.0}, {"auc": True}),
+        "evaluate": StepFacts(
+            "SUCCEEDED", {"Output": True}, {}, {"auc": 0.7, "p99_ms": 3.0, "rows_per_s": 9.0}, {"auc": True}
+        ),
         "tune": StepFacts("SKIPPED"),
     },
     {"image": "a"},
@@ -32,7 +34,9 @@ THERE = dataclasses.replace(
     steps={
         "resolve-sources": StepFacts("SUCCEEDED", {"Output": "d2"}),
         "ingest": StepFacts("SUCCEEDED", artifacts={"examples": {"fingerprint": "f", "rows": {"train": 10.0}}}),
-        "evaluate": StepFacts("SUCCEEDED", {"Output": True}, {}, {"auc": 0.7, "p99_ms": 9.0}, {"auc": True}),
+        "evaluate": StepFacts(
+            "SUCCEEDED", {"Output": True}, {}, {"auc": 0.7, "p99_ms": 9.0, "rows_per_s": 3.0}, {"auc": True}
+        ),
     },
     versions={"image": "b"},
 )  # fmt: skip
@@ -54,6 +58,7 @@ def test_the_same_run_elsewhere_is_the_same_and_says_what_else_it_is():
     assert {f"{each.section} {each.name}" for each in found.differences} == {
         "places serving_root", "places data_version", "places sources.t.uri", "places resolve-sources Output",
         "versions code_version", "versions lineage.run", "versions image", "states ingest", "machine evaluate p99_ms",
+        "machine evaluate rows_per_s",
     }  # fmt: skip
     assert found.compared == 5, "fingerprint, rows, verdict, metric, gate"
 

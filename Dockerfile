@@ -76,8 +76,8 @@ CMD ["python3", "-m", "kfp_ct.serving", "--root", "/models", "--host", "0.0.0.0"
      "--allowed-host", "*"]
 
 FROM builder AS components-venv
-COPY requirements/components-current.txt /requirements/
-RUN sh /requirements/install.sh packages components-current.txt
+COPY requirements/components-image.txt /requirements/
+RUN sh /requirements/install.sh packages components-image.txt
 
 FROM python AS components-env
 COPY --from=components-venv /opt/venv /opt/venv

@@ -76,6 +76,7 @@ lock: ## resolve the lock files again from requirements/*.in
 	$(UV_COMPILE) --universal --python-version 3.11 requirements/author-dev.in -o requirements/author-dev.txt
 	$(UV_COMPILE) --python-version 3.11 --python-platform x86_64-manylinux_2_36 requirements/components-older-glibc.in -o requirements/components-older-glibc.txt
 	$(UV_COMPILE) --universal --python-version 3.12 requirements/components-current.in -o requirements/components-current.txt
+	$(UV_COMPILE) --universal --python-version 3.12 --override requirements/components-image-overrides.in requirements/components-image.in -o requirements/components-image.txt
 	$(UV_COMPILE) --universal --python-version 3.12 requirements/components-gpu.in -o requirements/components-gpu.txt
 	$(UV_COMPILE) --universal --python-version 3.12 requirements/serving.in -o requirements/serving.txt
 	$(UV_COMPILE) --universal --python-version 3.11 requirements/components-dev.in -o requirements/components-dev.txt

@@ -29,7 +29,7 @@ from kfp_ct.project import workspace as project
 from kfp_ct.runs.record import user
 from kfp_ct.storage import locations
 
-# The lock of the set that images hold.
+# The lock of the set that images hold; components-image.txt has the same releases.
 IMAGE_LOCK = "components-current.txt"
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 SOURCES = "sources"

@@ -132,7 +132,7 @@ def test_a_service_follows_a_bucket_of_cloud_storage_too(tmp_path):
 def test_the_services_image_has_googles_client_in_the_components_release():
     of_the_service, of_components = (
         dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (REPOSITORY / f"requirements/{name}.txt").read_text(), re.MULTILINE))
-        for name in ("serving", "components-current")
+        for name in ("serving", "components-image")
     )
     assert of_the_service["google-cloud-storage"] == of_components["google-cloud-storage"]
 

@@ -95,6 +95,22 @@ def test_this_projects_own_images():
     assert len({inputs.content_hash(ROOT, name, "x") for name in inputs.targets(ROOT)}) == 4
 
 
+def test_the_images_set_is_that_of_this_machine_without_gpu_kernels():
+    assert "packages components-image.txt" in inputs.dockerfile(ROOT, "components", {})
+    current, image = locked("components-current"), locked("components-image")
+    assert image == {**current, "tensorflow-cpu": current["tensorflow"]}
+    lock = (ROOT / "requirements/components-image.txt").read_text()
+    assert re.findall(r"^tensorflow(?:-cpu)?==.*;.*(?= )", lock, re.MULTILINE) == [
+        f"tensorflow=={current['tensorflow']} ; platform_machine != 'x86_64'",
+        f"tensorflow-cpu=={current['tensorflow']} ; platform_machine == 'x86_64'",
+    ]
+
+
+def locked(name: str) -> dict[str, str]:
+    """Returns the releases of a lock file."""
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / f"requirements/{name}.txt").read_text(), re.MULTILINE))
+
+
 def test_the_image_for_gpus_is_built_when_it_is_named_of_the_same_sources_and_releases():
     assert "components-gpu" not in inputs.targets(ROOT)
     plan = inputs.dockerfile(ROOT, "components-gpu", {})
@@ -103,10 +119,7 @@ def test_the_image_for_gpus_is_built_when_it_is_named_of_the_same_sources_and_re
         r"^COPY (?!--from|requirements|infra)(.+)$", inputs.dockerfile(ROOT, "components", {}), re.MULTILINE
     )
     assert "packages components-gpu.txt" in plan
-    locks = [
-        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE))
-        for name in ("components-current", "components-gpu")
-    ]
+    locks = [locked("components-current"), locked("components-gpu")]
     assert locks[0].items() <= locks[1].items(), "what else is there is the same release"
     assert {"nvidia-cudnn-cu12", "nvidia-cuda-runtime-cu12"} <= set(locks[1]) - set(locks[0])
 

@@ -11,6 +11,7 @@ from kfp_ct.cli import options
 
 if TYPE_CHECKING:
     from kfp_ct.project.workspace import Workspace
+    from kfp_ct.runs.record import Run
 
 FORMATS = ("html", "md", "json")
 
@@ -26,6 +27,12 @@ def model_card(
             "--format", help="Form: html, md (with a model hub's metadata) or json (the Model Card Toolkit's)."
         ),
     ] = "html",
+    importance: Annotated[
+        bool,
+        typer.Option(
+            "--importance", help="Measure first what the model loses without each input; needs the run's artifacts."
+        ),
+    ] = False,
     file: Annotated[
         Path | None,
         typer.Option(
@@ -47,13 +54,17 @@ def model_card(
     from kfp_ct.cli import output
     from kfp_ct.project.workspace import find_workspace
     from kfp_ct.report import card_formats, model_card, model_statement
+    from kfp_ct.report import importance as importances
 
     if form not in FORMATS:
         raise UsageError(f"--format {form}\nexpected: one of {', '.join(FORMATS)}")
     workspace = find_workspace(home)
     statement = model_statement.load(workspace.settings_folder(name).parent)
-    folder = _folder(workspace, name, run)
-    card = model_card.of(json.loads((folder / "report.json").read_text()), statement)
+    made = _run(workspace, name, run)
+    folder = workspace.runs / made.id
+    if importance:
+        importances.measure(workspace, made)
+    card = model_card.of_run(folder, statement)
     if form == "json":
         text = json.dumps(card_formats.machine(card), indent=1, ensure_ascii=False) + "\n"
     else:
@@ -69,8 +80,8 @@ def model_card(
         print(f"nobody has written yet: {', '.join(statement.missing)} ({model_statement.FILE} of the project)")
 
 
-def _folder(workspace: "Workspace", project: str, wanted: str) -> Path:
-    """The folder of a run that made a model."""
+def _run(workspace: "Workspace", project: str, wanted: str) -> "Run":
+    """The run that made a model."""
     from kfp_ct.runs import record
 
     made = [run for run in record.load_all(workspace) if run.project == project and run.task("evaluate")]
@@ -80,4 +91,4 @@ def _folder(workspace: "Workspace", project: str, wanted: str) -> Path:
             f"run {wanted!r} made no model of {project}" if wanted else f"no run of {project} has blessed a model yet"
         )
         raise UsageError(f"{said}\nfix: ct runs lists runs; ct run {project} makes a model")
-    return workspace.runs / found[0].id
+    return found[0]

@@ -40,6 +40,7 @@ from kfp_ct.endpoint.store.faults import Fault
 from kfp_ct.endpoint.ui import (
     experiments_page,
     login_page,
+    model_card_page,
     models_page,
     pipeline_page,
     pipelines_page,
@@ -65,8 +66,8 @@ LOCK, ADDRESS = "lock", "address.json"
 # In the order in which addresses are tried: /runs/new before /runs/<id>.
 _PAGES = (
     static_files, login_page, start_page, run_comparison_page, version_comparison_page, runs_page, run_page, task_page,
-    pipelines_page, pipeline_page, version_page, schedules_page, schedule_page, triggers_page, experiments_page,
-    models_page,
+    model_card_page, pipelines_page, pipeline_page, version_page, schedules_page, schedule_page, triggers_page,
+    experiments_page, models_page,
 )  # fmt: skip
 
 

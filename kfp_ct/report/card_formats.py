@@ -1,5 +1,6 @@
 """A model card as a page, as Markdown with the metadata that model hubs read, and as the Model Card Toolkit's JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -25,7 +26,9 @@ _LISTS = {
 def page(card: Card) -> Markup:
     """Returns the card as a page of one file."""
     lists = {heading: getattr(card.statement, field) for heading, field in _LISTS.items()}
-    return render("report/model_card.html", card=card, lists={name: found for name, found in lists.items() if found})
+    lists = {name: found for name, found in lists.items() if found}
+    said = remark_on(card) if card.importance else ""
+    return render("report/model_card.html", card=card, lists=lists, importance_remark=said)
 
 
 def machine(card: Card) -> dict[str, Any]:
@@ -55,7 +58,9 @@ def machine(card: Card) -> dict[str, Any]:
             "schema_version": SCHEMA_VERSION,
             "model_details": details,
             "model_parameters": {"data": data},
-            "quantitative_analysis": {"performance_metrics": [_performance(each) for each in _all(card)]},
+            "quantitative_analysis": {
+                "performance_metrics": [*(_performance(each) for each in _all(card)), *_losses(card)]
+            },
             "considerations": considerations,
         }
     )
@@ -74,7 +79,7 @@ def markdown(card: Card) -> str:
     lines += ["## Data", "", *_rows({**card.data, "columns": ", ".join(card.data.get("columns", {}))}), ""]
     lines += ["## Metrics", "", "| metric | value |", "| --- | --- |"]
     lines += [f"| {each.metric} | {metric(each.value)} |" for each in card.overall]
-    lines += ["", *_slices(card), "## Gates", "", "| gate | passed | why |", "| --- | --- | --- |"]
+    lines += ["", *_slices(card), *_importance(card), "## Gates", "", "| gate | passed | why |", "| --- | --- | --- |"]
     lines += [f"| {each['gate']} | {'yes' if each['passed'] else 'no'} | {each['reason']} |" for each in card.gates]
     return "\n".join([*lines, "", "## Lineage", "", *_rows(card.lineage), ""])
 
@@ -100,6 +105,29 @@ def _slices(card: Card) -> list[str]:
     return [*heading, *rows, "", *gaps, "", *small]
 
 
+def _importance(card: Card) -> list[str]:
+    found = card.importance
+    if not found:
+        return []
+    rows = [
+        f"| {each['feature']} | {metric(each['loss'])} | {metric(each['low'])} to {metric(each['high'])} |"
+        for each in found["features"]
+    ]
+    heading = ["## Importance", "", remark_on(card), "", f"| input | loss of {found['metric']} | interval |"]
+    return [*heading, "| --- | --- | --- |", *rows, ""]
+
+
+def remark_on(card: Card) -> str:
+    """Says how importance was measured, and what that cost."""
+    found = card.importance
+    return (
+        f"What the model loses when one input's values are shuffled between {found['rows']:,} rows of the eval split, "
+        f"where its {found['metric']} is {metric(found['value'])}; {100 * found['confidence']:g} % intervals. Inputs "
+        "that say the same stand in for each other, so the losses do not add up. "
+        f"Measured in {found['seconds']:.1f} seconds of CPU."
+    )
+
+
 def _rows(values: Any) -> list[str]:
     rows = [f"| {name} | {_cell(value)} |" for name, value in values.items() if value not in ("", None)]
     return ["| | |", "| --- | --- |", *rows]
@@ -117,6 +145,18 @@ def _not_for(card: Card) -> list[str]:
 
 def _all(card: Card) -> list[Measure]:
     return [*card.overall, *card.slices]
+
+
+def _losses(card: Card) -> list[dict[str, Any]]:
+    """Importance as metrics of the toolkit, which has a place for intervals and none for inputs."""
+    return [_loss(str(card.importance["metric"]), each) for each in card.importance.get("features", ())]
+
+
+def _loss(name: str, each: Mapping[str, Any]) -> dict[str, Any]:
+    found = {"type": f"{name} lost without {each['feature']}", "value": repr(each["loss"]), "slice": ""}
+    if each["low"] is None:  # too few rows to know
+        return found
+    return {**found, "confidence_interval": {"lower_bound": repr(each["low"]), "upper_bound": repr(each["high"])}}
 
 
 def _performance(each: Measure) -> dict[str, Any]:

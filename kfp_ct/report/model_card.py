@@ -8,9 +8,13 @@ import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from kfp_ct.data import layouts
+from kfp_ct.report import importance
 from kfp_ct.report.model_statement import Statement
+from kfp_ct.report.report import JSON
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Gap:
 class Card:
     """What the three forms of a card show."""
 
+    project: str
     name: str
     version: str
     date: str
@@ -55,10 +60,22 @@ class Card:
     baseline: Mapping[str, Any]
     serving: Mapping[str, Any]
     lineage: Mapping[str, str]
+    importance: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # as importance.json; empty: not measured
+
+
+def of_run(folder: Path, statement: Statement) -> Card:
+    """Returns the card of the model that a run made.
+
+    Args:
+        folder: The run's, with its report.json.
+        statement: What people say of the model.
+    """
+    card = of(layouts.read_json(folder / JSON), statement)
+    return dataclasses.replace(card, importance=importance.read(folder))
 
 
 def of(report: Mapping[str, Any], statement: Statement) -> Card:
-    """Returns the card of the model that a run made.
+    """Returns the card of a model by what its run reported.
 
     Args:
         report: Its report.json.
@@ -73,6 +90,7 @@ def of(report: Mapping[str, Any], statement: Statement) -> Card:
     ]
     judged = [each for each in slices if each.metric == decides and (each.rows or 0) >= least]
     return Card(
+        project=run["project"],
         name=str(run["parameters"].get("model_name") or run["project"]),
         version=str(report["decision"].get("version", "")),
         date=run["ended"][:10],

@@ -16,16 +16,11 @@ from kfp_ct.endpoint.ui import pipelines_page, response, version_notes
 from kfp_ct.endpoint.ui.addresses import url
 from kfp_ct.endpoint.ui.run_summary import RunSummary, summarise, task_seconds, task_state_word
 from kfp_ct.report import dag
-from kfp_ct.report.report import PAGE
+from kfp_ct.report.report import JSON, PAGE
 from kfp_ct.runs import record
 
 router = APIRouter()
 Ctx = Annotated[Context, Depends(context)]
-# A report is one file: its styles are in it, and nothing else is needed.
-_REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +63,7 @@ def show_run(ctx: Ctx, run_id: str) -> HTMLResponse:
         origin=origin,
         terminated=row["error"] == store_runs.TERMINATED,
         has_report=(folder / PAGE).exists(),
+        has_card=(folder / JSON).exists() and bool(account and account.task("evaluate")),
         begun=account is not None,
         drawing=_drawing(summary, account) if account else "",
         steps=[_step(task) for task in account.tasks] if account else [],
@@ -122,7 +118,7 @@ def show_report(ctx: Ctx, run_id: str) -> HTMLResponse:
     path: Path = folders.of(ctx.workspace, run_id) / PAGE
     if not path.exists():
         raise not_found("report of run", run_id)
-    headers = response.HEADERS | {"Content-Security-Policy": _REPORT_POLICY}
+    headers = response.HEADERS | {"Content-Security-Policy": response.REPORT_POLICY}
     return HTMLResponse(path.read_text(), headers=headers)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import endpoint_home
+from kfp_ct.data import layouts
+from kfp_ct.endpoint.store import folders
 from kfp_ct.endpoint.ui import response
 from kfp_ct.endpoint.ui.addresses import url
 from repository import ROOT
@@ -215,3 +217,28 @@ def test_a_module_that_makes_markup_is_found(tmp_path):
 def test_no_template_marks_anything_as_safe():
     for path in response.TEMPLATES.iterdir():
         assert not re.search(r"\|\s*safe\b|autoescape", path.read_text()), path
+
+
+def test_a_run_that_evaluated_a_model_has_its_card_and_no_other(home):
+    run = home.runs["succeeded"]
+    folder = folders.of(home.context.workspace, run)
+    assert [answer.status_code for answer in endpoint_home.get(home, url("runs", run, "model-card"))] == [404]
+    made = {
+        "id": run, "project": "flights", "parameters": {"model_name": "<b>"}, "ended": "2013-06-01", "versions": {},
+        **dict.fromkeys(("pipeline", "commit", "code_version", "image", "cause", "user"), ""),
+    }  # fmt: skip
+    report = {
+        "run": made, "decision": {}, "checks": [], "metrics": {"challenger": {"auc": 0.7}}, "baseline": None,
+        "slices": [], "data": {}, "infra": {},
+    }  # fmt: skip
+    layouts.write_json(folder / "report.json", report)
+    measured = {"metric": "auc", "value": 0.7, "rows": 900, "confidence": 0.95, "seconds": 1.0,
+                "features": [{"feature": "hour", "loss": 0.11, "low": 0.1, "high": 0.12}]}  # fmt: skip
+    layouts.write_json(folder / "importance.json", measured)
+
+    (shown,) = endpoint_home.get(home, url("runs", run, "model-card"))
+    assert shown.status_code == 200
+    assert "script" not in shown.headers["content-security-policy"]
+    for text in ("&lt;b&gt;", "What it goes by", "0.1000 to 0.1200", "Nobody has written yet"):
+        assert text in shown.text
+    (folder / "report.json").unlink()

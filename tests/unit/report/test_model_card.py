@@ -1,5 +1,6 @@
 """A model's card says what its run measured and what its people wrote, and nothing else."""
 
+import dataclasses
 import json
 
 import jsonschema
@@ -8,8 +9,10 @@ import yaml
 
 from cli_runner import ct
 from kfp_ct.base.errors import UsageError
-from kfp_ct.report import card_formats, model_card, model_statement
+from kfp_ct.project.workspace import Workspace
+from kfp_ct.report import card_formats, importance, model_card, model_statement
 from kfp_ct.report.model_statement import Statement
+from reporting import Laboratory
 from repository import ROOT
 
 STATEMENT = Statement(
@@ -126,6 +129,45 @@ def test_the_page_has_it_all_and_escapes_what_people_wrote(card):
     for text in ("Predicts lateness &amp; more.", "12.5", "d0df", "gains\n0.2000 (0.1000 to 0.3000, DeLong)"):
         assert text in page
     assert "Nobody has written yet" not in page
+
+
+def test_importance_stands_in_every_form_with_its_intervals_and_its_cost(card):
+    measured = {
+        "method": "permutation", "metric": "auc", "value": 0.7, "rows": 900, "confidence": 0.95, "seconds": 1.25,
+        "features": [{"feature": "h<o>ur", "loss": 0.11, "low": 0.1, "high": 0.12},
+                     {"feature": "dest", "loss": -0.001, "low": None, "high": None}],
+    }  # fmt: skip
+    assert "What it goes by" not in card_formats.page(card)
+    card = dataclasses.replace(card, importance=measured)
+
+    page = card_formats.page(card)
+    assert "h&lt;o&gt;ur" in page
+    assert "0.1000 to 0.1200" in page
+    assert "900 rows of the eval split" in page
+    assert "1.2 seconds of CPU" in page
+    assert "| h<o>ur | 0.1100 | 0.1000 to 0.1200 |" in card_formats.markdown(card)
+    found = card_formats.machine(card)
+    jsonschema.validate(json.loads(json.dumps(found, allow_nan=False)), TOOLKIT)
+    first, second = found["quantitative_analysis"]["performance_metrics"][-2:]
+    assert (first["type"], first["confidence_interval"]) == (
+        "auc lost without h<o>ur", {"lower_bound": "0.1", "upper_bound": "0.12"},
+    )  # fmt: skip
+    assert "confidence_interval" not in second
+
+
+def test_importance_is_read_beside_the_report(tmp_path):
+    (tmp_path / "report.json").write_text(json.dumps(report()))
+    assert model_card.of_run(tmp_path, STATEMENT).importance == {}
+    (tmp_path / "importance.json").write_text('{"features": []}')
+
+    assert model_card.of_run(tmp_path, STATEMENT).importance == {"features": []}
+
+
+def test_importance_needs_what_the_run_made(tmp_path):
+    run = Laboratory(tmp_path).run()
+
+    with pytest.raises(UsageError, match=r"the model of run \S+ is not there: no \S+\n.*\nfix: run the pipeline again"):
+        importance.measure(Workspace(tmp_path, tmp_path), run)
 
 
 def test_a_project_that_says_nothing_is_told_so(card):

@@ -1,0 +1,92 @@
+"""What a run's model loses without each of its inputs: measured when asked for, kept beside the run's report."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kfp_ct.base import python_path
+from kfp_ct.base.errors import ComponentError, CtError, UsageError
+from kfp_ct.data import layouts
+from kfp_ct.project.environments import require_component_python
+from kfp_ct.project.workspace import Workspace
+from kfp_ct.report import content
+
+if TYPE_CHECKING:
+    from kfp_ct.runs.record import Run
+
+FILE = "importance.json"
+ROWS = 20_000
+_MODULE = "kfp_ct.components.evaluate.importance_process"
+# Component, its output, and what of it is read.
+_NEEDED = {
+    "model": ("train", "model", layouts.SERVING_MODEL),
+    "examples": ("ingest", "examples", layouts.MANIFEST),
+    "schema": ("schema", "schema", "schema.pbtxt"),
+    "evaluation": ("evaluate", "evaluation", layouts.SUMMARY),
+}
+
+
+def measure(workspace: Workspace, run: "Run", rows: int = ROWS) -> dict[str, Any]:
+    """Measures the inputs of a run's model on its eval split, and keeps what was found.
+
+    Args:
+        workspace: The repository.
+        run: The run; its artifacts must be there still.
+        rows: Rows at most.
+
+    Raises:
+        UsageError: An artifact is not there, or was never made.
+        CtError: The model cannot be asked.
+    """
+    paths = {name: _path(run, *where) for name, where in _NEEDED.items()}
+    summary = layouts.read_json(paths["evaluation"] / layouts.SUMMARY)
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "eval_config.pbtxt"
+        config.write_text(summary["eval_config"]["text"])
+        evaluated = {
+            "model_path": str(paths["model"]), "examples_path": str(paths["examples"]),
+            "schema_file": str(paths["schema"] / "schema.pbtxt"), "eval_config": str(config), "gates": summary["gates"],
+        }  # fmt: skip
+        found = _ask(workspace, {"evaluated": evaluated, "folder": folder, "most": rows})
+    layouts.write_json(workspace.runs / run.id / FILE, found)
+    return found
+
+
+def read(folder: Path) -> Mapping[str, Any]:
+    """Returns what was measured of a run's model; empty if nothing was."""
+    path = folder / FILE
+    return dict(layouts.read_json(path)) if path.is_file() else {}
+
+
+def _path(run: "Run", component: str, artifact: str, file: str) -> Path:
+    task = content.task_of(run, component)
+    uri = task.artifacts.get(artifact, {}).get("uri", "") if task else ""
+    if not uri or not (Path(uri) / file).exists():
+        raise UsageError(
+            f"the {artifact} of run {run.id} is not there: no {Path(uri) / file if uri else file}\n"
+            "expected: model, examples, schema and evaluation of the run\nfix: run the pipeline again"
+        )
+    return Path(uri)
+
+
+def _ask(workspace: Workspace, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Asks in the component environment, where TensorFlow is."""
+    command = [str(require_component_python(workspace.root)), "-W", "ignore", "-m", _MODULE]
+    done = subprocess.run(
+        command,
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=workspace.root,
+        env={**python_path.environment(workspace.root), "TF_CPP_MIN_LOG_LEVEL": "2"},
+    )
+    if done.returncode:
+        raise CtError(f"the importance of inputs could not be measured:\n{done.stderr.strip()[-2_000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if "error" in found:
+        raise ComponentError(found["error"])
+    return found

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _MEGABYTE = 1 << 20
 # How long a thread that converts or predicts may keep the one that accepts and answers from running.
 _SWITCH_SECONDS = 0.0005
+# Longer than clients keep an unused connection (httpx: 5 seconds): a request that is on its way when it is closed here
+# gets no answer.
+_KEEP_ALIVE_SECONDS = 75
 # Exit codes: 2 is the user's to fix, as everywhere in this project.
 USER_ERROR = 2
 
@@ -92,6 +95,7 @@ def _serve(given: argparse.Namespace, token: str | None, listener: socket.socket
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=given.grace_seconds,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         **_tls(given),
     )
     server = server_class(uvicorn.Server, given, predictor, request_log.close if request_log else None)(config)

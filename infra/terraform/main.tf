@@ -68,9 +68,9 @@ module "build" {
   substitutions = {
     _PROJECT  = var.ct_project
     _SETTINGS = var.settings
-    _REGISTRY = module.artifacts.registry
+    _REGISTRY = replace(module.artifacts.registry, var.project, coalesce(var.built_in, var.project))
     _REGION   = var.region
-    _BUCKET   = module.storage.buckets["evidence"]
+    _BUCKET   = replace(module.storage.buckets["evidence"], var.project, coalesce(var.built_in, var.project))
     _TARGET   = "vertex"
   }
 }

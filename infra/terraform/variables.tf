@@ -34,6 +34,12 @@ variable "builds" {
   type        = set(string)
 }
 
+variable "built_in" {
+  description = "Project that builds and delivers, where this one promotes what another delivered; this one by default."
+  type        = string
+  default     = null
+}
+
 variable "approval" {
   description = "Whether a person approves each build before it starts; a trigger's file may ask for it too."
   type        = bool

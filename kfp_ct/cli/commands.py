@@ -59,6 +59,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
         Entry("wait", "kfp_ct.cli.wait:wait", "Wait for the end of a run that was started before."),
         Entry("doctor", "kfp_ct.cli.doctor:doctor", "Look whether a cluster has what runs of a project need."),
         Entry("schedule", "kfp_ct.cli.schedule:app", "Plan, apply, check and list a project's schedules."),
+        Entry("delivery", "kfp_ct.cli.delivery:app", "Promote a delivered package from environment to environment."),
         Entry("upload", "kfp_ct.cli.upload:upload", "Upload files and folders to Cloud Storage."),
     ),
     "Serve": (

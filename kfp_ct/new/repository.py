@@ -21,10 +21,10 @@ EXAMPLE = "flights"
 # What only the example has.
 _OF_EXAMPLE = (f"pipelines/{EXAMPLE}", f"tests/components/{EXAMPLE}", "requirements/data.in", "requirements/data.txt")
 # What the template's files call the repository: those that are this one's own have its own name.
-_NAMES = {"cloudbuild.yaml": LIBRARY, "infra/triggers": LIBRARY}
+_NAMES = dict.fromkeys(("cloudbuild.yaml", "infra/checks.yaml", "infra/promote.yaml", "infra/triggers"), LIBRARY)
 _NAME_IN_TEMPLATE = "my-repository"
 # What a project that is to be made first is called in these files.
-_NAME_PROJECT = ("Makefile", "cloudbuild.yaml", "README.md")
+_NAME_PROJECT = ("Makefile", "cloudbuild.yaml", "infra/promote.yaml", "README.md")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST_NAME = 40
 _MADE_BY_RUNNING = shutil.ignore_patterns("__pycache__", "*.pyc", ".*_cache", ".new-*")

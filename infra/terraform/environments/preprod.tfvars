@@ -2,7 +2,8 @@
 project     = "your-organisation-ct-preprod"
 environment = "preprod"
 settings    = "vertex"
-builds      = ["main"]
+builds      = ["preproduction"]
+built_in    = "your-organisation-ct-test"
 notices     = "ml-team@example.com"
 readers     = ["group:ml-team@example.com"]
 approvers   = ["group:ml-team@example.com"]

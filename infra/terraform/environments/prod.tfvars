@@ -3,6 +3,7 @@ project     = "your-organisation-ct-prod"
 environment = "prod"
 settings    = "vertex"
 builds      = ["release"]
+built_in    = "your-organisation-ct-test"
 notices     = "ml-on-call@example.com"
 readers     = ["group:ml-team@example.com"]
 approvers   = ["group:ml-leads@example.com"]

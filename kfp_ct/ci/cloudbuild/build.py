@@ -42,6 +42,8 @@ class BuildRequest:
         cause: Why this build happens.
         inputs: Path in the workspace to a file that is put there.
         environment: Variables that every step sees unless it sets them itself, such as addresses of emulators.
+        id: Of the build, where one waited for approval; empty for a new one.
+        approval: Who approved it, when and why; empty where nobody had to.
     """
 
     config: Path
@@ -57,6 +59,8 @@ class BuildRequest:
     cause: str = "on demand"
     inputs: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    id: str = ""
+    approval: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def run(workspace: Workspace, request: BuildRequest, console: Console) -> Record:
@@ -66,7 +70,7 @@ def run(workspace: Workspace, request: BuildRequest, console: Console) -> Record
         CtError: The configuration is refused, or the build cannot begin; nothing was run.
         KeyboardInterrupt: The user stopped it; the record says so.
     """
-    build_id = new_id()
+    build_id = request.id or new_id()
     folder = workspace.builds / build_id
     places = Places(folder)
     known = {**source.built_in(request.source, request.commit, build_id, request.project), **request.built_in}
@@ -83,7 +87,7 @@ def run(workspace: Workspace, request: BuildRequest, console: Console) -> Record
             source.copy(request.source, places.workspace)
         source.add(request.inputs, places.workspace)
     except UsageError:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(places.workspace if request.id else folder, ignore_errors=True)
         raise
     for problem in config.refused_elsewhere(path):
         note = f"{request.config}:{problem.line}: note, {problem.by} would refuse this: {problem.message}"
@@ -239,4 +243,5 @@ def _record(request: BuildRequest, build_id: str, build: Build, known: Mapping[s
         substitutions=build.values,
         started=now(),
         steps=states.initial(build.steps),
+        approval=dict(request.approval),
     )

@@ -30,6 +30,8 @@ class Record:
     seconds: float = 0.0
     steps: list[StepState] = dataclasses.field(default_factory=list)
     images: dict[str, str] = dataclasses.field(default_factory=dict)  # pushed image → digest
+    # Where a person had to agree: state (PENDING, APPROVED, REJECTED), by, why, at.
+    approval: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Writes the record."""

@@ -14,6 +14,7 @@ class Status(enum.StrEnum):
     something was not run) exist only here.
     """
 
+    PENDING = "PENDING"  # waits for a person's approval
     QUEUED = "QUEUED"
     WORKING = "WORKING"
     SUCCESS = "SUCCESS"

@@ -12,6 +12,7 @@ from kfp_ct.ci.cloudbuild.record import Record
 from kfp_ct.ci.cloudbuild.states import Status, StepState
 
 _LOOK = {
+    Status.PENDING: ("…", "yellow"),
     Status.QUEUED: ("·", "dim"),
     Status.WORKING: ("▶", "bold cyan"),
     Status.SUCCESS: ("✔", "green"),

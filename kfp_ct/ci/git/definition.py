@@ -1,4 +1,4 @@
-"""Build triggers as `gcloud builds triggers import` takes them, and which pushes they are for.
+"""Build triggers as `gcloud builds triggers import` takes them, and which pushes and pull requests they are for.
 
 https://cloud.google.com/build/docs/api/reference/rest/v1/projects.triggers
 """
@@ -23,6 +23,7 @@ class Trigger:
         config: Build configuration in the repository.
         branch: Regular expression for branches; empty if it is not for branches.
         tag: Regular expression for tags; empty if it is not for tags.
+        pull_request: Regular expression for the branch that a pull request is for; empty if it is for none.
         inverted: Whether it is for what does not match.
         included: Globs of files of which one must have changed; empty for any.
         ignored: Globs of files whose change alone is no reason.
@@ -33,6 +34,7 @@ class Trigger:
     config: str
     branch: str
     tag: str
+    pull_request: str
     inverted: bool
     included: tuple[str, ...]
     ignored: tuple[str, ...]
@@ -44,11 +46,11 @@ class Trigger:
         """Whether a push is for this trigger.
 
         Args:
-            ref: Such as refs/heads/main or refs/tags/v1.
+            ref: Such as refs/heads/main or refs/tags/v1; refs/for/main of a pull request for main.
             changed: Files that the push changes, relative to the repository; empty where that is not known.
         """
         kind, _, name = ref.removeprefix("refs/").partition("/")
-        pattern = {"heads": self.branch, "tags": self.tag}.get(kind, "")
+        pattern = {"heads": self.branch, "tags": self.tag, "for": self.pull_request}.get(kind, "")
         if self.disabled or not pattern or bool(re.search(pattern, name)) == self.inverted:
             return False
         return self._is_about(changed)
@@ -68,22 +70,20 @@ def parse(text: str, path: str) -> Trigger:
     """Reads a trigger file.
 
     Raises:
-        InvalidBuildError: It is not what gcloud would import, or is for neither branches nor tags.
+        InvalidBuildError: It is not what gcloud would import, or is for neither pushes nor pull requests.
     """
     from google.cloud.devtools.cloudbuild_v1.types import cloudbuild
 
     findings = Findings()
     document = read(text, cloudbuild.BuildTrigger.pb().DESCRIPTOR, findings)
     tree = document.tree
-    event = _event(tree)
+    event, request = _event(tree)
     if not findings.errors:
         if not tree.get("name"):
             findings.error(1, "the trigger has no name")
-        for field in ("branch", "tag"):
-            try:
-                re.compile(event.get(field, ""))
-            except re.error as error:
-                findings.error(1, f"{field} {event[field]!r} is no regular expression: {error}")
+        for field, pattern in [(name, value) for each in (event, request) for name, value in each.items()]:
+            if field in ("branch", "tag") and (problem := _mistake(pattern)):
+                findings.error(1, f"{field} {pattern!r} is no regular expression: {problem}")
         if "build" in tree:
             findings.error(document.line("build"), "an inline build is not run here\nexpected: filename")
     if findings.errors:
@@ -93,7 +93,8 @@ def parse(text: str, path: str) -> Trigger:
         config=tree.get("filename") or tree.get("gitFileSource", {}).get("path") or DEFAULT_CONFIG,
         branch=event.get("branch", event.get("branchName", "")),
         tag=event.get("tag", event.get("tagName", "")),
-        inverted=bool(event.get("invertRegex")),
+        pull_request=request.get("branch", ""),
+        inverted=bool((event or request).get("invertRegex")),
         included=tuple(tree.get("includedFiles", [])),
         ignored=tuple(tree.get("ignoredFiles", [])),
         substitutions=tree.get("substitutions", {}),
@@ -102,9 +103,17 @@ def parse(text: str, path: str) -> Trigger:
     )
 
 
-def _event(tree: dict[str, Any]) -> dict[str, Any]:
-    """Returns the part that says which pushes it is for; pull requests are nothing that a bare repository has."""
+def _event(tree: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns which pushes it is for, and which pull requests; it has one of them."""
     for source in ("github", "repositoryEventConfig"):
         if source in tree:
-            return dict(tree[source].get("push", {}))
-    return dict(tree.get("triggerTemplate", {}))
+            return dict(tree[source].get("push", {})), dict(tree[source].get("pullRequest", {}))
+    return dict(tree.get("triggerTemplate", {})), {}
+
+
+def _mistake(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return str(error)
+    return ""

@@ -1,6 +1,7 @@
 """A git remote on this machine whose pushes run builds, as Cloud Build's triggers do on a hosted repository."""
 
 import contextlib
+import dataclasses
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from kfp_ct.base import atomic_files
 from kfp_ct.base.errors import CtError, UsageError
-from kfp_ct.ci.cloudbuild import build
+from kfp_ct.ci.cloudbuild import approvals, build
 from kfp_ct.ci.cloudbuild.states import Status
 from kfp_ct.ci.git.definition import Trigger, parse
 from kfp_ct.data import layouts
@@ -22,6 +23,41 @@ from kfp_ct.project.workspace import HOME_VARIABLE, Workspace, git
 TRIGGERS = "infra/triggers"
 SETTINGS = "ct-trigger.yaml"
 _NOTHING = "0" * 40
+# `git push ct HEAD:refs/for/main/TOPIC` is a pull request for main.
+_REQUESTS = "refs/for/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pushed:
+    """What was pushed: a branch, a tag, or a pull request, which is for a base branch."""
+
+    commit: str
+    ref: str
+    base: str = ""
+    changed: tuple[str, ...] = ()
+
+    @property
+    def event(self) -> str:
+        """What triggers are matched with."""
+        return f"{_REQUESTS}{self.base}" if self.base else self.ref
+
+    @property
+    def name(self) -> str:
+        """Name of the branch or tag, or of the topic of a pull request."""
+        if self.base:
+            return self.ref.removeprefix(f"{_REQUESTS}{self.base}").strip("/") or "pull-request"
+        return self.ref.removeprefix("refs/").partition("/")[2]
+
+    @property
+    def built_in(self) -> dict[str, str]:
+        """The substitutions that Cloud Build sets of such an event."""
+        tag = self.name if self.ref.startswith("refs/tags/") else ""
+        return {"BRANCH_NAME": "" if tag else self.name, "TAG_NAME": tag, "REF_NAME": self.name}
+
+    @property
+    def of_request(self) -> dict[str, str]:
+        """The substitutions that Cloud Build adds for a pull request."""
+        return {"_BASE_BRANCH": self.base, "_HEAD_BRANCH": self.name} if self.base else {}
 
 
 def install(workspace: Workspace, remote: str, options: Mapping[str, Any]) -> Path:
@@ -78,62 +114,82 @@ def receive(repository: Path, updates: Iterator[str]) -> int:
 
 
 def _react(workspace: Workspace, repository: Path, update: tuple[str, str, str], options: Mapping[str, Any]) -> int:
-    old, new, ref = update
-    found = list(_triggers(repository, new))
-    matching = [trigger for trigger in found if trigger.matches(ref, _changed(repository, old, new))]
+    pushed = _pushed(repository, *update)
+    found = list(_triggers(repository, pushed.commit))
+    matching = [trigger for trigger in found if trigger.matches(pushed.event, pushed.changed)]
     if not matching:
-        _say(f"{ref}: none of {len(found)} triggers is for this push")
+        _say(f"{pushed.ref}: none of {len(found)} triggers is for this push")
         return 0
     # A push that waits takes its place by writing its commit: whoever finds another one there has been overtaken.
-    name = re.sub(r"[^\w.-]", "_", ref)
+    name = re.sub(r"[^\w.-]", "_", pushed.ref)
     waiting, lock = repository / "builds" / f"{name}.newest", repository / "builds" / f"{name}.lock"
-    layouts.write_text(waiting, new)
+    layouts.write_text(waiting, pushed.commit)
     code = 0
     with atomic_files.locked(lock):
-        if waiting.read_text() != new:
-            _say(f"{ref}: {new[:7]} was overtaken by {waiting.read_text()[:7]} and is not built")
+        if waiting.read_text() != pushed.commit:
+            newest = waiting.read_text()[:7]
+            _say(f"{pushed.ref}: {pushed.commit[:7]} was overtaken by {newest} and is not built")
             return 0
-        for trigger in matching:
-            code = _build(workspace, repository, (new, ref), trigger, options) or code
+        for trigger in sorted(matching, key=lambda each: each.needs_approval):
+            request = _request(repository, pushed, trigger, options)
+            code = (_hold if trigger.needs_approval else _build)(workspace, request, trigger) or code
     return code
 
 
-def _build(
-    workspace: Workspace, repository: Path, pushed: tuple[str, str], trigger: Trigger, options: Mapping[str, Any]
-) -> int:
-    commit, ref = pushed
-    kind, _, name = ref.removeprefix("refs/").partition("/")
-    if trigger.needs_approval:
-        given = ",".join(f"{key}={value}" for key, value in trigger.substitutions.items())
-        _say(f"{trigger.name}: waits for a person's approval, which is to run")
-        _say(
-            f"  ct build --source {repository} --commit {commit} --substitutions {given}".removesuffix(
-                " --substitutions "
-            )
+def _pushed(repository: Path, old: str, new: str, ref: str) -> Pushed:
+    """Reads a push.
+
+    Raises:
+        UsageError: It is a pull request for a branch that is not there.
+    """
+    if not ref.startswith(_REQUESTS):
+        return Pushed(new, ref, changed=tuple(_changed(repository, old, new)))
+    parts = ref.removeprefix(_REQUESTS).split("/")
+    bases = ["/".join(parts[: len(parts) - left]) for left in range(len(parts))]
+    base = next((each for each in bases if git(repository, "rev-parse", "--verify", "-q", f"refs/heads/{each}")), "")
+    if not base:
+        raise UsageError(
+            f"{ref} is a pull request for a branch that is not here\n"
+            f"expected: {_REQUESTS}BRANCH/TOPIC, where BRANCH was pushed before\nfix: push the branch first"
         )
-        return 0
-    _say(f"{trigger.name}: building {commit[:7]} of {name} by {trigger.config}")
-    request = build.BuildRequest(
+    fork = git(repository, "merge-base", f"refs/heads/{base}", new)
+    return Pushed(new, ref, base, tuple(_changed(repository, fork or _NOTHING, new)))
+
+
+def _request(repository: Path, pushed: Pushed, trigger: Trigger, options: Mapping[str, Any]) -> build.BuildRequest:
+    kind = "pull request" if pushed.base else "push"
+    to = f"{pushed.name} for {pushed.base}" if pushed.base else f"to {pushed.name}"
+    return build.BuildRequest(
         config=Path(trigger.config),
         source=repository,
-        commit=commit,
-        substitutions={**trigger.substitutions, **options.get("substitutions", {})},
+        commit=pushed.commit,
+        substitutions={**trigger.substitutions, **options.get("substitutions", {}), **pushed.of_request},
         containers=options.get("containers"),
         images=options.get("images", {}),
         inputs={name: Path(file) for name, file in options.get("inputs", {}).items()},
         environment=options.get("environment", {}),
         built_in={
-            "BRANCH_NAME": name if kind == "heads" else "",
-            "TAG_NAME": name if kind == "tags" else "",
-            "REF_NAME": name,
+            **pushed.built_in,
             "TRIGGER_NAME": trigger.name,
             "TRIGGER_BUILD_CONFIG_PATH": trigger.config,
         },
-        cause=f"push to {name} ({trigger.name})",
+        cause=f"{kind} {to} ({trigger.name})",
     )
+
+
+def _hold(workspace: Workspace, request: build.BuildRequest, trigger: Trigger) -> int:
+    held = approvals.hold(workspace, request)
+    _say(f"{trigger.name}: waits for a person's approval: ct trigger approve {held.id}")
+    return 0
+
+
+def _build(workspace: Workspace, request: build.BuildRequest, trigger: Trigger) -> int:
+    _say(f"{trigger.name}: building {request.commit[:7]} of {request.built_in['REF_NAME']} by {trigger.config}")
     done = build.run(workspace, request, Console(file=sys.stdout, highlight=False, width=100))
     Console(file=sys.stdout, highlight=False).print(build.closing(done, workspace.builds / done.id), soft_wrap=True)
     verdict = "delivered" if done.status is Status.SUCCESS else "nothing is delivered"
+    if "_BASE_BRANCH" in request.substitutions:
+        verdict = "a pull request delivers nothing"
     _say(f"{trigger.name}: {done.status}, {verdict}")
     return build.exit_code(done)
 

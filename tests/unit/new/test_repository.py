@@ -23,6 +23,7 @@ WANTED = [
     "pyproject.toml", "setup.py",
     "components/__init__.py", "components/check_labels/component.py", "components/check_labels/work.py",
     "infra/build-inputs/.gitignore", "infra/scan-policy.yaml", "infra/triggers/main.yaml",
+    "infra/checks.yaml", "infra/promote.yaml",
     "pipelines/__init__.py", "pipelines/batch_prediction.py", "pipelines/monitoring.py", "pipelines/training.py",
     "pipelines/flights/model.py", "pipelines/flights/settings/local.yaml", "pipelines/flights/triggers.yaml",
     "requirements/author.in", "requirements/author.txt", "requirements/author-dev.txt", "requirements/data.txt",

@@ -25,6 +25,7 @@ ORDER = [
     "provenance",
     "deliver",
     "deploy",
+    "passed",
 ]
 
 
@@ -57,10 +58,11 @@ def test_the_order_is_the_right_one(before):
     assert before["sbom"] >= {"verify", "images"}, "of images that are there"
     assert "sbom" in before["scan"]
     assert before["provenance"] >= {"compile", "scan", "sbom"}, "it names the package and the evidence"
-    assert before["deliver"] == set(ORDER) - {"deliver", "deploy"}, (
+    assert before["deliver"] == set(ORDER) - {"deliver", "deploy", "passed"}, (
         "nothing of a commit that fails anything is delivered"
     )
-    assert before["deploy"] == set(ORDER) - {"deploy"}, "what runs is what was delivered"
+    assert before["deploy"] == set(ORDER) - {"deploy", "passed"}, "what runs is what was delivered"
+    assert before["passed"] == set(ORDER) - {"passed"}, "only what was deployed has passed"
 
 
 def test_steps_that_need_not_wait_do_not(before):
@@ -166,3 +168,19 @@ artifacts: {objects: {location: 'gs://bucket/x', paths: ['out/*.txt']}}
         assert nothing.code == 4
         assert "no file matches out/*.txt" in nothing.out
         client.close()
+
+
+def test_a_pull_request_is_held_to_the_same_checks_and_has_nothing_else(tree):
+    checks = yaml.safe_load((ROOT / "infra/checks.yaml").read_text())["steps"]
+    assert checks == [step for step in tree["steps"] if step["id"] in ("check", "test", "run")]
+
+
+def test_promoting_builds_nothing_and_deploys_what_it_fetched():
+    promoted = (ROOT / "infra/promote.yaml").read_text()
+    document, problems = config.examine(promoted)
+    assert problems == []
+    steps = {step["id"]: step["args"] for step in document.tree["steps"]}
+    assert list(steps) == ["fetch", "deploy", "passed"]
+    assert {each[0] for each in steps.values()} == {"delivery", "deploy"}
+    assert all("delivered/package.yaml" in steps[step] for step in ("deploy", "passed"))
+    assert "--wait" in steps["deploy"], "a run has to succeed before a stage is passed"

@@ -1,12 +1,15 @@
 """A push to the local remote runs the builds its triggers are for, and shows the pusher how they end."""
 
+import json
 import os
+import re
 import subprocess
 import threading
 
 import pytest
 
-from ct_command import command_line, ct
+from cli_runner import ct
+from ct_command import command_line
 from kfp_ct.ci.cloudbuild.problems import InvalidBuildError
 from kfp_ct.ci.git.definition import parse
 from repository import ROOT
@@ -67,11 +70,9 @@ def test_this_projects_triggers(tmp_path):
     files = sorted(str(path) for path in (ROOT / "infra/triggers").glob("*.yaml"))
     done = ct(tmp_path, "trigger", "check", *files, "--ref", MAIN)
     assert done.code == 0
-    assert [line.rpartition(", ")[2] for line in done.out.splitlines()] == [
-        f"does not start for {MAIN}",
-        f"starts for {MAIN}",
-        f"does not start for {MAIN}",
-    ]
+    starting = {line.split(": ")[1].split()[0] for line in done.out.splitlines() if f", starts for {MAIN}" in line}
+    assert starting == {"kfp-ct-main", "kfp-ct-preproduction"}
+    assert len(done.out.splitlines()) == len(files) == 4
 
 
 CONFIG = """
@@ -164,9 +165,42 @@ def test_a_release_waits_for_a_person(repository):
     text = TRIGGER.format("release", r"{tag: ^v\d}", "x") + "approvalConfig: {approvalRequired: true}\n"
     repository.write("infra/triggers/release.yaml", text)
     repository.push("a release")
-    said = repository.git("push", "ct", "HEAD:refs/tags/v1").stderr
-    assert "waits for a person's approval" in said
-    assert f"--commit {repository.head} --substitutions _TO=x" in said
+    ids = []
+    for tag in ("v1", "v2"):
+        said = repository.git("push", "ct", f"HEAD:refs/tags/{tag}").stderr
+        ids.append(re.search(r"waits for a person's approval: ct trigger approve (\S+)", said)[1])
+    before = len(repository.deliveries)
+    home, root = repository.home, repository.root
+    assert ct(home, "trigger", "reject", ids[0], "--by", "one", "--why", "not now", cwd=root).code == 0
+    assert ct(home, "trigger", "approve", ids[1], "--by", "two", cwd=root).code == 0
+    assert repository.deliveries[before:] == [f"{repository.head}  release x"]
+    listed = {each["id"]: each for each in json.loads(ct(home, "builds", "--json", cwd=root).out)}
+    assert [listed[each]["status"] for each in ids] == ["CANCELLED", "SUCCESS"]
+    assert [listed[each]["approval"]["by"] for each in ids] == ["one", "two"]
+    again = ct(home, "trigger", "approve", ids[0], cwd=root)
+    assert (again.code, "is CANCELLED, rejected by one" in again.err) == (2, True)
+    assert len(repository.deliveries) == before + 1
+
+
+def test_a_pull_request_runs_what_is_for_its_base(repository):
+    text = TRIGGER.format("checks", "{}", "x").replace("push: {}", "pullRequest: {branch: ^main$}")
+    repository.write(
+        "infra/triggers/checks.yaml", text.replace("substitutions", "filename: checks.yaml\nsubstitutions")
+    )
+    step = f"[sh, -c, 'echo $_BASE_BRANCH $_HEAD_BRANCH $BRANCH_NAME > {repository.delivered}.checks']"
+    repository.write("checks.yaml", f"steps: [{{name: debian, args: {step}}}]\nsubstitutions: {{_TO: x}}\n")
+    assert "a branch that is not here" in repository.push("too early", "refs/for/main/topic")
+    repository.push("the base")
+    delivered = repository.deliveries
+    repository.write("test.sh", "true #")
+    said = repository.push("a change", "refs/for/main/topic")
+    assert "checks: SUCCESS, a pull request delivers nothing" in said
+    assert (repository.root.parent / "delivered.checks").read_text() == "main topic topic\n"
+    assert repository.deliveries == delivered
+    repository.write("README.md", "words")
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    repository.write("README.md", "words")
+    assert "none of 2 triggers" in repository.push("only words", "refs/for/main/words")
 
 
 def test_what_this_machine_says_at_installation_reaches_every_build(repository):

@@ -1,0 +1,80 @@
+"""What is promoted is the file that was built and that passed the stage before; anything else is refused."""
+
+import json
+
+import pytest
+
+from kfp_ct.base.errors import UsageError
+from kfp_ct.ci.delivery import stages
+from kfp_ct.ci.delivery.stages import Stage
+
+COMMIT = "a" * 40
+
+
+@pytest.fixture
+def delivered(tmp_path):
+    folder = tmp_path / "bucket" / COMMIT
+    folder.mkdir(parents=True)
+    (folder / "package.yaml").write_text("a package\n")
+    subject = {"name": "package.yaml", "digest": {"sha256": stages.digest(folder / "package.yaml")}}
+    internal = {"systemSubstitutions": {"COMMIT_SHA": COMMIT}}
+    statement = {"subject": [subject], "predicate": {"buildDefinition": {"internalParameters": internal}}}
+    (folder / "provenance.json").write_text(json.dumps(statement))
+    return folder
+
+
+def passed(folder, stage="test", run="wait", package=""):
+    return stages.record(str(folder), Stage(stage, package or stages.digest(folder / "package.yaml"), "local", run))
+
+
+def fetch(folder, after="test", commit=COMMIT):
+    return stages.fetch(str(folder), folder.parent.parent / "fetched", commit, after)
+
+
+def test_a_package_that_has_passed_is_fetched_as_it_was_built(delivered, tmp_path):
+    passed(delivered)
+    made = fetch(delivered)
+    assert made == stages.digest(delivered / "package.yaml") == stages.digest(tmp_path / "fetched/package.yaml")
+
+
+def test_one_that_was_not_deployed_to_the_stage_before_is_refused(delivered):
+    passed(delivered, "preprod")
+    with pytest.raises(UsageError, match="was not deployed to test"):
+        fetch(delivered)
+
+
+@pytest.mark.parametrize("run", ["no-run", "run"])
+def test_one_whose_run_nobody_waited_for_is_refused(delivered, run):
+    passed(delivered, run=run)
+    with pytest.raises(UsageError, match="no run of it was waited for"):
+        fetch(delivered)
+    passed(delivered, run="wait")
+    assert fetch(delivered)
+
+
+def test_another_package_than_the_one_that_passed_is_refused(delivered):
+    passed(delivered, package="b" * 64)
+    with pytest.raises(UsageError, match=f"test has passed with the package {'b' * 64}"):
+        fetch(delivered)
+
+
+def test_a_file_that_was_changed_after_the_build_is_refused(delivered):
+    passed(delivered)
+    (delivered / "package.yaml").write_text("another package\n")
+    with pytest.raises(UsageError, match="expected: the file that was built"):
+        fetch(delivered)
+    assert not (delivered.parent.parent / "fetched").exists()
+
+
+def test_what_is_of_another_commit_or_of_none_is_refused(delivered, tmp_path):
+    with pytest.raises(UsageError, match=r"is of the commit a+"):
+        fetch(delivered, commit="c" * 40)
+    with pytest.raises(UsageError, match="a red step delivers nothing"):
+        stages.fetch(str(tmp_path / "bucket" / "none"), tmp_path / "x", COMMIT, "")
+
+
+def test_a_stage_is_passed_once_and_by_one_package(delivered):
+    first = passed(delivered)
+    assert passed(delivered) == first
+    with pytest.raises(UsageError, match="one commit is one package"):
+        passed(delivered, package="b" * 64)

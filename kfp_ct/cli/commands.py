@@ -77,6 +77,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
     ),
     "Watch": (
         Entry("watch", "kfp_ct.cli.watch:watch", "Run a pipeline when its triggers ask for it."),
+        Entry("receive", "kfp_ct.cli.receive:receive", "Start a service's runs by events over HTTP (Cloud Run)."),
         Entry("why", "kfp_ct.cli.why:why", "Explain why a run started."),
         Entry("replay", "kfp_ct.cli.replay:replay", "Replay a project's past: does retraining pay, and when?"),
         Entry("scorecard", "kfp_ct.cli.scorecard:scorecard", "Score a project by the ML Test Score's 28 tests."),

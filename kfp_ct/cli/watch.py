@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from kfp_ct.watch.decide import Decision
 
 
-_Settings = Annotated[
+SettingsOfRuns = Annotated[
     str, typer.Option("--settings", help="Settings of the runs.", show_default="what triggers.yaml says")
 ]
-_State = Annotated[
+State = Annotated[
     str,
     typer.Option(
         metavar="URI",
@@ -56,8 +56,8 @@ def watch(
     target: options.Target = "local",
     host: options.Host = "",
     auth: options.Auth = "",
-    environment: _Settings = "",
-    state: _State = "",
+    environment: SettingsOfRuns = "",
+    state: State = "",
     alive: _Alive = None,
     home: options.Home = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision of --once or --dry-run.")] = False,

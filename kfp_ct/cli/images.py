@@ -86,5 +86,7 @@ app = family(
         "sbom": supply_chain.sbom,
         "scan": supply_chain.scan,
         "provenance": supply_chain.provenance,
+        "sign": supply_chain.sign,
+        "verify": supply_chain.verify,
     },
 )

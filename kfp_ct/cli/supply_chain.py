@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kfp_ct.cli import options
+from kfp_ct.cli import output as printing
 from kfp_ct.cli.exit_codes import exit_codes
 
 Sboms = Annotated[Path, typer.Option(help="Folder of the bills of materials, IMAGE.cdx.json.")]
@@ -90,3 +91,48 @@ def provenance(
     made.write(output, statement)
     inputs = len(statement["predicate"]["buildDefinition"]["resolvedDependencies"])
     print(f"{output}: {len(statement['subject'])} artifacts built from {inputs} inputs")
+
+
+def sign(
+    statement: Annotated[Path, typer.Argument(metavar="FILE", help="Statement of `ct images provenance`.")] = Path(
+        "provenance.json"
+    ),
+    key: Annotated[
+        str, typer.Option(help="Private key: a file of PEM, or env:NAME.", show_default="none: nothing is signed")
+    ] = "",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Envelope to write (DSSE).")] = Path(
+        "provenance.dsse.json"
+    ),
+) -> None:
+    """Sign the provenance, and with it the package and all images it names.
+
+    Without a key an envelope without a signature is written, which no policy takes.
+    """
+    from kfp_ct.base.errors import UsageError
+    from kfp_ct.data import layouts
+    from kfp_ct.package import signing
+
+    if not statement.is_file():
+        raise UsageError(f"there is no file {statement}\nfix: ct images provenance")
+    chosen = signing.private_key(key) if key else None
+    layouts.write_json(output, signing.envelope(statement.read_bytes(), chosen))
+    said = f"signed by {signing.key_id(chosen.public_key())[:12]}" if chosen else "NOT signed: no key is named"
+    print(f"{output}: {said}")
+
+
+def verify(
+    package: Annotated[Path, typer.Argument(metavar="FILE", help="Package; its envelope lies beside it.")],
+    keys: Annotated[list[Path], typer.Option("--key", help="Public key, PEM; repeatable.")],
+    as_json: options.Json = False,
+) -> None:
+    """Verify that a package, and its images, are what a key has signed."""
+    from kfp_ct.base.errors import UsageError
+    from kfp_ct.deploy import signed
+
+    if not package.is_file():
+        raise UsageError(f"there is no file {package}")
+    found = signed.verified(package, keys)
+    if as_json:
+        printing.print_json({"package": package, "signed": sorted(found)})
+        return
+    print(f"{package}: signed, together with {len(found) - 1} more artifacts")

@@ -18,7 +18,7 @@ from kfp_ct.caching import locked_environment
 from kfp_ct.caching.package_versions import CODE_VERSION, PackageVersions
 from kfp_ct.caching.task_version import SourceVersions
 from kfp_ct.data import code_package
-from kfp_ct.deploy import code_packages, pod_paths, reachable, target, task_platform
+from kfp_ct.deploy import code_packages, pod_paths, reachable, signed, target, task_platform
 from kfp_ct.deploy.code_packages import Archive
 from kfp_ct.local import run
 from kfp_ct.local.task_call import LOCAL_IMAGE
@@ -147,7 +147,8 @@ def prepare(
         commit: Commit the sources are of [default: what git says].
 
     Raises:
-        UsageError: The settings do not fit, name what only this machine has, or an image is not bound.
+        UsageError: The settings do not fit, name what only this machine has, an image is not bound, or the policy
+            wants a signature.
     """
     reachable.require_reachable(chosen, destination, workspace)
     if file:
@@ -172,6 +173,7 @@ def prepare(
         )
     compiled = always_reading(compiled)
     check.check(compiled)
+    signed.require(workspace, chosen, compiled, destination, file)
     named = of_package(compiled, chosen, commit or project.commit(workspace.root))
     return dataclasses.replace(named, code=code)
 

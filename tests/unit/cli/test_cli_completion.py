@@ -27,7 +27,7 @@ def repository(tmp_path):
     ("line", "offered"),
     [
         ("ct ru", ["run", "runs"]),
-        ("ct images s", ["sbom", "scan"]),
+        ("ct images s", ["sbom", "scan", "sign"]),
         ("ct run --window-", ["--window-start", "--window-end"]),
         ("ct run ", ["churn"]),
         ("ct compile ch", ["churn"]),

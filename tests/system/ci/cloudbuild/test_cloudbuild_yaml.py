@@ -23,6 +23,7 @@ ORDER = [
     "sbom",
     "scan",
     "provenance",
+    "sign",
     "deliver",
     "deploy",
     "passed",
@@ -91,7 +92,15 @@ def test_nothing_is_delivered_under_a_name_that_can_change(tree):
 def test_what_is_delivered_says_what_it_is_made_of(tree):
     steps = {step["id"]: step["args"] for step in tree["steps"]}
     assert (ROOT / steps["scan"][steps["scan"].index("--policy") + 1]).is_file()
-    wanted = {"package.yaml", "images.lock", "provenance.json", "sbom", "scan.json", "pipelines/${_PROJECT}/settings"}
+    wanted = {
+        "package.yaml",
+        "images.lock",
+        "provenance.json",
+        "provenance.dsse.json",
+        "sbom",
+        "scan.json",
+        "pipelines/${_PROJECT}/settings",
+    }
     assert wanted <= set(steps["deliver"])
     assert not any(step.get("allowFailure") or step.get("allowExitCodes") for step in tree["steps"])
 

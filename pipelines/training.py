@@ -48,6 +48,7 @@ def training(
     distribution: str = "",
     warm_start: bool = False,
     warm_up_rows: int = 32,
+    warm_up_log: str = "",
     materialize: bool = False,
     transform_options: dict = {},  # noqa: B006
     materialize_format: str = "parquet",
@@ -121,6 +122,7 @@ def training(
         checkpoints=checkpoints,
         distribution=distribution,
         warm_up_rows=warm_up_rows,
+        warm_up_log=warm_up_log,
     )
     verdict = evaluate(
         examples=data.outputs["examples"],

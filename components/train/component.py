@@ -19,6 +19,7 @@ def train(
     checkpoints: str = "",
     distribution: str = "",
     warm_up_rows: int = 32,
+    warm_up_log: str = "",
 ) -> None:
     """Trains a model with the user's run_fn.
 
@@ -37,6 +38,9 @@ def train(
         distribution: tf.distribute strategy: mirrored or multi_worker_mirrored; empty for none.
         warm_up_rows: So many rows of the eval split go into the model as requests that services, ours and TensorFlow
             Serving, answer before they are ready (assets.extra/tf_serving_warmup_requests); 0 for none.
+        warm_up_log: Folder, s3:// or gs:// of the model's requests in the log of the prediction service
+            (`--request-log` FOLDER: FOLDER/MODEL): its newest rows are taken in place of the eval split's, as far as
+            signatures answer them. What clients sent is then in the model. Empty for none.
     """
     from kfp_ct.base.errors import reported
     from kfp_ct.components.train import work
@@ -45,5 +49,6 @@ def train(
         request = work.TrainingRequest(
             examples.path, transform_graph.path, f"{schema.path}/schema.pbtxt", base_model.path, module,
             hyperparameters, checkpoints, distribution, warm_up_rows, transformed_examples.path,
+            warm_up_log,
         )  # fmt: skip
         model.metadata.update(work.train(request, model.path, model_run.path))

@@ -17,3 +17,4 @@ class Parameters(Settings):
     hyperparameters: Hyperparameters
     distribution: Literal["", "mirrored", "multi_worker_mirrored"]
     warm_up_rows: Annotated[int, Field(ge=0, le=1000), WHOLE] = 32
+    warm_up_log: str = ""

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from kfp_ct.base import secrets, setting_problems, task_log
 from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
-from kfp_ct.components.train import checkpoints, diagnosis, observed_fit
+from kfp_ct.components.train import checkpoints, diagnosis, logged_requests, observed_fit
 from kfp_ct.components.train.callbacks import History, StopOnNonFiniteLoss, metric_text
 from kfp_ct.components.train.settings import Parameters
 from kfp_ct.data import autograph, batches, layouts, reading, user_code, warm_up, whole_floats
@@ -40,6 +40,7 @@ class TrainingRequest:
     distribution: str = ""
     warm_up_rows: int = 32
     transformed_path: str = ""
+    warm_up_log: str = ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -211,14 +212,15 @@ def _require_saved_model(path: str, module: str) -> Any:
 
 
 def _write_warm_up(request: TrainingRequest, model_folder: str, loaded: Any) -> None:
-    """Puts rows into the model that a service asks it before it is ready; a module's own requests stay."""
+    """Puts requests into the model that a service answers before it is ready; a module's own stay."""
     if not request.warm_up_rows or (Path(model_folder) / warm_up.FILE).exists():
         return
     files = _split_files(request.examples_path, layouts.EVAL) or layouts.split_files(
         request.examples_path, layouts.TRAIN
     )
     first = next(reading.iter_batches(files, batch_rows=request.warm_up_rows))
-    written = warm_up.write(model_folder, loaded, first.slice(0, request.warm_up_rows))
+    logged = logged_requests.newest(request.warm_up_log, request.warm_up_rows) if request.warm_up_log else None
+    written = warm_up.write(model_folder, loaded, first.slice(0, request.warm_up_rows), logged)
     task_log.progress(f"{written} warm-up requests are in the model")
 
 

@@ -20,7 +20,7 @@ from kfp_ct.data.saved_model import Role, SavedModel
 FILE = "assets.extra/tf_serving_warmup_requests"
 
 
-def write(model_folder: str, loaded: Any, rows: pa.RecordBatch) -> int:
+def write(model_folder: str, loaded: Any, rows: pa.RecordBatch, logged: pa.RecordBatch | None = None) -> int:
     """Writes requests of one row and of all rows for every signature that answers them.
 
     What a signature does not answer is left out: TensorFlow Serving does not serve a model whose warm-up fails.
@@ -29,11 +29,13 @@ def write(model_folder: str, loaded: Any, rows: pa.RecordBatch) -> int:
         model_folder: The SavedModel.
         loaded: The same, as TensorFlow loads it.
         rows: Rows of the examples.
+        logged: Rows that clients asked, taken in place of those by signatures that answer them.
 
     Returns:
         How many requests were written; 0 leaves no file.
     """
-    logs = [log for name in sorted(loaded.signatures) for log in _of_signature(loaded, name, rows)]
+    sources = [rows] if logged is None else [logged, rows]
+    logs = [log for name in sorted(loaded.signatures) for log in _of_first(loaded, name, sources)]
     if logs:
         path = Path(model_folder) / FILE
         path.parent.mkdir(exist_ok=True)
@@ -41,6 +43,11 @@ def write(model_folder: str, loaded: Any, rows: pa.RecordBatch) -> int:
             for log in logs:
                 writer.write(log.SerializeToString(deterministic=True))
     return len(logs)
+
+
+def _of_first(loaded: Any, name: str, sources: Sequence[pa.RecordBatch]) -> Sequence[prediction_log_pb2.PredictionLog]:
+    """Returns the requests of the first rows that a signature answers."""
+    return next((found for rows in sources if (found := list(_of_signature(loaded, name, rows)))), [])
 
 
 def _of_signature(loaded: Any, name: str, rows: pa.RecordBatch) -> Iterator[prediction_log_pb2.PredictionLog]:

@@ -12,7 +12,7 @@ from kfp_ct.project.settings import Settings
 from kfp_ct.project.workspace import Workspace
 
 # Parameters of our pipelines that name where state lies; Vertex AI mounts no volume for them.
-LOCATIONS = ("checkpoints", "history", "labels", "registry_uri", "request_log", "serving_root")
+LOCATIONS = ("checkpoints", "history", "labels", "registry_uri", "request_log", "serving_root", "warm_up_log")
 STATE = ".ct/"
 IN_THE_IMAGE = ("pipelines/", "components/", "kfp_ct/")
 MOUNTED_BY_VERTEX = "/gcs/"

@@ -22,7 +22,7 @@ _LONGEST_REMEMBERED = 500
 _PATHS = ("/", "./", "~")
 _WORDS = (
     r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|secret[_-]?key|account[_-]?key"
-    r"|private[_-]?key|x-(?:amz|goog)-(?:signature|credential))"
+    r"|private[_-]?key|shared[_-]?access[_-]?signature|x-(?:amz|goog)-(?:signature|credential))"
 )
 _NAME = re.compile(rf"(?:^|[\W_]|(?<=[a-z]))(?:{_WORDS}|(?P<token>token|bearer|sas|pass))(?:[_-]?id)?$", re.IGNORECASE)
 _WORDS_ONLY = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)*")
@@ -51,7 +51,7 @@ _HOOK = re.compile(
 _HEADER = re.compile(
     r"((?:Authorization[\"']?\s*[:=]\s*[\"']?(?:Bearer |Basic |[Tt]oken |ApiKey )?|\bBearer ))([\w.~+/=-]{12,})"
 )
-_COOKIE = re.compile(r"(\bCookie: )([^\s*][^\r\n\"']{7,})")
+_COOKIE = re.compile(r"(\b(?:set-)?cookie: )(?=[^\s=]{1,64}=)([^\s*][^\r\n\"']{7,})", re.IGNORECASE)
 # Of commands: `--password X`, `-u user:X`.
 _FLAG = re.compile(
     r"(--(?:[\w-]{1,40}-)?(?:password|passwd|passphrase|token|secret|(?:api|access)-?key) )(?=\S{0,99}\d)"
@@ -152,15 +152,20 @@ def _remembered(text: str) -> str:
 
 
 def _without_pairs(text: str) -> str:
+    # Before pairs, of which one would take the first word of `"private_key": "-----BEGIN PRIVATE KEY-----…`.
+    text = _without_keys(text)
     return _without_forms(_PAIR.sub(rf"\1{HIDDEN}", text) if "=" in text or ":" in text else text)
 
 
+def _without_keys(text: str) -> str:
+    return _PEM.sub(HIDDEN, text) if "-----BEGIN" in text else text
+
+
 def _without_forms(text: str) -> str:
+    text = _without_keys(text)
     if "://" in text:
         for form in (_URI, _USER, _QUERY, _HOOK):
             text = form.sub(rf"\1{HIDDEN}", text)
-    if "-----BEGIN" in text:
-        text = _PEM.sub(HIDDEN, text)
     for form in (_HEADER, _COOKIE, _FLAG, _USER_FLAG):
         text = form.sub(rf"\1{HIDDEN}", text)
     return _TOKEN.sub(HIDDEN, text)

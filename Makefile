@@ -66,6 +66,7 @@ docs: setup-dev ## write the generated pages of docs/ and the schemas of setting
 	$(AUTHOR)/python -m kfp_ct.cli.setting_reference docs/settings.md
 	$(AUTHOR)/python -m kfp_ct.cli.setting_schemas
 	$(AUTHOR)/python -m kfp_ct.cli.component_reference docs/components
+	$(AUTHOR)/python -m kfp_ct.cli.notebook docs/notebook.md
 	$(AUTHOR)/python -m sphinx -q -W --keep-going -c infra/site -d .ct/doctrees docs .ct/site
 	@echo "the site is .ct/site/index.html"
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from sphinx.application import Sphinx
 
-from kfp_ct.cli import component_reference, setting_reference
+from kfp_ct.cli import component_reference, notebook, setting_reference
 from repository import ROOT
 
 PAGES = ROOT / "docs" / "components"
@@ -56,3 +56,9 @@ def test_the_site_names_the_repository_s_files_and_loads_nothing_from_elsewhere(
     assert "](../" not in text
     for page in site.rglob("*.html"):
         assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?://", page.read_text())
+
+
+def test_the_notebook_is_current():
+    page = ROOT / "docs" / "notebook.md"
+
+    assert page.with_suffix(".ipynb").read_text() == notebook.of_page(page.read_text()), "fix: make docs"

@@ -19,6 +19,7 @@ from kfp_ct.retention.survey import (
     Plan,
     Survey,
 )
+from kfp_ct.runs.events import State
 from kfp_ct.storage import locations
 
 # So long what a run has just begun to use is left alone.
@@ -37,11 +38,13 @@ def make(survey: Survey) -> Plan:
     why = _reasons(survey, needed)
     records_kept = {folder.id: reason for folder in survey.folders if (reason := _evidence(survey, folder, why))}
     remaining = [folder for folder in survey.folders if folder.id in records_kept]
-    cache, cached = _cache(survey, [f for f in remaining if f.id in why], remaining)
+    kept_runs = [folder for folder in remaining if folder.id in why]
+    cache, used = _cache(survey, kept_runs, remaining)
+    artifacts = _artifacts(survey, used, {Path(path) for path in survey.leased or ()} | _own(survey, kept_runs))
     old_runs = [_record(survey, each, f"older than {survey.retention.evidence_for}, and nothing needs it")
                 for each in survey.folders if each not in remaining]  # fmt: skip
     stay += [_record(survey, each, records_kept[each.id]) for each in remaining]
-    return Plan((*cache, *_artifacts(survey, cached), *gone, *_others(survey), *old_runs), tuple(stay))
+    return Plan((*cache, *artifacts, *gone, *_others(survey), *old_runs), tuple(stay))
 
 
 def _reasons(survey: Survey, needed: Mapping[str, str]) -> dict[str, str]:
@@ -100,12 +103,18 @@ def _why_not_cached(needs: set[Path], known: set[Path], is_too_large: bool) -> s
     return "the cache is larger than cache_bytes, and others were used later" if is_too_large else ""
 
 
-def _artifacts(survey: Survey, used: set[Path]) -> Iterator[Item]:
-    """Yields what tasks wrote and nothing refers to; what an open run is about to write is that run's."""
-    open_roots = {Path(path) for path in survey.leased or ()}
+def _own(survey: Survey, kept: list[RunFolder]) -> set[Path]:
+    """Returns the folders that runs wrote to: of a kept run all stays there, what a failed task left, too."""
+    made = (task for folder in kept if folder.run for task in folder.run.tasks if task.state == State.SUCCEEDED)
+    uris = (str(artifact.get("uri", "")) for task in made for artifact in task.artifacts.values())
+    return {unit.parent for unit in records.units(survey.workspace, uris)}
+
+
+def _artifacts(survey: Survey, used: set[Path], whole: set[Path]) -> Iterator[Item]:
+    """Yields what tasks wrote and nothing refers to; of folders that are kept whole, nothing."""
     roots = sorted({r for f in survey.folders if f.run and (r := f.run.pipeline_root)})
     for path in sorted(survey.workspace.artifacts.glob("[!.]*/*")):
-        if path not in used and path.parent not in open_roots:
+        if path not in used and path.parent not in whole:
             below = path.relative_to(survey.workspace.artifacts).as_posix()
             copies = tuple(locations.join(root, below) for root in roots)
             why = "no kept run and no cache entry refers to it"

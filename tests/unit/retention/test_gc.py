@@ -66,6 +66,20 @@ def test_what_an_old_run_wrote_goes_and_what_younger_runs_reuse_of_it_stays(home
     assert reasons(found) == {old.id: "evidence for 365d", newest.id: "the newest of flights, pipelines.training"}
 
 
+def test_of_a_kept_run_stays_what_a_task_left_that_its_record_does_not_name(home):
+    """Such as the half-written output of a task that failed."""
+    old, young = run(home, 60), run(home, 1)
+    for each in (old, young):
+        left = each.units["train"].parent / "evaluate" / "half"
+        left.parent.mkdir()
+        left.write_text("half")
+
+    collect.collect(workspace(home), NO_CACHE, now=NOW)
+
+    assert (young.units["train"].parent / "evaluate" / "half").is_file()
+    assert not old.units["train"].parent.exists()
+
+
 def test_a_dry_run_lists_the_same_and_deletes_nothing(home):
     run(home, 400)
     run(home, 60)
@@ -200,7 +214,7 @@ def create(connection, context, name):
 
 def test_the_champion_those_before_it_and_their_runs_stay_the_files_of_others_go(home, uri):
     versions(home, "one", "two", "three", "four")
-    made = [run(home, 400, (f"train-{number}",), id=f"r{number}") for number in (1, 4)]
+    made = [run(home, 400 + number, (f"train-{number}",), id=f"r{number}") for number in (1, 4)]
     tag_run(uri, {"1": "r1", "4": "r4"})
     run(home, 1, ())
 

@@ -11,6 +11,7 @@ from kfp_ct.cli import options
 
 if TYPE_CHECKING:
     from kfp_ct.project.workspace import Workspace
+    from kfp_ct.report.model_card import Card
     from kfp_ct.runs.record import Run
 
 FORMATS = ("html", "md", "json")
@@ -53,8 +54,8 @@ def model_card(
     from kfp_ct.base import atomic_files
     from kfp_ct.cli import output
     from kfp_ct.project.workspace import find_workspace
-    from kfp_ct.report import card_formats, model_card, model_statement
     from kfp_ct.report import importance as importances
+    from kfp_ct.report import model_card, model_statement
 
     if form not in FORMATS:
         raise UsageError(f"--format {form}\nexpected: one of {', '.join(FORMATS)}")
@@ -65,19 +66,24 @@ def model_card(
     if importance:
         importances.measure(workspace, made)
     card = model_card.of_run(folder, statement)
-    if form == "json":
-        text = json.dumps(card_formats.machine(card), indent=1, ensure_ascii=False) + "\n"
-    else:
-        text = str(card_formats.page(card) if form == "html" else card_formats.markdown(card))
     path = file or folder / f"model_card.{form}"
     with atomic_files.writing_to("the model card", path):
-        path.write_text(text)
+        path.write_text(_text(card, form))
     if as_json:
         output.print_json({"card": path, "run": folder.name, "version": card.version, "missing": statement.missing})
         return
     print(path)
     if statement.missing:
         print(f"nobody has written yet: {', '.join(statement.missing)} ({model_statement.FILE} of the project)")
+
+
+def _text(card: "Card", form: str) -> str:
+    """Returns a card in one of the forms."""
+    from kfp_ct.report import card_formats
+
+    if form == "json":
+        return json.dumps(card_formats.machine(card), indent=1, ensure_ascii=False) + "\n"
+    return str(card_formats.page(card) if form == "html" else card_formats.markdown(card))
 
 
 def _run(workspace: "Workspace", project: str, wanted: str) -> "Run":

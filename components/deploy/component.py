@@ -18,7 +18,7 @@ def deploy(
     serving: dict = {},
     keep_versions: int = 3,
 ) -> None:
-    """Has a blessed model served, by a watched folder or on a cluster, and makes it the champion once it answers.
+    """Has a blessed model served (folder, cluster or Vertex AI), and makes it the champion once it answers.
 
     Args:
         model: SavedModel under Format-Serving/.
@@ -26,13 +26,13 @@ def deploy(
         infra_validation: summary.json with a request that the service answered; kept beside the served model.
         deployment: summary.json: what is served from where, and what was before.
         serving_root: Where models are published: <root>/<name>/<version> in the folder that a service watches,
-            <root>/releases/<name>-v<version>/<name>/<version> for a cluster's targets.
+            <root>/releases/<name>-v<version>/<name>/<version> for a cluster's targets and Vertex AI.
         model_name: Name the service answers to.
         version: Version from the registry.
         registry_uri: Registry whose alias champion moves to the version when it is served; empty for none.
-        serving: target (folder, kubernetes, kserve), and for those of a cluster namespace, name, timeout_seconds,
-            poll_seconds, canary_percent, canary_seconds. A rollout that does not become ready in time is undone.
-            With approve, the version waits until `ct approve` says its word.
+        serving: target (folder, kubernetes, kserve, vertex), the section vertex; for those of a cluster namespace and
+            name; timeout_seconds, poll_seconds, canary_percent, canary_seconds. A rollout that does not become ready
+            in time is undone. With approve, the version waits until `ct approve` says its word.
         keep_versions: Versions kept in a folder, this one included, so that a rollback has somewhere to go.
     """
     from kfp_ct.base.errors import reported

@@ -37,6 +37,10 @@ def open_releases(serving: Mapping[str, Any], serving_root: str, model_name: str
 
 
 def _traffic(chosen: Serving, serving_root: str, model_name: str) -> Traffic:
+    if chosen.target == serving_target.VERTEX:
+        from kfp_ct.models import vertex_target
+
+        return vertex_target.VertexTarget(chosen, model_name, serving_root)
     if chosen.target != serving_target.KSERVE:
         return releases.FolderTraffic(serving_root)
     from kfp_ct.models import cluster_traffic

@@ -1,4 +1,4 @@
-"""What serves models: one interface over a watched folder, a Deployment and an InferenceService."""
+"""What serves models: one interface over a watched folder, a Deployment, an InferenceService, a Vertex AI endpoint."""
 
 import dataclasses
 import re
@@ -10,7 +10,7 @@ from kfp_ct.models.serving_folder import Release
 from kfp_ct.models.settings import Serving
 from kfp_ct.storage import locations
 
-FOLDER, KUBERNETES, KSERVE = "folder", "kubernetes", "kserve"
+FOLDER, KUBERNETES, KSERVE, VERTEX = "folder", "kubernetes", "kserve", "vertex"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +70,10 @@ def open_target(serving: Mapping[str, Any], serving_root: str, model_name: str) 
     chosen = Serving.model_validate(dict(serving))
     if chosen.target == FOLDER:
         return FolderTarget(serving_root)
+    if chosen.target == VERTEX:
+        from kfp_ct.models import vertex_target
+
+        return vertex_target.VertexTarget(chosen, model_name, serving_root)
     from kfp_ct.models import cluster_target
 
     name = chosen.name or re.sub("[^a-z0-9-]", "-", model_name.lower()).strip("-")[:63]

@@ -9,6 +9,7 @@ from pydantic import Field
 from kfp_ct.base.settings import WHOLE, Count, Fraction, Names, NotNegative, Positive, Settings, Text, matching
 from kfp_ct.clock.duration_settings import Duration
 from kfp_ct.models.model_version import MODEL_NAME, MODEL_NAME_IS, REGISTRY_IS, SCHEMES
+from kfp_ct.models.vertex_settings import VertexServing
 
 ModelName = Annotated[str, matching(f"^{MODEL_NAME}$", MODEL_NAME_IS)]
 RegistryUri = Annotated[str, matching(f"^({'|'.join(map(re.escape, SCHEMES))}|\\$\\{{[A-Z_]).", REGISTRY_IS)]
@@ -89,11 +90,12 @@ class ReleasePolicy(Settings):
 class Serving(Settings):
     """What serves a model, and how a new version gets there."""
 
-    target: Literal["folder", "kubernetes", "kserve"] = Field(
+    target: Literal["folder", "kubernetes", "kserve", "vertex"] = Field(
         "folder",
         description="folder: the prediction service watches serving_root; kubernetes: a Deployment of it is rolled "
-        "out; kserve: an InferenceService is.",
+        "out; kserve: an InferenceService is; vertex: a Vertex AI endpoint gets the version.",
     )
+    vertex: VertexServing | None = Field(None, description="The Vertex AI endpoint, with `target: vertex`.")
     namespace: KubernetesName = Field("serving", description="Namespace of the Deployment or InferenceService.")
     name: KubernetesName = Field("", description="Its name; by default the model's, in lower case with dashes.")
     timeout_seconds: Count = Field(900, description="After so long without an answer a new version is undone.")
@@ -117,6 +119,8 @@ class Serving(Settings):
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Says that a share of the traffic was asked for where nothing can split it."""
         yield from self._release_conflicts()
+        if (self.target == "vertex") != (self.vertex is not None):
+            yield "vertex", "`target: vertex` and the section vertex go together; expected both or neither"
         if self.approvals > 1 and not self.approve:
             yield "approvals", "nobody is asked; expected approve: true beside it"
         if self.canary_percent < 100 and self.target != "kserve":
@@ -127,9 +131,10 @@ class Serving(Settings):
             return
         if self.target == "kubernetes":
             yield "release", "the target kubernetes has one version at a time; expected target: folder or kserve"
-        if self.target == "kserve" and self.release.shadow:
-            yield "release", "KServe copies no traffic; expected canary, or target: folder"
-        if self.target == "kserve" and self.release.key:
-            yield "release", "KServe splits by chance, not by a key; expected no key, or target: folder"
+        name = {"kserve": "KServe", "vertex": "Vertex AI"}.get(self.target)
+        if name and self.release.shadow:
+            yield "release", f"{name} copies no traffic; expected canary, or target: folder"
+        if name and self.release.key:
+            yield "release", f"{name} splits by chance, not by a key; expected no key, or target: folder"
         if self.canary_percent < 100:
             yield "canary_percent", "the release says the shares; expected no canary_percent beside release"

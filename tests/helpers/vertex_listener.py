@@ -63,8 +63,8 @@ class Listener:
 
 
 @contextlib.contextmanager
-def listening():
-    listener = Listener()
+def listening(listener=None):
+    listener = listener or Listener()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def handle_any(self):

@@ -49,6 +49,7 @@ def deploy(release: Release, destination: Destination, keep_versions: int, deplo
         ConfigurationError: A name, a version or the target cannot be used, or it holds another model as this version.
     """
     model_version.check_model_name(release.model_name)  # before it is part of any path
+    release = dataclasses.replace(release, registry_uri=destination.registry_uri)
     stopped = _waiting(release, destination, deployment_path) or _started(release, destination, deployment_path)
     if stopped is not None:
         return stopped

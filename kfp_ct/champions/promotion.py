@@ -165,7 +165,7 @@ def _carried_out(place: Location, name: str, move: Move, only_checked: bool = Fa
         blessed = places.kept_blessing(folder)
         blessing.require(blessed, str(folder))
         trial = places.trial(place, version.tags.get("run", ""))
-        release = serving_folder.Release(str(folder), str(blessed), name, move.version, trial)
+        release = serving_folder.Release(str(folder), str(blessed), name, move.version, trial, place.registry_uri)
         place.target(name).check(release, KEEP_VERSIONS)
         if only_checked:
             return move
@@ -196,7 +196,9 @@ def _released(place: Location, name: str, move: Move, policy: ReleasePolicy) -> 
     version = _require(place, name, move.version)
     with places.files(place, name, version) as folder:
         trial = places.trial(place, version.tags.get("run", ""))
-        release = serving_folder.Release(str(folder), str(places.kept_blessing(folder)), name, move.version, trial)
+        release = serving_folder.Release(
+            str(folder), str(places.kept_blessing(folder)), name, move.version, trial, place.registry_uri
+        )
         opened = release_target.open_releases(place.serving, str(place.serving_root), name, place.registry_uri)
         return opened.start(release, policy, datetime.datetime.now(datetime.UTC), move.by)
 

@@ -27,6 +27,7 @@ class Release:
     model_name: str
     version: str
     infra_path: str = ""  # validate_infra's account; empty for none
+    registry_uri: str = ""  # that has the version; empty where it is not asked
 
 
 @dataclasses.dataclass(frozen=True)

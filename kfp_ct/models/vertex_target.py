@@ -9,7 +9,7 @@ import time
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ComponentError, ConfigurationError, NotServedError
-from kfp_ct.models import blessing, serving_folder, vertex_endpoint
+from kfp_ct.models import blessing, serving_folder, vertex_endpoint, vertex_evaluation
 from kfp_ct.models.release_state import State
 from kfp_ct.models.serving_folder import Release
 from kfp_ct.models.serving_target import Served
@@ -29,6 +29,7 @@ class VertexTarget:
         """Calls nothing."""
         section = settings_of(chosen)
         api = VertexApi(section, chosen.poll_seconds)
+        self._api = api
         self._chosen, self._root = chosen, serving_root.rstrip("/")
         self._model = VertexModel(api, section, model_name)
         self.endpoint = VertexEndpoint(api, section, self._model.name, self._model.labels())
@@ -91,12 +92,17 @@ class VertexTarget:
         fingerprint = serving_folder.fingerprint(release)
         folder = f"{root}/{release.model_name}/{release.version}"
         model = self._model.upload(release, fingerprint, (root, folder), deadline)
+        self._attach_evaluation(release, model)
         self.endpoint.ensure(deadline)
         try:
             self.endpoint.deploy(model, release.version, deadline)
         except NotServedError as error:
             raise self._undone(error, release.version) from error
         return fingerprint
+
+    def _attach_evaluation(self, release: Release, model: str) -> None:
+        metrics = vertex_evaluation.kept_metrics(release.registry_uri, release.model_name, release.version)
+        vertex_evaluation.attach(self._api, model, release.version, metrics)
 
     def _take(self, number: str) -> str:
         """Gives a version that is ready all traffic; returns the version before."""

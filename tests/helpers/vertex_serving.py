@@ -25,6 +25,7 @@ ENDPOINTS, MODELS = (
 )
 VERBS = {
     "models:upload": (MODELS, "UploadModel", vertex.UploadModelRequest, "parent"),
+    "/evaluations:import": (MODELS, "ImportModelEvaluation", vertex.ImportModelEvaluationRequest, "parent"),
     ":mergeVersionAliases": (MODELS, "MergeVersionAliases", vertex.MergeVersionAliasesRequest, "name"),
     "/endpoints": (ENDPOINTS, "CreateEndpoint", vertex.CreateEndpointRequest, "parent"),
     ":deployModel": (ENDPOINTS, "DeployModel", vertex.DeployModelRequest, "endpoint"),
@@ -47,6 +48,7 @@ class ServingListener(Listener):
         super().__init__()
         self.models: dict[str, list[vertex.Model]] = {}
         self.endpoints: dict[str, vertex.Endpoint] = {}
+        self.evaluations: dict[str, list[vertex.ModelEvaluation]] = {}
         self.operations: dict[str, list] = {}  # looks left, effect, operation
         self.refusals: dict[str, list[int]] = {}
         self.broken: dict[str, tuple[int, str]] = {}
@@ -78,6 +80,10 @@ class ServingListener(Listener):
             return 200, {"operations": [json_format.MessageToDict(each) for each in there]}
         if name in self.operations:
             return 200, json_format.MessageToDict(self._look(name))
+        if name.endswith("/evaluations"):
+            kept = self.evaluations.get(name.removesuffix("/evaluations"), [])
+            shown = [type(each).to_dict(each, preserving_proto_field_name=False) for each in kept]
+            return 200, {"modelEvaluations": shown}
         found = self._model(name) if "/models/" in name else self.endpoints.get(name)
         return (200, type(found).to_dict(found, preserving_proto_field_name=False)) if found else absent(name)
 
@@ -122,6 +128,12 @@ class ServingListener(Listener):
             other.version_aliases = [each for each in other.version_aliases if each not in request.version_aliases]
         found.version_aliases = [*found.version_aliases, *request.version_aliases]
         return 200, vertex.Model.to_dict(found, preserving_proto_field_name=False)
+
+    def _import_model_evaluation(self, request: vertex.ImportModelEvaluationRequest) -> tuple[int, dict]:
+        if self._model(request.parent) is None:
+            return absent(request.parent)
+        self.evaluations.setdefault(request.parent, []).append(request.model_evaluation)
+        return 200, vertex.ModelEvaluation.to_dict(request.model_evaluation, preserving_proto_field_name=False)
 
     def _create_endpoint(self, request: vertex.CreateEndpointRequest) -> tuple[int, dict]:
         name = f"{request.parent}/endpoints/{request.endpoint_id}"

@@ -30,8 +30,9 @@ WHOLE = {
     "private_projects": ["acme-clients"], "bigquery_log": "bq://acme.ct_predictions.requests",
     "bigquery_log_sample": 0.5, "labels": {"team": "flights"}, "request_log": "gs://data/requests",
 }  # fmt: skip
-FIRST = ["models:upload", "/endpoints", ":deployModel", ":traffic", ":mergeVersionAliases"]
-NEXT = ["models:upload", ":deployModel", ":traffic", ":undeployModel", ":mergeVersionAliases"]
+EVALUATION = "/evaluations:import"
+FIRST = ["models:upload", EVALUATION, "/endpoints", ":deployModel", ":traffic", ":mergeVersionAliases"]
+NEXT = ["models:upload", EVALUATION, ":deployModel", ":traffic", ":undeployModel", ":mergeVersionAliases"]
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
 SERIAL = itertools.count()
 
@@ -294,6 +295,21 @@ def test_a_deployment_that_does_not_end_in_time_is_said_to_go_on_there(tmp_path,
     place.deploy("two", "2")
     assert place.seen() == ("2", "2", ["2"], {"2": 100})
     assert vertex.verbs.count(":deployModel") == 2
+
+
+def test_the_evaluation_that_the_registry_keeps_is_attached_once(place, vertex):
+    vertex.refusals[EVALUATION] = [403]
+    place.deploy("one", "1")
+    assert place.seen()[:2] == ("1", "1"), "numbers for people keep no model from its traffic"
+    assert vertex.evaluations == {}
+
+    place.deploy("one", "1")
+    place.deploy("one", "1")
+
+    ((name, (found,)),) = vertex.evaluations.items()
+    assert (name, found.display_name) == (f"{MODEL}@1", "kfp-ct v1")
+    assert found.metrics_schema_uri.endswith("/classification_metrics_1.0.0.yaml")
+    assert (dict(found.metrics), dict(found.metadata)) == ({"auRoc": 0.7}, {"auc": 0.7, "rows": 100.0})
 
 
 def test_models_and_doctor_know_the_endpoint(place, vertex):

@@ -106,7 +106,7 @@ CASES = {
     "bigquery_ml": Case("bigquery_ml/taxi_utils_bqml.py", keras=2, **TAXI_CASE),
     "imdb": Case(
         "imdb/imdb_utils_native_keras.py", "imdb", BINARY.format(label="label"), keras=2,
-        hyperparameters={"train_steps": 60, "eval_steps": 1}, gates={"model_output": "logits", "task": "binary"},
+        hyperparameters={"train_steps": 10, "eval_steps": 1}, gates={"model_output": "logits", "task": "binary"},
     ),
     "mnist": Case(
         "mnist/mnist_utils_native_keras.py", "mnist", BY_CLASS.format(label="image_class", least=0.5), keras=2,

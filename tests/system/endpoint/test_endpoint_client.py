@@ -3,6 +3,7 @@
 import base64
 import json
 import subprocess
+import sys
 import tarfile
 import zipfile
 
@@ -260,7 +261,7 @@ def test_a_loop_runs_and_its_tasks_are_told_one_by_one(client, tmp_path):
 
 def test_the_kfp_command_line(endpoint, package):
     def run(*arguments):
-        command = [str(AUTHOR / "bin" / "kfp"), "--endpoint", endpoint.url, "--output", "json", *arguments]
+        command = [sys.executable, str(AUTHOR / "bin/kfp"), "--endpoint", endpoint.url, "--output", "json", *arguments]
         result = subprocess.run(command, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr + result.stdout
         return result.stdout[min(at for at in (result.stdout.find("{"), result.stdout.find("[")) if at >= 0) :]

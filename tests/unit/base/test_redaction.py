@@ -212,6 +212,13 @@ def test_a_text_that_was_looked_at_before_loses_a_value_that_is_known_since():
     redaction._values.cache_clear()
 
 
+@pytest.mark.parametrize(
+    "name", ["PASSWORD", "pa\u017f\u017fword", "api-\u212aey", "X-Amz-Signature", "SharedAccessSignature"]
+)
+def test_a_name_is_known_however_its_letters_are_written(name):
+    assert redaction.redact(f"sent {name}=hunter22-hunter") == f"sent {name}=***"
+
+
 def test_long_texts_take_no_time():
     for text in ("a" * 2_000_000, "x:" * 500_000, "://a:" * 50_000, "token=${" * 50_000, "eyJ-" * 100_000):
         before = os.times().user

@@ -41,6 +41,9 @@ KERAS_3 = {"TF_USE_LEGACY_KERAS": "0"}
 # What the commands of components set too: kfp then leaves out its compiler and client, which no task needs.
 RUNTIME = {"_KFP_RUNTIME": "true"}
 _PREFIX = "ct-tasks-"
+# Sockets take a path of 107 bytes, on macOS of 103; their names here have up to 25. Below a longer TMPDIR they go to
+# _SHORT.
+_LONGEST, _SHORT = 78, "/tmp"  # noqa: S108 - mkdtemp makes a folder there that is this user's alone
 _HEAVY_IMPORT = re.compile(r"^\s*(import|from) (tensorflow|apache_beam|keras|tfx)", re.MULTILINE)
 # What only the author environment's kfp knows, where the component environment has an older one.
 _NEW_KFP = re.compile(r"__KFP_EMBEDDED_|\bEmbeddedInput\b|\bTaskConfig\b")
@@ -66,7 +69,8 @@ class TaskServers:
         self._log = log
         self._environments = dict(environments or {})
         _remove_leftovers()
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+        self._folder = _temporary(tempfile.gettempdir())
+        self._sockets = self._folder if len(str(self._folder)) <= _LONGEST else _temporary(_SHORT)
         self._lifeline, self._held = os.pipe()
         self._servers: dict[str, subprocess.Popen[bytes]] = {}
         self._children: set[subprocess.Popen[str]] = set()
@@ -86,7 +90,8 @@ class TaskServers:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(server.pid, 9)
             server.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for folder in {self._folder, self._sockets}:
+            shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -185,7 +190,7 @@ class TaskServers:
         self._await_start(kind)
         client = [str(self._python), "-I", "-S", zygote.__file__]
         # kfp pastes this into a shell script in front of its arguments.
-        path = str(self._folder / kind)
+        path = str(self._sockets / kind)
         early = f"{warm_process.SOCKET_VARIABLE}={shlex.quote(path + zygote.EARLY_SUFFIX)}"
         return f"{zygote.SOCKET_VARIABLE}={shlex.quote(path)} {early} {shlex.join(client)}"
 
@@ -195,7 +200,7 @@ class TaskServers:
                 self._servers[kind] = self._server(kind, modules, variables)
 
     def _server(self, kind: str, modules: tuple[str, ...], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        command = [str(self._python), zygote.__file__, "--serve", str(self._folder / kind), str(self._lifeline)]
+        command = [str(self._python), zygote.__file__, "--serve", str(self._sockets / kind), str(self._lifeline)]
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 [*command, *modules],
@@ -209,7 +214,7 @@ class TaskServers:
             )
 
     def _await_start(self, kind: str) -> None:
-        while not (self._folder / kind).exists():
+        while not (self._sockets / kind).exists():
             if self._servers[kind].poll() is not None:
                 raise RuntimeError(f"the {kind} task server ended while starting; see {self._log}")
             time.sleep(0.01)
@@ -236,8 +241,12 @@ def _sources(module: str, root: Path) -> list[Path]:
     return [] if folder == base else list(folder.glob("*.py"))
 
 
+def _temporary(parent: str) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+
+
 def _remove_leftovers() -> None:
     """Removes the folders of runs that were killed; a folder's name says whose it is."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+    for folder in (path for parent in {tempfile.gettempdir(), _SHORT} for path in Path(parent).glob(f"{_PREFIX}*-*")):
         if not Path(f"/proc/{folder.name.split('-')[2]}").exists() and Path("/proc/self").exists():
             shutil.rmtree(folder, ignore_errors=True)

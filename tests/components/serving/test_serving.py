@@ -195,6 +195,8 @@ class Load:
     def __enter__(self):
         for thread in self._threads:
             thread.start()
+        while not all(self.answers):
+            time.sleep(0.01)
         return self
 
     def __exit__(self, *_):

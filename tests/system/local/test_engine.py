@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -167,14 +168,19 @@ def test_a_failed_task_is_never_cached(run):
     assert again.outcomes["consume"].state is State.FAILED
 
 
-def test_tasks_leave_no_temporary_files_behind(compiled, tmp_path):
-    ears = Ears()
+@pytest.mark.parametrize("below", ["t", "a folder whose name is longer than a socket's may be".ljust(100, ".")])
+def test_tasks_leave_no_temporary_files_behind(below, compiled, tmp_path, monkeypatch):
+    (tmp_path / below).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / below))
+    ears, before = Ears(), set(Path("/tmp").glob(f"ct-tasks-{os.getpid()}-*"))
     with TaskServers(component_python(), ROOT, tmp_path / "log") as servers:
         folder = servers.environment["TMPDIR"]
         engine = Engine(Workspace(ROOT, tmp_path), [ears], made_of(compiled, tmp_path), False)
         assert engine.run(compiled, {}, servers, tmp_path / "kfp.log")
         assert ears.outcomes["consume"].parameters["Output"].endswith(folder)
+    assert Path(folder).parent == tmp_path / below
     assert not Path(folder).exists()
+    assert set(Path("/tmp").glob(f"ct-tasks-{os.getpid()}-*")) == before
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)

@@ -47,6 +47,11 @@ class Version:
     users: int = 0
     loaded: float = 0.0
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it may be forgotten: while a folder that could not be loaded is there, it would be tried again."""
+        return self.state == END and not (self.error and self.folder.path.is_dir())
+
     def status(self) -> dict[str, Any]:
         """Returns its entry in the status API."""
         status = {"error_code": "UNKNOWN" if self.error else "OK", "error_message": self.error}

@@ -257,7 +257,7 @@ class Versions:
                     if version.state == UNLOADING and version.users == 0:
                         version.model, version.state = None, END
                         unloaded.append(version.number)
-                finished = sorted(number for number, version in versions.items() if version.state == END)
+                finished = sorted(number for number, version in versions.items() if version.has_ended)
                 for number in finished[:-_REMEMBERED]:
                     del versions[number]
         if unloaded:

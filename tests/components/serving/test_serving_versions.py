@@ -202,3 +202,26 @@ def test_the_status_does_not_grow_for_ever(root, versions):
 
     assert len(states(versions)) <= 21
     assert answers(versions) == "v39"
+
+
+def test_broken_versions_are_tried_once_however_many_they_are(root):
+    tried = []
+
+    def load(path):
+        tried.append(path.name)
+        return Model(path)
+
+    versions = Versions(root, load)
+    publish(root, 1)
+    for number in range(2, 60):
+        publish(root, number, "broken")
+    versions.poll()
+    versions.poll()
+
+    assert sorted(tried, key=int) == [str(number) for number in range(1, 60)]
+    assert answers(versions) == "v1"
+    shutil.rmtree(root / "flights")
+    publish(root, 60)
+    versions.poll()
+    versions.poll()
+    assert len(states(versions)) <= 21, "of folders that are gone, the last are remembered"

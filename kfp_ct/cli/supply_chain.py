@@ -114,8 +114,13 @@ def sign(
 
     if not statement.is_file():
         raise UsageError(f"there is no file {statement}\nfix: ct images provenance")
+    payload = statement.read_bytes()
+    try:
+        signing.statement(payload)
+    except signing.SignatureError as error:
+        raise UsageError(f"{statement}: {error}") from error
     chosen = signing.private_key(key) if key else None
-    layouts.write_json(output, signing.envelope(statement.read_bytes(), chosen))
+    layouts.write_json(output, signing.envelope(payload, chosen))
     said = f"signed by {signing.key_id(chosen.public_key())[:12]}" if chosen else "NOT signed: no key is named"
     print(f"{output}: {said}")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from kfp_ct.base.errors import UsageError
+from kfp_ct.base import setting_problems
+from kfp_ct.base.errors import UsageError, listed
 from kfp_ct.base.settings import Names, Settings
 from kfp_ct.deploy import target
 from kfp_ct.package import package, signing
@@ -35,12 +36,19 @@ def load(workspace: Workspace) -> Signing | None:
     """Reads the policy; None if the repository has none, and nothing has to be signed.
 
     Raises:
-        UsageError: Lists everything that does not fit.
+        UsageError: Lists everything that does not fit; settings that no project has are such.
     """
     path = workspace.root / POLICY
     if not path.is_file():
         return None
     policy: Signing = yaml_file.described(yaml_file.read(path), Signing, path)
+    known = sorted({each.stem for each in workspace.root.glob("pipelines/*/settings/*.yaml")})
+    if unknown := [each for each in policy.settings if each not in known]:
+        raise UsageError(
+            f"{path} names settings that no project has: nothing would have to be signed for them\n"
+            f"{listed(f'{each} {setting_problems.nearest(each, known)}' for each in unknown)}\n"
+            f"expected: some of {', '.join(known)}\nfix: edit {path}"
+        )
     return policy
 
 

@@ -5,6 +5,7 @@ https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import json
 import os
@@ -62,8 +63,23 @@ def verify(found: Any, keys: Iterable["PublicKeyTypes"]) -> dict[str, Any]:
             f"none of its {len(signatures)} signatures is of a key that counts\n"
             f"expected: one of {', '.join(key_id(key)[:12] for key in known)}"
         )
-    statement: dict[str, Any] = json.loads(payload)
-    return statement
+    return statement(payload)
+
+
+def statement(payload: bytes) -> dict[str, Any]:
+    """Returns an in-toto statement from its JSON.
+
+    Raises:
+        SignatureError: It is none, or does not say by digest what it is about.
+    """
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        found = json.loads(payload)
+        if found["subject"] and all(isinstance(each["digest"]["sha256"], str) for each in found["subject"]):
+            return dict(found)
+    raise SignatureError(
+        "it is no in-toto statement, which names what it is about by its SHA-256\n"
+        "expected: what `ct images provenance` writes\nfix: sign that"
+    )
 
 
 def key_id(key: "PublicKeyTypes") -> str:
@@ -87,6 +103,8 @@ def private_key(reference: str) -> "PrivateKeyTypes":
     name = reference.removeprefix(_FROM_ENVIRONMENT)
     text = os.environ.get(name, "").encode() if reference != name else _bytes(Path(reference))
     try:
+        if not text:
+            raise ValueError("it is empty, or not set")
         key = serialization.load_pem_private_key(text, None)
         _sign(key, b"")
     except (ValueError, TypeError) as error:
@@ -110,13 +128,14 @@ def public_key(path: Path) -> "PublicKeyTypes":
         return serialization.load_pem_public_key(_bytes(path))
     except ValueError as error:
         raise UsageError(
-            f"{path} is no public key\nexpected: PEM\nfix: openssl pkey -in signing.pem -pubout -out {path}"
+            f"{path} is no public key\nexpected: PEM\n"
+            "fix: openssl pkey -in PRIVATE.pem -pubout -out PUBLIC.pub, and name that"
         ) from error
 
 
 def subjects(statement: Mapping[str, Any]) -> frozenset[str]:
     """Returns the SHA-256 of everything that a statement is about."""
-    return frozenset(str(each.get("digest", {}).get("sha256", "")) for each in statement.get("subject", ()))
+    return frozenset(str(each["digest"]["sha256"]) for each in statement["subject"])
 
 
 def _bytes(path: Path) -> bytes:
@@ -131,9 +150,10 @@ def _sign(key: Any, data: bytes) -> bytes:
 
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
-    if isinstance(key, ec.EllipticCurvePrivateKey):
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
         return key.sign(data, ec.ECDSA(hashes.SHA256()))
-    raise ValueError(f"{type(key).__name__} is not supported")
+    curve = f" of {key.curve.name}" if isinstance(key, ec.EllipticCurvePrivateKey) else ""
+    raise ValueError(f"{type(key).__name__}{curve} is not supported")
 
 
 def _is_of(key: Any, signature: bytes, data: bytes) -> bool:

@@ -11,7 +11,7 @@ from kfp_ct.base import nested
 from kfp_ct.base.errors import UsageError, listed
 from kfp_ct.data import whole_floats
 from kfp_ct.project import yaml_file
-from kfp_ct.project.workspace import Workspace, make_importable
+from kfp_ct.project.workspace import Workspace, make_importable, require_plain
 
 if TYPE_CHECKING:
     from kfp_ct.base.setting_problems import Path as SettingPath
@@ -70,6 +70,7 @@ def load(workspace: Workspace, project: str, environment: str, overrides: Mappin
         UsageError: A file is missing or is not a mapping with `pipeline` and `parameters`.
     """
     folder = workspace.settings_folder(project)
+    require_plain(environment, "settings are", "--settings prod for settings/prod.yaml")
     layers = _layers(folder, f"{environment}.yaml", [])
     document: Document = {}
     for _, each in reversed(layers):

@@ -55,6 +55,7 @@ class Workspace:
         Raises:
             UsageError: There is no such project.
         """
+        require_plain(project, "a project is", "flights for pipelines/flights")
         folder = self.root / "pipelines" / project / "settings"
         if not folder.is_dir():
             raise UsageError(
@@ -62,6 +63,16 @@ class Workspace:
                 f"expected: one of {', '.join(self.projects()) or '(none yet)'}"
             )
         return folder
+
+
+def require_plain(name: str, what: str, such_as: str) -> None:
+    """Refuses a path in place of a name: what goes by the name, such as a policy, would not know it.
+
+    Raises:
+        UsageError: It is no name of one folder or file.
+    """
+    if not name or name.startswith(".") or set(name) & set("/\\"):
+        raise UsageError(f"{what} named by a name, not by {name!r}\nexpected: one such as {such_as}")
 
 
 def find_workspace(home: Path | None = None) -> Workspace:

@@ -10,11 +10,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.cli import supply_chain
 from kfp_ct.deploy import signed
 from kfp_ct.package import signing
+from kfp_ct.project import settings
 from kfp_ct.project.workspace import Workspace
 
 IMAGE = "a" * 64
+STATEMENT = json.dumps({"subject": [{"name": "x", "digest": {"sha256": IMAGE}}]}).encode()
 PACKAGE = {"deploymentSpec": {"executors": {"exec-a": {"container": {"image": f"r.example/i@sha256:{IMAGE}"}}}}}
 
 
@@ -39,6 +42,8 @@ def delivered(tmp_path, key):
     (tmp_path / "infra").mkdir()
     pem(key, tmp_path / "infra/delivery.pem")
     (tmp_path / signed.POLICY).write_text("keys: [infra/delivery.pub]\nsettings: [prod]\n")
+    (tmp_path / "pipelines/flights/settings").mkdir(parents=True)
+    (tmp_path / "pipelines/flights/settings/prod.yaml").write_text("pipeline: pipelines.training\n")
     package = tmp_path / "delivered/package.yaml"
     package.parent.mkdir()
     package.write_text("a package\n")
@@ -67,19 +72,22 @@ def test_what_is_signed_is_dsse_encoded():
 
 
 def test_an_ecdsa_signature_is_one_of_sha256_in_der_as_cosign_has_it(key):
-    found = signing.envelope(b'{"a": 1}', key)
+    found = signing.envelope(STATEMENT, key)
     signature = base64.b64decode(found["signatures"][0]["sig"])
-    key.public_key().verify(signature, signing.encode(found["payloadType"], b'{"a": 1}'), ec.ECDSA(hashes.SHA256()))
-    assert signing.verify(found, [key.public_key()]) == {"a": 1}
+    key.public_key().verify(signature, signing.encode(found["payloadType"], STATEMENT), ec.ECDSA(hashes.SHA256()))
+    assert signing.verify(found, [key.public_key()]) == json.loads(STATEMENT)
 
 
 def test_ed25519_signs_too_and_another_kind_of_key_is_refused(tmp_path):
     pem(ed25519.Ed25519PrivateKey.generate(), tmp_path / "ed.pem")
-    found = signing.envelope(b"{}", signing.private_key(str(tmp_path / "ed.pem")))
-    assert signing.verify(found, [signing.public_key(tmp_path / "ed.pub")]) == {}
-    pem(rsa.generate_private_key(65537, 2048), tmp_path / "rsa.pem")
-    with pytest.raises(UsageError, match="holds no key that signs"):
-        signing.private_key(str(tmp_path / "rsa.pem"))
+    found = signing.envelope(STATEMENT, signing.private_key(str(tmp_path / "ed.pem")))
+    assert signing.verify(found, [signing.public_key(tmp_path / "ed.pub")]) == json.loads(STATEMENT)
+    for other in (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1())):
+        pem(other, tmp_path / "other.pem")
+        with pytest.raises(UsageError, match="holds no key that signs"):
+            signing.private_key(str(tmp_path / "other.pem"))
+    with pytest.raises(UsageError, match="it is empty, or not set"):
+        signing.private_key("env:SIGNING_KEY_THAT_NOBODY_SET")
 
 
 def test_a_signed_package_is_deployed_and_settings_that_ask_for_none_take_any(delivered):
@@ -129,3 +137,35 @@ def test_a_policy_that_names_no_key_is_refused(delivered):
     (delivered.parent.parent / signed.POLICY).write_text("keys: []\nsettings: [prod]\n")
     with pytest.raises(UsageError, match="keys"):
         require(delivered)
+
+
+@pytest.mark.parametrize("payload", [b"x", b"[1]", b'{"subject": []}', b'{"subject": [1]}', b'{"subject": [{}]}'])
+def test_what_is_no_statement_is_neither_signed_nor_taken(delivered, key, payload):
+    (delivered.parent / signed.ATTESTATION).write_text(json.dumps(signing.envelope(payload, key)))
+    with pytest.raises(UsageError, match="it is no in-toto statement"):
+        require(delivered)
+    pem(key, delivered.parent / "own.pem")
+    (delivered.parent / "provenance.json").write_bytes(payload)
+    with pytest.raises(UsageError, match="it is no in-toto statement"):
+        supply_chain.sign(delivered.parent / "provenance.json", str(delivered.parent / "own.pem"))
+
+
+def test_a_policy_of_settings_that_no_project_has_is_refused(delivered):
+    (delivered.parent.parent / signed.POLICY).write_text("keys: [infra/delivery.pub]\nsettings: [prdo]\n")
+    with pytest.raises(UsageError, match=r"(?s)no project has.*prdo did you mean prod\?.*fix: edit"):
+        require(delivered)
+
+
+def test_settings_go_by_the_name_that_the_policy_has_for_them(delivered):
+    """No other way to write it passes by the policy."""
+    root = delivered.parent.parent
+    for name in ("./prod", "../settings/prod", "", "."):
+        with pytest.raises(UsageError, match="settings are named by a name"):
+            settings.load(Workspace(root, root / ".ct"), "flights", name, {})
+    with pytest.raises(UsageError, match="a project is named by a name"):
+        settings.load(Workspace(root, root / ".ct"), "./flights", "prod", {})
+
+
+def test_the_fix_for_a_key_that_is_not_public_does_not_write_over_it(delivered):
+    with pytest.raises(UsageError, match=r"pubout -out PUBLIC\.pub"):
+        signing.public_key(delivered.parent.parent / "infra/delivery.pem")

@@ -28,10 +28,16 @@ def collect(
     """Deletes what nothing needs; returns what went, or would go, and what stays.
 
     Raises:
-        UsageError: A record cannot be read, or another collection goes on; nothing was deleted.
+        UsageError: A record cannot be read, there is no local state, or another collection goes on; nothing was
+            deleted.
         CtError: An object store or a registry does not answer; the next collection goes on there.
     """
     now = now or datetime.datetime.now(datetime.UTC)
+    if not workspace.home.is_dir():
+        raise UsageError(
+            f"there is no local state {workspace.home}\nexpected: the folder that `ct run` keeps runs in\n"
+            "fix: give --home (or CT_HOME); before the first run there is nothing to delete"
+        )
     with _alone(workspace.home):
         with leases.exclusive(workspace.home):
             leased = leases.held(workspace.home)
@@ -98,14 +104,12 @@ def _note(home: Path, found: Plan, now: datetime.datetime) -> None:
         kinds.setdefault(item.kind, []).append(item.name)
     names = {kind: each for kind, each in kinds.items() if kind not in (ENTRY, ARTIFACTS)}
     counts = {kind: len(each) for kind, each in kinds.items()}
-    home.mkdir(parents=True, exist_ok=True)
     with (home / JOURNAL).open("a") as file:
         file.write(json.dumps({"at": now.isoformat(), "bytes": found.size, "counts": counts, "names": names}) + "\n")
 
 
 @contextlib.contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    home.mkdir(parents=True, exist_ok=True)
     with (home / _LOCK).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

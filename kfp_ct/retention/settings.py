@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import Field
 
+from kfp_ct.base import setting_problems
+from kfp_ct.base.errors import UsageError, listed
 from kfp_ct.base.settings import CountOrNone, Names, Settings
 from kfp_ct.clock.duration_settings import Duration, DurationOrNone
 from kfp_ct.project import yaml_file
@@ -41,6 +43,7 @@ def load(root: Path, given: dict[str, Any] | None = None) -> Retention:
     """
     path = root / "pipelines" / FILE
     document = (yaml_file.read(path) or {}) if path.is_file() else {}
-    merged = {**document, **(given or {})} if isinstance(document, dict) else document
-    retention: Retention = yaml_file.described(merged, Retention, path)
-    return retention
+    written: Retention = yaml_file.described(document, Retention, path)
+    if found := setting_problems.problems(Retention, given or {}):
+        raise UsageError(f"what was given in place of {FILE} does not fit\n{listed(found)}\nfix: correct the option")
+    return written.model_copy(update=given or {})

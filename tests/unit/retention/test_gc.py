@@ -20,7 +20,7 @@ from kfp_ct.endpoint.background import retention as daily
 from kfp_ct.endpoint.store import folders, store_runs
 from kfp_ct.local.task_call import take
 from kfp_ct.models import approvals, champion_history, model_version, registry, release_state
-from kfp_ct.retention import collect, models
+from kfp_ct.retention import collect, models, settings
 from kfp_ct.retention.settings import Retention
 from kfp_ct.runs import record
 from kfp_ct.runs.leases import Lease
@@ -378,3 +378,28 @@ def test_the_endpoint_deletes_as_often_as_it_is_told(home, tmp_path):
     (root / "pipelines" / "retention.yaml").write_text("every: daily\n")
     with pytest.raises(UsageError, match=r"retention\.yaml does not fit"):
         daily.step(space, NOW)
+
+
+def test_a_time_longer_than_the_calendar_keeps_all(home):
+    old = run(home, 60)
+
+    for length in ("99999999d", "9999999999999999999d"):
+        found = collect.collect(workspace(home), Retention(artifacts_for=length, cache_bytes=0), now=NOW)
+
+        assert found.items == ()
+    assert old.units["train"].exists()
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_where_no_local_state_is_it_says_so_and_makes_none(home, is_file):
+    if is_file:
+        home.write_text("a file")
+    with pytest.raises(UsageError, match=r"(?s)there is no local state .*home\n.*fix: give --home"):
+        collect.collect(workspace(home), Retention(), dry_run=True)
+    assert home.exists() == is_file
+
+
+def test_an_option_that_does_not_fit_is_not_blamed_on_the_file(tmp_path):
+    with pytest.raises(UsageError, match=r"(?s)what was given .*predecessors is -1.*fix: correct the option"):
+        settings.load(tmp_path, {"predecessors": -1})
+    assert settings.load(tmp_path, {"predecessors": 1}) == Retention(predecessors=1)

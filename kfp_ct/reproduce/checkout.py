@@ -9,6 +9,7 @@ from typing import Any
 
 from kfp_ct.base import nested
 from kfp_ct.base.errors import UsageError
+from kfp_ct.base.interrupts import terminable
 from kfp_ct.project import workspace as project
 
 # A reproduction tells nobody how it ended.
@@ -17,12 +18,12 @@ _NOTICES = "notices.yaml"
 
 @contextlib.contextmanager
 def checked_out(root: Path, commit: str) -> Iterator[Path]:
-    """Lends a folder with the sources of a commit: a worktree of the repository, which goes again.
+    """Lends a folder with the sources of a commit: a worktree of the repository, which goes again, on SIGTERM, too.
 
     Raises:
         UsageError: git does not make it; says why.
     """
-    with tempfile.TemporaryDirectory(prefix="ct-reproduce-") as temporary:
+    with terminable(), tempfile.TemporaryDirectory(prefix="ct-reproduce-") as temporary:
         tree = Path(temporary) / root.name
         command = ["git", "-C", str(root), "worktree", "add", "--detach", "--quiet", str(tree), commit]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.project.workspace import require_plain
 from kfp_ct.runs.record import now
 from kfp_ct.storage import locations, storage
 
@@ -92,7 +93,7 @@ def record(source: str, passed: Stage) -> Stage:
     Raises:
         UsageError: Another package has passed that stage as this commit.
     """
-    uri = locations.join(source, "stages", f"{passed.stage}.json")
+    uri = _uri(source, passed.stage)
     stamped = dataclasses.replace(passed, at=now())
     if storage.create(uri, json.dumps(dataclasses.asdict(stamped), indent=1).encode()):
         return stamped
@@ -126,7 +127,7 @@ def _require_built(folder: Path, commit: str, made: str) -> None:
 
 
 def _require_passed(source: str, after: str, made: str) -> None:
-    uri = locations.join(source, "stages", f"{after}.json")
+    uri = _uri(source, after)
     before = _read(uri)
     if before is None:
         problem = f"this package was not deployed to {after}: there is no {uri}"
@@ -139,6 +140,11 @@ def _require_passed(source: str, after: str, made: str) -> None:
     raise UsageError(
         f"{problem}\nexpected: a run that succeeded in {after}\nfix: have the build of {after} succeed first"
     )
+
+
+def _uri(source: str, stage: str) -> str:
+    require_plain(stage, "a stage is", "test, preprod or prod")
+    return locations.join(source, "stages", f"{stage}.json")
 
 
 def _read(uri: str) -> Stage | None:

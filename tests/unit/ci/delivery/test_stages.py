@@ -78,3 +78,11 @@ def test_a_stage_is_passed_once_and_by_one_package(delivered):
     assert passed(delivered) == first
     with pytest.raises(UsageError, match="one commit is one package"):
         passed(delivered, package="b" * 64)
+
+
+@pytest.mark.parametrize("stage", ["../other/stages/test", "../../test", "."])
+def test_a_stage_is_named_by_a_name_and_by_no_path(delivered, stage):
+    for asked in (lambda: passed(delivered, stage), lambda: fetch(delivered, stage)):
+        with pytest.raises(UsageError, match="a stage is named by a name"):
+            asked()
+    assert not list(delivered.parent.parent.rglob("test.json"))

@@ -2,12 +2,11 @@
 
 import dataclasses
 import datetime
-import json
-import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kfp_ct.base.errors import ComponentError, CtError, NotServedError
+from kfp_ct.base import json_process
+from kfp_ct.base.errors import NotServedError
 from kfp_ct.champions import locations
 from kfp_ct.champions.locations import Location
 from kfp_ct.models import release_target, releases
@@ -55,20 +54,8 @@ def judge_in(workspace: Workspace) -> Judge:
     """Returns a judge that runs in the component environment, where DuckDB joins the labels."""
 
     def judge(state: State) -> Mapping[str, Any]:
-        python = environments.require_component_python()
-        done = subprocess.run(
-            [str(python), "-m", JUDGE],
-            input=json.dumps(dataclasses.asdict(state)),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise CtError(f"the judge of {state.model}'s release failed:\n{done.stderr.strip()[-2_000:]}")
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        if "error" in found:
-            raise ComponentError(found["error"])
-        return found
+        command = [str(environments.require_component_python()), "-m", JUDGE]
+        return json_process.ask(command, dataclasses.asdict(state), f"the judge of {state.model}'s release failed")
 
     return judge
 

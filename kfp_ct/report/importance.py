@@ -1,14 +1,12 @@
 """What a run's model loses without each of its inputs: measured when asked for, kept beside the run's report."""
 
-import json
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfp_ct.base import python_path
-from kfp_ct.base.errors import ComponentError, CtError, UsageError
+from kfp_ct.base import json_process, python_path
+from kfp_ct.base.errors import UsageError
 from kfp_ct.data import layouts
 from kfp_ct.project.environments import require_component_python
 from kfp_ct.project.workspace import Workspace
@@ -75,18 +73,6 @@ def _path(run: "Run", component: str, artifact: str, file: str) -> Path:
 def _ask(workspace: Workspace, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Asks in the component environment, where TensorFlow is."""
     command = [str(require_component_python(workspace.root)), "-W", "ignore", "-m", _MODULE]
-    done = subprocess.run(
-        command,
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=workspace.root,
-        env={**python_path.environment(workspace.root), "TF_CPP_MIN_LOG_LEVEL": "2"},
-    )
-    if done.returncode:
-        raise CtError(f"the importance of inputs could not be measured:\n{done.stderr.strip()[-2_000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    if "error" in found:
-        raise ComponentError(found["error"])
-    return found
+    environment = {**python_path.environment(workspace.root), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    failure = "the importance of inputs could not be measured"
+    return json_process.ask(command, asked, failure, cwd=workspace.root, env=environment)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kfp_ct.base import errors, redaction
+from kfp_ct.base import bytecode, errors, redaction
 from kfp_ct.cli import exit_codes, groups, late_client, output, version
 
 ENVIRONMENT = {
@@ -54,6 +54,7 @@ def root(
 def main() -> None:
     """Runs the command line of this process and ends it with the exit code."""
     redaction.guard_streams()
+    bytecode.never_keep_what_just_changed()
     # How Python is told that there is no such module.
     sys.modules.setdefault(UNUSED, None)  # type: ignore[arg-type]
     late_client.install()

@@ -31,12 +31,15 @@ SOCKET_VARIABLE = "CT_ZYGOTE"
 MARK_VARIABLE = "CT_ARGUMENT_MARK"
 # Names a file that receives a line for each server and task: its CPU seconds and its peak memory.
 COSTS_VARIABLE = "CT_TASK_COSTS"
+# Keeps tasks from running what a module was before an edit.
+_BYTECODE = "kfp_ct.base.bytecode"
 # Between the modules of a server: a fork that has imported what stands before it serves at PATH.early.
 EARLY, EARLY_SUFFIX = "--early", ".early"
 
 
 def serve(path: str, lifeline: int, modules: list[str]) -> NoReturn:
     """Imports `modules`, then serves until the other end of `lifeline` closes, and ends its tasks with itself."""
+    _guard_bytecode()
     for module in modules:
         if module == EARLY:
             if os.fork() == 0:
@@ -61,6 +64,12 @@ def serve(path: str, lifeline: int, modules: list[str]) -> NoReturn:
             if any(key.fd == lifeline for key, _ in selector.select()):
                 os.killpg(0, signal.SIGKILL)
             _accept(server)
+
+
+def _guard_bytecode() -> None:
+    # Where the library is not: an environment of a task's own packages, made for it.
+    with contextlib.suppress(ImportError):
+        importlib.import_module(_BYTECODE).never_keep_what_just_changed()
 
 
 def _accept(server: socket.socket) -> None:
@@ -171,6 +180,7 @@ if __name__ == "__main__":
         serve(sys.argv[2], int(sys.argv[3]), sys.argv[4:])
     elif sys.argv[1] == "--run":
         sys.path.pop(0)  # this file's folder, which `python -m` would not look into
+        _guard_bytecode()
         sys.exit(_run_module(sys.argv[2:]))
     else:
         sys.exit(client(sys.argv[1:]))

@@ -1,7 +1,9 @@
 """`ct reproduce` trains a version again from its commit, and says what came out another way and why."""
 
 import json
+import os
 import shutil
+import time
 
 import pytest
 
@@ -14,8 +16,12 @@ from kfp_ct.reproduce import recipe
 def trained(tmp_path_factory):
     """A repository with v1 of a clean commit, and v2 that chance has part in, of changed files."""
     tiny = tiny_project.make(tmp_path_factory.mktemp("tiny"))
+    factor = tiny.root / "pipelines/tiny/factor.py"
+    soon = time.time() + 3_600  # whenever it runs, both edits are of that second, and just made
+    os.utime(factor, (soon, soon))
     assert tiny.train("one") == "1"
-    (tiny.root / "pipelines/tiny/factor.py").write_text("FACTOR = 3.0\n")
+    factor.write_text("FACTOR = 3.0\n")
+    os.utime(factor, (soon, soon))
     assert tiny.train("two", "--set", "noisy=true") == "2"
     return tiny
 

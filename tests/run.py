@@ -4,6 +4,9 @@ What one half waits for (services, schedules, processes), the other computes. Li
 the name of their half in front; then each half's report as pytest writes it, the files that took most CPU, and last
 the closing line of each. What every file took is kept in .ct/test_costs.json: the next run begins with the dearest.
 
+One to three tests that failed are run once more, alone. Those that pass then are unsteady: they are named, with what
+they said when they failed, and fail nothing. A test that fails alone as well, or more than three, fail the run.
+
 Exit code: pytest's own of the first half that failed, also where one had no tests; 0 if both passed.
 """
 
@@ -28,16 +31,29 @@ PROGRESS = re.compile(r"^[.FEsxX]+ *\[ *\d+%\]$")
 STARTING = "bringing up nodes..."
 WIDTH = max(map(len, HALVES))
 USAGE, COSTS, DEAREST = "usage.jsonl", ROOT / ".ct" / "test_costs.json", 10
+# What more than this fail is no chance.
+MAY_BE_UNSTEADY = 3
+TESTS_FAILED = 1
 
 
 class Half:
     """The run of one environment's tests; what it says is kept, but for its progress."""
 
-    def __init__(self, name: str, command: Sequence[str | Path], environment: dict[str, str]) -> None:
+    def __init__(self, name: str, command: Sequence[str | Path], environment: dict[str, str], cache: Path) -> None:
         self.name = name
         self.lines: list[str] = []
+        self.unsteady: list[str] = []
+        again = ("--last-failed", "--last-failed-no-failures=none", "-n", "0", "--basetemp", cache / "again")
+        self._again = (*command, "-o", f"cache_dir={cache}", *again)
+        self._environment = environment
+        self._failed = cache / "v" / "cache" / "lastfailed"
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*command, "-o", f"cache_dir={cache}"],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -55,6 +71,20 @@ class Half:
         code = self.process.wait()
         self._reader.join()
         return code
+
+    def look_again(self, code: int) -> int:
+        """Runs the few tests that failed once more, alone; returns the exit code of the half after that."""
+        failed = list(json.loads(self._failed.read_text())) if code == TESTS_FAILED and self._failed.is_file() else []
+        # One without `::` is a file that could not be read.
+        if not 0 < len(failed) <= MAY_BE_UNSTEADY or not all("::" in each for each in failed):
+            return code
+        print(f"{self.name:{WIDTH}} failed beside others, runs alone: {', '.join(failed)}", flush=True)
+        done = subprocess.run(self._again, cwd=ROOT, env=self._environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            self.lines[-1:-1] = ["", "alone", *filter(None, done.stdout.splitlines())]
+        else:
+            self.unsteady = failed
+        return done.returncode
 
     def report(self) -> None:
         """Prints what it said, up to its closing line."""
@@ -75,9 +105,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         codes = [half.wait() for half in halves]
     except KeyboardInterrupt:  # both have heard it too
         codes = [half.wait() for half in halves]
+    codes = [half.look_again(code) for half, code in zip(halves, codes, strict=True)]
     for half in halves:
         half.report()
     _tell_costs(folder / USAGE)
+    _tell_unsteady(halves)
     print("", *(half.closing_line for half in halves), sep="\n", flush=True)
     code = next((code for code in codes if code), 0)
     if code:
@@ -92,7 +124,16 @@ def _start(name: str, folder: Path, workers: int, pytests: Sequence[str]) -> Hal
     told = {"CT_TESTS_SHARED": str(folder / "shared"), "WARM_PYTHON_USAGE": str(folder / USAGE)}
     environment = {**os.environ, **told}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each of hundreds of processes would compile it all again
-    return Half(name, command, environment)
+    return Half(name, command, environment, folder / f"cache-{name}")
+
+
+def _tell_unsteady(halves: Sequence[Half]) -> None:
+    named = [test for half in halves for test in half.unsteady]
+    if named:
+        title = (
+            "UNSTEADY: failed beside others and passed alone. Find out why: a test that fails by chance is a defect."
+        )
+        print("", title, *(f"  {test}" for test in named), sep="\n")
 
 
 def _tell_costs(usage: Path) -> None:

@@ -53,6 +53,11 @@ def order(folder: Path) -> Order:
     return Order(**json.loads((folder / _REQUEST).read_text()))
 
 
+def is_ordered(folder: Path) -> bool:
+    """Whether the API ordered a run; else `ct run` made it."""
+    return (folder / _REQUEST).is_file()
+
+
 def submitted(folder: Path) -> package.Package:
     """Reads the package as it was handed over."""
     return package.load_package(folder / _PACKAGE)

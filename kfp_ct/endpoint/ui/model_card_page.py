@@ -6,9 +6,8 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 
 from kfp_ct.endpoint.api.context import Context, context
-from kfp_ct.endpoint.store import folders, store_runs
 from kfp_ct.endpoint.store.faults import not_found
-from kfp_ct.endpoint.ui import response
+from kfp_ct.endpoint.ui import response, run_page
 from kfp_ct.report import card_formats, model_card, model_statement
 from kfp_ct.report.report import JSON
 
@@ -19,9 +18,7 @@ Ctx = Annotated[Context, Depends(context)]
 @router.get("/runs/{run_id}/model-card", response_class=HTMLResponse)
 def show_card(ctx: Ctx, run_id: str) -> HTMLResponse:
     """Shows the card; a run that evaluated no model has none."""
-    with ctx.database.reading() as connection:
-        store_runs.get(connection, run_id)
-    folder = folders.of(ctx.workspace, run_id)
+    folder = run_page.folder_of(ctx, run_id)
     if not (folder / JSON).is_file() or not (card := model_card.of_run(folder, model_statement.Statement())).overall:
         raise not_found("model card of run", run_id)
     project = ctx.workspace.settings_folder(card.project).parent

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.engine import Connection
 
 from kfp_ct.endpoint.api.context import Context, context
 from kfp_ct.endpoint.store import folders, ignored, store_experiments, store_pipelines, store_recurring, store_runs
 from kfp_ct.endpoint.store.faults import Fault, not_found
-from kfp_ct.endpoint.ui import pipelines_page, response, version_notes
+from kfp_ct.endpoint.ui import command_runs, pipelines_page, response, version_notes
 from kfp_ct.endpoint.ui.addresses import url
 from kfp_ct.endpoint.ui.run_summary import RunSummary, summarise, task_seconds, task_state_word
 from kfp_ct.report import dag
@@ -47,8 +47,10 @@ class Origin:
 
 
 @router.get("/runs/{run_id}", response_class=HTMLResponse)
-def show_run(ctx: Ctx, run_id: str) -> HTMLResponse:
-    """Shows a run as it goes on."""
+def show_run(ctx: Ctx, run_id: str) -> Response:
+    """Shows a run as it goes on; one of `ct run` by its report."""
+    if command_runs.folder_of(ctx.workspace, run_id):
+        return RedirectResponse(url("runs", run_id, "report"), 303)
     folder = folders.of(ctx.workspace, run_id)
     account = folders.account(folder)
     with ctx.database.reading() as connection:
@@ -110,12 +112,23 @@ def _schedule(connection: Connection, row: Mapping[str, Any]) -> str:
     return str(found["name"]) if found else ""
 
 
+def folder_of(ctx: Context, run_id: str) -> Path:
+    """Returns the folder of a run, of the API's or of `ct run`.
+
+    Raises:
+        Fault: There is no such run.
+    """
+    if folder := command_runs.folder_of(ctx.workspace, run_id):
+        return folder
+    with ctx.database.reading() as connection:
+        store_runs.get(connection, run_id)
+    return folders.of(ctx.workspace, run_id)
+
+
 @router.get("/runs/{run_id}/report", response_class=HTMLResponse)
 def show_report(ctx: Ctx, run_id: str) -> HTMLResponse:
     """Shows the run's report."""
-    with ctx.database.reading() as connection:
-        store_runs.get(connection, run_id)
-    path: Path = folders.of(ctx.workspace, run_id) / PAGE
+    path = folder_of(ctx, run_id) / PAGE
     if not path.exists():
         raise not_found("report of run", run_id)
     headers = response.HEADERS | {"Content-Security-Policy": response.REPORT_POLICY}

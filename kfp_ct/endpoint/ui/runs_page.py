@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from kfp_ct.endpoint.api.context import Context, context
 from kfp_ct.endpoint.store import listing, store_runs
 from kfp_ct.endpoint.store.tables import experiments, runs
-from kfp_ct.endpoint.ui import pager, pipelines_page, response
+from kfp_ct.endpoint.ui import command_runs, pager, pipelines_page, response
 from kfp_ct.endpoint.ui.run_summary import summarise
 
 router = APIRouter()
@@ -34,7 +34,7 @@ def home() -> RedirectResponse:
 def list_runs(
     ctx: Ctx, state: str = "", experiment: str = "", text: str = "", archived: str = "", page_token: str = ""
 ) -> HTMLResponse:
-    """Lists runs, newest first."""
+    """Lists runs, newest first; below them, where no filter is set, those that `ct run` made."""
     query = {"state": state, "experiment": experiment, "text": text, "archived": archived, "page_token": page_token}
     conditions = [runs.c.storage_state == ("ARCHIVED" if archived else "AVAILABLE")]
     conditions += [runs.c.state == state] if state else []
@@ -47,13 +47,15 @@ def list_runs(
         names = pipelines_page.names(connection)
     group_names = {row.id: row.name for row in groups}
     shown = [summarise(row, names, group_names) for row in found.rows]
+    of_command = [] if any(query.values()) else command_runs.newest(ctx.workspace)
     return response.page(
         "runs.html",
         runs=shown,
+        of_command=of_command,
         filters=query,
         filtered=any(query.values()),
         states=_STATES,
         experiments=[("", "all"), *group_names.items()],
         pager=pager.pager(found, "run", ("runs",), query),
-        live=any(run.active for run in shown),
+        live=any(run.active for run in shown) or any(run.state == "running" for run in of_command),
     )

@@ -1,6 +1,7 @@
 """Every page of the endpoint's UI over a state that has something of everything; no name in it becomes markup."""
 
 import ast
+import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ from kfp_ct.data import layouts
 from kfp_ct.endpoint.store import folders
 from kfp_ct.endpoint.ui import response
 from kfp_ct.endpoint.ui.addresses import url
+from kfp_ct.runs import record
 from repository import ROOT
 
 ENDPOINT = ROOT / "kfp_ct" / "endpoint"
@@ -242,3 +244,33 @@ def test_a_run_that_evaluated_a_model_has_its_card_and_no_other(home):
     for text in ("&lt;b&gt;", "What it goes by", "0.1000 to 0.1200", "Nobody has written yet"):
         assert text in shown.text
     (folder / "report.json").unlink()
+
+
+def test_runs_of_the_command_are_listed_by_their_reports_and_other_folders_are_not(tmp_path):
+    home = endpoint_home.make(tmp_path)
+    said = dict.fromkeys(("environment", "pipeline", "commit", "user"), "")
+    made = record.Run(
+        id=record.new_id(), project="<b>flights", parameters={}, cause="on demand", versions={}, process=0,
+        started=record.now(), state=record.SUCCEEDED, seconds=53.0, **said,
+    )  # fmt: skip
+    folder = home.workspace.runs / made.id
+    layouts.write_json(folder / record.RECORD, dataclasses.asdict(made))
+    report, other = url("runs", made.id, "report"), url("runs", "..", "report")
+
+    before = endpoint_home.get(home, "/runs", report)
+    (folder / "report.html").write_text("<p>what came out</p>")
+    listed, shown, led, filtered, refused = endpoint_home.get(
+        home, "/runs", report, url("runs", made.id), "/runs?text=x", other
+    )
+
+    assert "&lt;b&gt;flights" in before[0].text
+    assert report not in before[0].text
+    assert before[1].status_code == 404
+    assert Structure(listed.text).values("href").count(report) == 1
+    assert listed.text.count(made.id) == 2
+    assert shown.text == "<p>what came out</p>"
+    assert "script" not in shown.headers["content-security-policy"]
+    assert (led.status_code, led.headers["location"]) == (303, report)
+    assert made.id not in filtered.text
+    assert refused.status_code == 404
+    home.database.close()

@@ -12,7 +12,7 @@ UV_COMPILE := $(AUTHOR)/uv pip compile --quiet --generate-hashes --no-annotate -
 # What a repository made by `ct init` has of its own; what it shares is linked there.
 MADE := kfp_ct/new/templates/repository/requirements
 
-.PHONY: help setup setup-dev run run-small serve test test-deep test-fast coverage check build wheel format docs kind kind-down lock clean
+.PHONY: help setup setup-dev run run-small serve test test-deep test-fast coverage check build wheel format docs kind kind-programs kind-down lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,8 +85,11 @@ lock: ## resolve the lock files again from requirements/*.in
 	$(UV_COMPILE) --universal --python-version 3.11 $(MADE)/author-dev.in -o $(MADE)/author-dev.txt
 	$(UV_COMPILE) --universal --python-version 3.11 $(MADE)/components-dev.in -o $(MADE)/components-dev.txt
 
-kind: setup ## run it on Kubeflow Pipelines here: needs docker, kubectl, kind (or MAKER=minikube), 12 GB of memory
+kind: kind-programs setup ## run it on Kubeflow Pipelines here: needs docker, kubectl, kind (or MAKER=minikube), 12 GB of memory
 	@PYTHONPATH=.:infra $(AUTHOR)/python -m kind.main --maker $(MAKER)
+
+kind-programs: # looked for before anything is set up
+	@PYTHONPATH=infra $(PYTHON) -m kind.tools docker $(MAKER) kubectl
 
 kind-down: ## remove that cluster and its registry
 	@PYTHONPATH=.:infra $(AUTHOR)/python -m kind.main --maker $(MAKER) --down

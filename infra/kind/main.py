@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kind import steps
 from kind.steps import Place
-from kind.tools import StepError, Tools, ask_json, require
+from kind.tools import StepError, Tools, ask_json, require, warn_of_little_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = (
@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         require("docker", place.maker, "kubectl")
         if options.down:
             return _down(place, tools)
+        warn_of_little_memory()
         for step in STEPS:
             print(f"{(step.__doc__ or '').splitlines()[0]}", flush=True)
             step(place, tools)
@@ -57,10 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_pipeline(place: Place, tools: Tools) -> None:
     print("Deploys the flights pipeline, runs it there and waits for its end.", flush=True)
-    with tools.forwarded("kubeflow", "ml-pipeline", 8888) as host:
+    with (
+        tools.forwarded("kubeflow", "ml-pipeline", 8888) as host,
+        tools.forwarded("kubeflow", "minio-service", 9000) as store,
+    ):
         tools.ct(
             "deploy", "flights", "--target", "kfp", "--settings", "kind", "--host", host, "--lock", str(place.lock),
-            "--wait",
+            "--wait", environment=steps.object_store(tools, store),
         )  # fmt: skip
 
 

@@ -180,18 +180,35 @@ def require_unchanged(lock: Path, part: str, manifests: str) -> None:
 def make_secrets(place: Place, tools: Tools) -> None:
     """Copies the keys of KFP's object store to where pods of ours read them; they pass by standard input only."""
     tools.kubectl("apply", "--filename", str(place.root / "infra" / "kubernetes" / "base" / "namespaces.yaml"))
-    kept = json.loads(
-        tools.kubectl("--namespace", "kubeflow", "get", "secret", "mlpipeline-minio-artifact", "--output", "json")
-    )["data"]
-    data = {"AWS_ACCESS_KEY_ID": kept["accesskey"], "AWS_SECRET_ACCESS_KEY": kept["secretkey"]}
-    if not all(base64.b64decode(value) for value in data.values()):
-        raise StepError("the secret mlpipeline-minio-artifact in kubeflow has no keys", "see how KFP was installed")
+    data = _keys_of_the_store(tools)
     for namespace in NAMESPACES:
         secret = {
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "object-store", "namespace": namespace},
             "data": data,
         }  # fmt: skip
         tools.kubectl("apply", "--filename", "-", given=json.dumps(secret))
+
+
+def object_store(tools: Tools, address: str) -> dict[str, str]:
+    """Returns the variables by which a process of this machine reaches KFP's object store.
+
+    Args:
+        tools: The programs.
+        address: Where the store's port is forwarded to.
+    """
+    keys = {name: base64.b64decode(value).decode() for name, value in _keys_of_the_store(tools).items()}
+    return {"AWS_ENDPOINT_URL": address, "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true", **keys}
+
+
+def _keys_of_the_store(tools: Tools) -> dict[str, str]:
+    """Returns the keys as secrets have them, in base64."""
+    kept = json.loads(
+        tools.kubectl("--namespace", "kubeflow", "get", "secret", "mlpipeline-minio-artifact", "--output", "json")
+    )["data"]
+    data = {"AWS_ACCESS_KEY_ID": kept["accesskey"], "AWS_SECRET_ACCESS_KEY": kept["secretkey"]}
+    if not all(base64.b64decode(value) for value in data.values()):
+        raise StepError("the secret mlpipeline-minio-artifact in kubeflow has no keys", "see how KFP was installed")
+    return data
 
 
 def apply_manifests(place: Place, tools: Tools) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import shutil
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _HOW = {
@@ -18,6 +19,8 @@ _HOW = {
     "minikube": "install minikube: https://minikube.sigs.k8s.io/docs/start/",
     "kubectl": "install kubectl: https://kubernetes.io/docs/tasks/tools/",
 }
+# Bytes: of 12 GB a system has some for itself.
+_MEMORY = 11e9
 
 
 class StepError(Exception):
@@ -62,14 +65,19 @@ class Tools:
         """Returns what kubectl says; None where it fails."""
         return self.ask("kubectl", "--context", self.context, *arguments)
 
-    def ct(self, *arguments: str) -> None:
+    def ct(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         """Runs this repository's ct, which shows itself how far it is.
+
+        Args:
+            arguments: The command.
+            environment: Variables that it has beside those of this process.
 
         Raises:
             StepError: It failed.
         """
         print(f"  $ ct {' '.join(arguments)}", flush=True)
-        done = subprocess.run([sys.executable, "-m", "kfp_ct.cli.main", *arguments], cwd=self.root, check=False)
+        command = [sys.executable, "-m", "kfp_ct.cli.main", *arguments]
+        done = subprocess.run(command, cwd=self.root, env={**os.environ, **(environment or {})}, check=False)
         if done.returncode:
             raise StepError(f"ct {arguments[0]} ended with {done.returncode}", "see above; make kind goes on from here")
 
@@ -107,6 +115,18 @@ def require(*names: str) -> None:
             raise StepError("Docker's daemon does not answer", "start it: systemctl start docker, or dockerd")
 
 
+def warn_of_little_memory() -> None:
+    """Says that Docker has less memory than the pods ask for; they wait for room for ever then."""
+    said = subprocess.run(["docker", "info", "--format", "{{.MemTotal}}"], capture_output=True, text=True, check=False)
+    total = int(said.stdout) if said.stdout.strip().isdigit() else 0
+    if 0 < total < _MEMORY:
+        print(
+            f"warning: Docker has {total / 1e9:.1f} GB of memory, 12 GB are wanted: pods may find no room\n"
+            "  fix: give it more, or free some",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
+
+
 def ask_json(url: str, body: bytes | None = None) -> str:
     """Returns the answer to a request.
 
@@ -130,3 +150,10 @@ def _until_open(process: "subprocess.Popen[str]", port: int, what: str) -> None:
             return
         time.sleep(0.2)
     raise StepError(f"{what} cannot be reached on this machine", "kubectl port-forward says why")
+
+
+if __name__ == "__main__":
+    try:
+        require(*sys.argv[1:])
+    except StepError as missing:
+        sys.exit(f"error: {missing}\n  fix: {missing.fix}")

@@ -27,8 +27,8 @@ def doctor(
 ) -> None:
     """Look whether a cluster has what runs of a project need.
 
-    The service and its release, settings, claims, secrets, config maps, accounts, the zone of schedules, MLflow,
-    buckets, the endpoint of Vertex AI, images: a line each, with the fix. Nothing is changed.
+    The service and its release, settings, claims, secrets, config maps, accounts, quotas, the zone of schedules,
+    MLflow, buckets, the endpoint of Vertex AI, images: a line each, with the fix. Nothing is changed.
     """
     from kfp_ct.ci.images import build
     from kfp_ct.deploy.connect import open_target

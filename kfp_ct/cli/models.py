@@ -52,6 +52,7 @@ def models(
 def _finish(where: "Location", name: str) -> None:
     from kfp_ct.champions import approval, promotion
 
+    where.reader.versions(name)  # a registry that does not answer is no interrupted move
     try:
         finished = promotion.finish(where, name)
         approved = approval.finish(where, name)

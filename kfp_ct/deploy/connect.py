@@ -29,12 +29,22 @@ def open_target(chosen: settings.Settings, name: str, host: str, auth: str) -> t
     if not host and auth != "in-cluster":
         where = f"pipelines/{chosen.project}/settings/{chosen.environment}.yaml"
         raise UsageError(f"where is Kubeflow Pipelines?\nfix: give --host, or kfp: {{host: …}} in {where}")
+    _require_scheme(host)
     namespace = section.get("namespace", "")
     client = kfp_api.connect(host, auth, namespace)
     service = kfp_target.KfpTarget(
         client, host, namespace, section.get("service_account", ""), section.get("pipeline_root", "")
     )
     return service, section.get("experiment", chosen.pipeline_name)
+
+
+def _require_scheme(host: str) -> None:
+    """Refuses an address that does not say how it is spoken to: the SDK would take https, with a warning."""
+    if host and not host.startswith(("http://", "https://")):
+        raise UsageError(
+            f"{host} is no address of a service\nexpected: http:// or https:// in front\n"
+            f"fix: write http://{host}, or https://{host}, in --host, kfp: {{host: …}} or $KF_PIPELINES_ENDPOINT"
+        )
 
 
 def require_service(service: Any, name: str) -> None:

@@ -75,7 +75,9 @@ def speaking(host: str) -> Iterator[None]:
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise TargetError(
             f"nothing answers at {host or 'the service of this cluster'} ({type(error).__name__})\n"
-            "expected: a Kubeflow Pipelines API\nfix: start one with `ct up`, or give --host"
+            "expected: a Kubeflow Pipelines API\n"
+            "fix: give --host its address; of a cluster's, after `kubectl -n kubeflow port-forward svc/ml-pipeline "
+            "8888:8888`, http://127.0.0.1:8888; on this machine `ct up` is one"
         ) from error
 
 

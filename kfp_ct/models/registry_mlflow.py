@@ -18,6 +18,12 @@ from kfp_ct.models import model_version
 
 # What MLflow answers where a model, a version or an alias does not exist.
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+# What stands in MLflow's account of a server that it does not reach.
+_UNREACHABLE = {
+    "Failed to resolve": "its host's name is not known here",
+    "Connection refused": "nothing listens there",
+    "timed out": "it does not answer in time",
+}
 
 
 class MlflowReader:
@@ -44,7 +50,7 @@ class MlflowReader:
     def versions(self, model_name: str) -> list[model_version.ModelVersion]:
         """Returns all versions, newest first."""
         with reaching(self._uri):
-            found = _pages(self._client.search_model_versions, f"name = '{model_name}'")
+            found = list(_pages(self._client.search_model_versions, f"name = '{model_name}'"))
         return sorted(map(_version, found), key=lambda version: -int(version.number))
 
     def models(self) -> list[str]:
@@ -95,10 +101,21 @@ def reaching(uri: str) -> Iterator[None]:
     except MlflowException as error:
         first = redaction.redact(str(error).splitlines()[0])
         raise ConfigurationError(
-            f"the registry {redaction.redact(uri)} did not do what was asked: {first}\n"
+            f"the registry {redaction.redact(uri)} did not do what was asked: {_reason(first)}\n"
             "expected: an MLflow 3 registry that answers\n"
-            "fix: see that the server is up and registry_uri is right, then run again"
+            f"fix: {_fix(first)}"
         ) from error
+
+
+def _reason(text: str) -> str:
+    """Returns the last of the reasons that libraries wrap into each other: nothing answers, the name is not known."""
+    return next((reason for mark, reason in _UNREACHABLE.items() if mark in text), text)
+
+
+def _fix(text: str) -> str:
+    if "Failed to resolve" in text:
+        return "correct the name; one of a cluster's is known to its pods only: forward its port, and give --registry"
+    return "see that the server is up and registry_uri is right, then run again"
 
 
 def _create(database: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from kfp_ct.base.errors import CtError
 from kfp_ct.deploy import cluster
+from kfp_ct.deploy.doctor import quota_checks
 from kfp_ct.deploy.doctor.finding import Finding, fine, problem, unknown
 from kfp_ct.deploy.doctor.pod_needs import Needs
 from kfp_ct.deploy.kfp_target import DEFAULT_NAMESPACE
@@ -42,6 +43,7 @@ def findings(wanted: Wanted) -> Iterator[Finding]:
         yield unknown("cluster", f"claims, secrets and accounts: {_said(error)}")
         return
     yield from _objects(api, wanted)
+    yield from quota_checks.findings(api.core, wanted.namespace, wanted.needs.resources)
     yield from _zone(api, wanted)
 
 
@@ -72,7 +74,8 @@ def _checked(
         return
     if found is None:
         kind = what.removesuffix(f" {name}").replace(" ", "").replace("claim", "pvc")
-        yield problem(what, f"is not in the namespace {namespace}", f"make it: kubectl -n {namespace} get {kind}")
+        fix = f"make it; what is there: kubectl -n {namespace} get {kind}"
+        yield problem(what, f"is not in the namespace {namespace}", fix)
     else:
         yield judge(found)
 

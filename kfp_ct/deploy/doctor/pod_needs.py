@@ -6,14 +6,28 @@ from typing import Any
 
 from kfp_ct.package.package import PLATFORMS, Package
 
+# A container's resources in a package, as a namespace's quotas name them.
+_QUOTAS = {
+    f"resource{what.title()}{kind.title()}": f"{kind}s.{what}"
+    for what in ("cpu", "memory") for kind in ("request", "limit")
+}  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True)
 class Needs:
-    """Objects by kind: claims by name; secrets and config maps by name to the keys that variables have."""
+    """What pods need.
+
+    Attributes:
+        claims: Names of claims.
+        secrets: By name, the keys that variables have.
+        config_maps: The same.
+        resources: By task, what its container asks for, as quotas name it.
+    """
 
     claims: frozenset[str]
     secrets: Mapping[str, frozenset[str]]
     config_maps: Mapping[str, frozenset[str]]
+    resources: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
 
 def of_package(compiled: Package) -> Needs:
@@ -29,7 +43,19 @@ def of_package(compiled: Package) -> Needs:
     for each in _all(configs, "configMapAsVolume"):
         if not each.get("optional") and each.get("configMapName"):
             config_maps.setdefault(str(each["configMapName"]), set())
-    return Needs(claims, _frozen(secrets), _frozen(config_maps))
+    return Needs(claims, _frozen(secrets), _frozen(config_maps), dict(_resources(compiled)))
+
+
+def _resources(compiled: Package) -> Iterator[tuple[str, dict[str, str]]]:
+    for name, executor in compiled["deploymentSpec"]["executors"].items():
+        if "container" in executor:
+            given = executor["container"].get("resources", {})
+            found = {key: str(given[field]) for field, key in _QUOTAS.items() if given.get(field)}
+            accelerator = given.get("accelerator", {})
+            if kind := accelerator.get("resourceType"):
+                found[f"requests.{kind}"] = str(accelerator.get("resourceCount", "1"))
+            # One that the run is started with is not known here.
+            yield name.removeprefix("exec-"), {key: value for key, value in found.items() if "{{" not in value}
 
 
 def _configs(compiled: Package) -> Iterator[Mapping[str, Any]]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from kfp_ct.base.errors import ConfigurationError, DataError, ModelNotBlessedError
 from kfp_ct.components.register import entry, work
@@ -336,3 +337,21 @@ def test_a_registry_that_cannot_be_written_is_named(tmp_path):
 )
 def test_the_run_is_named_by_whoever_runs_it(lineage, resource, expected):
     assert work.with_run(lineage, "uid", resource) == expected
+
+
+def test_a_server_that_does_not_answer_is_one_message_wherever_it_is_asked(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    reader = registry_mlflow.MlflowReader("http://127.0.0.1:9")
+    for ask in (reader.models, lambda: reader.versions("flights"), lambda: reader.champion("flights")):
+        with pytest.raises(ConfigurationError, match=r"http://127\.0\.0\.1:9 did not do .* nothing listens there\n"):
+            ask()
+
+
+def test_a_name_of_a_cluster_is_told_to_be_one():
+    with (
+        pytest.raises(ConfigurationError, match=r"name is not known here\n(.|\n)*fix: .*forward its port"),
+        registry_mlflow.reaching("http://mlflow.mlflow:5000"),
+    ):
+        raise MlflowException(
+            "Max retries exceeded (Caused by NameResolutionError(\"Failed to resolve 'mlflow.mlflow'\"))"
+        )

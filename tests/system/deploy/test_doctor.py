@@ -84,7 +84,7 @@ def test_what_is_missing_is_a_problem_with_its_fix(kfp_service, cluster):
     assert problems == {
         "secret object-store": ("has no entry AWS_SECRET_ACCESS_KEY", "add it, or name another key"),
         "service account ct-tasks": (
-            "is not in the namespace kubeflow", "make it: kubectl -n kubeflow get serviceaccount",
+            "is not in the namespace kubeflow", "make it; what is there: kubectl -n kubeflow get serviceaccount",
         ),
         "time zone of schedules": (
             "the service reads cron in Europe/Berlin, the settings say UTC", "kfp: {time_zone: Europe/Berlin}",
@@ -93,10 +93,42 @@ def test_what_is_missing_is_a_problem_with_its_fix(kfp_service, cluster):
     assert examined(kfp_service, "prod")["claim ct-data"].text == "is not in the namespace kubeflow"
 
 
+def limited(cluster, hard, used=(), **defaults):
+    cluster.put("resourcequotas", "kubeflow", "team", spec={"hard": hard}, status={"hard": hard, "used": dict(used)})
+    if defaults:
+        cluster.put("limitranges", "kubeflow", "usual", spec={"limits": [{"type": "Container", **defaults}]})
+
+
+def test_pods_that_no_quota_has_room_for_are_named(kfp_service, cluster):
+    assert examined(kfp_service)["quotas"].text == "there are none in kubeflow"
+    limited(cluster, {"requests.memory": "8Gi", "pods": "50", "cpu": "4"}, {"requests.memory": "1Gi", "cpu": "3500m"})
+    assert examined(kfp_service)["quotas"].text == "each task fits team"
+
+    limited(cluster, {"memory": "1536Mi"})
+    assert examined(kfp_service)["quota team"].text.endswith("asks for requests.memory 2Gi, the quota is 1536Mi")
+    limited(cluster, {"requests.memory": "8Gi"}, {"requests.memory": "7Gi"})
+    assert examined(kfp_service)["quota team"].text.endswith("requests.memory 2Gi; 7Gi of 8Gi are used now")
+    limited(cluster, {"requests.nvidia.com/gpu": "0"})
+    gpu = {"tasks": {"train": {"accelerator": {"type": "nvidia.com/gpu"}}}}
+    assert "train asks for requests.nvidia.com/gpu 1" in examined(kfp_service, kubernetes=gpu)["quota team"].text
+
+
+def test_a_quota_of_limits_wants_limits_or_defaults(kfp_service, cluster):
+    limited(cluster, {"limits.memory": "16Gi"})
+    found = examined(kfp_service)["quota team"]
+    assert found.text.startswith("bounds limits.memory, so pods that set none are refused: deploy, ")
+    assert "train" not in found.text  # it has a limit
+    assert found.fix == "kubernetes: {all: {memory_limit: …}}, or a LimitRange with defaults"
+    limited(cluster, {"limits.memory": "16Gi"}, default={"memory": "3Gi"})
+    assert examined(kfp_service)["quotas"].text == "each task fits team"
+
+
 def test_what_may_not_be_looked_at_is_no_problem(kfp_service, cluster):
-    cluster.forbidden = {"secrets"}
-    found = examined(kfp_service)["secret object-store"]
-    assert (found.state, found.text.split(":")[0]) == ("not looked", "this account may not look (403)")
+    cluster.forbidden = {"secrets", "resourcequotas"}
+    found = examined(kfp_service)
+    secret = found["secret object-store"]
+    assert (secret.state, secret.text.split(":")[0]) == ("not looked", "this account may not look (403)")
+    assert found["quotas"].state == "not looked"
 
 
 def test_another_cluster_and_none_are_not_asked_for_objects(kfp_service, cluster, monkeypatch):

@@ -4,15 +4,21 @@ kind, minikube, docker and ct are stand-ins that record how they are called and 
 cluster. `kubectl kustomize` of our own manifests is the real one, and so are the packages and images' contexts.
 """
 
+import base64
+import contextlib
+import http.server
 import json
 import os
 import shutil
 import stat
+import threading
 
 import pytest
 import yaml
 
 import interpreters
+import seaweedfs
+from kfp_ct.storage import storage
 from kind import main, steps, tools
 from kind.steps import Place
 from kind.tools import StepError, Tools, require
@@ -42,8 +48,22 @@ def done(**changes):
     with open(path, "w") as file:
         json.dump({{**state, **changes}}, file)
 
+def forward(service, port):
+    import socket, threading
+    def copy(source, sink):
+        while some := source.recv(65536):
+            sink.sendall(some)
+        sink.shutdown(socket.SHUT_WR)
+    listening = socket.create_server(("127.0.0.1", port))
+    while True:
+        client, there = listening.accept()[0], socket.create_connection(("127.0.0.1", service))
+        for pair in ((client, there), (there, client)):
+            threading.Thread(target=copy, args=pair, daemon=True).start()
+
 def docker():
-    if arguments[0] == "inspect":
+    if arguments[0] == "info":
+        print(state["memory"] if "--format" in arguments else "up")
+    elif arguments[0] == "inspect":
         need("registry", "no such container")
         print(json.dumps({{"bridge": {{}}, **({{"kind": {{}}}} if state.get("connected") else {{}})}})
               if "Networks" in " ".join(arguments) else "true")
@@ -80,6 +100,8 @@ def kubectl():
     need("cluster", "no cluster")
     assert arguments[0] == "--context" and arguments[1] in ("kind-kfp-ct", "kfp-ct"), arguments
     rest = arguments[2:]
+    if "port-forward" in rest:
+        forward(state["services"][rest[-2]], int(rest[-1].partition(":")[0]))
     if rest[0] == "kustomize" and rest[1].startswith("github.com/kubeflow/pipelines/"):
         print(f"# manifests of {{rest[1]}}")
     elif rest[0] == "kustomize":
@@ -95,7 +117,7 @@ def kubectl():
     elif rest[0] == "apply":
         need("secrets", "pods name secrets"); need("kfp", "KFP's namespace"); done(ours=True)
     elif "secret" in rest:
-        need("kfp", "KFP makes it"); print(json.dumps({{"data": {{"accesskey": "YQ==", "secretkey": "Yg=="}}}}))
+        need("kfp", "KFP makes it"); print(json.dumps({{"data": state["keys"]}}))
     elif "deployments,pods" in rest:
         print(json.dumps({{"items": state["workloads"]}}))
     elif "job" in rest and "get" in rest:
@@ -108,6 +130,7 @@ def kubectl():
 READY = {"kind": "Deployment", "metadata": {"name": "x"}, "spec": {"replicas": 1}, "status": {"availableReplicas": 1}}
 COMPLETE = [{"type": "Complete", "status": "True"}]
 DIGEST = "sha256:" + "c" * 64
+KEYS = {"accesskey": "YQ==", "secretkey": "Yg=="}
 
 
 @pytest.fixture
@@ -122,15 +145,17 @@ def here(tmp_path, monkeypatch):
         path.write_text(STANDIN.format(python=interpreters.REAL, home=str(tmp_path), kubectl=kubectl))
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    remember(tmp_path, broken="", workloads=[READY], job=COMPLETE)
+    remember(tmp_path, broken="", workloads=[READY], job=COMPLETE, memory=16_000_000_000, keys=KEYS)
     root = tmp_path / "repository"
     shutil.copytree(ROOT / "infra", root / "infra", ignore=shutil.ignore_patterns("__pycache__", "kfp.lock"))
     (root / ".ct" / "data" / "nycflights13").mkdir(parents=True)
     (root / ".ct" / "data" / "nycflights13" / "weather.csv").write_text("origin\n")
 
-    def ct(self, *arguments):
+    def ct(self, *arguments, environment=None):
         with (tmp_path / "calls").open("a") as calls:
             calls.write(json.dumps(["ct", *arguments]) + "\n")
+        if arguments[0] == "deploy":
+            upload_user_code(monkeypatch, environment)
         if arguments[:2] == ("images", "build"):
             lock = {"images": {name: f"localhost:5001/kfp-ct-{name}@{DIGEST}" for name in ("author", "serving")}}
             (root / ".ct" / "kind" / "images.lock").write_text(yaml.safe_dump(lock))
@@ -143,6 +168,95 @@ def here(tmp_path, monkeypatch):
 def remember(home, **changes):
     path = home / "state.json"
     path.write_text(json.dumps({**(json.loads(path.read_text()) if path.exists() else {}), **changes}))
+
+
+def upload_user_code(monkeypatch, environment):
+    """What `ct deploy` does first, with the variables that it was given."""
+    with monkeypatch.context() as variables:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            variables.delenv(name)
+        for name, value in environment.items():
+            variables.setenv(name, value)
+        assert storage.create("s3://mlpipeline/ct/code/1.zip", b"zip")
+
+
+@contextlib.contextmanager
+def answering(found):
+    """A prediction service with one version, or none."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.answer({"model_version_status": found})
+
+        def do_POST(self):
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["instances"]
+            self.answer({"predictions": [[0.25] for _ in asked]})
+
+        def answer(self, value):
+            body = json.dumps(value).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def port_of(url):
+    return int(url.rpartition(":")[2])
+
+
+@pytest.fixture
+def whole(here, monkeypatch):
+    """`make kind` on the stand-ins, with the real object store behind the port that is forwarded."""
+    monkeypatch.setattr(main, "ROOT", here / "repository")
+
+    def run_all(status, store="http://127.0.0.1:9", **changes):
+        with answering(status) as service:
+            ports = {
+                "service/ml-pipeline": service,
+                "service/minio-service": port_of(store),
+                "service/flights": service,
+            }
+            remember(here, services=ports, **changes)
+            return main.main([])
+
+    return run_all
+
+
+AVAILABLE = [{"version": "7", "state": "AVAILABLE"}]
+
+
+def test_the_whole_command_uploads_deploys_waits_and_asks_the_model(whole, here, capsys):
+    with seaweedfs.running("mlpipeline") as store:
+        keys = {
+            name: base64.b64encode(value.encode()).decode()
+            for name, value in zip(("accesskey", "secretkey"), seaweedfs.OWNER, strict=True)
+        }
+        assert whole(AVAILABLE, store.url, keys=keys) == 0, capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "flights v7 answers [[0.25]] at service/flights in the namespace serving" in said.out
+    assert "port-forward service/ml-pipeline-ui 8080:80" in said.out
+    assert said.err == ""
+    (deploy,) = [each for each in calls(here) if each[:2] == ["ct", "deploy"]]
+    assert deploy[2:7] == ["flights", "--target", "kfp", "--settings", "kind"]
+    assert deploy[-1] == "--wait"
+
+
+def test_a_model_that_does_not_answer_is_a_failure_and_little_memory_is_told(whole, monkeypatch, capsys):
+    monkeypatch.setattr(main.steps, "object_store", lambda tools, store: {})
+    monkeypatch.setattr(Tools, "ct", lambda self, *arguments, environment=None: None)
+    monkeypatch.setattr(main, "STEPS", ())
+    assert whole([{"version": "7", "state": "LOADING"}], memory=8_000_000_000, cluster=True) == 1
+    said = capsys.readouterr().err
+    assert "warning: Docker has 8.0 GB of memory, 12 GB are wanted" in said
+    assert "error: the prediction service has no version that answers\n  fix: ct models flights" in said
 
 
 def place(home, maker="kind"):

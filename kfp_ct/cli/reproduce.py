@@ -20,6 +20,9 @@ def reproduce(
     name: options.Model,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Version, as `ct models` lists it.")],
     twice: Annotated[bool, typer.Option("--twice", help="Run it a second time, though the first is the same.")] = False,
+    current_environment: Annotated[
+        bool, typer.Option("--current-environment", help="Use the packages that are here, whatever the commit locks.")
+    ] = False,
     registry: options.Registry = "",
     settings: options.ServedBy = "",
     home: options.Home = None,
@@ -27,9 +30,9 @@ def reproduce(
 ) -> None:
     """Train a version again from its commit, and compare.
 
-    Its commit is checked out in a place of its own, and its pipeline runs on the data, with the settings, and against
-    the champion of its run. Nothing is registered or served, and nobody is told. Where a fingerprint or a metric comes
-    out another one, a second run measures chance, and what differs in data, files and packages is said.
+    Its commit is checked out in a place of its own, and its pipeline runs on the data, with the settings and packages,
+    and against the champion of its run. Nothing is registered or served, and nobody is told. Where a fingerprint or a
+    metric comes out another one, a second run measures chance, and what differs in data, files and packages is said.
     """
     from kfp_ct.cli.console import open_console
     from kfp_ct.reproduce import reproduce as reproducing
@@ -40,7 +43,8 @@ def reproduce(
         console.print(line, markup=False, soft_wrap=True)
 
     place = served_place.opened(name, registry, "", settings, home)
-    found = reproducing.reproduce(place, name, version.removeprefix("v"), twice, say)
+    wish = reproducing.Wish(name, version.removeprefix("v"), twice, current_environment)
+    found = reproducing.reproduce(place, wish, say)
     lines = list(reproducing.explained(found))
     if as_json:
         rows, causes = ([dataclasses.asdict(each) for each in several] for several in (found.rows, found.causes))

@@ -80,6 +80,19 @@ def require_component_python(root: Path | None = None) -> Path:
 
 def prepare(root: Path, dev: bool) -> list[str]:
     """Brings a repository's environments and example data up to date; returns what was done."""
+    done = prepare_environments(root, dev)
+    if (root / "requirements" / "data.txt").is_file() and not (root / DATA).is_dir():
+        _install_data(root)
+        done.append("example data")
+    return done
+
+
+def prepare_environments(root: Path, dev: bool) -> list[str]:
+    """Brings a repository's two environments up to date; returns what was done.
+
+    Raises:
+        SetupError: A step failed.
+    """
     done = []
     if link_components(root):
         done.append("kfp_ct/components")
@@ -96,10 +109,19 @@ def prepare(root: Path, dev: bool) -> list[str]:
         _uv(root, *command, why=lambda: missing_python(version))
         components.sync()
         done.append(f"{COMPONENTS} from {', '.join(components.locks)}")
-    if (root / "requirements" / "data.txt").is_file() and not (root / DATA).is_dir():
-        _install_data(root)
-        done.append("example data")
     return done
+
+
+def same_locks(root: Path, other: Path) -> bool:
+    """Whether two repositories lock the same packages for this machine; one without any locks nothing else."""
+    names = ("author.txt", component_set()[0], LIBRARY)
+    first, second = ([_lock_of(each, name) for name in names] for each in (root, other))
+    return first == second or not any(second)
+
+
+def _lock_of(root: Path, name: str) -> str:
+    path = root / "requirements" / name
+    return path.read_text() if path.is_file() else ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from kfp_ct.base.errors import UsageError, listed
 from kfp_ct.champions.locations import Location
-from kfp_ct.reproduce import causes, checkout, recipe, rerun
+from kfp_ct.reproduce import causes, checkout, locked, recipe, rerun
 from kfp_ct.reproduce.causes import Cause
 from kfp_ct.reproduce.recipe import Recipe
 from kfp_ct.runs import parity, run_facts
@@ -67,20 +67,36 @@ class Reproduction:
         return bool(self.rows) and not self.causes
 
 
-def reproduce(place: Location, model: str, number: str, twice: bool, say: Callable[[str], None]) -> Reproduction:
-    """Makes a version again; a second time if the first is another one, to see what chance does.
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What is to be reproduced, and how.
+
+    Attributes:
+        model: The model.
+        number: Its version.
+        twice: Make it a second time in any case, not only if the first is another one, to see what chance does.
+        with_packages_of_now: Use the environments that are here, whatever the commit locks.
+    """
+
+    model: str
+    number: str
+    twice: bool = False
+    with_packages_of_now: bool = False
+
+
+def reproduce(place: Location, wish: Wish, say: Callable[[str], None]) -> Reproduction:
+    """Makes a version again, a second time where that tells something.
 
     Args:
         place: The registry, and the local state that has the run's record.
-        model: The model.
-        number: Its version.
-        twice: Make it a second time in any case.
+        wish: What is to be made, and how.
         say: Receives what happens.
 
     Raises:
         UsageError: Something that is needed was never recorded, or is gone; says what.
-        RunFailedError: The run could not begin.
+        RunFailedError: The run could not begin, or the commit's packages could not be installed.
     """
+    model, number = wish.model, wish.number
     found = recipe.read(place, model, number)
     root = place.workspace.root
     if gone := list(causes.of_data(found, root)):
@@ -95,14 +111,15 @@ def reproduce(place: Location, model: str, number: str, twice: bool, say: Callab
         homes = [Path(temporary) / "first", Path(temporary) / "second"]
         missing = rerun.with_champion(found, place, homes[0])
         known = [Cause(causes.CHAMPION, missing)] if missing else []
-        first = rerun.rerun(found, place, tree, homes[0])
+        pythons = locked.of_now(root) if wish.with_packages_of_now else locked.of_commit(tree, root, say)
+        first = rerun.rerun(found, place, rerun.Where(tree, homes[0], pythons))
         compared = _compared(found.run, first)
         known += [*causes.of_data(found, root, first), *causes.of_tasks(found, first, homes[0])]
         second = None
-        if _rows(compared) or twice:
+        if _rows(compared) or wish.twice:
             say("a second run says what chance does")
             rerun.with_champion(found, place, homes[1])
-            second = rerun.rerun(found, place, tree, homes[1])
+            second = rerun.rerun(found, place, rerun.Where(tree, homes[1], pythons))
         return _judged(found, compared, known, (first, second))
 
 

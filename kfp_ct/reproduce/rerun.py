@@ -1,23 +1,22 @@
 """Runs a recipe again, from the sources of its commit, in a local state of its own."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from kfp_ct.base.errors import CtError, RunFailedError, UsageError
+from kfp_ct.base.errors import CtError, RunFailedError
 from kfp_ct.champions import locations
 from kfp_ct.champions.locations import Location
 from kfp_ct.models import model_version, registry
-from kfp_ct.project.environments import component_python
 from kfp_ct.project.workspace import HOME_VARIABLE
 from kfp_ct.reproduce import checkout
+from kfp_ct.reproduce.locked import Interpreters
 from kfp_ct.reproduce.recipe import Recipe
 from kfp_ct.runs import record
 from kfp_ct.runs.record import Run
@@ -25,20 +24,35 @@ from kfp_ct.runs.record import Run
 _SHOWN_LINES = 8
 
 
-def rerun(recipe: Recipe, place: Location, tree: Path, home: Path) -> Run:
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """Where a recipe runs.
+
+    Attributes:
+        tree: The commit's sources.
+        home: The local state.
+        pythons: What runs it.
+    """
+
+    tree: Path
+    home: Path
+    pythons: Interpreters
+
+
+def rerun(recipe: Recipe, place: Location, where: Where) -> Run:
     """Runs a recipe to the end; returns the record.
 
     Raises:
         RunFailedError: The run left no record: it was refused, or died.
     """
-    arguments = recipe.arguments(home)
-    checkout.prepare(tree, place.workspace.root, recipe.run.project, arguments)
-    name = checkout.settings_name(tree, recipe.run.project, recipe.run.environment)
+    arguments = recipe.arguments(where.home)
+    checkout.prepare(where.tree, place.workspace.root, recipe.run.project, arguments)
+    name = checkout.settings_name(where.tree, recipe.run.project, recipe.run.environment)
     given = [f"--set={key}={json.dumps(value)}" for key, value in arguments.items()]
     cause = f"reproduces {recipe.model} v{recipe.version.number}"
-    command = ["run", recipe.run.project, "--settings", name, "--home", str(home), "--cause", cause, *given]
-    done = _ct(command, place.workspace.root, tree, home)
-    found = sorted((home / "runs").glob(f"*/{record.RECORD}"))
+    command = ["run", recipe.run.project, "--settings", name, "--home", str(where.home), "--cause", cause, *given]
+    done = _ct(command, where)
+    found = sorted((where.home / "runs").glob(f"*/{record.RECORD}"))
     if not found:
         said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-_SHOWN_LINES:]
         reason = "\n".join(said) or f"exit code {done.returncode}"
@@ -74,14 +88,17 @@ def with_champion(recipe: Recipe, place: Location, home: Path) -> str:
     return ""
 
 
-def _ct(arguments: Sequence[str], root: Path, tree: Path, home: Path) -> "subprocess.CompletedProcess[str]":
+def _ct(arguments: Sequence[str], where: Where) -> "subprocess.CompletedProcess[str]":
     """Runs the commit's own `ct`, as far as the library is among its sources."""
-    environment: dict[str, Any] = {**os.environ, HOME_VARIABLE: str(home)}
-    with contextlib.suppress(UsageError):
-        environment["CT_COMPONENT_PYTHON"] = str(component_python(root))
-    if (tree / "kfp_ct").is_dir():
-        environment["PYTHONPATH"] = str(tree)
-    command = [sys.executable, "-m", "kfp_ct.cli.main", *arguments]
+    variables = {HOME_VARIABLE: str(where.home), "CT_COMPONENT_PYTHON": str(where.pythons.components)}
+    if (where.tree / "kfp_ct").is_dir():
+        variables["PYTHONPATH"] = str(where.tree)
     return subprocess.run(
-        command, cwd=tree, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [str(where.pythons.author), "-m", "kfp_ct.cli.main", *arguments],
+        cwd=where.tree,
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )

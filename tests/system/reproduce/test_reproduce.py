@@ -8,8 +8,8 @@ import time
 import pytest
 
 import tiny_project
-from kfp_ct.base.errors import UsageError
-from kfp_ct.reproduce import recipe
+from kfp_ct.base.errors import RunFailedError, UsageError
+from kfp_ct.reproduce import locked, recipe
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +101,21 @@ def test_a_commit_that_is_not_here_is_refused(trained, tmp_path, commit, said):
 
     with pytest.raises(UsageError, match=said):
         recipe.read(place, "tiny", "1")
+
+
+def test_where_the_commit_locks_other_packages_they_are_installed_or_it_is_refused(tmp_path):
+    now, then = (tmp_path / name for name in ("now", "then"))
+    for folder, pinned in ((now, "six==1.17.0"), (then, "six==1.16.0")):
+        (folder / "requirements").mkdir(parents=True)
+        (folder / "requirements" / "author.txt").write_text(pinned)
+    (tmp_path / "bare").mkdir()
+    said = []
+
+    assert locked.of_commit(tmp_path / "bare", now, said.append) == locked.of_now(now)
+    assert locked.of_commit(now, now, said.append) == locked.of_now(now)
+    assert said == []
+    # This commit has no lock for uv, which installs the others.
+    with pytest.raises(RunFailedError, match=r"could not be installed\n.*install uv(.|\n)*--current-environment"):
+        locked.of_commit(then, now, said.append)
+    assert said == ["the commit locks other packages than are here: they are installed beside it"]
+    assert (then / ".venv" / "bin" / "python").exists()

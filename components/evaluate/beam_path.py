@@ -20,7 +20,7 @@ from kfp_ct.components.evaluate.model import Model
 from kfp_ct.components.evaluate.samples import Floats
 from kfp_ct.components.evaluate.scoring import Predicted
 from kfp_ct.components.evaluate.tasks import Decoder
-from kfp_ct.data import beam_runner, layouts, reading
+from kfp_ct.data import beam_runner, reading
 
 # Below the evaluation until its metrics are written; readers of folders pass over names that begin with an underscore.
 SCORES = "_scores"
@@ -147,18 +147,17 @@ class Workers:
 
 
 @contextlib.contextmanager
-def workers(examples_path: str, evaluation_path: str, beam_pipeline_args: list[str]) -> Iterator[Workers]:
+def workers(files: Sequence[str], evaluation_path: str, beam_pipeline_args: list[str]) -> Iterator[Workers]:
     """Gives the workers a folder for their scores, and removes it.
 
     Args:
-        examples_path: Dataset; its eval split is scored.
+        files: Files of the splits to judge on.
         evaluation_path: TFMA's result folder.
         beam_pipeline_args: Beam options; without a runner among them it runs in this process.
     """
     folder = Path(evaluation_path) / SCORES
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    files = layouts.split_files(examples_path, layouts.EVAL)
     shards = [Shard(file, str(folder / f"scores-{n:05d}.npz")) for n, file in enumerate(files)]
     try:
         yield Workers(shards, beam_pipeline_args)

@@ -121,6 +121,18 @@ def output_names(text: str) -> list[str]:
     return [output.name for output in outputs(config)] if not list(unusable(config)) else []
 
 
+def beyond_extractors(text: str) -> Iterator[str]:
+    """Yields what a config has that rows out of a user's extractors have no equal of."""
+    try:
+        config = _parsed(text)
+    except ValueError:
+        return
+    if any(spec.slice_keys_sql for spec in config.slicing_specs):
+        yield "slice_keys_sql"
+    if len(specs_of_models(config)) > 1:
+        yield "several model_specs that are no baseline"
+
+
 @functools.lru_cache(maxsize=8)
 def _parsed(text: str) -> Any:
     """Reads a config once for all that is asked of it; nobody changes what is returned."""

@@ -26,7 +26,7 @@ def read_text(reference: str) -> str:
     named = function_names.split(reference)
     if named is None:
         return user_code.read_text(reference, "evaluation config")
-    _complete_tfma()
+    complete_tfma()
     function = user_code.load_function(*named)
     if missing := _needed(function):
         raise ConfigurationError(
@@ -49,7 +49,7 @@ def _needed(function: Any) -> list[str]:
     return [each.name for each in parameters if each.default is each.empty and each.kind not in kinds]
 
 
-def _complete_tfma() -> None:
+def complete_tfma() -> None:
     """Gives TFMA the names of its messages, which TFMA 0.52 itself has only where tfx puts them in."""
     import tensorflow_model_analysis as tfma
     from tensorflow_model_analysis.proto import config_pb2

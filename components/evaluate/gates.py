@@ -56,12 +56,13 @@ def beats_constant(gates: Gates, scored: Scored, predictions: Floats, prior: Arr
     gain = estimates.gain(gates, sample, predictions, trivial)
     ours, theirs = (estimates.value(gates.metric, sample, it) for it in (predictions, trivial))
     passed = gain.low > gates.min_baseline_gain
+    predicts = _constant_prediction(scored, prior, "the eval rows' own" if gates.extractors else "the train split's")
     reason = (
         f"{display.title(gates.metric)} {display.number(ours)} against {display.number(theirs)} of always predicting "
-        f"{_constant_prediction(scored, prior)} ({_gain_text(gain, gates)}, "
+        f"{predicts} ({_gain_text(gain, gates)}, "
         f"needed more than {gates.min_baseline_gain:g})"
     )
-    report = {"prior": _prior_as_json(prior), "predicts": _constant_prediction(scored, prior), "metric": gates.metric,
+    report = {"prior": _prior_as_json(prior), "predicts": predicts, "metric": gates.metric,
                "challenger": ours, "value": theirs, "gain": gain.value, "low": gain.low, "high": gain.high,
                "method": gain.method}  # fmt: skip
     if sample.task in (BINARY, MULTICLASS):
@@ -136,13 +137,13 @@ def _on_slice(gates: Gates, paired: PairedPredictions, name: str) -> dict[str, A
             "gain": gain.value, "low": gain.low, "high": gain.high}  # fmt: skip
 
 
-def _constant_prediction(scored: Scored, prior: Array) -> str:
+def _constant_prediction(scored: Scored, prior: Array, whose: str) -> str:
     if scored.sample.task == BINARY:
-        return f"the train split's positive rate {prior[0]:.3f}"
+        return f"{whose} positive rate {prior[0]:.3f}"
     if scored.sample.task == MULTICLASS:
         most = int(prior.argmax())
-        return f"the train split's class shares, most often {class_name(scored.classes, most)} {prior[most]:.3f}"
-    return f"the train split's mean {display.number(float(prior[0]))}"
+        return f"{whose} class shares, most often {class_name(scored.classes, most)} {prior[most]:.3f}"
+    return f"{whose} mean {display.number(float(prior[0]))}"
 
 
 def _prior_as_json(prior: Array) -> float | list[float]:

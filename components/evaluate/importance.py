@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.components.evaluate import estimates, preprocessed, scoring
 from kfp_ct.components.evaluate.config import CHALLENGER, Plan, read_plan
 from kfp_ct.components.evaluate.model import Model, Signature
@@ -48,6 +49,14 @@ class Evaluated:
 
 
 @dataclasses.dataclass(frozen=True)
+class Rows:
+    """The splits of a dataset that a model was judged on."""
+
+    examples_path: str
+    splits: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
 class Importance:
     """What the model loses without an input: the loss of the metric, more is worse, and its interval."""
 
@@ -74,13 +83,18 @@ def measure(evaluated: Evaluated, folder: str, most: int) -> dict[str, Any]:
     """
     begun = time.process_time()
     plan, gates = read_plan(evaluated.eval_config), Gates(**evaluated.gates)
+    if gates.extractors:
+        raise ConfigurationError(
+            f"importance is not measured where {gates.extractors} makes labels and predictions\n"
+            "expected: a model that is asked by its signature"
+        )
     making = preprocessed.Preprocessing(plan.preprocessing, evaluated.model_path, plan.columns)
     with preprocessed.rows(making, evaluated.examples_path, folder) as examples:
         there = list(layouts.read_manifest(examples).columns)
         signature = Signature(plan.signature, plan.outputs, gates.model_output == LOGITS)
         model = Model(evaluated.model_path, "the model", signature, there)
         keep = scoring.check_columns(examples, plan, ())
-        table = sampled(examples, scoring.wanted([model], keep), most)
+        table = sampled(Rows(examples, gates.example_splits), scoring.wanted([model], keep), most)
     asked = _Asked(model, table, _decoder(evaluated, plan, gates, (model, table)), gates)
     names = [name for name in model.inputs or there if name not in _not_inputs(plan, bool(model.inputs))]
     found = sorted((asked.without(name) for name in names), key=lambda each: -each.loss)
@@ -95,18 +109,19 @@ def measure(evaluated: Evaluated, folder: str, most: int) -> dict[str, Any]:
     }
 
 
-def sampled(examples_path: str, columns: Sequence[str] | None, most: int) -> pa.Table:
-    """Returns the eval split's rows; at random as many as are wanted where there are more.
+def sampled(dataset: Rows, columns: Sequence[str] | None, most: int) -> pa.Table:
+    """Returns the rows that the model was judged on; at random as many as are wanted where there are more.
 
     Raises:
         DataError: There are no rows.
     """
-    split = layouts.read_manifest(examples_path).split(layouts.EVAL)
-    chosen = np.ones(split.rows, bool)
-    if split.rows > most:
-        chosen[np.random.default_rng(SEED).permutation(split.rows)[most:]] = False
+    manifest = layouts.read_manifest(dataset.examples_path)
+    total = sum(manifest.split(name).rows for name in dataset.splits)
+    chosen = np.ones(total, bool)
+    if total > most:
+        chosen[np.random.default_rng(SEED).permutation(total)[most:]] = False
     kept, done = [], 0
-    for batch in iter_batches(layouts.split_files(examples_path, layouts.EVAL), columns):
+    for batch in iter_batches(layouts.files_of_splits(dataset.examples_path, dataset.splits), columns):
         kept.append(pa.Table.from_batches([batch]).filter(pa.array(chosen[done : done + batch.num_rows])))
         done += batch.num_rows
     return scoring.concatenate(kept)

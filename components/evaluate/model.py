@@ -76,10 +76,10 @@ class Model:
                 "fix: name another output as prediction_key in the evaluation config"
             )
         numbers = values.reshape(rows, -1).astype(np.float32)
-        return _probabilities(numbers) if self._logits else numbers
+        return probabilities(numbers) if self._logits else numbers
 
 
-def _probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Returns the sigmoid of single values, the softmax of several a row; what is not finite stays so."""
     wide = logits.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):

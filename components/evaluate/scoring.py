@@ -50,13 +50,13 @@ def check_columns(examples_path: str, plan: Plan, gate_slices: Sequence[str]) ->
     return sorted({name for name, _ in named})
 
 
-def predict(examples_path: str, models: dict[str, Model], keep: Sequence[str]) -> Predicted:
-    """Predicts every row of the eval split with every model.
+def predict(files: Sequence[str], models: dict[str, Model], keep: Sequence[str]) -> Predicted:
+    """Predicts every row to judge on with every model.
 
     Memory holds one batch of rows, the columns to keep, and four bytes for each number that a model puts out.
 
     Args:
-        examples_path: Dataset with a manifest.
+        files: Files of the splits to judge on.
         models: TFMA's model name → model.
         keep: What else to read.
 
@@ -66,7 +66,6 @@ def predict(examples_path: str, models: dict[str, Model], keep: Sequence[str]) -
     kept: list[pa.Table] = []
 
     def keeping() -> Iterator[pa.RecordBatch]:
-        files = layouts.split_files(examples_path, layouts.EVAL)
         for batch in iter_batches(files, wanted(models.values(), keep)):
             kept.append(pa.Table.from_batches([batch]).select(list(keep)))
             yield batch
@@ -188,6 +187,20 @@ def prior(examples_path: str, decoder: Decoder) -> Array:
     if not total:
         raise DataError("the train split has no rows that count: there is no prior to compare with")
     return sums / total
+
+
+def own_prior(scored: Scored) -> Array:
+    """Returns what a trivial model that knew the eval rows' own labels would predict, in the shape of `prior`.
+
+    Extractors make labels of the eval rows alone; no constant is harder to beat than this one.
+    """
+    sample = scored.sample
+    weights, labels = sample.row_weights, sample.labels.astype(np.float64)
+    if sample.task == MULTICLASS:
+        width = next(iter(scored.predictions.values())).shape[1]
+        shares: Array = np.bincount(labels.astype(np.int64), weights, width) / weights.sum()
+        return shares
+    return np.array([np.average(labels, weights=weights)])
 
 
 def wanted(models: Iterable[Model], keep: Sequence[str]) -> list[str] | None:

@@ -7,8 +7,20 @@ from pydantic import BeforeValidator, Field
 
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.base.setting_problems import nearest
-from kfp_ct.base.settings import Count, Names, NamesText, NotNegative, Settings, Text, Texts, misfit
+from kfp_ct.base.settings import (
+    Count,
+    Names,
+    NamesModule,
+    NamesText,
+    NotNegative,
+    Settings,
+    Text,
+    Texts,
+    expected,
+    misfit,
+)
 from kfp_ct.components.evaluate import eval_config
+from kfp_ct.data.layouts import EVAL, TRAIN
 
 BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
 PROBABILITIES, LOGITS = "probabilities", "logits"
@@ -28,6 +40,14 @@ def _names_or_file(value: Any) -> Any:
     if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
         return tuple(value)
     raise misfit("expected a list of names, or the name of a vocabulary file")
+
+
+def _splits(value: Any) -> Any:
+    if isinstance(value, list | tuple) and value and all(isinstance(name, str) for name in value):
+        if TRAIN not in value:
+            return tuple(dict.fromkeys(value))
+        raise misfit("train is what models have learnt, so it says nothing of them; expected other splits")
+    raise misfit("expected names of splits other than train, such as [eval, test]")
 
 
 class Gates(Settings):
@@ -50,6 +70,14 @@ class Gates(Settings):
         (),
         description="Class names in the order of the model's output, or the name of a vocabulary file, one per line: "
         "an asset of the model, a path or a URI. Empty: text labels are looked up in the schema's domain.",
+    )
+    example_splits: Annotated[
+        tuple[str, ...], BeforeValidator(_splits), expected("names of splits other than train, such as [eval, test]")
+    ] = Field((EVAL,), description="Splits whose rows are judged on, all together.")
+    extractors: Annotated[str, NamesModule("custom_extractors", or_function="custom_eval_shared_model")] = Field(
+        "",
+        description="Module with TFX's custom_extractors or custom_eval_shared_model, by import path or file: what "
+        "they give is judged, row by row. Empty: models are asked by their signature.",
     )
     metric: Metric = Field(
         "",
@@ -125,6 +153,14 @@ class Parameters(Settings):
     gates: Gates
     beam_pipeline_args: Texts
 
+    @classmethod
+    def named_splits(cls, given: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        """Returns the splits that are judged on."""
+        gates = given.get("gates")
+        named = gates.get("example_splits") if isinstance(gates, Mapping) else None
+        is_list = isinstance(named, list | tuple) and all(isinstance(name, str) for name in named)
+        return (("gates", "example_splits"), tuple(named)) if named and is_list else None
+
     def conflicts_with_texts(self, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Says that the gates judge an output that the EvalConfig has not."""
         names = eval_config.output_names(texts.get("eval_config", ""))
@@ -132,3 +168,8 @@ class Parameters(Settings):
             near = nearest(self.gates.output, names)
             listed = f"expected one of {', '.join(names)}" if any(names) else "its only output has no name"
             yield "gates.output", f"{self.eval_config} has no output {self.gates.output!r}; {near or listed}"
+        if self.gates.extractors:
+            yield from (
+                ("gates.extractors", f"beside {each} in {self.eval_config}, which extractors cannot serve")
+                for each in eval_config.beyond_extractors(texts.get("eval_config", ""))
+            )

@@ -15,6 +15,8 @@ from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.components.evaluate import (
     array_metrics,
     beam_path,
+    extracted,
+    extractors,
     fair_comparison,
     gates,
     preprocessed,
@@ -28,6 +30,7 @@ from kfp_ct.components.evaluate import (
 from kfp_ct.components.evaluate.config import CHALLENGER, CHAMPION, Plan, read_plan
 from kfp_ct.components.evaluate.model import Model, Signature
 from kfp_ct.components.evaluate.samples import Scores
+from kfp_ct.components.evaluate.scoring import Predicted
 from kfp_ct.components.evaluate.settings import LOGITS, Gates
 from kfp_ct.components.evaluate.summary import Result
 from kfp_ct.components.evaluate.tasks import Decoder
@@ -75,6 +78,17 @@ class _Job:
         return f"champion v{version}" if version else "the champion"
 
     @property
+    def files(self) -> list[str]:
+        """Files of the splits to judge on."""
+        return layouts.files_of_splits(self.request.examples_path, self.gates.example_splits)
+
+    @property
+    def models(self) -> dict[str, str]:
+        """TFMA's model name → model artifact."""
+        models = {CHALLENGER: self.request.model_path}
+        return models | {CHAMPION: self.request.champion_path} if self.has_champion else models
+
+    @property
     def titles(self) -> dict[str, str]:
         """TFMA's model name → what messages call the model."""
         titles = {CHALLENGER: "the model"}
@@ -96,7 +110,9 @@ def evaluate(request: EvaluationRequest, outputs: Outputs) -> Result:
     """
     asked = setting_problems.read(Gates, request.gates, "gates")
     plan = read_plan(request.eval_config)
-    making = preprocessed.Preprocessing(plan.preprocessing, request.model_path, [*plan.columns, *asked.slices])
+    # A user's extractors call TFMA's own, which preprocess as well.
+    functions = () if asked.extractors else plan.preprocessing
+    making = preprocessed.Preprocessing(functions, request.model_path, [*plan.columns, *asked.slices])
     with preprocessed.rows(making, request.examples_path, outputs.evaluation_path) as examples_path:
         return _evaluate(dataclasses.replace(request, examples_path=examples_path), outputs, plan, asked)
 
@@ -107,9 +123,10 @@ def _evaluate(request: EvaluationRequest, outputs: Outputs, plan: Plan, asked: G
     job = _Job(request, plan, asked, has_champion, plan.training_only(schema))
     config = job.plan.for_run(job.has_champion)
     wanted = _computations(config, schema, request.eval_config)
-    with _workers(request, outputs) as workers:
+    with _workers(job, outputs) as workers:
         carry_all = bool(array_metrics.unsupported(config, wanted))
-        job, decoders, scores = _score(job, schema, carry_all, workers)
+        predicted = _extract(job, outputs) if asked.extractors else _predict(job, carry_all, workers)
+        job, decoders, scores = _read(job, schema, predicted)
         checks = _finite(job, scores)
         if not all(check.passed for check in checks):
             results.write(outputs.evaluation_path, config, [])
@@ -132,12 +149,11 @@ def _evaluate(request: EvaluationRequest, outputs: Outputs, plan: Plan, asked: G
     return _conclude(job, outputs, report, checks)
 
 
-def _workers(
-    request: EvaluationRequest, outputs: Outputs
-) -> contextlib.AbstractContextManager[beam_path.Workers | None]:
-    if not request.beam_pipeline_args:
+def _workers(job: _Job, outputs: Outputs) -> contextlib.AbstractContextManager[beam_path.Workers | None]:
+    request = job.request
+    if not request.beam_pipeline_args or job.gates.extractors:
         return contextlib.nullcontext()
-    return beam_path.workers(request.examples_path, outputs.evaluation_path, request.beam_pipeline_args)
+    return beam_path.workers(job.files, outputs.evaluation_path, request.beam_pipeline_args)
 
 
 def _computations(
@@ -165,26 +181,35 @@ def _tfma_errors(reference: str, task: str) -> Iterator[None]:
         ) from error
 
 
-def _score(
-    job: _Job, schema: schema_pb2.Schema, carry_all: bool, workers: beam_path.Workers | None
-) -> tuple[_Job, list[Decoder], Scores]:
-    """Returns the job with its task filled in, how its outputs are decoded, and the rows after prediction."""
+def _predict(job: _Job, carry_all: bool, workers: beam_path.Workers | None) -> Predicted:
     request, plan = job.request, job.plan
     keep = scoring.check_columns(request.examples_path, plan, job.gates.slices)
     there = list(layouts.read_manifest(request.examples_path).columns)
-    paths = {CHALLENGER: request.model_path, CHAMPION: request.champion_path}
     signature = Signature(plan.signature, plan.outputs, job.gates.model_output == LOGITS)
     loaders = {
-        name: functools.partial(Model, paths[name], title, signature, there) for name, title in job.titles.items()
+        name: functools.partial(Model, path, job.titles[name], signature, there) for name, path in job.models.items()
     }
     # Loaded here even if workers score: what does not fit is said before they start.
     models = {name: load() for name, load in loaders.items()}
-    predicted = (
-        workers.predict(loaders, keep)
-        if workers
-        else scoring.predict(request.examples_path, models, there if carry_all else keep)
+    if workers:
+        return workers.predict(loaders, keep)
+    return scoring.predict(job.files, models, there if carry_all else keep)
+
+
+def _extract(job: _Job, outputs: Outputs) -> Predicted:
+    """Lets the rows go through the user's extractors, in place of asking the models by their signature."""
+    request, plan = job.request, job.plan
+    made = {name for output in plan.outputs for name in (output.label, output.weight)}
+    columns = [name for name in dict.fromkeys([*plan.columns, *job.gates.slices]) if name not in made]
+    asked = extracted.Extraction(
+        extractors.load(job.gates.extractors), plan, job.models, job.files, columns, job.gates.model_output == LOGITS
     )
-    decoders = scoring.decoders(plan, job.gates, schema, predicted, request.model_path)
+    return extracted.predict(asked, outputs.evaluation_path, request.beam_pipeline_args)
+
+
+def _read(job: _Job, schema: schema_pb2.Schema, predicted: Predicted) -> tuple[_Job, list[Decoder], Scores]:
+    """Returns the job with its task filled in, how its outputs are decoded, and the rows after prediction."""
+    decoders = scoring.decoders(job.plan, job.gates, schema, predicted, job.request.model_path)
     job = dataclasses.replace(job, gates=job.gates.settled(decoders[0].task))
     return job, decoders, scoring.scores(predicted, decoders, job.titles, job.gates.metric)
 
@@ -205,7 +230,7 @@ def _judge(job: _Job, scores: Scores, decoder: Decoder, report: dict[str, Any]) 
     """Returns the checks of our own gates and puts their numbers into the report."""
     scored, rules, request = scores.primary, job.gates, job.request
     challenger = scored.predictions[CHALLENGER]
-    prior = scoring.prior(request.examples_path, decoder)
+    prior = scoring.own_prior(scored) if rules.extractors else scoring.prior(request.examples_path, decoder)
     check, report["baseline"] = gates.beats_constant(rules, scored, challenger, prior)
     checks = [check]
     if job.has_champion:

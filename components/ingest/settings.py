@@ -218,6 +218,13 @@ class Parameters(Settings):
             return None
         return ("split", "method"), f'"{NO_SPLIT}": it leaves no rows to train on or to evaluate'
 
+    @classmethod
+    def made_splits(cls, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """Returns the splits that the rows are divided into."""
+        split = given.get("split")
+        named = split.get("splits") if isinstance(split, Mapping) else None
+        return tuple(named) if isinstance(named, Mapping) and named else (TRAIN, EVAL)
+
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Says which parameters do not fit together."""
         yield from window_settings.conflicts(self.window_start, self.window_end)

@@ -31,6 +31,16 @@ class Settings(BaseModel):
         """
         return None
 
+    @classmethod
+    def made_splits(cls, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """Returns the splits of the dataset that a component makes; none where its parameters do not say."""
+        return ()
+
+    @classmethod
+    def named_splits(cls, given: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        """Returns the splits that a component is told to read, and by which setting."""
+        return None
+
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Says which settings do not fit together: the one to blame, and words that go on after "NAME: "."""
         yield from ()
@@ -107,7 +117,9 @@ class NamesModule:
     Attributes:
         function: A function that the module must have.
         with_parameter: The function is needed only if this parameter of the component is not empty.
+        or_function: One that it may have instead.
     """
 
     function: str
     with_parameter: str = ""
+    or_function: str = ""

@@ -19,6 +19,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,11 @@ def split_path(root: str | Path, split: str) -> Path:
 def split_files(root: str | Path, split: str) -> list[str]:
     """Returns the paths of a split's data files, in order."""
     return [str(Path(root) / file) for file in read_manifest(root).split(split).files]
+
+
+def files_of_splits(root: str | Path, splits: Iterable[str]) -> list[str]:
+    """Returns the paths of several splits' data files, in order."""
+    return [file for split in splits for file in split_files(root, split)]
 
 
 def is_tfrecord(file: str | Path) -> bool:

@@ -122,10 +122,11 @@ class NamedFiles:
             return
         else:
             file = module_files.find(self.root, reference)
-        if file is not None:
-            yield from (
-                Problem(path, f" is {shown(reference)}: {said}") for said in module_files.lacks(file, marker.function)
-            )
+        if file is None or (marker.or_function and not list(module_files.lacks(file, marker.or_function))):
+            return
+        yield from (
+            Problem(path, f" is {shown(reference)}: {said}") for said in module_files.lacks(file, marker.function)
+        )
 
     def _local(self, reference: str) -> Path | None:
         """Returns a file that ought to be here; None where that cannot be told."""

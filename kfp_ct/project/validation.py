@@ -12,7 +12,7 @@ from typing import Any
 
 from kfp_ct.base import setting_problems
 from kfp_ct.base.errors import UsageError
-from kfp_ct.base.setting_problems import Problem
+from kfp_ct.base.setting_problems import Problem, nearest
 from kfp_ct.base.settings import Settings
 from kfp_ct.package import arguments, clear_secrets, package, wiring
 from kfp_ct.package.package import Package
@@ -41,6 +41,7 @@ def problems(compiled: Package, given: Mapping[str, Any], files: NamedFiles | No
     for task in tasks:
         found += _of_task(task, fitting, files)
     found += _without_splits(tasks, fitting)
+    found += _unknown_splits(tasks, fitting)
     return list(dict.fromkeys(found))
 
 
@@ -101,6 +102,25 @@ def _without_splits(tasks: Sequence[Task], values: Mapping[str, Any]) -> Iterato
             (parameter, *rest), said = lacking
             text = f" is {said}, which {', '.join(readers)} {'needs' if len(readers) == 1 else 'need'}"
             yield Problem((*_place(task, parameter), *rest), f"{text}; expected another split")
+
+
+def _unknown_splits(tasks: Sequence[Task], values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Says that a component is told to read a split that its dataset will not have."""
+    by_name = {task.name: task for task in tasks}
+    for task in tasks:
+        model = described(task.package)
+        named = model.named_splits(known(task, values)) if model else None
+        makers = [by_name[name] for name in _read_by_splits(task) if name in by_name] if named else []
+        for made in filter(None, (_made_splits(maker, values) for maker in makers)):
+            (parameter, *rest), splits = named or (("",), ())
+            for split in (each for each in splits if each not in made):
+                said = nearest(split, made) or f"expected {', '.join(made)}"
+                yield Problem((*_place(task, parameter), *rest), f": there is no split {split!r}; {said}")
+
+
+def _made_splits(task: Task, values: Mapping[str, Any]) -> tuple[str, ...]:
+    model = described(task.package)
+    return model.made_splits(known(task, values)) if model else ()
 
 
 def _read_by_splits(task: Task) -> list[str]:

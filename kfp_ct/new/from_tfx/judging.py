@@ -6,6 +6,7 @@ from google.protobuf import text_format
 
 from kfp_ct.components.evaluate import eval_config
 from kfp_ct.data import message_texts
+from kfp_ct.data.layouts import EVAL, TRAIN
 from kfp_ct.new.from_tfx import modules
 from kfp_ct.new.from_tfx.draft import DIFFERS, MISSING, SAME, Draft
 from kfp_ct.new.from_tfx.inspected import Node, Pipeline
@@ -77,13 +78,30 @@ def _baseline(draft: Draft, pipeline: Pipeline, evaluator: Node) -> None:
         )
 
 
+def _splits(draft: Draft, evaluator: Node) -> None:
+    splits = evaluator.given.get("example_splits") or [EVAL]
+    if TRAIN in splits:
+        draft.block(evaluator.id, "example_splits", "train is what the model has learnt; it is judged on other splits")
+    elif splits != [EVAL]:
+        draft.parameters.setdefault("gates", {})["example_splits"] = splits
+        draft.add(evaluator.id, "example_splits", SAME, f"gates.example_splits: {splits}")
+
+
+def _extractors(draft: Draft, evaluator: Node) -> None:
+    """The module of custom_extractors and custom_eval_shared_model."""
+    named = str(evaluator.given.get("module_file") or evaluator.given.get("module_path"))
+    placed = modules.of_evaluator(draft, named)
+    if not placed:
+        draft.block(evaluator.id, "module_file", f"there is no file {named} on this machine")
+        return
+    draft.parameters.setdefault("gates", {})["extractors"] = placed
+    draft.add(evaluator.id, "module_file", SAME, f"gates.extractors: {placed}; models are SavedModels")
+
+
 def _others(draft: Draft, evaluator: Node) -> None:
-    splits = evaluator.given.get("example_splits") or ["eval"]
-    if splits != ["eval"]:
-        draft.block(evaluator.id, "example_splits", f"models are judged on eval, not on {', '.join(splits)}")
-    if module := evaluator.given.get("module_file") or evaluator.given.get("module_path"):
-        here = f"custom_extractors and custom_eval_shared_model of {module} are not called"
-        draft.block(evaluator.id, "module_file", here)
+    _splits(draft, evaluator)
+    if evaluator.given.get("module_file") or evaluator.given.get("module_path"):
+        _extractors(draft, evaluator)
     if evaluator.given.get("feature_slicing_spec"):
         draft.add(evaluator.id, "feature_slicing_spec", MISSING, "write slicing_specs into the EvalConfig")
     if evaluator.given.get("fairness_indicator_thresholds"):

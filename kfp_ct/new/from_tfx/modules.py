@@ -103,6 +103,12 @@ def of_function(draft: Draft, named: str) -> str:
     return _placed(draft, path)[0]
 
 
+def of_evaluator(draft: Draft, named: str) -> str:
+    """Returns the module of an Evaluator as settings name it; empty if it is not here."""
+    path = Path(named)
+    return _placed(draft, path)[0] if path.is_file() else ""
+
+
 def _placed(draft: Draft, path: Path) -> tuple[str, str]:
     """Returns how settings name a module file, and what was copied of it into the project."""
     if path.absolute().is_relative_to(draft.root):

@@ -250,7 +250,10 @@ class Constant:
 
 
 def test_evaluation_scores_the_same(both):
-    scored = [scoring.predict(str(both / out), {"m": Constant()}, ["colour", "label"]) for out in FORMATS]
+    scored = [
+        scoring.predict(layouts.split_files(both / out, "eval"), {"m": Constant()}, ["colour", "label"])
+        for out in FORMATS
+    ]
     np.testing.assert_array_equal(*(each.predictions["m"][""] for each in scored))
     assert scored[0].columns.column("label").to_pylist() == scored[1].columns.column("label").to_pylist()
     reading = Decoder(Output("", "label"), "binary")

@@ -130,6 +130,19 @@ def test_imdb_splits_by_its_own_shares_and_names_its_label(converted):
     ]
 
 
+def test_splits_and_extractors_of_the_evaluator_are_the_gates(converted, home):
+    (home / "taxi/extracting.py").write_text("import scores\n\n\ndef custom_extractors(**given): ...\n")
+    (home / "taxi/scores.py").write_text("")
+    of_the_evaluator = {"example_splits": '["eval", "test"]', "module_file": str(home / "taxi/extracting.py")}
+    made = converted(TAXI, given("Evaluator", **of_the_evaluator))
+    module = "pipelines/chicago_taxi_native_keras/extracting.py"
+    assert settings(made)["parameters"]["gates"] == {
+        "task": "binary", "example_splits": ["eval", "test"], "extractors": module
+    }  # fmt: skip
+    assert (made.folder / "extracting.py").is_file()
+    assert (made.folder / "scores.py").is_file()
+
+
 def test_legacy_keras_of_the_pipeline_is_the_project_s(converted):
     made = converted("imdb_pipeline_native_keras", lambda found: found.update(legacy_keras="1"))
     assert settings(made)["keras"] == 2
@@ -220,7 +233,7 @@ def behind_a_component_of_ones_own(found):
                      id="a placeholder"),
         pytest.param(given("Trainer", module_file="/nowhere/m.py"), "Trainer", "module_file", id="no module"),
         pytest.param(given("Trainer", train_args='{"splits": ["test"]}'), "Trainer", "train_args.splits", id="train"),
-        pytest.param(given("Evaluator", example_splits='["test"]'), "Evaluator", "example_splits", id="judge on"),
+        pytest.param(given("Evaluator", example_splits='["train"]'), "Evaluator", "example_splits", id="judge on"),
         pytest.param(given("Evaluator", module_file="/m.py"), "Evaluator", "module_file", id="extractors"),
         pytest.param(of_kind("Trainer", "Trainer", executor="tfx.components.trainer.rewriting.Executor"), "Trainer",
                      "executor", id="another executor"),

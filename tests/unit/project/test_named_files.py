@@ -47,6 +47,13 @@ def edit(root, file, old, new):
     (root / file).write_text(text.replace(old, new))
 
 
+def test_a_module_has_one_of_two_functions(root):
+    (root / "own.py").write_text("def custom_eval_shared_model(**given): ...\n")
+    assert problems(root, gates={"extractors": "own.py"}) == []
+    split = {"method": "hash", "columns": ["id"], "splits": {"train": 8, "eval": 1, "test": 1}}
+    assert problems(root, split=split, gates={"example_splits": ["test"]}) == []
+
+
 def test_what_the_shipped_settings_name_is_there(root):
     assert problems(root) == problems(root, here=True) == []
 
@@ -118,6 +125,16 @@ def test_a_mistake_in_a_file_is_said_with_its_place(root, file, old, new, said):
             {"gates": {"output": "late"}},
             f"gates.output: {EVAL_CONFIG} has no output 'late'; its only output has no name",
             id="output",
+        ),
+        pytest.param(
+            {"gates": {"extractors": "pipelines/flights/model.py"}},
+            'gates.extractors is "pipelines/flights/model.py": it has no function custom_extractors',
+            id="extractors",
+        ),
+        pytest.param(
+            {"gates": {"example_splits": ["eval", "tests"]}},
+            "gates.example_splits: there is no split 'tests'; expected train, eval",
+            id="a split that is not made",
         ),
         pytest.param(
             {"sources": {"a": {"bigquery": "pipelines/flights/gone.sql"}}},

@@ -1,5 +1,6 @@
 """The settings of tune."""
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -22,6 +23,16 @@ class Vizier(Settings):
     api_endpoint: str = Field("", description="Address of the API, where it is not the region's.")
 
 
+class Katib(Settings):
+    """A suggestion service of Katib's in place of the tuner's own search; trials run here, as processes of the step."""
+
+    endpoint: Annotated[str, matching(r"^[^\s/:]+:[0-9]+$", "host:port, such as suggestion-tpe:6789")] = Field(
+        description="Where the service listens, host:port, without TLS as Katib's are. It serves one search."
+    )
+    algorithm: Text = Field(description="The algorithm, by Katib's name, such as tpe, cmaes, random or grid.")
+    algorithm_settings: dict[Text, str] = Field({}, description="Settings of the algorithm, as texts.")
+
+
 class Tuning(Settings):
     """How to search."""
 
@@ -34,7 +45,15 @@ class Tuning(Settings):
     objective: str = Field(
         "", description="Metric that the tuner must have as its objective; empty leaves it to the tuner."
     )
+    katib: Katib | None = Field(
+        None, description="A suggestion service of Katib's suggests the values; null: the tuner itself."
+    )
     vizier: Vizier | None = Field(None, description="Vertex AI Vizier suggests the values; null: the tuner itself.")
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Says that two services would suggest."""
+        if self.vizier and self.katib:
+            yield "katib", "vizier is set too; expected one of the two"
 
 
 class Parameters(Settings):

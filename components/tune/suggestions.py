@@ -1,9 +1,11 @@
-"""Where a search's trials come from, and who hears how they ended: Keras Tuner's oracle itself, or Vertex AI Vizier.
+"""Where a search's trials come from, and who hears how they ended: Keras Tuner's oracle, Vertex AI Vizier or Katib.
 
-With Vizier the oracle keeps the trials as ever; only the values are Vizier's, whose study is what lasts. A trial's name
-there stands among its values, as Hyperband's bookkeeping does, so that a search that goes on knows it.
+With a service the oracle keeps the trials as ever; only the values are the service's. Vizier's study lasts, Katib's
+services remember nothing that they are not told. What a trial is called there stands among its values, as Hyperband's
+bookkeeping does, so that a search that goes on knows it.
 """
 
+import json
 import math
 from typing import Any, Protocol
 
@@ -11,10 +13,11 @@ from keras_tuner.src.engine import trial as kt_trial
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ConfigurationError
-from kfp_ct.components.tune import vizier_space
+from kfp_ct.components.tune import katib, katib_messages, search_space
+from kfp_ct.components.tune.katib import KatibTrial, Service
 from kfp_ct.components.tune.vizier import SUCCEEDED, Goal, Study, VizierTrial
 
-NAME = "tuner/vizier"
+NAME, ASSIGNED = "tuner/vizier", "tuner/katib"
 
 
 class Suggestions(Protocol):
@@ -42,17 +45,13 @@ class VizierSuggestions:
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._parameters: list[vizier_space.Parameter] = []
+        self._parameters: list[search_space.Parameter] = []
         self._waiting: list[VizierTrial] = []
 
     def attach(self, oracle: Any) -> None:
         """Opens the study: its ended trials are the oracle's, its open ones are run before new ones are asked for."""
-        if not oracle.max_trials:
-            raise ConfigurationError(
-                "tuning.vizier is set, and neither tuning.trials nor the tuner says how many trials to run\n"
-                "fix: set tuning.trials"
-            )
-        self._parameters = vizier_space.parameters(oracle.hyperparameters.space)
+        _require_limit(oracle, "tuning.vizier")
+        self._parameters = search_space.parameters(oracle.hyperparameters.space)
         goal = Goal(oracle.objective.name, oracle.objective.direction == "max")
         known = {each.hyperparameters.values.get(NAME): each for each in oracle.trials.values()}
         for found in self._study.open(goal, self._parameters):
@@ -96,3 +95,51 @@ class VizierSuggestions:
             trial.status, trial.message = kt_trial.TrialStatus.FAILED, found.why or "infeasible"
         oracle.end_trial(trial)
         task_log.progress(f"{found.name} ended before: {trial.status}")
+
+
+class KatibSuggestions:
+    """Those of a suggestion service of Katib's, which is told of all trials with each request."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._parameters: list[search_space.Parameter] = []
+        self._oracle: Any = None
+
+    def attach(self, oracle: Any) -> None:
+        """Describes the experiment; trials of an earlier search are told to the service by their own texts."""
+        _require_limit(oracle, "tuning.katib")
+        self._oracle = oracle
+        self._parameters = search_space.parameters(oracle.hyperparameters.space, search_space.KATIB)
+        goal = katib.Goal(oracle.objective.name, oracle.objective.direction == "max", oracle.max_trials)
+        self._service.open(goal, self._parameters)
+        oracle.populate_space = self._populate
+
+    def ended(self, trial: Any) -> None:
+        """Leaves it to the next request."""
+
+    def _populate(self, trial_id: str) -> dict[str, Any]:
+        known = (self._known(trial) for trial in self._oracle.trials.values())
+        found = self._service.suggest([each for each in known if each])
+        if found is None:
+            return {"status": kt_trial.TrialStatus.STOPPED}
+        values = {each.name: each.value(found.assignments[each.name]) for each in self._parameters}
+        texts = json.dumps({"name": found.name, "assignments": found.assignments, "labels": found.labels})
+        return {"status": kt_trial.TrialStatus.RUNNING, "values": {**values, ASSIGNED: texts}}
+
+    def _known(self, trial: Any) -> KatibTrial | None:
+        texts = trial.hyperparameters.values.get(ASSIGNED)
+        if texts is None:
+            return None
+        score = trial.score if trial.status == kt_trial.TrialStatus.COMPLETED else None
+        if score is not None and math.isfinite(score):
+            return KatibTrial(**json.loads(texts), condition=katib_messages.SUCCEEDED, score=score)
+        is_open = trial.status == kt_trial.TrialStatus.RUNNING
+        return KatibTrial(**json.loads(texts), condition=katib_messages.RUNNING if is_open else katib_messages.FAILED)
+
+
+def _require_limit(oracle: Any, setting: str) -> None:
+    if not oracle.max_trials:
+        raise ConfigurationError(
+            f"{setting} is set, and neither tuning.trials nor the tuner says how many trials to run\n"
+            "fix: set tuning.trials"
+        )

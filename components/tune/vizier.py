@@ -13,8 +13,8 @@ from typing import Any
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ComponentError, ConfigurationError
+from kfp_ct.components.tune.search_space import Parameter
 from kfp_ct.components.tune.settings import Vizier
-from kfp_ct.components.tune.vizier_space import Parameter
 
 ACTIVE, SUCCEEDED, INFEASIBLE = "ACTIVE", "SUCCEEDED", "INFEASIBLE"
 # What an operation's codes, those of gRPC, are as answers: quota, unavailable, permission, unauthenticated, argument.

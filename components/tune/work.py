@@ -86,9 +86,12 @@ def _search(request: TuningRequest, tuning: Tuning) -> dict[str, Any]:
 
 
 def _suggestions(request: TuningRequest, tuning: Tuning) -> "Suggestions":
-    from kfp_ct.components.tune.suggestions import LocalSuggestions, VizierSuggestions
+    from kfp_ct.components.tune.katib import Service
+    from kfp_ct.components.tune.suggestions import KatibSuggestions, LocalSuggestions, VizierSuggestions
     from kfp_ct.components.tune.vizier import Study
 
+    if tuning.katib is not None:
+        return KatibSuggestions(Service(tuning.katib, f"kfp-ct-{_key(request)}"))
     if tuning.vizier is None:
         return LocalSuggestions()
     return VizierSuggestions(Study(tuning.vizier, tuning.vizier.study or f"kfp-ct-{_key(request)}"))

@@ -43,10 +43,10 @@ def test_a_regression_has_no_logits_and_there_is_no_third_kind(judge):
 
 
 def test_what_is_huge_overflows_nothing_and_what_is_not_finite_stays_so():
-    found = model._probabilities(np.array([[-1e30], [0.0], [1e30], [np.nan]], np.float32))
+    found = model.probabilities(np.array([[-1e30], [0.0], [1e30], [np.nan]], np.float32))
     assert found[:3, 0].tolist() == [0.0, 0.5, 1.0]
     assert np.isnan(found[3, 0])
-    wide = model._probabilities(np.array([[1e30, 0, 0], [1, 1, 1], [np.nan, 0, 0]], np.float32))
+    wide = model.probabilities(np.array([[1e30, 0, 0], [1, 1, 1], [np.nan, 0, 0]], np.float32))
     assert wide[0].tolist() == [1.0, 0.0, 0.0]
     assert wide[1] == pytest.approx([1 / 3] * 3)
     assert np.isnan(wide[2]).all()

@@ -8,7 +8,7 @@ import pytest
 import small_examples
 import vizier_listener
 from kfp_ct.base.errors import ComponentError, ConfigurationError
-from kfp_ct.components.tune import vizier_space, work
+from kfp_ct.components.tune import search_space, work
 from kfp_ct.components.tune.settings import Vizier
 from kfp_ct.components.tune.suggestions import VizierSuggestions
 from kfp_ct.components.tune.vizier import Goal, Patience, Study
@@ -55,7 +55,7 @@ def whole(hp):
 
 
 def test_a_space_is_viziers_and_its_values_keras_tuners():
-    found = {each.name: each for each in vizier_space.parameters(space(whole))}
+    found = {each.name: each for each in search_space.parameters(space(whole))}
     assert found["units"].spec == {
         "integerValueSpec": {"minValue": "2", "maxValue": "8"}, "scaleType": "UNIT_LINEAR_SCALE"
     }  # fmt: skip
@@ -85,11 +85,11 @@ def test_a_space_is_viziers_and_its_values_keras_tuners():
 )
 def test_what_vizier_has_no_equal_of_is_refused_by_name(define, said):
     with pytest.raises(ConfigurationError, match=said):
-        vizier_space.parameters(space(define))
+        search_space.parameters(space(define))
 
 
 def test_a_study_is_made_once_and_a_client_keeps_its_trial(listener):
-    parameters = vizier_space.parameters(space(whole))
+    parameters = search_space.parameters(space(whole))
     first = study(listener)
     assert first.open(GOAL, parameters) == []
     (made,) = listener.studies.values()
@@ -110,7 +110,7 @@ def test_a_service_that_is_away_or_out_of_quota_is_asked_again(listener, capsys)
         "complete": [LOSE_ANSWER],
     }  # fmt: skip
     asked = study(listener)
-    asked.open(GOAL, vizier_space.parameters(space(whole)))
+    asked.open(GOAL, search_space.parameters(space(whole)))
     trial = asked.suggest("worker-1")
     asked.complete(trial.name, 0.5)
     assert len(listener.studies) == len(listener.trials) == 1
@@ -129,7 +129,7 @@ def test_a_service_that_is_away_or_out_of_quota_is_asked_again(listener, capsys)
 def test_a_service_that_says_no_ends_the_search(listener, fault, kind, said):
     listener.faults = {"create studies": [fault] * 1000}
     with pytest.raises(kind, match=said):
-        study(listener).open(GOAL, vizier_space.parameters(space(whole)))
+        study(listener).open(GOAL, search_space.parameters(space(whole)))
     assert listener.studies == {}
 
 

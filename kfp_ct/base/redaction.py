@@ -58,6 +58,19 @@ _FLAG = re.compile(
     r"([^\s\"'*$-][^\s\"']{5,})"
 )
 _USER_FLAG = re.compile(r"((?<!\S)(?:-u|--user)[ =][^\s:/]{1,64}:)(?!\d{1,9}(?!\S))([^\s\"'*$][^\s\"']{3,})")
+# `mysql -u root -pX`, `sshpass -p X`; of other commands what looks like a password only: `ssh -p2222`, `mkdir -p X`.
+_GLUED_FLAG = re.compile(
+    r"((?<![\w/-])(?:mysql(?:dump|admin|import|check|show|sh)?|mariadb(?:-[a-z]{2,12})?)(?=\s)(?:\s{1,4}[^\s|;&]{1,200}){0,20}?"
+    r"\s-p[\"']?|\bsshpass\s-p\s?[\"']?"
+    r"|(?<!\S)-p[\"']?(?=[^\s\"'/.:=]{8})(?=[^\sA-Z]{0,99}[A-Z])(?=[^\sa-z]{0,99}[a-z])(?=[^\s\d]{0,99}\d)(?![^\s]{0,99}[/.:=]))"
+    r"([^\s\"'*$][^\s\"']{2,})"
+)
+# A file of credentials is none.
+_CREDENTIALS = re.compile(
+    rf"((?<![A-Za-z])credentials?[\"']?\s{{0,2}}(?:=\s{{0,2}}[\"']?|:\s{{0,2}}[\"'])){_NOT_A_VALUE}"
+    rf"(?![/.~]|[\w.+/=-]{{1,200}}\.(?:json|ya?ml|pem|p12|cfg|ini)\b)({_MIXED})",
+    re.IGNORECASE,
+)
 _TOKEN = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:AKIA|ASIA)[A-Z0-9]{16}\b|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}"
     r"|AIza[\w-]{35}|ya29\.[\w-]{20,}|xox[abprs]-[\w-]{10,}|sk-[\w-]{20,}|[sr]k_(?:live|test)_\w{16,}|hf_[A-Za-z0-9]{20,}|pypi-[\w-]{16,}"
@@ -73,6 +86,8 @@ _IN_EVERY_FORM = (
     (_COOKIE, (": ",)),
     (_FLAG, ("--",)),
     (_USER_FLAG, ("-u",)),
+    (_GLUED_FLAG, ("-p",)),
+    (_CREDENTIALS, ("redential", "REDENTIAL")),
 )
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL)
 

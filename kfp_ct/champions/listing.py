@@ -64,7 +64,12 @@ def history(place: Location, name: str) -> list[Move]:
 
 def history_with_words(place: Location, name: str) -> list[Move]:
     """Lists the same, and who asked for, gave or refused an approval."""
-    return sorted([*history(place, name), *approval.history(place, name)], key=lambda move: move.at, reverse=True)
+    return with_words(place, name, history(place, name))
+
+
+def with_words(place: Location, name: str, moves: list[Move]) -> list[Move]:
+    """Returns moves of a model and, between them, who asked for, gave or refused an approval."""
+    return sorted([*moves, *approval.history(place, name)], key=lambda move: move.at, reverse=True)
 
 
 def table(listed: list[Listed]) -> Table:

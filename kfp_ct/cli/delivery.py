@@ -36,7 +36,7 @@ def fetch(
         print(f"{to / stages.PACKAGE}: sha256:{made}{f', has passed {after}' if after else ''}")
 
 
-@exit_codes({2: "Another package has passed that stage as this commit."})
+@exit_codes({2: "The package is not what was delivered, or another one has passed that stage as this commit."})
 def record(
     folder: _Folder,
     stage: Annotated[str, typer.Option(help="Environment that the package has passed: test, preprod, prod.")],

@@ -3,6 +3,8 @@
 import re
 
 PATTERN = re.compile(r"(\d+)([smhd])")
+# A hundred years: added to or taken from a date of today, it is in the calendar still.
+LONGEST = "36500d"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

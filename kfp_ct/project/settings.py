@@ -56,6 +56,19 @@ class Settings:
                 return name
         return ""
 
+    @property
+    def beside(self) -> str:
+        """Where values come from that were given beside the files; empty for a command's options."""
+        return self.layers[0][0] if self.layers else ""
+
+    def given_in(self, place: str) -> "Settings":
+        """Returns the same settings with the place that values come from which were given beside the files.
+
+        Args:
+            place: For people, such as a file and an entry of it.
+        """
+        return dataclasses.replace(self, layers=tuple((name or place, document) for name, document in self.layers))
+
 
 def load(workspace: Workspace, project: str, environment: str, overrides: Mapping[str, Any]) -> Settings:
     """Reads `pipelines/<project>/settings/<environment>.yaml`, what it extends, and the overrides over both.
@@ -135,9 +148,11 @@ def validate(settings: Settings, compiled: "Package", workspace: Workspace, file
         problems += [*targets.clear_secrets(name, section), *targets.misfits(name, section, complete=False)]
         problems += targets.unknown_tasks(name, section, compiled)
     if problems:
-        details = listed(f"{problem}{_named(settings.origin(problem.path))}" for problem in problems)
-        fix = f"fix: edit {settings.file} or pass --set NAME=VALUE"
-        raise UsageError(f"these settings do not fit the pipeline {settings.pipeline}\n{details}\n{fix}")
+        origins = [settings.origin(problem.path) for problem in problems]
+        details = listed(f"{problem}{_named(origin)}" for problem, origin in zip(problems, origins, strict=True))
+        only_beside = settings.beside and set(origins) == {settings.beside}
+        fix = settings.beside if only_beside else f"{settings.file} or pass --set NAME=VALUE"
+        raise UsageError(f"these settings do not fit the pipeline {settings.pipeline}\n{details}\nfix: edit {fix}")
 
 
 def _named(file: str) -> str:

@@ -85,7 +85,7 @@ def find_workspace(home: Path | None = None) -> Workspace:
         home: Local state; by default `$CT_HOME`, else `.ct` in the repository.
 
     Raises:
-        UsageError: The working directory is in no repository.
+        UsageError: The working directory is in no repository, or the local state is a file.
     """
     here = Path.cwd()
     candidates = [path for path in (here, *here.parents) if not _INSTALLED.intersection(path.parts)]
@@ -97,6 +97,11 @@ def find_workspace(home: Path | None = None) -> Workspace:
             "fix: cd into your repository, or make one: ct init DIR"
         )
     home = home or Path(os.environ.get(HOME_VARIABLE) or root / ".ct")
+    if home.exists() and not home.is_dir():
+        raise UsageError(
+            f"{home} is a file\nexpected: the folder of the local state, or none yet\n"
+            f"fix: give --home (or {HOME_VARIABLE}) a folder"
+        )
     return Workspace(root, home.absolute())
 
 

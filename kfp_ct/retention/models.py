@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from kfp_ct.base.errors import CtError
+from kfp_ct.base import redaction
+from kfp_ct.base.errors import CtError, UsageError
 from kfp_ct.models import model_version, registry
 from kfp_ct.models.model_version import ModelVersion
-from kfp_ct.retention import versions
+from kfp_ct.retention import settings, versions
 from kfp_ct.retention.sizes import size
 from kfp_ct.retention.survey import VERSION, Item, Survey
 from kfp_ct.retention.versions import Model
@@ -21,11 +22,17 @@ def own_registry(home: Path) -> str:
 
 
 def find(survey: Survey) -> list[Model]:
-    """Returns every model that a run, this machine's registry or retention.yaml's registries name."""
+    """Returns every model that a run, this machine's registry or retention.yaml's registries name.
+
+    Raises:
+        UsageError: A registry of retention.yaml is not there, or does not answer.
+    """
     runs = [folder.run for folder in survey.folders if folder.run]
     names = {_place(run) for run in runs if all(_place(run))}
-    for uri in {own_registry(survey.workspace.home), *survey.retention.registries}:
-        names |= {(uri, name) for name in registry.open_reader(uri).models()}
+    own = own_registry(survey.workspace.home)
+    names |= {(own, name) for name in registry.open_reader(own).models()}
+    for uri in survey.retention.registries:
+        names |= {(uri, name) for name in _models_of(uri)}
     started = tuple(folder.run for folder in survey.folders if folder.run and folder.is_open)
     roots = sorted({str(root) for run in runs if (root := run.parameters.get("serving_root"))})
     both = dict.fromkeys([str(survey.workspace.serving), *roots])
@@ -68,6 +75,22 @@ def _old(survey: Survey, model: Model, found: list[ModelVersion], kept: versions
 def _item(model: Model, version: ModelVersion, why: str) -> Item:
     folder = versions.files(model, version)
     return Item(VERSION, f"{model.name} v{version.number}", size(folder) if folder else 0, why, model=model)
+
+
+def _models_of(uri: str) -> list[str]:
+    """Returns the models of a registry that retention.yaml names: one that is not there is misspelt, not empty."""
+    try:
+        database = model_version.database_path(uri)
+        if database is None or database.is_file():
+            return registry.open_reader(uri).models()
+        problem = f"there is no file {database}"
+    except CtError as error:
+        problem = str(error).splitlines()[0]
+    raise UsageError(
+        f"pipelines/{settings.FILE} names the registry {redaction.redact(uri)}, which cannot be read: {problem}\n"
+        "expected: a registry that is there and answers\n"
+        f"fix: correct registries in {settings.FILE}, or start the server"
+    )
 
 
 def _place(run: Run) -> tuple[str, str]:

@@ -95,11 +95,8 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def before(now: datetime.datetime, length: str) -> datetime.datetime:
-    """Returns the time so long ago; of what is longer than the calendar, its first day."""
-    try:
-        return now - datetime.timedelta(seconds=duration(length))
-    except OverflowError:
-        return datetime.datetime.min.replace(tzinfo=datetime.UTC)
+    """Returns the time so long ago."""
+    return now - datetime.timedelta(seconds=duration(length))
 
 
 def _record(folder: Path) -> Run | None:

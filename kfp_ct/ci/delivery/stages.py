@@ -91,9 +91,10 @@ def record(source: str, passed: Stage) -> Stage:
     """Writes down that a package has passed a stage; again, this does nothing.
 
     Raises:
-        UsageError: Another package has passed that stage as this commit.
+        UsageError: The package is not what was delivered, or another one has passed that stage as this commit.
     """
     uri = _uri(source, passed.stage)
+    _require_delivered(source, passed.package)
     stamped = dataclasses.replace(passed, at=now())
     if storage.create(uri, json.dumps(dataclasses.asdict(stamped), indent=1).encode()):
         return stamped
@@ -107,6 +108,16 @@ def record(source: str, passed: Stage) -> Stage:
         storage.write(uri, json.dumps(dataclasses.asdict(stamped), indent=1).encode())
         return stamped
     return before
+
+
+def _require_delivered(source: str, package: str) -> None:
+    delivered = storage.read(locations.join(source, PACKAGE))
+    there = hashlib.sha256(delivered.data).hexdigest() if delivered else "none"
+    if there != package:
+        raise UsageError(
+            f"the package has the digest {package}, what was delivered at {source} has {there}\n"
+            "expected: the package of that folder\nfix: name the folder and the --package of one commit"
+        )
 
 
 def _require_built(folder: Path, commit: str, made: str) -> None:

@@ -1,13 +1,14 @@
 """When a project's pipelines run on a service: schedules.yaml."""
 
+import datetime
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from kfp_ct.base.settings import WHOLE, Settings, Text, matching
-from kfp_ct.clock import cron
+from kfp_ct.base.settings import WHOLE, Settings, Text, matching, misfit
+from kfp_ct.clock import cron, windows
 from kfp_ct.clock.duration_settings import DurationOrNone
 from kfp_ct.clock.durations import duration
 from kfp_ct.clock.time_settings import ServiceCron, Zone
@@ -19,7 +20,21 @@ LATEST = "latest"
 Name = Annotated[
     str, matching("^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$", "at most 50 lower-case letters, digits and inner hyphens")
 ]
-Window = Annotated[str, matching(r"^(last [1-9]\d* (hour|day|week|month|year)s?)?$", "such as last 90 days")]
+
+
+def _in_the_calendar(text: str) -> str:
+    try:
+        windows.bounds(text, "", datetime.datetime.now(datetime.UTC))
+    except ValueError as error:
+        raise misfit(str(error)) from None
+    return text
+
+
+Window = Annotated[
+    str,
+    matching(r"^(last [1-9]\d* (hour|day|week|month|year)s?)?$", "such as last 90 days"),
+    AfterValidator(_in_the_calendar),
+]
 
 
 class Schedule(Settings):

@@ -49,13 +49,10 @@ def desired(
 
 
 def _desired(workspace: Workspace, project: str, place: ScheduleTarget, schedule: Schedule, deployed: str) -> Desired:
-    chosen = settings.load(workspace, project, schedule.settings or place.environment, schedule.overrides)
     where = f"schedule {schedule.name}"
-    if chosen.pipeline.rpartition(".")[2] != schedule.pipeline:
-        raise UsageError(
-            f"{where}: it is of the pipeline {schedule.pipeline}, the settings {chosen.environment} are of "
-            f"{chosen.pipeline}\nfix: name its settings in {definition.FILE}"
-        )
+    chosen = settings.load(workspace, project, schedule.settings or place.environment, schedule.overrides)
+    chosen = chosen.given_in(f"pipelines/{project}/{definition.FILE}, {where}")
+    _require_pipeline(schedule, chosen)
     pipeline_id = place.service.pipeline(chosen.pipeline_name)
     if not pipeline_id:
         raise UsageError(
@@ -90,6 +87,22 @@ def _desired(workspace: Workspace, project: str, place: ScheduleTarget, schedule
         max_concurrency=schedule.max_concurrency,
         catch_up=schedule.catch_up,
         enabled=schedule.enabled,
+    )
+
+
+def _require_pipeline(schedule: Schedule, chosen: settings.Settings) -> None:
+    """Refuses a schedule whose settings are another pipeline's."""
+    pipeline = chosen.pipeline.rpartition(".")[2]
+    if pipeline == schedule.pipeline:
+        return
+    fix = (
+        f"pipeline: {pipeline}, or settings of {schedule.pipeline}"
+        if schedule.settings
+        else f"settings: those of {schedule.pipeline}"
+    )
+    raise UsageError(
+        f"schedule {schedule.name}: it is of the pipeline {schedule.pipeline}, "
+        f"the settings {chosen.environment} are of {chosen.pipeline}\nfix: in {definition.FILE}, write {fix}"
     )
 
 

@@ -74,7 +74,8 @@ def list_models(ctx: Ctx) -> HTMLResponse:
 def _model(where: locations.Location, name: str) -> Model:
     try:
         versions = [_version(where, each) for each in listing.versions(where, name)]
-        moves, words = listing.history(where, name), listing.history_with_words(where, name)
+        moves = listing.history(where, name)
+        words = listing.with_words(where, name, moves)
         return Model(name, versions, moves, words, promotion.unfinished(where, name))
     except CtError as error:  # no reason to show none of the others
         return Model(name, problem=str(error))

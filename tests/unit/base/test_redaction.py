@@ -37,6 +37,12 @@ IN_THE_CLEAR = [
     f"tool --db-password {PASSWORD} run",
     f"tool --token {PASSWORD} run",
     f"curl -u user:{PASSWORD} https://host",
+    f"mysql -h db -u root -p{PASSWORD} flights",
+    f"mysqldump -p{PASSWORD.lower()} flights",
+    f"sshpass -p {PASSWORD} ssh host",
+    f"tool -p{PASSWORD} run",
+    f"credentials={PASSWORD}",
+    f"aws_credentials='{PASSWORD}'",
 ]
 TOKENS = [
     "AKIAIOSFODNN7EXAMPLE",
@@ -77,6 +83,18 @@ HARMLESS = [
     "use --password or --token for that",
     "--password-file /run/secrets/database",
     "second-pass: 2",
+    "mkdir -p /srv/Models2026",
+    "docker run -p 127.0.0.1:8080:8080 image",
+    "ssh -p2222 host",
+    "tar -pxzf archive",
+    "tool -parallelism 4 -profile=Dev2026x",
+    "mysql -p flights",
+    "import mysql; run -p4",
+    "GOOGLE_APPLICATION_CREDENTIALS=/srv/key1.json",
+    "credentials=service-account-2.json",
+    "the credentials: object-store-2 is missing",
+    "credentials=default",
+    "credentials=${MLFLOW_CREDENTIALS_1}",
 ]
 
 

@@ -58,3 +58,14 @@ def test_where_packages_are_installed_is_none(tmp_path, found, name):
 def test_where_the_library_lies_does_not_matter(tmp_path, found):
     with pytest.raises(UsageError, match="no repository"):
         found(tmp_path)
+
+
+def test_a_local_state_that_is_a_file_is_refused_and_none_yet_is_not(tmp_path, found, monkeypatch):
+    found(make(tmp_path / "one", "a"))
+    assert workspace.find_workspace(tmp_path / "new").home == tmp_path / "new"
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"file is a file\nexpected: the folder of the local state"):
+        workspace.find_workspace(tmp_path / "file")
+    monkeypatch.setenv("CT_HOME", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match="fix: give --home \\(or CT_HOME\\) a folder"):
+        workspace.find_workspace()

@@ -380,14 +380,15 @@ def test_the_endpoint_deletes_as_often_as_it_is_told(home, tmp_path):
         daily.step(space, NOW)
 
 
-def test_a_time_longer_than_the_calendar_keeps_all(home):
+def test_the_longest_time_keeps_all_and_a_longer_one_is_refused(home):
     old = run(home, 60)
 
-    for length in ("99999999d", "9999999999999999999d"):
-        found = collect.collect(workspace(home), Retention(artifacts_for=length, cache_bytes=0), now=NOW)
-
-        assert found.items == ()
+    found = collect.collect(workspace(home), Retention(artifacts_for="36500d", cache_bytes=0), now=NOW)
+    assert found.items == ()
     assert old.units["train"].exists()
+    for length in ("99999999d", "9999999999999999999d"):
+        with pytest.raises(UsageError, match=f'artifacts_for is "{length}": expected .* at most 36500d'):
+            settings.load(home, {"artifacts_for": length})
 
 
 @pytest.mark.parametrize("is_file", [False, True])
@@ -403,3 +404,20 @@ def test_an_option_that_does_not_fit_is_not_blamed_on_the_file(tmp_path):
     with pytest.raises(UsageError, match=r"(?s)what was given .*predecessors is -1.*fix: correct the option"):
         settings.load(tmp_path, {"predecessors": -1})
     assert settings.load(tmp_path, {"predecessors": 1}) == Retention(predecessors=1)
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        pytest.param("sqlite:////nowhere/mlflow.db", "there is no file /nowhere/mlflow.db", id="absent"),
+        pytest.param("ftp://mlflow", "cannot be used", id="no-registry"),
+    ],
+)
+def test_a_registry_of_the_policy_that_cannot_be_read_names_the_policy(home, uri, why):
+    old = run(home, 60)
+
+    with pytest.raises(
+        UsageError, match=rf"pipelines/retention\.yaml names the registry {uri}.*{why}(.|\n)*fix: correct"
+    ):
+        collect.collect(workspace(home), Retention(registries=(uri,), cache_bytes=0), now=NOW)
+    assert old.units["train"].exists()

@@ -172,8 +172,26 @@ def test_schedules_of_others_are_left_alone(small):
     ("fields", "said"),
     [
         pytest.param({"cron": "0 4 * * *", "version": "c" * 40}, "has no version", id="no-such-version"),
-        pytest.param({"cron": "0 4 * * *", "parameters": {"numbr": 1}}, "did you mean number", id="parameter"),
-        pytest.param({"cron": "0 4 * * *", "pipeline": "training"}, "it is of the pipeline training", id="pipeline"),
+        pytest.param(
+            {"cron": "0 4 * * *", "parameters": {"numbr": 1}},
+            r"did you mean number.* \((pipelines/\w+/schedules\.yaml, schedule often)\)\n(?:.*\n)*fix: edit \1$",
+            id="parameter",
+        ),
+        pytest.param(
+            {"cron": "0 4 * * *", "window": "last 2 days"},
+            r"window_start: .* \(pipelines/\w+/schedules\.yaml, schedule often\)",
+            id="window",
+        ),
+        pytest.param(
+            {"cron": "0 4 * * *", "pipeline": "training"},
+            "it is of the pipeline training, .*\nfix: .* settings: those",
+            id="pipeline",
+        ),
+        pytest.param(
+            {"cron": "0 4 * * *", "pipeline": "training", "settings": "local"},
+            r"fix: in schedules\.yaml, write pipeline: doubling, or settings of training",
+            id="settings-of-another",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_asked(small, fields, said):

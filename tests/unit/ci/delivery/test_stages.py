@@ -53,9 +53,22 @@ def test_one_whose_run_nobody_waited_for_is_refused(delivered, run):
 
 
 def test_another_package_than_the_one_that_passed_is_refused(delivered):
-    passed(delivered, package="b" * 64)
-    with pytest.raises(UsageError, match=f"test has passed with the package {'b' * 64}"):
+    built = (delivered / "package.yaml").read_text()
+    (delivered / "package.yaml").write_text("another package\n")
+    other = passed(delivered).package
+    (delivered / "package.yaml").write_text(built)
+    with pytest.raises(UsageError, match=f"test has passed with the package {other}"):
         fetch(delivered)
+
+
+def test_what_was_not_delivered_has_passed_nothing(delivered):
+    with pytest.raises(UsageError, match=f"has the digest {'b' * 64}, what was delivered at .* has [0-9a-f]{{64}}\n"):
+        passed(delivered, package="b" * 64)
+    built = stages.digest(delivered / "package.yaml")
+    (delivered / "package.yaml").unlink()
+    with pytest.raises(UsageError, match="has none\n"):
+        passed(delivered, package=built)
+    assert not (delivered / "stages").exists()
 
 
 def test_a_file_that_was_changed_after_the_build_is_refused(delivered):
@@ -76,8 +89,9 @@ def test_what_is_of_another_commit_or_of_none_is_refused(delivered, tmp_path):
 def test_a_stage_is_passed_once_and_by_one_package(delivered):
     first = passed(delivered)
     assert passed(delivered) == first
+    (delivered / "package.yaml").write_text("another package\n")
     with pytest.raises(UsageError, match="one commit is one package"):
-        passed(delivered, package="b" * 64)
+        passed(delivered)
 
 
 @pytest.mark.parametrize("stage", ["../other/stages/test", "../../test", "."])

@@ -157,6 +157,14 @@ def parse(text):
         pytest.param("{name: A b, interval: 1h}", 'name is "A b": expected at most 50 lower-case letters', id="name"),
         pytest.param("{name: a, interval: 0s}", "one second at least", id="no-interval"),
         pytest.param("{name: a, interval: 1 h}", 'interval is "1 h": expected a duration such as 90s', id="interval"),
+        pytest.param(
+            "{name: a, interval: 99999999d}", 'is "99999999d": expected a duration .*, at most 36500d', id="for-ever"
+        ),
+        pytest.param(
+            "{name: a, interval: 1h, window: last 99999 years}",
+            r"window is .*it begins before the year 1",
+            id="long-ago",
+        ),
         pytest.param("{name: a, cron: 0 0 L * *}", 'cron is "0 0 L .*": it is no cron expression', id="cron"),
         pytest.param(
             "{name: a, interval: 1h, max_concurrency: 11}", "is 11: expected a whole number from 1 to 10", id="at-once"

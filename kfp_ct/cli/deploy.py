@@ -49,7 +49,8 @@ def deploy(
 ) -> None:
     """Deploy a pipeline as a version named by its commit.
 
-    The project's schedules follow it. Deploying the same commit again changes nothing.
+    The project's schedules follow it, with --wait once its run has succeeded. Deploying the same commit again changes
+    nothing.
     """
     if target == NOWHERE:
         print("{}" if as_json else "nothing is deployed: the target is none")
@@ -77,10 +78,12 @@ def deploy(
         )
         return
     done = deploying.deploy(service, wanted, experiment, say)
-    done.schedules = reconcile.reconcile(workspace, where, schedules, chosen, wanted.name, say)
+    waiting = progress.for_target(target, timeout) if wait else None
     try:
-        if run or wait:
-            deploying.start(service, wanted, done, say, progress.for_target(target, timeout) if wait else None, cause)
+        with reconcile.left_where_it_fails(say):
+            if run or wait:
+                deploying.start(service, wanted, done, say, waiting, cause)
+        done.schedules = reconcile.reconcile(workspace, where, schedules, chosen, wanted.name, say)
     finally:
         if as_json:
             output.print_json(done)

@@ -4,7 +4,7 @@ from kfp_ct.base.errors import ComponentError, ConfigurationError, DataError
 
 _EXPECTED = {"s3://": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_ENDPOINT_URL where the store is not AWS)",
              "gs://": "application default credentials"}  # fmt: skip
-_RENEW = {"s3://": "renew them where the step gets its environment (a secret, a role)",
+_RENEW = {"s3://": "export them in this shell; for a step, renew the secret or the role that its environment is from",
           "gs://": "run gcloud auth application-default login, or renew the service account's key"}  # fmt: skip
 
 

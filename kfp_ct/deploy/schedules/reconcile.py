@@ -1,8 +1,10 @@
 """Where a project's schedules are."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from kfp_ct.base.errors import CtError
 from kfp_ct.deploy import connect as connecting
 from kfp_ct.deploy import target as targets
 from kfp_ct.deploy.schedules import apply, definition, plan, wanted
@@ -30,6 +32,16 @@ def schedules_for(service: Any, chosen: settings.Settings, kind: str, experiment
     zone = targets.section(chosen, kind).get("time_zone", "UTC")
     schedules = KfpSchedules(service, chosen.project, experiment, _SETTLE[kind])
     return ScheduleTarget(service, kind, chosen.environment, zone), schedules
+
+
+@contextlib.contextmanager
+def left_where_it_fails(say: Callable[[str], None]) -> Iterator[None]:
+    """Says of a run that has no good end that schedules, which come after it, stay with the version before."""
+    try:
+        yield
+    except CtError:
+        say("the schedules stay as they were; `ct schedule apply` brings them to this version all the same")
+        raise
 
 
 def reconcile(

@@ -17,7 +17,7 @@ from kfp_ct.deploy.schedules.kfp_schedules import KfpSchedules
 from kfp_ct.deploy.schedules.wanted import ScheduleTarget
 from kfp_ct.package import package
 from kfp_ct.project import settings, workspace
-from local_endpoint import compiled, doubling, until
+from local_endpoint import compiled, doubling, until, waiting
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 API = "/apis/v2beta1"
@@ -200,6 +200,27 @@ def test_what_does_not_fit_is_refused_before_anything_is_asked(small, fields, sa
     with pytest.raises(UsageError, match=said):
         small.apply()
     assert small.proxy.writes() == []
+
+
+def test_schedules_follow_a_run_that_succeeds_and_no_other(small, tmp_path):
+    """The run fails at once: its folder is not there."""
+    made = package.load_package(compiled(waiting, tmp_path / "waiting.yaml"))
+    made["pipelineInfo"]["name"] = f"{small.name}-waiting"
+    package.write_package(made, tmp_path / "waiting.yaml")
+    text = yaml.safe_dump({"pipeline": "pipelines.waiting", "parameters": {"folder": "/nowhere"}})
+    (small.folder / "settings" / "local.yaml").write_text(text)
+    small.write(pipeline="waiting", interval="1h")
+    deploy = ("deploy", small.name, "--host", small.proxy.url, "--package", str(tmp_path / "waiting.yaml"))
+
+    failed = ct(tmp_path, *deploy, "--commit", COMMIT, "--wait", root=small.workspace.root)
+    assert failed.code == 4, failed.err
+    assert "the schedules stay as they were; `ct schedule apply` brings them" in failed.out
+    assert small.schedules.actual() == []
+    done = ct(tmp_path, *deploy, "--commit", COMMIT, "--run", root=small.workspace.root)
+    assert done.code == 0, done.err
+    (made,) = small.schedules.actual()
+    assert (made.name, made.version) == ("often", COMMIT)
+    assert done.out.index("run ") < done.out.index("often"), "the run is begun first"
 
 
 def test_a_pinned_version_stays(small):

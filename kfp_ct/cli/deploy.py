@@ -49,8 +49,7 @@ def deploy(
 ) -> None:
     """Deploy a pipeline as a version named by its commit.
 
-    The project's schedules follow it, with --wait once its run has succeeded. Deploying the same commit again changes
-    nothing.
+    The project's schedules follow it, with --wait if its run succeeds. Deploying the same commit again changes nothing.
     """
     if target == NOWHERE:
         print("{}" if as_json else "nothing is deployed: the target is none")
@@ -72,10 +71,8 @@ def deploy(
     _warn_of_missing(chosen, wanted.compiled, target)
     where, schedules = reconcile.schedules_for(service, chosen, target, experiment)
     if dry_run:
-        _show(
-            deploying.preview(service, wanted) + reconcile.preview(workspace, where, schedules, chosen, wanted.name),
-            as_json,
-        )
+        lines = deploying.preview(service, wanted)
+        _show(lines + reconcile.preview(workspace, where, schedules, chosen, wanted.name), as_json)
         return
     done = deploying.deploy(service, wanted, experiment, say)
     waiting = progress.for_target(target, timeout) if wait else None

@@ -39,7 +39,7 @@ class Endpoint:
             cwd=self.root, env={**os.environ, "CT_HOME": str(self.home)}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while not address.exists():
             assert self.process.poll() is None, self.process.communicate()[0]
             assert time.monotonic() < until, "the endpoint did not start"

@@ -3,10 +3,12 @@
 import datetime
 import itertools
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
+import cli_runner
 import local_endpoint
 import recording_proxy
 from ct_command import ct
@@ -204,7 +206,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_asked(small, fields, sa
 
 def test_schedules_follow_a_run_that_succeeds_and_no_other(small, tmp_path):
     """The run fails at once: its folder is not there."""
-    made = package.load_package(compiled(waiting, tmp_path / "waiting.yaml"))
+    made = package.load_package(Path(compiled(waiting, tmp_path / "waiting.yaml")))
     made["pipelineInfo"]["name"] = f"{small.name}-waiting"
     package.write_package(made, tmp_path / "waiting.yaml")
     text = yaml.safe_dump({"pipeline": "pipelines.waiting", "parameters": {"folder": "/nowhere"}})
@@ -212,11 +214,11 @@ def test_schedules_follow_a_run_that_succeeds_and_no_other(small, tmp_path):
     small.write(pipeline="waiting", interval="1h")
     deploy = ("deploy", small.name, "--host", small.proxy.url, "--package", str(tmp_path / "waiting.yaml"))
 
-    failed = ct(tmp_path, *deploy, "--commit", COMMIT, "--wait", root=small.workspace.root)
+    failed = cli_runner.ct(tmp_path, *deploy, "--commit", COMMIT, "--wait", cwd=small.workspace.root)
     assert failed.code == 4, failed.err
     assert "the schedules stay as they were; `ct schedule apply` brings them" in failed.out
     assert small.schedules.actual() == []
-    done = ct(tmp_path, *deploy, "--commit", COMMIT, "--run", root=small.workspace.root)
+    done = cli_runner.ct(tmp_path, *deploy, "--commit", COMMIT, "--run", cwd=small.workspace.root)
     assert done.code == 0, done.err
     (made,) = small.schedules.actual()
     assert (made.name, made.version) == ("often", COMMIT)

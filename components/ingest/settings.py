@@ -10,6 +10,7 @@ from kfp_ct.base.settings import Count, Fraction, Names, NamesText, Settings, Te
 from kfp_ct.clock import window_settings
 from kfp_ct.cloud.bigquery_access import Access
 from kfp_ct.components.ingest import sql_text
+from kfp_ct.data.feature_views import definitions
 from kfp_ct.data.layouts import EVAL, PREDICT, TRAIN
 from kfp_ct.data.tables import column_types, spans
 from kfp_ct.data.tables.csv_settings import Csv
@@ -17,6 +18,15 @@ from kfp_ct.data.tables.csv_settings import Csv
 DUCKDB, BIGQUERY = "duckdb", "bigquery"
 NO_SPLIT = "none"
 _HOLDOUT = re.compile(r"[1-9]\d* (minute|hour|day|week|month|quarter|year)s?")
+
+
+class Features(Settings):
+    """Features that are joined to the query's rows as they were known then: the views of a features.yaml."""
+
+    file: Annotated[Text, NamesText("feature views", definitions.problems)] = Field(
+        description="The project's features.yaml."
+    )
+    timestamp: Text = Field(description="Column of the query with the time at which a row's features must be known.")
 
 
 class Options(Settings):
@@ -32,6 +42,7 @@ class Options(Settings):
         description="Files of the examples: Parquet, or gzipped TFRecord of tf.Example, named as TFX names them.",
     )
     bigquery: Access = Field(Access(), description="Who pays for BigQuery, and how much at most.")
+    features: Features | None = Field(None, description="Features of a feature store, beside the query's columns.")
 
 
 def _sql_type(declared: str) -> str:
@@ -120,6 +131,9 @@ def _uri_alone(value: Any) -> Any:
     return {"uri": value} if isinstance(value, str) else value
 
 
+NamedOrUri = Annotated[Source, BeforeValidator(_uri_alone, json_schema_input_type=Text | Source)]
+
+
 def _holdout(text: str) -> str:
     plain = text.strip().lower()
     if not _HOLDOUT.fullmatch(plain):
@@ -202,7 +216,7 @@ Split = TimeSplit | HashSplit | StratifiedSplit | ColumnSplit | NoSplit
 class Parameters(Settings):
     """The parameters of ingest."""
 
-    sources: dict[Text, Annotated[Source, BeforeValidator(_uri_alone, json_schema_input_type=Text | Source)]]
+    sources: dict[Text, NamedOrUri]
     query: Annotated[Text, NamesText("query", sql_text.nothing)]
     split: Annotated[Split, Field(discriminator="method")]
     window_start: window_settings.Start
@@ -234,6 +248,8 @@ class Parameters(Settings):
             named = ", ".join(self.sources)
             fix = "leave sources empty, or leave out the option engine and name a source {bigquery: …}"
             yield "sources", f"{named} cannot be used, the query runs in BigQuery over its own tables; {fix}"
+        if self.options.engine == BIGQUERY and self.options.features:
+            yield "options", "features are joined by DuckDB, over sources: expected no engine beside them"
         if self.options.engine == BIGQUERY and not self.query.endswith(".sql"):
             yield "query", f"{self.query} is not a file that ends in .sql, which BigQuery's engine expects"
 

@@ -13,7 +13,17 @@ import duckdb
 
 from kfp_ct.base import setting_problems, task_log
 from kfp_ct.base.errors import ComponentError, DataError
-from kfp_ct.components.ingest import casts, leaks, precision, query, settings, shards, sources, splits
+from kfp_ct.components.ingest import (
+    casts,
+    feature_store,
+    leaks,
+    precision,
+    query,
+    settings,
+    shards,
+    sources,
+    splits,
+)  # fmt: skip
 from kfp_ct.components.ingest.warehouse import Warehouse
 from kfp_ct.data import layouts
 from kfp_ct.data.layouts import EVAL, TRAIN
@@ -72,6 +82,7 @@ def ingest(request: IngestRequest, output_path: str | Path) -> dict[str, Any]:
         readable = [file for source in loaded.values() for file in source.files]
         database.close_to_other_files(connection, root, readable)
         columns = _select(connection, plan)
+        found = feature_store.require_found(connection, plan.settings.options.features, columns)
         _require_splits(connection, plan)
         leak_check = leaks.check(connection, plan.settings.split, columns)
         layout = shards.Layout(splits.names(plan.settings.split), plan.settings.options.format)
@@ -86,7 +97,7 @@ def ingest(request: IngestRequest, output_path: str | Path) -> dict[str, Any]:
             rejected_rows=sum(source.rejected for source in loaded.values()),
             null_marks={name: dict(source.null_marks) for name, source in loaded.items() if source.null_marks},
         )
-        return _finish(root, manifest, loaded, leak_check)
+        return _finish(root, manifest, loaded, {"leak_check": leak_check} | ({"features": found} if found else {}))
 
 
 def _plan(request: IngestRequest) -> Plan:
@@ -137,7 +148,7 @@ def _load(connection: duckdb.DuckDBPyConnection, plan: Plan, scratch: Path) -> d
 
 def _select(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, Stored]:
     selected = query.require_select(connection, plan.query)
-    types = query.columns(connection, selected)
+    selected, types = feature_store.join(connection, plan.settings.options.features, selected)
     casts.require_offsets_kept(connection, selected, [source.name for source in plan.sources])
     columns = {name: column_types.stored(name, identifier(name), type_name) for name, type_name in types.items()}
     split = splits.expression(plan.settings.split, splits.Columns(types, columns), plan.window.end)
@@ -198,7 +209,7 @@ def _require_splits(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
 
 
 def _finish(
-    root: Path, manifest: layouts.Manifest, loaded: Mapping[str, Loaded], leak_check: Mapping[str, Any]
+    root: Path, manifest: layouts.Manifest, loaded: Mapping[str, Loaded], checked: Mapping[str, Any]
 ) -> dict[str, Any]:
     rows = {split.name: split.rows for split in manifest.splits}
     metadata = {"rows": rows, "fingerprint": manifest.fingerprint, "rejected_rows": manifest.rejected_rows}
@@ -213,11 +224,11 @@ def _finish(
             "columns": manifest.columns,
             "window": manifest.window,
             "sources": read,
-            "leak_check": dict(leak_check),
+            **checked,
         },
     )
     layouts.write_manifest(root, manifest)
-    _log_leak_check(leak_check)
+    _log_leak_check(checked["leak_check"])
     parts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
     task_log.summary(f"{sum(rows.values()):,} rows: {parts}; {manifest.rejected_rows:,} rejected")
     return metadata

@@ -74,6 +74,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
         Entry("release", "kfp_ct.cli.release:app", "Release candidates on live traffic, by evidence."),
         Entry("reproduce", "kfp_ct.cli.reproduce:reproduce", "Train a version again from its commit, and compare."),
         Entry("serve", "kfp_ct.cli.serve:serve", "Serve deployed models over HTTP and gRPC."),
+        Entry("features", "kfp_ct.cli.features:app", "Write online features of a project, and measure their skew."),
     ),
     "Watch": (
         Entry("watch", "kfp_ct.cli.watch:watch", "Run a pipeline when its triggers ask for it."),

@@ -1,5 +1,6 @@
 """`ct serve`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,14 @@ def serve(
     workers: Annotated[
         int, typer.Option(min=1, help="Processes that answer, each with its own copy of the models.")
     ] = 1,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File of `ct features materialize`: what requests leave out is looked up there.",
+            show_default="none",
+        ),
+    ] = None,
     request_log: Annotated[
         str | None,
         typer.Option(help="Folder, s3:// or gs:// to log requests to, for monitoring.", show_default="no log"),
@@ -46,5 +55,6 @@ def serve(
            "-rows": log_rows, "-seconds": log_seconds}  # fmt: skip
     given = [f"--request-log{name}={value}" for name, value in log.items()] if request_log else []
     given += [f"--workers={workers}"]
+    given += [f"--features={features.absolute()}"] if features else []
     given += [f"--grpc-port={grpc_port}"] if grpc_port is not None else []
     raise typer.Exit(server.serve(locations.absolute(root or str(find_workspace(home).serving)), host, port, given))

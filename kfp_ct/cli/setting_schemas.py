@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.settings import Settings
+from kfp_ct.data.feature_views.definitions import Definitions
 from kfp_ct.deploy.schedules.definition import Schedules
 from kfp_ct.notices.settings import Notices
 from kfp_ct.project import setting_catalog, workspace
@@ -32,6 +33,7 @@ FILES: dict[str, type[Settings]] = {
     "replay": Replay,
     "retention": Retention,
     "scorecard": Notes,
+    "features": Definitions,
 }
 
 

@@ -13,7 +13,7 @@ from kfp_ct.notices import settings as notices
 from kfp_ct.project import settings, yaml_file
 from kfp_ct.project.workspace import Workspace
 from kfp_ct.replay import replay
-from kfp_ct.report import content, model_statement
+from kfp_ct.report import content, importance, model_statement
 from kfp_ct.report.content import Content
 from kfp_ct.report.model_statement import Statement
 from kfp_ct.runs import record
@@ -34,6 +34,7 @@ class Evidence:
         rules: Rules of monitoring; None where no settings name them.
         trained: The newest run that blessed a model, with what its components said; None if there is none.
         trainings: Runs that trained a model to its verdict, newest first.
+        importance: What the newest blessed model loses without each input; empty if nobody measured.
         monitored: Reports of monitoring runs and of the monitoring history, newest first.
         policy: Its triggers; None if it has none.
         statement: What people say of the model.
@@ -50,6 +51,7 @@ class Evidence:
     rules: Mapping[str, Any] | None = None
     trained: Content | None = None
     trainings: tuple[Content, ...] = ()
+    importance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     monitored: tuple[Mapping[str, Any], ...] = ()
     policy: Policy | None = None
     statement: Statement = dataclasses.field(default_factory=Statement)
@@ -90,11 +92,13 @@ def gather(workspace: Workspace, project: str, environment: str) -> Evidence:
     trainings = [content.gather(run, workspace.runs / run.id) for run in found if run.task("train")]
     replayed = replay.own_workspace(workspace, project).home / replay.JSON
     build = workspace.root / "cloudbuild.yaml"
+    trained = next((each for each in trainings if each.blessed), None)
     return Evidence(
         parameters=chosen.parameters,
         rules=_rules(workspace, project),
-        trained=next((each for each in trainings if each.blessed), None),
+        trained=trained,
         trainings=tuple(trainings),
+        importance=importance.read(trained.folder) if trained else {},
         monitored=tuple(run.summary("monitor", "report") for run in found if run.task("monitor")),
         policy=policy.load(folder / policy.FILE) if (folder / policy.FILE).is_file() else None,
         statement=model_statement.load(folder),

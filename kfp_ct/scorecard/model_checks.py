@@ -33,9 +33,11 @@ def correlated(found: Evidence) -> Finding:
 
 def tuned(found: Evidence) -> Finding:
     """All hyperparameters have been tuned."""
-    trials = len((found.trained.tuning if found.trained else {}).get("trials", ()))
+    newest = len((found.trained.tuning if found.trained else {}).get("trials", ()))
+    ever = max((len(each.tuning.get("trials", ())) for each in found.trainings), default=0)
     return first(
-        (trials > 1, WHOLE, f"tune tried {trials} sets of hyperparameters in the newest run"),
+        (newest > 1, WHOLE, f"tune tried {newest} sets of hyperparameters in the newest run"),
+        (ever > 1, HALF, f"a run tried {ever} sets of hyperparameters; the newest took the settings'"),
         otherwise="hyperparameters are those of the settings: nothing searched for better ones",
         raises="set tuning (trials, objective) in the settings, and run the pipeline",
     )
@@ -58,11 +60,16 @@ def staleness(found: Evidence) -> Finding:
 def simpler(found: Evidence) -> Finding:
     """A simpler model is not better."""
     gain = (found.evaluation.get("baseline") or {}).get("gain")
+    passed = found.tests is not None and found.tests.all_passed("simpler_model")
     return first(
+        (passed and "test" in found.build, WHOLE,
+         "a test compares with a simpler model, and passed on these sources; each build runs tests"),
+        (passed, HALF, "a test compares with a simpler model, and passed on these sources"),
         (gain is not None, HALF, "each run is held to a constant prediction; no simple model of few features is tried"),
         otherwise="nothing simpler is compared with",
-        raises="train a linear model of a few features, and write down how far behind it is (scorecard.yaml: model 5)",
-    )
+        raises="write a test test_a_simpler_model_is_not_better, of a linear model of a few features say; "
+        "ct scorecard PROJECT --run-tests",
+    )  # fmt: skip
 
 
 def slices(found: Evidence) -> Finding:

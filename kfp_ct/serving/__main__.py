@@ -55,15 +55,27 @@ def _checked(given: argparse.Namespace) -> str | None:
     tls = (given.tls_certificate, given.tls_key)
     if None in tls and (*tls, given.tls_client_ca) != (None, None, None):
         raise UsageError("TLS needs --tls-certificate and --tls-key\n  fix: give both, or none of the options of TLS")
-    for path in (*tls, given.tls_client_ca, given.token_file):
+    for path in (*tls, given.tls_client_ca, given.token_file, given.features):
         if path is not None and not path.is_file():
             raise UsageError(f"{path} is not a file\n  fix: correct the path")
+    _check_features(given.features)
     if given.token_file is None:
         return os.environ.get(options.TOKEN_VARIABLE) or None
     token = str(given.token_file.read_text().strip())
     if not token:
         raise UsageError(f"{given.token_file} holds no token\n  fix: write one into it")
     return token
+
+
+def _check_features(path: Path | None) -> None:
+    from kfp_ct.serving.errors import FeaturesNotReadableError
+    from kfp_ct.serving.online_features import OnlineFeatures
+
+    try:
+        if path is not None:
+            OnlineFeatures(path)
+    except FeaturesNotReadableError as error:
+        raise UsageError(str(error)) from None
 
 
 def _serve(given: argparse.Namespace, token: str | None, listener: socket.socket) -> int:
@@ -73,6 +85,7 @@ def _serve(given: argparse.Namespace, token: str | None, listener: socket.socket
     from kfp_ct.serving.app import create_app
     from kfp_ct.serving.batching import Batching
     from kfp_ct.serving.limits import LOOPBACK_NAMES, Limits
+    from kfp_ct.serving.online_features import OnlineFeatures
     from kfp_ct.serving.predictor import Predictor
     from kfp_ct.serving.process import server_class
     from kfp_ct.serving.saved_model import SavedModel
@@ -88,6 +101,8 @@ def _serve(given: argparse.Namespace, token: str | None, listener: socket.socket
     batching = Batching(given.batching, given.batch_rows, given.batch_delay_ms)
     request_log = _request_log(given)
     predictor = Predictor(versions, limits, batching, request_log)
+    if given.features is not None:
+        predictor.features = OnlineFeatures(given.features, predictor.metrics.features_looked_up)
     config = uvicorn.Config(
         create_app(predictor),
         log_config=None,

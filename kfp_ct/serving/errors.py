@@ -7,6 +7,7 @@ ServingError                 HTTP  gRPC
 ├─ BodyTooLargeError         413   RESOURCE_EXHAUSTED
 ├─ EncodingNotKnownError     415   INVALID_ARGUMENT
 ├─ OverloadedError           503   UNAVAILABLE, with Retry-After
+├─ FeaturesNotReadableError  503   UNAVAILABLE
 └─ TooSlowError              504   DEADLINE_EXCEEDED
 """
 
@@ -55,6 +56,13 @@ class EncodingNotKnownError(ServingError):
 
 class OverloadedError(ServingError):
     """More requests wait than this server lets wait."""
+
+    status = 503
+    grpc_status = "UNAVAILABLE"
+
+
+class FeaturesNotReadableError(ServingError):
+    """The file of features is not there, or is none."""
 
     status = 503
     grpc_status = "UNAVAILABLE"

@@ -57,6 +57,9 @@ class Metrics:
             "serving_candidate_errors", "Requests that a release's candidate failed, and the live version answered.",
             ("model", "version", "kind"), registry=self._registry,
         )  # fmt: skip
+        self._features = Counter(
+            "serving_features", "Lookups of an entity's features.", ("view", "outcome"), registry=self._registry
+        )
         self._batch_requests = Histogram(
             "serving_batch_requests", "Requests that one call of a model answered.", (), buckets=_POWERS,
             registry=self._registry,
@@ -95,6 +98,10 @@ class Metrics:
         """Counts a request that got none."""
         known = model in self._versions.serving()
         self._errors.labels(protocol, model if known else _UNKNOWN, kind.removesuffix("Error")).inc()
+
+    def features_looked_up(self, view: str, outcome: str) -> None:
+        """Counts a lookup of an entity in a view of the feature store."""
+        self._features.labels(view, outcome).inc()
 
     def candidate_failed(self, model: str, version: int, kind: str) -> None:
         """Counts a request that the live version answered in a candidate's place."""

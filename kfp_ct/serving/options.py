@@ -49,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
         "--allowed-host", action="append", default=[], help="further name in a request's Host header; * for any"
     )
     parser.add_argument("--until-stdin-closes", action="store_true", help="stop when standard input ends")
+    parser.add_argument(
+        "--features", type=Path, help="file of `ct features materialize`: what requests leave out is looked up there"
+    )
     parser.add_argument("--json-logs", action="store_true", help="log lines as JSON objects, one for every request too")
     _add_access_options(parser)
     _add_batching_options(parser)

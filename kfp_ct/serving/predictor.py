@@ -20,6 +20,7 @@ from kfp_ct.serving.errors import (
 from kfp_ct.serving.limits import Limits
 from kfp_ct.serving.loaded_version import Model
 from kfp_ct.serving.metrics import Metrics
+from kfp_ct.serving.online_features import OnlineFeatures
 from kfp_ct.serving.recent import Recent
 from kfp_ct.serving.request_files import NO_RELEASE, Answered, Key, Part
 from kfp_ct.serving.request_log import RequestLog
@@ -30,6 +31,7 @@ from kfp_ct.serving.versions import Versions
 
 Arrays = dict[str, np.ndarray]
 Encoded = TypeVar("Encoded")
+Result = TypeVar("Result")
 # What is smaller is converted on the event loop: handing it to a thread takes longer.
 _SMALL_BYTES = 32_768
 _SMALL_VALUES = 4_096
@@ -76,6 +78,8 @@ class Predictor:
         self.metrics = Metrics(versions, request_log)
         self._log = request_log
         self.draining = False
+        # Where features come from that requests leave out; None: nowhere.
+        self.features: OnlineFeatures | None = None
         self._pending = 0
         # Inference is kept off the event loop, which goes on accepting and answering.
         self._workers = concurrent.futures.ThreadPoolExecutor(limits.threads, "predict")
@@ -150,12 +154,19 @@ class Predictor:
 
     async def _decoded(self, call: Call, codec: Codec[Encoded], model: Model) -> tuple[str, Inputs]:
         small = call.size <= _SMALL_BYTES
-        signature, inputs = codec.decode(model) if small else await self._in_worker(codec.decode, model)
+        ask = self._completed
+        signature, inputs = ask(codec, model) if small else await self._in_worker(ask, codec, model)
         rows = common_rows(inputs)
         if rows > self.limits.rows:
             raise BodyTooLargeError(
                 f"the request has {rows} rows\nexpected: at most {self.limits.rows}; send fewer rows at a time"
             )
+        return signature, inputs
+
+    def _completed(self, codec: Codec[Encoded], model: Model) -> tuple[str, Inputs]:
+        signature, inputs = codec.decode(model)
+        if self.features is not None:
+            inputs = self.features.complete(inputs, model.specs.get(signature, {}))
         return signature, inputs
 
     async def _predicted(
@@ -176,7 +187,7 @@ class Predictor:
             self._log.answered(Key(call.model, version, signature, asked.part), answered)
         return encoded
 
-    async def _in_worker(self, function: Callable[..., Encoded], *arguments: object) -> Encoded:
+    async def _in_worker(self, function: Callable[..., Result], *arguments: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
 
     @contextlib.contextmanager

@@ -21,7 +21,7 @@ WITHOUT = {
     "init", "new-component", "setup", "up", "serve", "upload", "images", "images sbom", "images scan",
     "images provenance", "images sign", "receive", "delivery", "trigger", "trigger git", "trigger git install",
     "schedule",
-    "settings", "settings from-terraform", "notices", "release",
+    "settings", "settings from-terraform", "notices", "release", "features",
 }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def test_the_reference_is_current():
 def test_the_schemas_are_current():
     made = dict(setting_schemas.documents(ROOT))
     assert sorted(made) == [
-        "batch_prediction.json", "model_card.json", "monitoring.json", "notices.json", "replay.json",
+        "batch_prediction.json", "features.json", "model_card.json", "monitoring.json", "notices.json", "replay.json",
         "retention.json", "schedules.json", "scorecard.json", "training.json", "triggers.json",
     ]  # fmt: skip
     assert {path.name: path.read_text() for path in SCHEMAS.iterdir()} == made, "fix: make docs"
@@ -108,8 +108,8 @@ def test_a_pipeline_of_ones_own_gets_its_schema_and_an_old_one_goes(tmp_path):
     setting_schemas.write(tmp_path)
 
     assert sorted(path.name for path in (folder / "schemas").iterdir()) == [
-        "model_card.json", "notices.json", "replay.json", "retention.json", "schedules.json", "scorecard.json",
-        "training.json", "triggers.json",
+        "features.json", "model_card.json", "notices.json", "replay.json", "retention.json", "schedules.json",
+        "scorecard.json", "training.json", "triggers.json",
     ]  # fmt: skip
 
 

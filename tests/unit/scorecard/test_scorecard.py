@@ -48,7 +48,12 @@ def full(tmp_path):
     (tmp_path / "report.html").touch()
     run = trained(tmp_path)
     triggers = ({"name": "a", "kind": "performance", "max_loss": 0.1}, {"name": "b", "kind": "schedule", "job": "j"})
-    tests = ("test_every_row_has_its_features", "test_training_learns", "test_finite")
+    tests = (
+        "test_every_row_has_its_features",
+        "test_training_learns",
+        "test_finite",
+        "test_a_simpler_model_is_not_better",
+    )
     return Evidence(
         parameters={
             "schema_file": "schema.pbtxt", "deny": ["late"], "infra": {"p99_ms": 5},
@@ -57,13 +62,14 @@ def full(tmp_path):
         rules={"max_age_days": 30, "max_p99_ms": 50},
         trained=run,
         trainings=(run, trained(tmp_path)),
+        importance={"metric": "auc", "features": [{"feature": "x", "loss": 0.2, "low": 0.1, "high": 0.3}]},
         monitored=(REPORT,) * 3,
         policy=Policy(triggers=triggers),
         statement=Statement(risks=(Risk(name="unfair"),)),
         tests=OwnTests(tests, (), "now"),
         replayed={"strategies": [{"name": "once", "windows": [1] * 3}, {"name": "every", "windows": [1] * 3}]},
         moves=(Move("1", REGISTER, "", "1"), Move("2", REGISTER, "1", "2"), Move("3", ROLLBACK, "2", "1")),
-        build="make test\nmake run-small\nct images scan",
+        build="make test\nmake run-small\nct images scan\nct model-card p --importance",
         notified=True,
         locked=True,
     )  # fmt: skip
@@ -88,23 +94,26 @@ def test_nothing_earns_nothing_and_says_what_would_earn_more():
 
 def test_the_score_is_the_least_of_the_sections(full):
     found = card.of("full", full)
-    assert found.sums == {"data": 4.5, "model": 6.5, "infrastructure": 6.5, "monitoring": 7.0}
-    assert found.score == 4.5
+    assert found.sums == {"data": 5.5, "model": 7.0, "infrastructure": 6.5, "monitoring": 7.0}
+    assert found.score == 5.5
     without = dataclasses.replace(full, monitored=(), rules=None)
-    assert card.of("full", without).score == card.of("full", without).sums["monitoring"] < 4.5
+    assert card.of("full", without).score == card.of("full", without).sums["monitoring"] < 5.5
 
 
 @pytest.mark.parametrize(
     ("taken", "less"),
     [
-        ({"tests": None}, {"data 7", "infrastructure 2", "monitoring 5"}),
+        ({"tests": None}, {"data 7", "model 5", "infrastructure 2", "monitoring 5"}),
+        ({"importance": {}}, {"data 2"}),
+        ({"importance": {"features": [{"feature": "x", "low": -0.1}, {"feature": "y", "low": None}]}}, {"data 2"}),
         ({"tests": OwnTests((), ("test_every_row_has_its_features", "test_training_learns", "test_finite"), "now")},
-         {"data 7", "infrastructure 2", "monitoring 5"}),
+         {"data 7", "model 5", "infrastructure 2", "monitoring 5"}),
         ({"monitored": ()},
          {"model 2", "monitoring 2", "monitoring 3", "monitoring 4", "monitoring 6", "monitoring 7"}),
         ({"replayed": {}}, {"model 4"}),
         ({"moves": ()}, {"infrastructure 7"}),
-        ({"build": ""}, {"data 7", "model 1", "infrastructure 2", "infrastructure 3", "monitoring 1"}),
+        ({"build": ""},
+         {"data 2", "data 7", "model 1", "model 5", "infrastructure 2", "infrastructure 3", "monitoring 1"}),
         ({"notified": False}, {"monitoring 1"}),
         ({"policy": None}, {"monitoring 7"}),
         ({"rules": None}, {"monitoring 4", "monitoring 6"}),
@@ -119,7 +128,9 @@ def test_evidence_that_is_taken_away_costs_its_points(full, taken, less):
 
 
 def test_settings_earn_nothing_that_no_run_has_shown(full):
-    after = points(dataclasses.replace(full, trained=None, trainings=(), monitored=(), moves=(), tests=None))
+    after = points(
+        dataclasses.replace(full, trained=None, trainings=(), monitored=(), moves=(), tests=None, importance={})
+    )
     earned = {name for name, each in after.items() if each}
     assert earned == {"data 1", "model 2", "model 4", "model 7", "monitoring 1", "monitoring 4"}
     assert all(after[name] == 0.5 for name in earned - {"model 4", "monitoring 1"})
@@ -132,10 +143,24 @@ def test_a_training_that_came_to_another_metric_is_not_reproducible(full, tmp_pa
     assert "1 repeated trainings came to other metrics" in line.finding.evidence
 
 
+def test_inputs_that_cost_nothing_to_lose_are_named_and_cost_half_a_point(full):
+    features = [{"feature": "x", "low": 0.1}, {"feature": "wind", "low": -0.1}, {"feature": "gust", "low": None}]
+    found = card.of("p", dataclasses.replace(full, importance={"metric": "auc", "features": features}))
+    line = found.sections["data"][1].finding
+    assert line.points == 0.5
+    assert "wind, gust cost no auc beyond doubt" in line.evidence
+
+
+def test_a_search_that_the_newest_run_did_not_repeat_earns_half(full):
+    newest = dataclasses.replace(full.trained, tuning={})
+    line = card.of("p", dataclasses.replace(full, trained=newest)).sections["model"][2].finding
+    assert (line.points, "a run tried 2 sets" in line.evidence) == (0.5, True)
+
+
 def test_work_by_hand_earns_half_a_point_where_nothing_else_does(full):
-    by_hand = {name: Note(test=name, document="d.md", date="2013-06-01", by="ada") for name in ("data 2", "data 1")}
+    by_hand = {name: Note(test=name, document="d.md", date="2013-06-01", by="ada") for name in ("data 6", "data 1")}
     before, after = points(full), points(dataclasses.replace(full, notes=by_hand))
-    assert (before["data 2"], after["data 2"]) == (0, 0.5)
+    assert (before["data 6"], after["data 6"]) == (0, 0.5)
     assert (before["data 1"], after["data 1"]) == (1, 1)
 
 
@@ -192,8 +217,8 @@ def test_the_page_escapes_what_evidence_says(full):
     html = str(page.draw(card.of("<p>", dataclasses.replace(full, parameters={**full.parameters, "deny": ["<x>"]}))))
     assert "<x>" not in html
     assert "&lt;x&gt;" in html
-    assert "Score 4.5" in page.draw(card.of("p", full))
-    assert "data: 4.5 of 7" in page.text(card.of("p", full))
+    assert "Score 5.5" in page.draw(card.of("p", full))
+    assert "data: 5.5 of 7" in page.text(card.of("p", full))
 
 
 def test_the_build_of_this_repository_is_read():

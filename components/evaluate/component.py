@@ -36,7 +36,7 @@ def evaluate(
             module:function, a function without arguments that returns one.
         gates: Further gates: task, output, example_splits, extractors, classes, metric, confidence, min_gain,
             if_not_significant, if_champion_saw_rows, min_baseline_gain, slices, min_slice_rows, if_slice_small,
-            max_slice_loss, max_slice_gap.
+            max_slice_loss, max_slice_gap, model_card.
         beam_pipeline_args: Beam options (runner, project, …): its workers score and compute TFMA's metrics; empty does
             both in this process, batch by batch.
 

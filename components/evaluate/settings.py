@@ -19,7 +19,7 @@ from kfp_ct.base.settings import (
     expected,
     misfit,
 )
-from kfp_ct.components.evaluate import eval_config
+from kfp_ct.components.evaluate import eval_config, model_statement_gate
 from kfp_ct.data.layouts import EVAL, TRAIN
 
 BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
@@ -111,6 +111,11 @@ class Gates(Settings):
     max_slice_gap: NotNegative | None = Field(
         None,
         description="Allowed distance of the primary metric between two values of one of the slices; null: any.",
+    )
+    model_card: Annotated[str, NamesText("model card", model_statement_gate.problems, suffix=".yaml")] = Field(
+        "",
+        description="The project's model_card.yaml: a model is refused while it says nothing of overview, owners, "
+        "intended_uses or limitations. Empty: nobody asks.",
     )
 
     def conflicts(self) -> Iterator[tuple[str, str]]:

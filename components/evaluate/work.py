@@ -19,6 +19,7 @@ from kfp_ct.components.evaluate import (
     extractors,
     fair_comparison,
     gates,
+    model_statement_gate,
     preprocessed,
     results,
     scoring,
@@ -247,6 +248,8 @@ def _judge(job: _Job, scores: Scores, decoder: Decoder, report: dict[str, Any]) 
     if rules.max_slice_gap is not None:
         found, report["slice_gaps"] = slice_gap.checks(rules, scored.sample, challenger, scores.columns)
         checks += found
+    if rules.model_card:
+        checks.append(model_statement_gate.check(rules.model_card))
     return checks
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from kfp_ct.base.settings import Settings, Text, Texts
+from kfp_ct.components.evaluate import model_statement_gate
 from kfp_ct.project import yaml_file
 
 FILE = "model_card.yaml"
@@ -41,7 +42,7 @@ class Statement(Settings):
     @property
     def missing(self) -> list[str]:
         """What a reader looks for first, and nobody wrote."""
-        return [name for name in ("overview", "owners", "intended_uses", "limitations") if not getattr(self, name)]
+        return [name for name in model_statement_gate.NEEDED if not getattr(self, name)]
 
 
 def load(folder: Path) -> Statement:

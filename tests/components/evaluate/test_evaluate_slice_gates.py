@@ -81,3 +81,21 @@ def test_slices_that_tfma_leaves_out_as_too_small_are_said_to_be_missing(judge):
     text = config(at_least(0.5, ON_SMALL), slicing=BY_CARRIER) + "options { min_slice_size { value: 50 } }"
 
     assert_refused(judge("good", text=text), "threshold")
+
+
+WORDS = "overview: o\nowners: [{name: ada}]\nintended_uses: [trying]\n"
+
+
+def test_a_model_of_which_nobody_wrote_what_it_is_for_is_refused_if_so_asked(judge, tmp_path):
+    card = tmp_path / "model_card.yaml"
+    card.write_text(WORDS)
+    assert_refused(judge("good", model_card=str(card)), "model_card")
+    card.write_text(WORDS + "limitations: [one year of data]\n")
+    verdict = judge("good", model_card=str(card))
+    assert_blessed(verdict)
+    assert "says overview, owners, intended_uses, limitations" in verdict.check("model_card").reason
+
+
+def test_a_model_card_that_is_not_there_is_an_error(judge, tmp_path):
+    with pytest.raises(ConfigurationError, match=r"model card"):
+        judge("good", model_card=str(tmp_path / "none.yaml"))

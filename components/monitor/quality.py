@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pyarrow.types import is_floating, is_integer
 
 from kfp_ct.base.errors import DataError
 from kfp_ct.components.monitor import metrics, request_log
@@ -124,8 +125,11 @@ def labels_of(rows: pa.Table, baseline: BaselineMetric) -> Array:
     Raises:
         DataError: A label is not of the task.
     """
-    values = rows["label"].to_pylist()
-    if _are_names(values[0], baseline.classes):
+    column = rows["label"]
+    named = _are_names(column[0].as_py(), baseline.classes)
+    plain = not named and not column.null_count and (is_floating(column.type) or is_integer(column.type))
+    values = column.to_numpy() if plain else column.to_pylist()
+    if named:
         numbers = {name: number for number, name in enumerate(baseline.classes)}
         values = [numbers.get(str(int(value) if isinstance(value, float) and value % 1 == 0 else value), -1)
                   for value in values]  # fmt: skip

@@ -14,7 +14,7 @@ from kfp_ct.components.evaluate import estimates
 from kfp_ct.components.evaluate.samples import Sample
 
 Array = npt.NDArray[np.float64]
-# A number for each row: rows of one request have the same.
+# A number for each row, from 0 and none far beyond their number: rows of one request have the same.
 Requests = npt.NDArray[np.int64]
 
 
@@ -42,6 +42,8 @@ class Side:
 
     def on(self, rows: npt.NDArray[np.bool_]) -> "Side":
         """Returns some of the rows."""
+        if rows.all():
+            return self
         labels = None if self.labels is None else self.labels[rows]
         return Side(self.values[rows], self.requests[rows], labels)
 
@@ -90,8 +92,9 @@ def of_paired_quality(metric: str, task: str, candidate: Side, live: Side) -> Di
 
 def distance(first: Array, second: Array) -> float:
     """Returns the Kolmogorov-Smirnov distance of two samples."""
-    both = np.concatenate([first, second])
-    shares = [np.searchsorted(np.sort(each), both, side="right") / len(each) for each in (first, second)]
+    ordered = [np.sort(each) for each in (first, second)]
+    both = np.concatenate(ordered)  # looking up what is sorted takes a tenth of the time
+    shares = [np.searchsorted(each, both, side="right") / len(each) for each in ordered]
     return float(np.abs(shares[0] - shares[1]).max())
 
 
@@ -125,8 +128,7 @@ def _influences(metric: str, task: str, side: Side) -> tuple[float, Array | None
 
 def _clustered(influence: Array, requests: Requests) -> tuple[float, int]:
     """Returns the variance from rows' influences, those of a request together, and how many requests there are."""
-    _, places = np.unique(requests, return_inverse=True)
-    sums = np.bincount(places.reshape(-1), influence)
+    sums = np.bincount(requests, influence)[np.bincount(requests) > 0]
     if len(sums) < 2:
         return math.inf, len(sums)
     return float(np.square(sums).sum()) * len(sums) / (len(sums) - 1), len(sums)

@@ -2,7 +2,8 @@
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ class Answers:
     def errors(self, rules: Judge) -> tuple[int, int]:
         """Returns the requests that failed, of so many; an answer that is no number is a failure."""
         failed = sum(number for name, number in self.traffic.counts.items() if name.startswith("error_"))
-        found = _side(self.traffic.rows, rules)
+        found = self._all(rules)
         bad = len(np.unique(found.requests[~found.finite])) if found else 0
         # Where requests are sampled for the log, those in it stand for all.
         sampled = self.traffic.counts.get("sampled") or 0
@@ -36,7 +37,7 @@ class Answers:
 
     def predictions(self, rules: Judge) -> Side | None:
         """Returns the predictions of all rows that are numbers; None where there are none, or no output can be one."""
-        found = _side(self.traffic.rows, rules)
+        found = self._all(rules)
         return found.on(found.finite) if found and found.finite.any() else None
 
     def judged(self, rules: Judge) -> Side | None:
@@ -46,7 +47,7 @@ class Answers:
 
     def all_judged(self, rules: Judge) -> Side | None:
         """Returns the predictions of labelled rows, with their labels."""
-        found = _side(self.labelled, rules)
+        found = _side(self.labelled, rules, _ids)
         return found and dataclasses.replace(found, labels=quality.labels_of(self.labelled, _looked_at(rules)))
 
     def latencies(self) -> Side:
@@ -56,7 +57,14 @@ class Answers:
             return Side(np.empty(0), np.empty(0, np.int64))
         first = rows["row"].to_numpy() == 0
         milliseconds = np.maximum(rows["latency_ms"].to_numpy()[first].astype(np.float64), 1e-3)
-        return Side(np.log(milliseconds), _ids(rows)[first])
+        return Side(np.log(milliseconds), self._requests[first])
+
+    @functools.cached_property
+    def _requests(self) -> Requests:
+        return _ids(self.traffic.rows)
+
+    def _all(self, rules: Judge) -> Side | None:
+        return _side(self.traffic.rows, rules, lambda rows: self._requests)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,9 +124,9 @@ def _share(state: State, log_root: str, period: Period, step_percent: int) -> Sh
     return Share(percent, *found)
 
 
-def _side(rows: pa.Table, rules: Judge) -> Side | None:
+def _side(rows: pa.Table, rules: Judge, requests: Callable[[pa.Table], Requests]) -> Side | None:
     found = quality.predictions_of(rows, _looked_at(rules)) if len(rows) else None
-    return None if found is None else Side(found, _ids(rows))
+    return None if found is None else Side(found, requests(rows))
 
 
 def _looked_at(rules: Judge) -> BaselineMetric:

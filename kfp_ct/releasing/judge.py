@@ -123,7 +123,7 @@ def _predictions(shares: list[Share], rules: Judge) -> Criterion:
 
 
 def _requests(side: Side) -> int:
-    return len(np.unique(side.requests))
+    return int(np.count_nonzero(np.bincount(side.requests)))
 
 
 def _level(rules: Judge) -> float:

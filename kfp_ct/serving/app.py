@@ -27,6 +27,7 @@ _CLIENT_CLOSED = 499
 # The page has no script, loads nothing, and is in no frame of another.
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
 _PREDICTIONS = ("/v1/", "/V1/")
+_PORT = re.compile(r":\d+$")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -80,18 +81,17 @@ def _guarded(handle: Handler, token: str | None) -> Handler:
 
     async def answer(request: Request) -> Response:
         started = time.perf_counter()
-        request.state.id = http.request_id(request)
-        request_key.set(request.headers.get(KEY_HEADER, ""))
+        request.state.id = request_id = http.request_id(request.scope)
+        request_key.set(http.header(request.scope, KEY_HEADER.encode()))
         try:
-            access.check(request.headers.get("authorization"), token)
+            access.check(http.header(request.scope, b"authorization"), token)
             response = await handle(request)
         except ServingError as error:
             response = http.serving_error_response(error)
         except ClientDisconnect:
             response = Response(status_code=_CLIENT_CLOSED)  # nobody reads it
-        response.headers[http.REQUEST_ID] = request.state.id
-        if trace := http.trace_of(request):
-            response.headers.update(trace)
+        own = {http.REQUEST_ID: request_id, **http.trace_of(request.scope)}
+        response.raw_headers.extend((name.encode(), value.encode()) for name, value in own.items())
         if _log.isEnabledFor(logging.INFO):
             _log_request(request, response.status_code, time.perf_counter() - started)
         return response
@@ -106,7 +106,7 @@ def _log_request(request: Request, status: int, seconds: float) -> None:
         "status": status,
         "ms": round(1000 * seconds, 3),
         "request_id": request.state.id,
-        **http.trace_of(request),
+        **http.trace_of(request.scope),
     }
     _log.info("request", extra={"fields": fields})
 
@@ -121,8 +121,8 @@ class _HostCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or answers it with 400."""
         if scope["type"] == "http" and ANY_HOST not in self._hosts:
-            host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
-            if re.sub(r":\d+$", "", host) not in self._hosts:
+            host = http.header(scope, b"host").lower()
+            if _PORT.sub("", host) not in self._hosts:
                 message = f"the host name {host!r} is not served here; start with --allowed-host to add it"
                 await http.error_response(message, 400)(scope, receive, send)
                 return

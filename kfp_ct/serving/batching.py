@@ -8,13 +8,13 @@ the model refuses never takes others with it: the batch is then answered one by 
 import asyncio
 import concurrent.futures
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import numpy as np
 
 from kfp_ct.serving.errors import InvalidRequestError
-from kfp_ct.serving.values import Inputs, Lists
+from kfp_ct.serving.values import Inputs, Lists, common_rows, joined
 
 OFF, ON, ADAPTIVE = "off", "on", "adaptive"
 MODES = (OFF, ON, ADAPTIVE)
@@ -91,8 +91,7 @@ class Batcher:
         if alone or not model.batches(signature):
             self._observe(1, rows)
             return await self._in_worker(model.run, signature, inputs)
-        shape = tuple((name, _row_type(array)) for name, array in sorted(inputs.items()))
-        key = (model, signature, shape)
+        key = (model, signature, tuple(inputs), tuple(map(_row_type, inputs.values())))
         lane = self._lanes.setdefault(key, _Lane())
         if self._settings.mode == ADAPTIVE and not lane.running:
             return await self._at_once(key, lane, inputs, rows)
@@ -106,7 +105,7 @@ class Batcher:
         return await waiting.answer
 
     async def _at_once(self, key: Any, lane: _Lane, inputs: Inputs, rows: int) -> Arrays:
-        model, signature, _ = key
+        model, signature, *_ = key
         self._observe(1, rows)
         lane.running += 1
         try:
@@ -140,7 +139,7 @@ class Batcher:
             self._start_later(key, lane)
 
     async def _run(self, key: Any, lane: _Lane, batch: list[_Waiting]) -> None:
-        model, signature, _ = key
+        model, signature, *_ = key
         self._observe(len(batch), sum(waiting.rows for waiting in batch))
         try:
             parts = await self._in_worker(_run_together, model, signature, batch)
@@ -173,23 +172,6 @@ class Batcher:
 
     async def _in_worker(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
-
-
-def common_rows(inputs: Inputs) -> int:
-    """Returns the number of rows that all inputs have; 0 if there is none."""
-    sizes = {len(array) if array.ndim else 0 for array in inputs.values()}
-    return sizes.pop() if len(sizes) == 1 else 0
-
-
-def joined(parts: Sequence[np.ndarray | Lists]) -> np.ndarray | Lists:
-    """Returns the rows of several requests as those of one."""
-    lists = [part for part in parts if isinstance(part, Lists)]
-    if not lists:
-        return np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
-    values, lengths, present = (
-        np.concatenate([getattr(part, name) for part in lists]) for name in ("values", "lengths", "present")
-    )
-    return Lists(values, lengths, present, lists[0].missing)
 
 
 def _row_type(array: np.ndarray | Lists) -> tuple[Any, ...]:

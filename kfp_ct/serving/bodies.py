@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from kfp_ct.serving import columns, tensors
+from kfp_ct.serving import columns, row_parts, tensors
 from kfp_ct.serving.errors import InvalidRequestError
 from kfp_ct.serving.values import Inputs
 
@@ -34,6 +34,9 @@ def decode(body: bytes, signatures: dict[str, tensors.Specs]) -> Question:
     Raises:
         InvalidRequestError: The body does not fit the API or the signature.
     """
+    parts = row_parts.decode(body, signatures, DEFAULT_SIGNATURE)
+    if parts is not None:
+        return Question(*parts, by_row=True)
     return _decode_fast(body, signatures) or _decode_exactly(body, signatures)
 
 

@@ -6,7 +6,6 @@ is converted here equals what it would return.
 """
 
 import itertools
-import operator
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,7 +28,7 @@ def rows_to_arrays(instances: Any, specs: Specs) -> Inputs | None:
     """Returns the arrays of the row format; None if anything is unusual."""
     if not isinstance(instances, list) or not instances or set(map(type, instances)) != {dict}:
         return None
-    columns = _complete(instances, specs) or _with_gaps(instances, specs)
+    columns = _in_one_order(instances, specs) or _with_gaps(instances, specs)
     return None if columns is None else _arrays(columns, specs)
 
 
@@ -42,21 +41,23 @@ def columns_to_arrays(inputs: Any, specs: Specs) -> Inputs | None:
     return _arrays(inputs, specs)
 
 
-def _complete(instances: list[dict[str, Any]], specs: Specs) -> dict[str, Sequence[Any]] | None:
-    """Returns the columns of rows that all have every input and nothing else."""
-    names = list(specs)
-    if set(map(len, instances)) != {len(names)}:
+def _in_one_order(instances: list[dict[str, Any]], specs: Specs) -> dict[str, Sequence[Any]] | None:
+    """Returns the columns of rows that all have every input, nothing else, and all in the same order.
+
+    As no row has a name twice, all names in a row's place can only be those of the first row, repeated.
+    """
+    names = list(instances[0])
+    every = list(itertools.chain.from_iterable(instances))
+    if specs.keys() != set(names) or every != names * len(instances):
         return None
-    try:
-        return {name: list(map(operator.itemgetter(name), instances)) for name in names}
-    except KeyError:
-        return None
+    values = list(itertools.chain.from_iterable(map(dict.values, instances)))
+    return {name: values[place :: len(names)] for place, name in enumerate(names)}
 
 
 def _with_gaps(instances: list[dict[str, Any]], specs: Specs) -> dict[str, Sequence[Any]] | None:
     if not specs.keys() >= set(itertools.chain.from_iterable(instances)):
         return None
-    return {name: [row.get(name) for row in instances] for name in specs}
+    return {name: list(map(dict.get, instances, itertools.repeat(name))) for name in specs}
 
 
 def _arrays(columns: dict[str, Sequence[Any]], specs: Specs) -> Inputs | None:
@@ -74,9 +75,9 @@ def _array(values: Sequence[Any], spec: InputSpec) -> np.ndarray | None:
         return None
     if len(values) == 1 and (single := _single(values[0], spec)) is not None:
         return single if spec.shape == (None,) else single.reshape(-1, 1)
-    packed = _packed(values, spec)
-    if packed is not None:
-        return packed if spec.shape == (None,) else packed.reshape(-1, 1)
+    plain = _encoded(values) if spec.json_type is str else _packed(values, spec)
+    if plain is not None:
+        return plain if spec.shape == (None,) else plain.reshape(-1, 1)
     types = set(map(type, values))
     if types == {list}:
         if set(map(len, values)) != {1}:
@@ -92,16 +93,12 @@ def _array(values: Sequence[Any], spec: InputSpec) -> np.ndarray | None:
 
 def _single(value: Any, spec: InputSpec) -> np.ndarray | None:
     """Returns the array of one value of the input's own kind: most requests are of one row."""
-    kind = type(value)
-    if kind is float and spec.array_type.kind == "f" and spec.array_type.itemsize in _WHOLE and abs(value) < _LARGEST:
-        return np.array((value,), spec.array_type)
-    if kind is str and spec.dtype == "string":
-        array = np.empty(1, object)
-        array[0] = value.encode()
-        return array
-    if kind is int and spec.array_type == np.int64 and abs(value) < _LARGEST:
-        return np.array((value,), np.int64)
-    return None
+    kind: Any = type(value)
+    if kind is not spec.json_type:
+        return None
+    if kind is str:
+        return np.array((value.encode(),), object)
+    return np.array((value,), spec.array_type) if -_LARGEST < value < _LARGEST else None
 
 
 def _packed(values: Sequence[Any], spec: InputSpec) -> np.ndarray | None:
@@ -120,6 +117,14 @@ def _packed(values: Sequence[Any], spec: InputSpec) -> np.ndarray | None:
         return packed
     exact = packed.size and float(np.abs(packed).max()) < _WHOLE[spec.array_type.itemsize]
     return packed.astype(spec.array_type) if exact else None
+
+
+def _encoded(values: Sequence[Any]) -> np.ndarray | None:
+    """Returns a column of texts; None where any value is something else."""
+    try:
+        return np.array(list(map(str.encode, values)), object)
+    except TypeError:
+        return None
 
 
 def _lists(values: Sequence[Any], spec: InputSpec) -> Lists | None:

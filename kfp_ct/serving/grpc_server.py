@@ -87,7 +87,7 @@ class GrpcServer:
             context.set_trailing_metadata(((http.REQUEST_ID, request_id), *trace.items()))
             try:
                 access.check(metadata.get(_AUTHORIZATION), self._predictor.limits.token)
-                async with self._predictor.admitted():
+                with self._predictor.admitted():
                     return await function(_parsed(request, kind), request_id)
             except ServingError as error:
                 status, message = grpc.StatusCode[error.grpc_status], str(error)

@@ -1,6 +1,7 @@
 """What the HTTP protocols share: bodies within limits, request ids, answers and errors."""
 
 import json
+import random
 import re
 import uuid
 import zlib
@@ -8,6 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from kfp_ct.serving.errors import (
     BodyTooLargeError,
@@ -29,24 +31,35 @@ _GZIP = 16 + zlib.MAX_WBITS
 _RETRY_SECONDS = "1"
 
 
-def request_id(request: Request) -> str:
+def header(scope: Scope, name: bytes) -> str:
+    """Returns a request's header by its name in lower case, the first of several; empty where there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value.decode("latin-1"))
+    return ""
+
+
+def request_id(scope: Scope) -> str:
     """Returns the id that the caller gave, or a new one."""
-    return valid_request_id(request.headers.get(REQUEST_ID, ""))
+    return valid_request_id(header(scope, REQUEST_ID.encode()))
 
 
-def trace_of(request: Request) -> dict[str, str]:
+def trace_of(scope: Scope) -> dict[str, str]:
     """Returns the trace context that goes back with the answer; none where the caller sent none that is valid."""
-    return valid_trace(request.headers.get(TRACE, ""))
+    return valid_trace(header(scope, TRACE.encode()))
 
 
 def valid_request_id(given: str) -> str:
     """Returns an id if it is one that may stand in headers and tables, or a new one."""
-    return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+    if given and _REQUEST_ID.fullmatch(given):
+        return given
+    # It has to be its own only: asking the kernel for randomness costs more than anything else here.
+    return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
 def valid_trace(given: str) -> dict[str, str]:
     """Returns a trace context as a header, if it is one."""
-    return {TRACE: given} if _TRACE_PARENT.fullmatch(given) else {}
+    return {TRACE: given} if given and _TRACE_PARENT.fullmatch(given) else {}
 
 
 async def body_of(request: Request, limit: int) -> bytes:
@@ -57,20 +70,22 @@ async def body_of(request: Request, limit: int) -> bytes:
         EncodingNotKnownError: It is packed in another way than gzip.
         InvalidRequestError: It cannot be unpacked.
     """
-    announced = request.headers.get("content-length", "0")
+    announced = header(request.scope, b"content-length")
     if announced.isdigit() and int(announced) > limit:
         raise BodyTooLargeError(f"the body has {announced} bytes\nexpected: at most {limit}; send fewer rows at a time")
-    body = bytearray()
+    chunks, size = [], 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit:
             raise BodyTooLargeError(f"the body has more than {limit} bytes; send fewer rows at a time")
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding == "identity":
-        return bytes(body)
+    body = b"".join(chunks)
+    encoding = header(request.scope, b"content-encoding").strip().lower()
+    if encoding in ("", "identity"):
+        return body
     if encoding not in ("gzip", "x-gzip"):
         raise EncodingNotKnownError(f"Content-Encoding: {encoding[:40]} is not known here\nexpected: gzip, or none")
-    return _unpacked(bytes(body), limit)
+    return _unpacked(body, limit)
 
 
 def _unpacked(packed: bytes, limit: int) -> bytes:

@@ -55,7 +55,7 @@ class OpenInferenceRest:
     async def _infer(self, request: Request, name: str, version: int | None) -> Response:
         call = Call(name, version, request.state.id, "oip-rest", UNREAD)
         try:
-            async with self._predictor.admitted():
+            with self._predictor.admitted():
                 body = await http.body_of(request, self._predictor.limits.body_bytes)
                 codec = _Codec(name, body, request.headers.get(HEADER_LENGTH))
                 call = Call(name, version, request.state.id, "oip-rest", len(body))

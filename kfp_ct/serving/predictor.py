@@ -5,12 +5,12 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from kfp_ct.serving.batching import Batcher, Batching, common_rows
+from kfp_ct.serving.batching import Batcher, Batching
 from kfp_ct.serving.errors import (
     BodyTooLargeError,
     OverloadedError,
@@ -26,7 +26,7 @@ from kfp_ct.serving.request_files import NO_RELEASE, Answered, Key, Part
 from kfp_ct.serving.request_log import RequestLog
 from kfp_ct.serving.routing import CANARY, LIVE, SHADOW, request_key
 from kfp_ct.serving.shadows import Shadows
-from kfp_ct.serving.values import Inputs
+from kfp_ct.serving.values import Inputs, common_rows
 from kfp_ct.serving.versions import Versions
 
 Arrays = dict[str, np.ndarray]
@@ -91,8 +91,8 @@ class Predictor:
         """Whether every model below the root has a version that answers, there is one, and the server stays."""
         return bool(self.versions.serving()) and not self.versions.waiting() and not self.draining
 
-    @contextlib.asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
+    @contextlib.contextmanager
+    def admitted(self) -> Iterator[None]:
         """Counts a request as waiting, from before its body is read.
 
         Raises:

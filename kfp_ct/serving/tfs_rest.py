@@ -1,6 +1,5 @@
 """TensorFlow Serving's REST API: https://www.tensorflow.org/tfx/serving/api_rest."""
 
-import dataclasses
 import re
 
 from starlette.requests import Request
@@ -50,9 +49,9 @@ class TensorFlowServingRest:
             raise InvalidRequestError(f"Malformed request: {request.method} {request.scope['path']}")
         call = Call(match["name"], _version(match), request.state.id, "rest", UNREAD)
         try:
-            async with self._predictor.admitted():
+            with self._predictor.admitted():
                 body = await http.body_of(request, self._predictor.limits.body_bytes)
-                call = dataclasses.replace(call, size=len(body))
+                call = Call(call.model, call.version, call.request_id, call.protocol, len(body))
                 method = match["method"].lower()
                 codec = _PredictCodec(body) if method == "predict" else _ExamplesCodec(body, method)
                 answer = await self._predictor.answer(call, Codec(codec.decode, codec.encode))

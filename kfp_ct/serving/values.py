@@ -50,6 +50,15 @@ class InputSpec:
         return self.shape == (None, None) and self.array_type.kind in "fiO"
 
     @functools.cached_property
+    def json_type(self) -> type | None:
+        """What its values usually are when they are parsed; None where no kind says that a value fits."""
+        if self.dtype == "string":
+            return str
+        if self.array_type.kind == "f" and self.array_type.itemsize in (4, 8):
+            return float
+        return int if self.array_type == np.int64 else None
+
+    @functools.cached_property
     def missing(self) -> Any:
         """What stands for a missing value; None if nothing can."""
         if not self.is_raw_feature and not self.is_list:
@@ -98,6 +107,23 @@ class Lists:
 
 # What a signature takes, by name.
 Inputs = Mapping[str, np.ndarray | Lists]
+
+
+def common_rows(inputs: Inputs) -> int:
+    """Returns the number of rows that all inputs have; 0 if there is none."""
+    sizes = {len(array) if array.ndim else 0 for array in inputs.values()}
+    return sizes.pop() if len(sizes) == 1 else 0
+
+
+def joined(parts: Sequence[np.ndarray | Lists]) -> np.ndarray | Lists:
+    """Returns the rows of several requests as those of one."""
+    lists = [part for part in parts if isinstance(part, Lists)]
+    if not lists:
+        return np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
+    values, lengths, present = (
+        np.concatenate([getattr(part, name) for part in lists]) for name in ("values", "lengths", "present")
+    )
+    return Lists(values, lengths, present, lists[0].missing)
 
 
 def missing_rows(spec: InputSpec, rows: int) -> np.ndarray | Lists:

@@ -5,10 +5,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kfp_ct.serving import bodies, columns, tensors
+from kfp_ct.serving import bodies, columns, row_parts, tensors
 from kfp_ct.serving.errors import InvalidRequestError
 from kfp_ct.serving.values import InputSpec, Lists
 
@@ -159,3 +159,71 @@ def test_answers_are_encoded_as_exactly_as_one_by_one(array, by_row, several):
     encoded = json.loads(bodies.encode(outputs, by_row))
 
     np.testing.assert_equal(encoded, {"predictions" if by_row else "outputs": exact})
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(row_parts, "LARGE_BYTES", 0)
+    monkeypatch.setattr(row_parts, "PART_BYTES", 40)
+
+
+SIGNATURES = {"serving_default": SPECS, "other": {"codes": SPECS["codes"]}}
+SEPARATORS = [(",", ":"), (", ", ": "), (" \n,\t", " : ")]
+
+
+@pytest.mark.parametrize("separators", SEPARATORS, ids=["tight", "usual", "wide"])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS)
+def test_a_body_in_parts_is_decoded_as_exactly_as_one_by_one(rows, separators, small_parts):
+    body = json.dumps({"instances": rows * 3}, separators=separators).encode()
+
+    assert_same(decoded(body), exactly(body))
+
+
+def test_large_bodies_are_decoded_in_parts(small_parts):
+    body = json.dumps({"signature_name": "other", "instances": [{"codes": ["a", "b"]}, {"codes": []}] * 50}).encode()
+
+    signature, inputs = row_parts.decode(body, SIGNATURES, "serving_default")
+
+    assert signature == "other"
+    assert (inputs["codes"].values.tolist(), inputs["codes"].lengths.tolist()) == ([b"a", b"b"] * 50, [2, 0] * 50)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"codes": ["},{" * 40]}],
+        [{"codes": ['"},{"codes":["a"]}']}] * 9,
+        [{"codes": [{"b64": "AA=="}, {"b64": "AA=="}]}] * 9,
+    ],
+    ids=["in a text", "in a text that looks like a row", "within a value"],
+)
+def test_a_cut_that_is_not_between_rows_is_none(rows, small_parts):
+    body = json.dumps({"signature_name": "other", "instances": rows}, separators=(",", ":")).encode()
+
+    one = bodies._decode_exactly(body, SIGNATURES).inputs["codes"]
+
+    parts = bodies.decode(body, SIGNATURES).inputs["codes"]
+    assert (parts.values.tolist(), parts.lengths.tolist()) == (one.values.tolist(), one.lengths.tolist())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"instances": [{"codes": ["a"]},{"codes": ["b"]}], "x": [1]}',
+        b'{"instances": [{"codes": ["a"]},{"codes": ["b"]}], "instances": [{}]}',
+        b'{"instances": [{"codes": ["a"]},, {"codes": ["b"]}]}',
+        b'{"instances": [{"codes": ["a"]},{"codes": ["b"]},]}',
+        b'{"instances": [{"codes": ["a"]},{"codes": ["b"]}]',
+        b'{"signature_name": "none", "instances": [{"codes": ["a"]}]}',
+    ],
+    ids=["more", "twice", "empty", "comma", "open", "signature"],
+)
+def test_what_is_no_list_of_rows_alone_is_not_decoded_in_parts(body, small_parts):
+    assert row_parts.decode(body, {"serving_default": {"codes": SPECS["codes"]}}, "serving_default") is None
+
+
+def test_rows_in_several_orders_are_decoded_by_name():
+    rows = [WHOLE, dict(reversed(WHOLE.items()))]
+
+    assert_same(columns.rows_to_arrays(rows, SPECS), exactly(json.dumps({"instances": rows}).encode()))

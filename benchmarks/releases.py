@@ -25,13 +25,13 @@ from kfp_ct.serving.routing import CANARY, Routing
 
 EQUAL, WORSE, BETTER = "equal", "worse", "better"
 NOISE = {EQUAL: 1.0, WORSE: 2.5, BETTER: 0.3}
-REQUESTS = 3_000  # in ten minutes
+REQUESTS = 1_500  # in ten minutes
 STEP = datetime.timedelta(minutes=10)
 LABEL_DELAY = datetime.timedelta(hours=1)
 START = datetime.datetime(2013, 6, 1, tzinfo=datetime.UTC)
 POLICY = {
     "canary": [1, 10, 50], "every": "30m", "equal": "promote",
-    "judge": {"request_log": "log", "labels": "labels", "min_rows": 150, "min_labelled": 300, "max_wait": "2d"},
+    "judge": {"request_log": "log", "labels": "labels", "min_rows": 150, "min_labelled": 300, "max_wait": "8h"},
 }  # fmt: skip
 
 

@@ -86,7 +86,8 @@ def publish_candidate(release: Release, serving_root: str) -> str:
         with atomic_files.locked(base.parent / f".{release.model_name}.lock"):
             for other in folder.parent.glob("*") if folder.parent.is_dir() else ():
                 if other != folder or layouts.tree_fingerprint(folder) != fingerprint:
-                    atomic_files.withdraw(other)  # of a release that has ended
+                    _withdraw(other, base)  # of a release that has ended
+            _write_manifest(release, base, fingerprint)
             if not folder.is_dir():
                 atomic_files.publish(_saved_model(release), folder)
     return fingerprint
@@ -127,10 +128,11 @@ def withdraw_candidate(model_name: str, version: str, serving_root: str) -> None
     if locations.is_remote(serving_root):
         serving_bucket.withdraw(serving_root, model_name, version)
         return
-    folder = locations.local_path(serving_root) / model_name / CANDIDATE / version
+    base = locations.local_path(serving_root) / model_name
+    folder = base / CANDIDATE / version
     if folder.is_dir():
         with atomic_files.writing_to("the serving folder", folder):
-            atomic_files.withdraw(folder)
+            _withdraw(folder, base)
 
 
 def served(serving_root: str | Path, model_name: str) -> str:
@@ -186,6 +188,7 @@ def _in_bucket(release: Release, serving_root: str) -> serving_bucket.BucketRele
 def _publish(release: Release, folder: Path) -> str:
     fingerprint = layouts.tree_fingerprint(_saved_model(release))
     if not folder.exists():
+        _write_manifest(release, folder.parent, fingerprint)
         atomic_files.publish(_saved_model(release), folder)
     elif layouts.tree_fingerprint(folder) != fingerprint:
         raise ConfigurationError(
@@ -193,7 +196,25 @@ def _publish(release: Release, folder: Path) -> str:
             "expected: a serving folder that belongs to one registry, and versions that never change\n"
             f"fix: move {folder} away, or name another serving_root"
         )
+    else:
+        _write_manifest(release, folder.parent, fingerprint)
     return fingerprint
+
+
+def _write_manifest(release: Release, base: Path, fingerprint: str) -> None:
+    """Writes down what the version's files are, before they are there: a service compares them when it loads them."""
+    manifest = releases.manifest_of(_saved_model(release), fingerprint)
+    layouts.write_text(_manifest_path(base, release.version), manifest.to_json().decode())
+
+
+def _manifest_path(base: Path, version: str) -> Path:
+    return Path(releases.manifest_uri(str(base.parent), base.name, version))
+
+
+def _withdraw(folder: Path, base: Path) -> None:
+    atomic_files.withdraw(folder)
+    if not (base / folder.name).exists() and not (base / CANDIDATE / folder.name).exists():
+        _manifest_path(base, folder.name).unlink(missing_ok=True)
 
 
 def _make_served(root: Path, served: Served, keep_versions: int) -> tuple[dict[str, Any], list[str]]:
@@ -224,7 +245,7 @@ def _prune(base: Path, served: int, keep_versions: int) -> list[str]:
     kept = lower[: keep_versions - 1]
     for version in versions:
         if version != served and version not in kept:
-            atomic_files.withdraw(base / str(version))
+            _withdraw(base / str(version), base)
     return [str(version) for version in kept]
 
 

@@ -61,8 +61,9 @@ class OpenInferenceGrpc:
         return open_inference("ServerMetadataResponse")(**oip.SERVER)
 
     async def _model(self, request: Any, request_id: str) -> Any:
-        with self._predictor.versions.leased(request.name, _version(request.version)) as (model, number):
-            return open_inference("ModelMetadataResponse")(**oip.metadata(request.name, [number], model))
+        with self._predictor.versions.leased(request.name, _version(request.version)) as (model, _):
+            available = self._predictor.versions.available(request.name)
+            return open_inference("ModelMetadataResponse")(**oip.metadata(request.name, available, model))
 
     async def _infer(self, request: Any, request_id: str) -> Any:
         raw = bool(request.raw_input_contents)

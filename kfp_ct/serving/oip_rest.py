@@ -47,10 +47,11 @@ class OpenInferenceRest:
         version = None if match["version"] is None else int(match["version"])
         if match["what"] == "/infer":
             return await self._infer(request, match["name"], version)
-        with self._predictor.versions.leased(match["name"], version) as (model, number):
+        with self._predictor.versions.leased(match["name"], version) as (model, _):
             if match["what"]:
                 return http.json_response({"name": match["name"], "ready": True})
-            return http.json_response(oip.metadata(match["name"], [number], model))
+            available = self._predictor.versions.available(match["name"])
+            return http.json_response(oip.metadata(match["name"], available, model))
 
     async def _infer(self, request: Request, name: str, version: int | None) -> Response:
         call = Call(name, version, request.state.id, "oip-rest", UNREAD)

@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from kfp_ct.serving import bodies, signature_calls, tensors, warm_up
 from kfp_ct.serving.batch_trial import rows_are_independent, varied_rows
 from kfp_ct.serving.errors import InvalidRequestError
-from kfp_ct.serving.model_check import check_files, check_graph
+from kfp_ct.serving.model_check import check_files, check_graph, check_manifest
 from kfp_ct.serving.values import Inputs, InputSpec, Lists, missing_rows
 
 _SERVE_TAG = "serve"
@@ -38,6 +38,7 @@ class SavedModel:
     def __init__(self, path: Path) -> None:
         """Loads a SavedModel; whatever TensorFlow raises means that it cannot be served."""
         check_files(path)
+        check_manifest(path)
         self._path = path
         self.definitions = _signature_definitions(path)
         self._loaded = tf.saved_model.load(str(path))

@@ -108,6 +108,10 @@ class Versions:
                 if version.state == AVAILABLE
             }
 
+    def available(self, name: str) -> list[int]:
+        """Returns the versions of a model that can be asked, lowest first."""
+        return sorted(number for model, number in self.loaded_at() if model == name)
+
     def labels(self, name: str) -> dict[str, int]:
         """Returns a model's labels, and what versions they are for."""
         with self._lock:

@@ -1,7 +1,8 @@
-"""Models in an object store: what a publisher writes and the prediction service reads.
+"""Models in an object store or a folder: what a publisher writes and the prediction service reads.
 
     <root>/<model>/<version>/…       the SavedModel, in TensorFlow Serving's layout
-    <root>/<model>/<version>.json    its manifest, written after it: size and SHA-256 of every file
+    <root>/<model>/<version>.json    its manifest: size and SHA-256 of every file; in a folder, where a version appears
+                                     at once, written before it, else after it
     <root>/<model>.json              the pointer to the served version, written last, if it is still what was read
 
 Nothing else decides what is served: no listing, no rename, no lock.
@@ -115,12 +116,17 @@ def fetch(root: str, model: str, version: str, manifest: Manifest, folder: Path)
                 raise _broken(root, model, version, f"{name} is missing")
             found.append((item, partial / name))
         storage.download(found)
-        for name, expected in manifest.files.items():
-            if ((partial / name).stat().st_size, _sha256(partial / name)) != expected:
-                raise _broken(root, model, version, f"{name} is not the file that was published")
+        for name in changed_files(partial, manifest):
+            raise _broken(root, model, version, f"{name} is not the file that was published")
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def changed_files(folder: Path, manifest: Manifest) -> list[str]:
+    """Returns what is missing in a local folder, or is another file than the manifest says."""
+    found = manifest_of(folder, manifest.fingerprint).files
+    return sorted(name for name, expected in manifest.files.items() if found.get(name) != expected)
 
 
 def _sha256(path: Path) -> str:

@@ -12,6 +12,7 @@ from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError
 from kfp_ct.components.deploy import work
 from kfp_ct.data import layouts
 from kfp_ct.models import serving_folder
+from kfp_ct.storage import releases
 from release_artifacts import make_run
 
 
@@ -31,7 +32,13 @@ def run(tmp_path):
 
 
 def versions(root, name="flights"):
-    return sorted(path.name for path in (root / name).iterdir())
+    folders = sorted(path.name for path in (root / name).iterdir() if path.suffix != ".json")
+    assert {each for each in folders if each.isdigit()} <= manifests(root, name)
+    return folders
+
+
+def manifests(root, name="flights"):
+    return {path.stem for path in (root / name).glob("*.json")}
 
 
 def deploy_many(tmp_path, root, numbers, keep=3):
@@ -46,6 +53,32 @@ def test_publishes_in_tensorflow_servings_layout(run, root):
     assert (root / "flights" / "1" / "saved_model.pb").read_text() == "graph one"
     assert (root / "flights" / "1" / "variables" / "variables.index").is_file()
     assert versions(root) == ["1"]
+
+
+def test_the_manifest_says_what_was_published(run, root):
+    deploy(run, root)
+
+    manifest = releases.read_manifest(str(root), "flights", "1")
+    assert set(manifest.files) == {"saved_model.pb", "variables/variables.index"}
+    assert releases.changed_files(root / "flights" / "1", manifest) == []
+    (root / "flights" / "1" / "saved_model.pb").write_text("graph two")
+    (root / "flights" / "1" / "variables" / "variables.index").unlink()
+    assert releases.changed_files(root / "flights" / "1", manifest) == ["saved_model.pb", "variables/variables.index"]
+
+
+def test_a_version_from_before_manifests_gets_one_when_it_is_deployed_again(run, root):
+    deploy(run, root)
+    (root / "flights" / "1.json").unlink()
+
+    deploy(run, root)
+
+    assert versions(root) == ["1"]
+
+
+def test_versions_that_go_take_their_manifests_along(tmp_path, root):
+    deploy_many(tmp_path, root, [1, 2, 3], keep=1)
+
+    assert (versions(root), manifests(root)) == (["3"], {"3"})
 
 
 def test_records_what_is_served_and_what_was(tmp_path, root):

@@ -92,6 +92,7 @@ def test_versions_are_asked_by_label_and_by_number(server):
     unknown = server.predict(body, "/v1/models/flights/labels/none:predict")
     assert (unknown.status_code, "candidate, gone, stable" in unknown.text) == (400, True)
     assert server.predict(body, "/v1/models/flights/labels/gone:predict").status_code == 404
+    assert server.client.get("/v2/models/flights").json()["versions"] == ["1", "2"]
 
 
 def test_bodies_may_be_packed(server):

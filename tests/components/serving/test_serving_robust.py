@@ -8,8 +8,10 @@ import tensorflow as tf
 
 import serving_fuzz
 from damaged_models import damage
+from kfp_ct.serving.model_check import DamagedModelError
 from kfp_ct.serving.saved_model import SavedModel
 from kfp_ct.serving.versions import Versions
+from kfp_ct.storage import releases
 from prediction_server import Server
 from saved_models import save, save_signatures
 
@@ -69,6 +71,40 @@ def test_damaged_models_are_refused_and_others_go_on(tmp_path):
             with versions.leased(name, None) as (model, _):
                 assert model.predict(b'{"instances": [{"hour": 1}]}').body == b'{"predictions":[[1.0]]}'
     assert refused > MODELS * 0.8, "the rest was exchanged for itself, or damaged where nothing is read"
+
+
+def flip_what_still_parses(folder):
+    path, version = folder / "saved_model.pb", tf.__version__.encode()
+    content = path.read_bytes()
+    assert version in content
+    path.write_bytes(content.replace(version, version[:-1] + bytes([version[-1] ^ 1])))
+
+
+@pytest.mark.parametrize("place", ["m/7", "m/candidate/7"])
+def test_a_flipped_byte_that_still_parses_is_refused_where_a_manifest_says_so(place, tmp_path):
+    save(tmp_path / place, 1)
+    manifest = releases.manifest_of(tmp_path / place, "")
+    flip_what_still_parses(tmp_path / place)
+    SavedModel(tmp_path / place)  # nobody can know
+    (tmp_path / "m" / "7.json").write_bytes(manifest.to_json())
+
+    with pytest.raises(DamagedModelError, match=r"not the files that were published: saved_model\.pb"):
+        SavedModel(tmp_path / place)
+
+
+def test_a_damaged_version_takes_no_good_one_down(tmp_path):
+    for version in ("1", "2"):
+        save(tmp_path / "m" / version, 1)
+        (tmp_path / "m" / f"{version}.json").write_bytes(releases.manifest_of(tmp_path / "m" / version, "").to_json())
+    flip_what_still_parses(tmp_path / "m" / "2")
+
+    versions = Versions(tmp_path, SavedModel)
+    versions.poll()
+
+    assert versions.serving() == {"m": 1}
+    (status, _) = versions.status("m", None)
+    assert (status["version"], status["state"]) == ("2", "END")
+    assert "fix: remove the version's folder and deploy the version again" in status["status"]["error_message"]
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path):

@@ -43,7 +43,9 @@ def test_kserves_client_gets_what_tensorflow_servings_api_answers(protocol, form
 
     body = {"signature_name": "lists", "inputs": {"values": VALUES}}
     expected = server.predict(body, "/v1/models/many:predict").json()["outputs"]
-    assert (answer["id"], answer["model"], answer["version"]) == ("mine", "many", "2")
+    # KServe's client leaves the version out of what it reads over REST (0.21, `InferResponse.from_bytes`).
+    version = {"rest": None, "grpc": "2"}[protocol]
+    assert (answer["id"], answer["model"], answer["version"]) == ("mine", "many", version)
     for name, datatype in (("scaled", "FP32"), ("sum", "FP32"), ("count", "INT32")):
         kind, shape, values = answer["outputs"][name]
         assert (kind, shape) == (datatype, list(np.shape(expected[name])))

@@ -58,7 +58,7 @@ def test_the_base_alone_says_that_images_are_missing():
 
 
 def test_every_name_that_pods_refer_to_is_there(built):
-    """Config maps are here; secrets are by reference and listed in the documentation."""
+    """Config maps are here; secrets and claims that are not are in the documentation."""
     page = (ROOT / "docs" / "kubernetes.md").read_text()
     for manifests in built.values():
         maps = {
@@ -69,6 +69,10 @@ def test_every_name_that_pods_refer_to_is_there(built):
         for each in manifests:
             if each["kind"] not in ("Deployment", "StatefulSet", "Job"):
                 continue
+            made = {one["metadata"]["name"] for one in manifests if one["kind"] == "PersistentVolumeClaim"}
+            for volume in manifest_policy.pod_spec(each).get("volumes", []):
+                claim = volume.get("persistentVolumeClaim", {}).get("claimName")
+                assert not claim or claim in made or f"the claim `{claim}`" in page
             for container in manifest_policy.pod_spec(each)["containers"]:
                 for source in container.get("envFrom", []):
                     if "configMapRef" in source:

@@ -11,8 +11,10 @@ import pytest
 from cli_runner import ct
 from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError, UsageError
 from kfp_ct.champions import listing, promotion
+from kfp_ct.champions.locations import Location
 from kfp_ct.champions.promotion import Person
 from kfp_ct.data import layouts
+from kfp_ct.endpoint.ui import models_page
 from kfp_ct.models import blessing, champion_history, registry_mlflow, serving_folder
 from kfp_ct.runs import record
 from registered_models import now, place_in, three_versions
@@ -291,3 +293,35 @@ def test_a_release_is_aborted_by_a_word_and_stays_in_the_history(home, place, re
 def test_without_a_release_there_is_nothing_to_step(home):
     assert "no release of flights yet" in ct(home, "release", "status", "flights").out
     assert "no release of flights runs" in ct(home, "release", "step", "flights").out
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted(Location):
+    """A place that counts how often the registry is asked for all versions."""
+
+    asked: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def reader(self):
+        reader, asked = super().reader, self.asked
+
+        class Reader:
+            def versions(self, name):
+                asked.append(name)
+                return reader.versions(name)
+
+            def __getattr__(self, name):
+                return getattr(reader, name)
+
+        return Reader()
+
+
+def test_the_page_of_models_works_moves_out_once(place):
+    promotion.promote(place, "flights", "1", ADA)
+    counted = Counted(place.workspace, place.registry_uri, place.serving_root)
+
+    shown = models_page._model(counted, "flights")
+
+    assert [(move.kind, move.version) for move in shown.moves[:1]] == [("promote", "1")]
+    assert shown.words == listing.history_with_words(place, "flights")
+    assert len(counted.asked) <= 4, "for versions, moves, words, and what is unfinished"

@@ -5,24 +5,20 @@ launcher writes to <root>/<pipeline>/<run>/<task>/…/<artifact>. `ct up` has al
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from kfp_ct.base.errors import ComponentError, TargetError
 from kfp_ct.data import layouts
-from kfp_ct.deploy import kfp_api, kfp_identity, run_nodes
+from kfp_ct.deploy import kfp_api, kfp_identity, kfp_root, run_nodes
 from kfp_ct.deploy.kfp_target import KfpTarget
 from kfp_ct.package import package
 from kfp_ct.runs import record, run_facts
 from kfp_ct.runs.events import State
 from kfp_ct.runs.run_facts import RunFacts, StepFacts
-from kfp_ct.storage import locations, storage
+from kfp_ct.storage import storage
 
-# Where KFP's own object store is the pipeline root.
-DEFAULT_ROOT = "minio://mlpipeline/v2/artifacts"
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _NOT_IN_THE_API = frozenset({"data", "outputs", "versions", "states", "places"})
 _SAYS_LITTLE = "output parameters and artifacts' metadata: Kubeflow Pipelines' API does not have them"
 _OWN_RECORD = "/apis/ct/v1/runs/{run}"
@@ -38,11 +34,10 @@ def facts(service: KfpTarget, run_id: str) -> RunFacts:
         return run_facts.of_record(_recorded(service, run_id), f"`ct up` at {service.host}")
     with kfp_api.speaking(service.host):
         found = service.client.get_run(run_id)
-    compiled = package.of_spec(_spec(service, found))
+    compiled = package.of_spec(service.spec(found))
     config = found.runtime_config
     parameters = {**(package.defaults(compiled) if compiled else {}), **(config.parameters if config else {} or {})}
-    folder = locations.join(_root(service, config), str(compiled.get("pipelineInfo", {}).get("name", "")), run_id)
-    left, problems = _left(folder)
+    left, problems = _left(kfp_root.folder(found, compiled, service.pipeline_root))
     states = run_nodes.fold((found.run_details.task_details if found.run_details else None) or [])
     steps = {name: _step(view.state, left.get(name, {})) for name, view in states.items()}
     versions = {"image": ", ".join(sorted(set(package.images(compiled))))} if compiled else {}
@@ -59,23 +54,6 @@ def _recorded(service: KfpTarget, run_id: str) -> record.Run:
     return record.of_fields(json.loads(answer.body))
 
 
-def _spec(service: KfpTarget, found: Any) -> Mapping[str, Any]:
-    """Returns the spec of a run's package; empty where its version was deleted."""
-    if found.pipeline_spec:
-        return dict(found.pipeline_spec)
-    version = found.pipeline_version_reference
-    if not version:
-        return {}
-    with kfp_api.speaking(service.host):
-        made = service.client.get_pipeline_version(version.pipeline_id, version.pipeline_version_id)
-    return dict(made.pipeline_spec or {})
-
-
-def _root(service: KfpTarget, config: Any) -> str:
-    root = (config.pipeline_root if config else "") or service.pipeline_root or DEFAULT_ROOT
-    return str(root).replace("minio://", locations.S3).partition("?")[0]
-
-
 def _step(state: str, left: Mapping[str, Any]) -> StepFacts:
     plain = State(state) if state in State.__members__ else state
     return StepFacts(
@@ -88,10 +66,8 @@ def _step(state: str, left: Mapping[str, Any]) -> StepFacts:
 
 def _left(folder: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Reads what tasks left in the pipeline root; returns it by task, and why it could not be read."""
-    if not locations.is_remote(folder):
-        return {}, [f"fingerprints, metrics and decisions: {folder} cannot be read from here"]
-    if folder.startswith(locations.S3) and not any(os.environ.get(key) for key in _KEYS):
-        return {}, [f"fingerprints, metrics and decisions are in {folder}: export AWS_… to have them read"]
+    if reason := kfp_root.unreadable(folder):
+        return {}, [f"fingerprints, metrics and decisions{reason}"]
     try:
         found: dict[str, dict[str, Any]] = {}
         for task, what, value in _parts(folder):

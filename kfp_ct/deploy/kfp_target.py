@@ -2,7 +2,7 @@
 
 import datetime
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +11,7 @@ import kfp
 import kfp_server_api
 
 from kfp_ct.base.errors import TargetError
-from kfp_ct.deploy import kfp_api, kfp_identity, pod_problems, run_nodes, version
+from kfp_ct.deploy import kfp_api, kfp_identity, kfp_root, pod_problems, run_nodes, version
 from kfp_ct.deploy.deploy import Deployed
 from kfp_ct.deploy.progress import RunView
 from kfp_ct.deploy.version import Version
@@ -124,12 +124,37 @@ class KfpTarget:
         error = found.error.message if found.error else ""
         return RunView(str(found.state or "PENDING"), run_nodes.fold(details or []), error or "")
 
-    def log(self, run_id: str, pod: str) -> str:
-        """Returns what a container logged; empty where the service does not say."""
+    def log(self, run_id: str, pod: str, task: str = "") -> str:
+        """Returns what a container logged: as the API has it, else what the launcher kept of the task, if it is named.
+
+        The API reads the pod, which may be gone. Empty where neither is to be had.
+        """
         path = f"/apis/v1alpha1/runs/{quote(run_id, safe='')}/nodes/{quote(pod, safe='')}/log"
-        answer = kfp_identity.fetch(self.client, self.host, path)
-        found = answer.status != kfp_api.NOT_FOUND and "html" not in answer.kind
-        return answer.body.decode(errors="replace") if found else ""
+        try:
+            answer = kfp_identity.fetch(self.client, self.host, path)
+        except TargetError:
+            return self._kept_log(run_id, task)
+        if answer.status != kfp_api.NOT_FOUND and "html" not in answer.kind and answer.body.strip():
+            return answer.body.decode(errors="replace")
+        return self._kept_log(run_id, task)
+
+    def _kept_log(self, run_id: str, task: str) -> str:
+        if not task:
+            return ""
+        with kfp_api.speaking(self.host):
+            found = self.client.get_run(run_id)
+        return kfp_root.log(kfp_root.folder(found, self.spec(found), self.pipeline_root), task)
+
+    def spec(self, run: Any) -> Mapping[str, Any]:
+        """Returns the spec of a run's package; empty where its version was deleted."""
+        if run.pipeline_spec:
+            return dict(run.pipeline_spec)
+        version = run.pipeline_version_reference
+        if not version:
+            return {}
+        with kfp_api.speaking(self.host):
+            made = self.client.get_pipeline_version(version.pipeline_id, version.pipeline_version_id)
+        return dict(made.pipeline_spec or {})
 
     def stalled(self, run_id: str, tasks: Sequence[str]) -> list[str]:
         """Says why pods do not start, where the cluster can be asked, and where to look else."""

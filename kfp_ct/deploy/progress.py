@@ -33,8 +33,8 @@ class Service(Protocol):
     def look(self, run_id: str) -> RunView:
         """Returns where a run stands."""
 
-    def log(self, run_id: str, pod: str) -> str:
-        """Returns what a container logged; empty where the service does not say."""
+    def log(self, run_id: str, pod: str, task: str = "") -> str:
+        """Returns what a container logged, of a task that is named also what was kept; empty where nothing says it."""
 
     def stalled(self, run_id: str, tasks: Sequence[str]) -> list[str]:
         """Says why tasks may not go on, and where to look."""
@@ -146,9 +146,9 @@ class _Following:
                 self._say(line)
             self._stalled |= {*going, ""}
 
-    def _log(self, task: TaskView) -> str:
+    def _log(self, task: TaskView, name: str = "") -> str:
         try:
-            return redaction.redact(self._service.log(self._run_id, task.pods[-1])) if task.pods else ""
+            return redaction.redact(self._service.log(self._run_id, task.pods[-1], name)) if task.pods else ""
         except TargetError:
             return ""  # a log is no reason not to wait
 
@@ -163,7 +163,7 @@ class _Following:
 
     def _why(self, name: str, task: TaskView) -> list[str]:
         """Returns a failed task's own message, or the last lines of its log."""
-        log = self._log(task).rstrip().splitlines()
+        log = self._log(task, name).rstrip().splitlines()
         if own := _own_message(log):
             return [f"{name}: {own[0]}", *(f"  {line}" for line in own[1:])]
         last = [f"  {line}" for line in log if line.strip()][-_LAST_LINES:]

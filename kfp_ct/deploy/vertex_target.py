@@ -182,7 +182,7 @@ class VertexTarget:
                     f"there is no bucket {self.bucket}\nfix: gcloud storage buckets create gs://{self.bucket}"
                 )
 
-    def log(self, run_id: str, pod: str) -> str:
+    def log(self, run_id: str, pod: str, task: str = "") -> str:
         """Returns nothing: logs are in Cloud Logging, which a task's message names."""
         return ""
 

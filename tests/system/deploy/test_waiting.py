@@ -2,15 +2,18 @@
 
 import dataclasses
 import datetime
+import time
 
 import pytest
 
 import kfp_stand_in
+import seaweedfs
 from ct_command import ct
 from kfp_ct.base.errors import RequestRefusedError, RunFailedError, TargetError, UsageError
 from kfp_ct.deploy import kfp_api, kfp_identity, kfp_target, progress, target
 from kfp_ct.deploy.schedules.kfp_schedules import KfpSchedules
 from kfp_ct.deploy.schedules.plan import Desired
+from kfp_ct.storage import storage
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 TRACEBACK = "Traceback (most recent call last):\n  …\nValueError: 3 rows\n"
@@ -96,6 +99,26 @@ def test_a_failed_task_is_told_with_its_own_message_or_its_last_lines(kfp_servic
     assert said in failure
     assert "not this one" not in failure
     assert failure.endswith(error["message"])
+
+
+def test_a_failed_task_whose_pod_is_gone_is_told_from_what_the_launcher_kept(kfp_service, monkeypatch):
+    """The stand-in answers 404 for the log of a pod; the store is a real one."""
+    spec = {"pipelineInfo": {"name": "flights-training"}}
+    config = {"parameters": {}, "pipeline_root": "s3://data/root"}
+    kfp_service.views = [run("FAILED", {"train": "FAILED"}, named=True, pipeline_spec=spec, runtime_config=config)]
+    with seaweedfs.running() as store:
+        for name, value in store.environment().items():
+            monkeypatch.setenv(name, value)
+        place = "s3://data/root/flights-training/run-1/train"
+        storage.write(f"{place}/1-first/executor-logs", b"error: the first try\n")
+        time.sleep(1.1)  # the store tells times to the second
+        storage.write(f"{place}/2-second/executor-logs", b"working\nerror: the label has one value\n  fix: take more\n")
+        _, failure = followed(kfp_service)
+        assert "train: the label has one value\n  fix: take more" in failure
+        for name in store.environment():
+            monkeypatch.delenv(name)
+        _, failure = followed(kfp_service)
+    assert failure == "the run ended as FAILED: train failed"
 
 
 def test_an_importer_is_a_task_and_the_workflow_alone_is_none(kfp_service):

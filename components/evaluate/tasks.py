@@ -15,7 +15,7 @@ from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.components.evaluate.eval_config import Output
 from kfp_ct.components.evaluate.samples import Floats
 from kfp_ct.components.evaluate.settings import BINARY, METRICS, MULTICLASS, REGRESSION, Gates
-from kfp_ct.data import layouts, user_code
+from kfp_ct.data import layouts, list_columns, user_code
 from kfp_ct.pages.formats import quoted
 
 _OR_LOGITS = ", or say gates.model_output: logits"
@@ -44,6 +44,11 @@ class Decoder:
             DataError: A label is missing, or is none of the task's.
         """
         name = self.output.label
+        if list_columns.is_list(column.type):
+            raise DataError(
+                f"the label {name} is a list\nexpected: one value a row\nfix: several labels of a row are several "
+                "outputs: a column each in the query, and label_keys and prediction_keys in the evaluation config"
+            )
         if column.null_count:
             raise DataError(
                 f"the label {name} is missing in {column.null_count:,} rows\nfix: leave them out of the query"
@@ -170,7 +175,8 @@ def _inferred(config: config_pb2.EvalConfig, gates: Gates, output: Output, raw: 
         return BINARY
     if _some(names, _REGRESSION):
         return REGRESSION
-    return BINARY if set(column.unique().to_pylist()) <= {0, 1, None} else REGRESSION
+    is_list = list_columns.is_list(column.type)  # which `labels` refuses
+    return BINARY if is_list or set(column.unique().to_pylist()) <= {0, 1, None} else REGRESSION
 
 
 def _some(names: list[str], prefixes: tuple[str, ...]) -> bool:

@@ -3,9 +3,14 @@
 FOLDER has `case.json`; `result.json` says whether the model is blessed, and how many rows it answers without the label.
 """
 
+import asyncio
+import base64
 import json
 import sys
 from pathlib import Path
+
+import httpx
+from starlette.applications import Starlette
 
 from kfp_ct.components.evaluate import work as evaluate
 from kfp_ct.components.ingest import work as ingest
@@ -16,8 +21,13 @@ from kfp_ct.components.transform import work as transform
 from kfp_ct.components.tune import work as tune
 from kfp_ct.components.validate_data import work as validate_data
 from kfp_ct.components.validate_data.settings import Parameters
-from kfp_ct.data import layouts, reading
-from kfp_ct.data.saved_model import Role, SavedModel
+from kfp_ct.data import batches, layouts, reading
+from kfp_ct.serving.app import create_app
+from kfp_ct.serving.batching import Batching
+from kfp_ct.serving.limits import LOOPBACK_NAMES, Limits
+from kfp_ct.serving.predictor import Predictor
+from kfp_ct.serving.saved_model import SavedModel
+from kfp_ct.serving.versions import Versions
 
 
 def run(folder: Path, root: Path) -> dict:
@@ -52,14 +62,25 @@ def run(folder: Path, root: Path) -> dict:
 
 
 def served(root: Path, case: dict) -> dict:
-    """Asks the model without its label, as a client does."""
+    """Asks the service's REST API for rows without their label, as a client does; in this process."""
     batch = next(reading.iter_batches(layouts.split_files(root / "examples", "eval")))
     label = {"taxi": "tips", "penguin": "species", "imdb": "label", "mnist": "image_class"}[case["rows"]]
-    names = [name for name in batch.schema.names if name != label]
-    model = SavedModel(str(root / "model"), "serving_default", names, Role("the model"))
-    asked = batch.select(names) if hasattr(batch, "select") else batch
-    answers = model.run(asked)
-    return {"rows": batch.num_rows, "served": len(answers[model.outputs[0]])}
+    asked = batches.to_examples(batch, [name for name in batch.schema.names if name != label])
+    (root / "serving/m").mkdir(parents=True)
+    (root / "serving/m/1").symlink_to(root / "model/Format-Serving")
+    versions = Versions(root / "serving", SavedModel)
+    versions.poll()
+    predictor = Predictor(versions, Limits(1 << 26, 256, 1, LOOPBACK_NAMES), Batching("off"), None)
+    answered = asyncio.run(_predict(create_app(predictor), asked))
+    return {"rows": batch.num_rows, "served": len(answered["predictions"])}
+
+
+async def _predict(app: Starlette, examples: list[bytes]) -> dict:
+    instances = [{"b64": base64.b64encode(each).decode()} for each in examples]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        answer = await client.post("/v1/models/m:predict", json={"instances": instances}, timeout=600)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
 
 
 if __name__ == "__main__":

@@ -80,7 +80,8 @@ def _statistics(draft: Draft, node: Node) -> None:
 def _validator(draft: Draft, node: Node) -> None:
     draft.add(node.id, "", DIFFERS, "validate_data: an anomaly stops the run, which TFX only records")
     if excluded := node.given.get("exclude_splits"):
-        draft.add(node.id, "exclude_splits", DIFFERS, f"{', '.join(excluded)} would be judged too")
+        draft.parameters["severities"] = dict.fromkeys(excluded, "skip")
+        draft.add(node.id, "exclude_splits", SAME, f"severities: {', '.join(f'{each}: skip' for each in excluded)}")
     if node.given.get("custom_validation_config"):
         draft.add(node.id, "custom_validation_config", MISSING, "write it as tests of the project, or into the schema")
 
@@ -92,7 +93,9 @@ def _infra(draft: Draft, node: Node) -> None:
         here = f"this project's service is asked; infra.server: docker:tensorflow/serving:{tag} asks TF Serving"
         draft.add(node.id, f"tensorflow_serving {tag}", DIFFERS, here)
     if (node.given.get("request_spec") or {}).get("make_warmup"):
-        draft.add(node.id, "make_warmup", DIFFERS, "models are pushed as they were trained; see docs/from-tfx.md")
+        draft.add(
+            node.id, "make_warmup", DIFFERS, "train writes warm-up requests into every model, of warm_up_rows eval rows"
+        )
 
 
 def _pusher(draft: Draft, node: Node) -> None:

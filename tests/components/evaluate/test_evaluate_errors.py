@@ -16,6 +16,7 @@ from kfp_ct.components.evaluate.model import Model, Signature
         pytest.param(rows(10).slice(0, 0), "eval split has no rows", id="zero rows"),
         pytest.param(rows(50).set_column(4, "late", [[0] * 50]), "late is 0 in all 50 eval rows", id="one class"),
         pytest.param(rows(50).set_column(4, "late", [[2] * 50]), "values other than 0 and 1", id="not binary"),
+        pytest.param(rows(50).set_column(4, "late", [[[0, 1]] * 50]), "the label late is a list", id="a list"),
         pytest.param(rows(50).set_column(4, "late", [[None, 1] * 25]), "late is missing in 25 rows", id="no label"),
     ],
 )

@@ -143,6 +143,17 @@ def test_splits_and_extractors_of_the_evaluator_are_the_gates(converted, home):
     assert (made.folder / "scores.py").is_file()
 
 
+def test_splits_that_are_not_validated_are_skipped(converted):
+    def edit(found):
+        found["components"] = [each for each in found["components"] if each["id"] != "ExampleValidator"]
+        found["components"].append({
+            **component(found, "StatisticsGen"), "id": "ExampleValidator", "bases": ["ExampleValidator"],
+            "exec_properties": {"exclude_splits": '["eval"]'},
+        })  # fmt: skip
+
+    assert settings(converted(TAXI, edit))["parameters"]["severities"] == {"eval": "skip"}
+
+
 def test_legacy_keras_of_the_pipeline_is_the_project_s(converted):
     made = converted("imdb_pipeline_native_keras", lambda found: found.update(legacy_keras="1"))
     assert settings(made)["keras"] == 2

@@ -5,10 +5,9 @@ import collections
 import dataclasses
 import functools
 import hashlib
-import io
 import itertools
+import math
 import re
-import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ _REMEMBERED = 2_000
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _AFTER_M = re.compile(r"(?:^|\s)-m\s+([A-Za-z_][\w.]*)")
 _PATH = re.compile(r"[^\s\0<>:|?*\"'{}]{2,200}")
-_ENCODING = re.compile(r"#.*coding[:=]")
+_ENCODING = re.compile(rb"#.*coding[:=]")
 # Calls with a literal name are imports like any other; with anything else nobody can say what is imported.
 _LOADERS = ("import_module", "__import__")
 _BY_VALUE = ("spec_from_file_location", "exec_module", "exec", "eval")
@@ -94,16 +93,15 @@ def read_facts(text: str, file: Path) -> Facts:
 @functools.lru_cache(_REMEMBERED)
 def _read(text: str, file: Path | None) -> Facts:
     try:
-        tree = ast.parse(text)
+        nodes = _nodes(text)
     except (SyntaxError, ValueError):
         return Facts(unknown=True)
-    nodes = _by_type(tree)
     strings = list(_strings(nodes))
     return Facts(
         imports=tuple(dict.fromkeys(_imports(nodes))),
         mentions=tuple(sorted({name for each in strings for name in _module_names(each)} | set(_started(nodes)))),
         literals=tuple(sorted({each for each in strings if _looks_like_path(each)})),
-        files=tuple(str(path) for path in paths_read(tree, file)) if file else (),
+        files=tuple(str(path) for path in paths_read(nodes[ast.Module][0], file)) if file else (),
         package_data=_reads_package_data(nodes),
         unknown=_imports_unknown(nodes),
         renders_unknown=_renders_unknown(nodes),
@@ -118,17 +116,43 @@ def code_digest(source: bytes) -> str:
 
 def _without_comments(source: bytes) -> bytes:
     try:
-        text = source.decode()
-        lines = list(io.StringIO(text))
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type == tokenize.COMMENT and not _ENCODING.match(token.string):
-                row, column = token.start[0] - 1, token.start[1]
-                lines[row] = lines[row][:column].rstrip() + "\n"
-            elif token.type == tokenize.NL and not lines[token.start[0] - 1].strip():
-                lines[token.start[0] - 1] = ""
-    except (SyntaxError, UnicodeDecodeError, tokenize.TokenError, IndexError):
+        nodes = _nodes(source.decode())
+    except (SyntaxError, ValueError):
         return source
-    return "".join(lines).encode()
+    lines, spans = source.splitlines(keepends=True), _strings_by_line(nodes)
+    for number, line in enumerate(lines):
+        inside = spans.get(number + 1, ())
+        start = next((at for at in _signs(line) if not any(first <= at < last for first, last in inside)), -1)
+        if start >= 0 and not _ENCODING.match(line[start:]):
+            lines[number] = line = line[:start].rstrip() + b"\n"
+        # A line that begins inside a string is part of it.
+        if not line.strip() and not any(first == 0 for first, _ in inside):
+            lines[number] = b""
+    return b"".join(lines)
+
+
+def _signs(line: bytes) -> Iterator[int]:
+    at = line.find(b"#")
+    while at >= 0:
+        yield at
+        at = line.find(b"#", at + 1)
+
+
+def _strings_by_line(nodes: _Nodes) -> Mapping[int, list[tuple[int, float]]]:
+    """Returns which columns of which lines are within strings; between strings that follow each other all counts."""
+    spans: dict[int, list[tuple[int, float]]] = collections.defaultdict(list)
+    constants = (node for node in nodes[ast.Constant] if isinstance(node.value, str | bytes))
+    for node in (*constants, *nodes[ast.JoinedStr], *nodes.get(getattr(ast, "TemplateStr", ast.Constant), ())):
+        for number in range(node.lineno, node.end_lineno + 1):
+            first = node.col_offset if number == node.lineno else 0
+            spans[number].append((first, node.end_col_offset if number == node.end_lineno else math.inf))
+    return spans
+
+
+# The digest of a file and its facts are asked for one after the other.
+@functools.lru_cache(1)
+def _nodes(text: str) -> _Nodes:
+    return _by_type(ast.parse(text))
 
 
 def _by_type(tree: ast.Module) -> _Nodes:

@@ -83,3 +83,19 @@ def test_comments_and_empty_lines_are_not_code(other, same):
 
 def test_an_encoding_is_code():
     assert code_digest(b"# coding: utf-8\nx = 1\n") != code_digest(b"# coding: latin-1\nx = 1\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "other", "same"),
+    [
+        pytest.param("x = '#' # a\n", "x = '#'\n", True, id="a sign in a string before a comment"),
+        pytest.param("x = 'ü#'  # ü\n", "x = 'ü#'\n", True, id="letters of several bytes"),
+        pytest.param("x = f'{y}#a'\n", "x = f'{y}#b'\n", False, id="a sign in a formatted string"),
+        pytest.param("x = b'#a'\n", "x = b'#b'\n", False, id="a sign in bytes"),
+        pytest.param("x = '''\n\n'''\n", "x = '''\n'''\n", False, id="an empty line in a string"),
+        pytest.param("x = 1\r\n# a\r\n", "x = 1\r\n# b\r\n", True, id="Windows' line ends"),
+        pytest.param("x = (  # a\n", "x = (  # b\n", False, id="no Python: every byte counts"),
+    ],
+)
+def test_what_is_a_comment_is_told_by_the_syntax(source, other, same):
+    assert (code_digest(source.encode()) == code_digest(other.encode())) is same

@@ -92,7 +92,7 @@ class Engine:
         name = compiled["pipelineInfo"]["name"]
         now = datetime.datetime.now()
         self._root = self._workspace.artifacts / f"{name}-{now:%Y-%m-%d-%H-%M-%S-%f}"
-        self._warm = any(needs_tensorflow(each, self._workspace.root) for each in _commands(compiled))
+        self._warm = any(needs_tensorflow(each, self._workspace.root) for each in package.commands(compiled))
         with log.open("a") as plain, self._pipeline_workspace() as folder, self._uses.holding(self._root):
             file = redaction.redacted(plain)
             self._facts = _facts(name, self._root, folder)
@@ -223,11 +223,6 @@ class Engine:
         print("stopped", file=file)
         if self._tasks is not None:
             self._tasks.kill()
-
-
-def _commands(compiled: package.Package) -> Iterator[list[str]]:
-    for executor in compiled["deploymentSpec"]["executors"].values():
-        yield list(executor.get("container", {}).get("command", ()))
 
 
 def _facts(name: str, root: Path, workspace: Path) -> dict[str, str]:

@@ -209,7 +209,8 @@ def _tasks(
     if prepared.containers:
         return contextlib.nullcontext(prepared.containers)
     log = folder / "logs" / "servers.log"
-    return TaskServers(task_python(workspace.root), workspace.root, log, environments)
+    servers = TaskServers(task_python(workspace.root), workspace.root, log, environments)
+    return servers.expect(package.commands(prepared.compiled))
 
 
 def _environments(workspace: project.Workspace, prepared: Prepared) -> dict[Installation, Path]:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,15 +26,11 @@ from kfp_ct.package import processes
 from kfp_ct.package.processes import Installation
 
 LIGHT = ("kfp.dsl.executor_main",)
-# The prediction service of validate_infra is forked from what has imported TensorFlow only, as a server has.
-HEAVY = (
-    "tensorflow",
-    zygote.EARLY,
-    *LIGHT,
-    "tensorflow_data_validation",
-    "tensorflow_transform.beam",
-    "tensorflow_model_analysis",
-)
+# The prediction service of validate_infra is forked from what has imported TensorFlow only, as a server has. Statistics
+# can begin before what later steps need is imported.
+HEAVY = ("tensorflow", zygote.EARLY, *LIGHT, "tensorflow_data_validation")
+HEAVY_LATER = ("tensorflow_transform.beam", "tensorflow_model_analysis")
+SERVICE = ("kfp_ct.serving.app",)
 # TensorFlow Transform turns tf.keras into Keras 2 if it is imported before tf.keras is used; then which Keras a model
 # is made of would hang on the order of imports.
 KERAS_3 = {"TF_USE_LEGACY_KERAS": "0"}
@@ -45,9 +41,13 @@ _PREFIX = "ct-tasks-"
 # _SHORT.
 _LONGEST, _SHORT = 78, "/tmp"  # noqa: S108 - mkdtemp makes a folder there that is this user's alone
 _HEAVY_IMPORT = re.compile(r"^\s*(import|from) (tensorflow|apache_beam|keras|tfx)", re.MULTILINE)
+# Modules of this name are for tasks that read or write TFRecord, which ingest does only where its arguments say so.
+_TFRECORD, _ARGUMENTS = "tfrecord", "--executor_input"
 # What only the author environment's kfp knows, where the component environment has an older one.
 _NEW_KFP = re.compile(r"__KFP_EMBEDDED_|\bEmbeddedInput\b|\bTaskConfig\b")
 _IMPORT = re.compile(r"^\s*(?:from|import) +([\w.]+)", re.MULTILINE)
+# The work of a component of the library, as its interface imports it.
+_WORK = re.compile(r"^\s*from (kfp_ct\.components\.\w+) import work$", re.MULTILINE)
 
 
 class TaskServers:
@@ -68,6 +68,7 @@ class TaskServers:
         self._root = root
         self._log = log
         self._environments = dict(environments or {})
+        self._later = expected_modules((), root)
         _remove_leftovers()
         self._folder = _temporary(tempfile.gettempdir())
         self._sockets = self._folder if len(str(self._folder)) <= _LONGEST else _temporary(_SHORT)
@@ -76,8 +77,13 @@ class TaskServers:
         self._children: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
 
+    def expect(self, commands: Iterable[Sequence[str]]) -> Self:
+        """Has servers that are yet to start import once what tasks of these commands will import of the library."""
+        self._later = expected_modules(commands, self._root)
+        return self
+
     def __enter__(self) -> Self:
-        self._start("light", LIGHT, {})
+        self._start("light", [*LIGHT, zygote.LATER, *self._later["light"]], {})
         return self
 
     def __exit__(
@@ -85,7 +91,8 @@ class TaskServers:
     ) -> None:
         os.close(self._held)
         os.close(self._lifeline)
-        for server in self._servers.values():
+        for name, server in self._servers.items():
+            self._begin_imports(name)
             # Its lifeline may already have ended it.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(server.pid, 9)
@@ -171,8 +178,20 @@ class TaskServers:
         return self.python_for(list(elements), variables), "python3"
 
     def warm_up(self) -> None:
-        """Begins to import the heavy libraries in the background."""
-        self._start("heavy", HEAVY, {})
+        """Begins to import in the background: the heavy libraries, and what the tasks to come import of this one."""
+        self._begin_imports("light")
+        self._start_heavy("heavy", {})
+
+    def _start_heavy(self, kind: str, variables: Mapping[str, str]) -> None:
+        later = [zygote.LATER, *HEAVY_LATER, *self._later["heavy"], zygote.EARLY_LATER, *SERVICE]
+        self._start(kind, [*HEAVY, *later], variables)
+        self._begin_imports(kind)
+
+    def _begin_imports(self, kind: str) -> None:
+        """Ends a server's standard input, which is when it imports what can wait."""
+        stream = self._servers[kind].stdin
+        if stream is not None and not stream.closed:
+            stream.close()
 
     def python_for(self, command: list[str], variables: Mapping[str, str] | None = None) -> str:
         """Returns what stands in for `python3` in a component's shell command.
@@ -186,7 +205,7 @@ class TaskServers:
             chosen = {name: value for name, value in (variables or {}).items() if name in KERAS_3}
             chosen = {name: value for name, value in chosen.items() if value != self.environment[name]}
             kind = f"heavy{''.join(chosen.values())}"
-            self._start(kind, HEAVY, chosen)
+            self._start_heavy(kind, chosen)
         self._await_start(kind)
         client = [str(self._python), "-I", "-S", zygote.__file__]
         # kfp pastes this into a shell script in front of its arguments.
@@ -194,18 +213,18 @@ class TaskServers:
         early = f"{warm_process.SOCKET_VARIABLE}={shlex.quote(path + zygote.EARLY_SUFFIX)}"
         return f"{zygote.SOCKET_VARIABLE}={shlex.quote(path)} {early} {shlex.join(client)}"
 
-    def _start(self, kind: str, modules: tuple[str, ...], variables: Mapping[str, str]) -> None:
+    def _start(self, kind: str, modules: Sequence[str], variables: Mapping[str, str]) -> None:
         with self._lock:
             if kind not in self._servers:
                 self._servers[kind] = self._server(kind, modules, variables)
 
-    def _server(self, kind: str, modules: tuple[str, ...], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _server(self, kind: str, modules: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
         command = [str(self._python), zygote.__file__, "--serve", str(self._sockets / kind), str(self._lifeline)]
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 [*command, *modules],
                 cwd=self._root,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 pass_fds=[self._lifeline],
@@ -220,16 +239,36 @@ class TaskServers:
             time.sleep(0.01)
 
 
+def expected_modules(commands: Iterable[Sequence[str]], root: Path) -> dict[str, list[str]]:
+    """Returns the modules of the library that tasks of some commands will import, for each kind of server.
+
+    Those of a repository are not among them: they are its tasks' alone.
+    """
+    modules: dict[str, list[str]] = {"light": [], "heavy": []}
+    for command in commands:
+        kind = "heavy" if needs_tensorflow(list(command), root) else "light"
+        found = (f"{each}.work" for text in command for each in _WORK.findall(text))
+        modules[kind] += [each for each in found if each not in modules[kind]]
+    return modules
+
+
 def needs_tensorflow(command: list[str], root: Path) -> bool:
     """Tells from the code a task runs, and the component it imports, whether TensorFlow will be imported.
 
     Args:
-        command: What the task runs; the source of its component is part of it.
+        command: What the task runs; the source of its component is part of it, and its arguments if it has any yet.
         root: The repository; components are in its packages and in the library's.
     """
     modules = {module for text in command for module in _IMPORT.findall(text)}
     sources = {path for module in modules for path in _sources(module, root)}
+    if not _has_tfrecord(command):
+        sources = {path for path in sources if not path.stem.startswith(_TFRECORD)}
     return any(_HEAVY_IMPORT.search(text) for text in [*command, *(path.read_text() for path in sources)])
+
+
+def _has_tfrecord(command: list[str]) -> bool:
+    given = command[command.index(_ARGUMENTS) + 1 :] if _ARGUMENTS in command else []
+    return any(_TFRECORD in each.lower() for each in given)
 
 
 def _sources(module: str, root: Path) -> list[Path]:

@@ -31,41 +31,72 @@ SOCKET_VARIABLE = "CT_ZYGOTE"
 MARK_VARIABLE = "CT_ARGUMENT_MARK"
 # Names a file that receives a line for each server and task: its CPU seconds and its peak memory.
 COSTS_VARIABLE = "CT_TASK_COSTS"
+_STANDARD_INPUT = 0
 # Keeps tasks from running what a module was before an edit.
 _BYTECODE = "kfp_ct.base.bytecode"
 # Between the modules of a server: a fork that has imported what stands before it serves at PATH.early.
 EARLY, EARLY_SUFFIX = "--early", ".early"
+# What follows is imported once standard input has ended, between tasks; the server of PATH.early has its own.
+LATER, EARLY_LATER = "--later", "--early-later"
 
 
-def serve(path: str, lifeline: int, modules: list[str]) -> NoReturn:
-    """Imports `modules`, then serves until the other end of `lifeline` closes, and ends its tasks with itself."""
+def serve(path: str, lifeline: int, arguments: list[str]) -> NoReturn:
+    """Imports modules, then serves until the other end of `lifeline` closes, and ends its tasks with itself."""
     _guard_bytecode()
-    gc.disable()  # imports leave next to no garbage: looking for it took a quarter of their time
-    for module in modules:
-        if module == EARLY:
-            if os.fork() == 0:
-                path += EARLY_SUFFIX
-                break
-            continue
-        # A component that needs what is not installed says so itself, better than this place could.
-        with contextlib.suppress(ImportError):
-            importlib.import_module(module)
-    gc.enable()
-    gc.freeze()  # what was imported stays: no task's garbage collector need walk it
+    rest, _, later_of_early = _parted(arguments, EARLY_LATER)
+    modules, _, later = _parted(rest, LATER)
+    first, early, others = _parted(modules, EARLY)
+    _import(first)
+    if early and os.fork() == 0:
+        path, others, later = path + EARLY_SUFFIX, [], later_of_early
+    _import(others)
     # The socket appears when the imports are done; the run waits for it.
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.bind(f"{path}.partial")
     server.listen()
     Path(f"{path}.partial").rename(path)
-    _note_costs("imports", resource.getrusage(resource.RUSAGE_SELF))
+    name = "imports of the service's server" if path.endswith(EARLY_SUFFIX) else "imports"
+    _note_costs(name, resource.getrusage(resource.RUSAGE_SELF))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers of tasks
+    _serve(server, lifeline, later, name)
+
+
+def _serve(server: socket.socket, lifeline: int, later: list[str], name: str) -> NoReturn:
     with selectors.DefaultSelector() as selector:
-        selector.register(server, selectors.EVENT_READ)
-        selector.register(lifeline, selectors.EVENT_READ)
+        for each in (server.fileno(), lifeline, *([_STANDARD_INPUT] if later else [])):
+            selector.register(each, selectors.EVENT_READ)
         while True:
-            if any(key.fd == lifeline for key, _ in selector.select()):
+            importing = bool(later) and _STANDARD_INPUT not in selector.get_map()
+            ready = {key.fd for key, _ in selector.select(0 if importing else None)}
+            if lifeline in ready:
                 os.killpg(0, signal.SIGKILL)
-            _accept(server)
+            if _STANDARD_INPUT in ready:
+                sys.path.insert(0, str(Path.cwd()))  # as tasks have it
+                selector.unregister(_STANDARD_INPUT)
+            if server.fileno() in ready:
+                _accept(server)
+            elif importing:
+                before = resource.getrusage(resource.RUSAGE_SELF)
+                _import([later.pop(0)])
+                _note_costs(name, resource.getrusage(resource.RUSAGE_SELF), before)
+
+
+def _parted(arguments: list[str], mark: str) -> tuple[list[str], bool, list[str]]:
+    """Returns what stands before a mark, whether it is there, and what stands after it."""
+    if mark not in arguments:
+        return arguments, False, []
+    at = arguments.index(mark)
+    return arguments[:at], True, arguments[at + 1 :]
+
+
+def _import(modules: list[str]) -> None:
+    gc.disable()  # imports leave next to no garbage: looking for it took a quarter of their time
+    for module in modules:
+        # A component that needs what is not installed says so itself, better than this place could.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    gc.enable()
+    gc.freeze()  # what was imported stays: no task's garbage collector need walk it
 
 
 def _guard_bytecode() -> None:
@@ -97,7 +128,9 @@ def _keep(connection: socket.socket) -> int:
         connection.sendall(json.dumps({"pid": child}).encode() + b"\n")
     threading.Thread(target=_kill_when_gone, args=(connection, child), daemon=True).start()
     _, status, costs = os.wait4(child, 0)
-    _note_costs(_function_name(request["arguments"]), costs)
+    name = _function_name(request["arguments"])
+    _note_costs(name, costs)
+    _note_costs(name, resource.getrusage(resource.RUSAGE_SELF))  # of the fork
     with contextlib.suppress(OSError):
         connection.sendall(json.dumps({"code": os.waitstatus_to_exitcode(status)}).encode())
     return 0
@@ -109,12 +142,12 @@ def _function_name(arguments: list[str]) -> str:
     return following.get("--function_to_execute", following.get("-m", ""))
 
 
-def _note_costs(name: str, costs: resource.struct_rusage) -> None:
+def _note_costs(name: str, costs: resource.struct_rusage, before: resource.struct_rusage | None = None) -> None:
     """Appends what a process and those it has waited for took, where somebody asks for it."""
     if path := os.environ.get(COSTS_VARIABLE):
-        line = {"name": name, "cpu": costs.ru_utime + costs.ru_stime, "peak_kib": costs.ru_maxrss}
+        cpu = costs.ru_utime + costs.ru_stime - (before.ru_utime + before.ru_stime if before else 0)
         with Path(path).open("a") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps({"name": name, "cpu": cpu, "peak_kib": costs.ru_maxrss}) + "\n")
 
 
 def _kill_when_gone(connection: socket.socket, child: int) -> None:

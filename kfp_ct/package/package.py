@@ -127,6 +127,13 @@ def logical_images(package: Package) -> set[str]:
     return {match[1] for match in found if match}
 
 
+def commands(package: Package) -> list[list[str]]:
+    """Returns the command of every executor; an empty one for those that run no container."""
+    return [
+        list(each.get("container", {}).get("command", ())) for each in package["deploymentSpec"]["executors"].values()
+    ]
+
+
 def inputs(package: Package) -> dict[str, dict[str, Any]]:
     """Returns the package's parameters: name to its KFP definition (parameterType, defaultValue, isOptional)."""
     return dict(package["root"].get("inputDefinitions", {}).get("parameters", {}))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kfp_ct.local.task_servers import needs_tensorflow
+from kfp_ct.local.task_servers import expected_modules, needs_tensorflow
 
 
 @pytest.fixture
@@ -37,3 +37,23 @@ def root(tmp_path):
 def test_a_task_that_imports_tensorflow_is_told_by_its_sources(root, imported, heavy):
     command = ["sh", "-c", f"def step():\n    {imported}\n    work()\n"]
     assert needs_tensorflow(command, root) is heavy
+
+
+@pytest.mark.parametrize(
+    ("options", "heavy"),
+    [('{"format": "tfrecord"}', True), ('{"format": "parquet"}', False)],
+    ids=["TFRecord", "Parquet"],
+)
+def test_ingest_waits_for_tensorflow_only_where_it_needs_it(root, options, heavy):
+    source = 'def step():\n    """{"format": "tfrecord"} writes it."""\n    from kfp_ct.components.ingest import work\n'
+    command = ["sh", "-c", "program", source, "--executor_input", f'{{"inputs": {options}}}']
+    assert needs_tensorflow(command, root) is heavy
+
+
+def test_servers_import_what_tasks_of_the_library_will_and_nothing_of_a_repository(root):
+    commands = [[f"def step():\n    from {each} import work\n"] for each in (
+        "kfp_ct.components.train", "kfp_ct.components.ingest", "components.embed", "kfp_ct.components.train"
+    )]  # fmt: skip
+    assert expected_modules(commands, root) == {
+        "light": ["kfp_ct.components.ingest.work"], "heavy": ["kfp_ct.components.train.work"]
+    }  # fmt: skip

@@ -1,15 +1,32 @@
 """Which service is tried: a process of this step, a container, or one that somebody else has started."""
 
+import concurrent.futures
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 
 from kfp_ct.base import secrets
-from kfp_ct.components.validate_infra import container, server, signature
+from kfp_ct.components.validate_infra import container, server, signature, warm_process
 from kfp_ct.components.validate_infra.client import Client, Server, ServerError
 from kfp_ct.components.validate_infra.settings import CONTAINER, SUBPROCESS, Infra
+
+Connect = Callable[[], contextlib.AbstractContextManager[Server]]
+
+
+@contextlib.contextmanager
+def beginning(model_path: str, settings: Infra) -> Iterator[Connect]:
+    """Yields what connects to the service, as `connect` does; one that is forked starts beside what is done meanwhile.
+
+    Whatever else starts does so when it is asked for: nothing beside it then changes what is measured.
+    """
+    if settings.server != SUBPROCESS or _is_cold(settings) or not warm_process.available():
+        yield lambda: connect(model_path, settings)
+        return
+    with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        started = pool.submit(stack.enter_context, connect(model_path, settings))
+        yield lambda: contextlib.nullcontext(started.result())
 
 
 @contextlib.contextmanager
@@ -21,14 +38,17 @@ def connect(model_path: str, settings: Infra) -> Iterator[Server]:
         ServerError: The service does not answer, or has loaded a model of another signature.
     """
     if settings.server == SUBPROCESS:
-        cold = settings.max_load_s is not None or settings.max_memory_mb is not None
-        with server.serving(model_path, settings.start_s, cold) as started:
+        with server.serving(model_path, settings.start_s, _is_cold(settings)) as started:
             yield started
     elif settings.server.startswith(CONTAINER):
         with container.serving(model_path, settings.server.removeprefix(CONTAINER), settings.start_s) as started:
             yield started
     else:
         yield _remote(model_path, settings)
+
+
+def _is_cold(settings: Infra) -> bool:
+    return settings.max_load_s is not None or settings.max_memory_mb is not None
 
 
 def _remote(model_path: str, settings: Infra) -> Server:

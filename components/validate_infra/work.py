@@ -72,18 +72,18 @@ def validate(request: InfraRequest, outputs: Outputs) -> Result:
     """
     settings = setting_problems.read(Infra, request.infra, "infra")
     evaluated = blessing.require(request.blessing_path, request.model_path, (blessing.EVALUATE,))
-    columns = list(layouts.read_manifest(request.examples_path).columns)
-    model = SavedModel(request.model_path, settings.signature, columns, _ROLE)
-    sample = rows.sample(request.examples_path, settings.rows)
     found = _Validation([], {"model_mb": budgets.size_mb(request.model_path)}, [], [])
-    if sample is None:
-        found.checks.append(Check("answers", False, "the eval split has no rows: no answer was compared"))
-    else:
-        no = asking.refusal(model, sample, evaluated.training_only)
-        if no:
+    sample = rows.sample(request.examples_path, settings.rows)
+    with servers.beginning(request.model_path, settings) as connect:
+        columns = list(layouts.read_manifest(request.examples_path).columns)
+        model = SavedModel(request.model_path, settings.signature, columns, _ROLE)
+        training_only = evaluated.training_only
+        if sample is None:
+            found.checks.append(Check("answers", False, "the eval split has no rows: no answer was compared"))
+        elif no := asking.refusal(model, sample, training_only):
             found.checks.append(no)
         else:
-            asked = _Asked(model, asking.client_rows(sample, evaluated.training_only), evaluated.training_only)
+            asked = _Asked(model, asking.client_rows(sample, training_only), training_only, connect)
             _serve(request, settings, asked, found)
     found.checks.extend(budgets.judge(settings, found.measured))
     return _conclude(request, outputs, settings, evaluated, found)
@@ -91,11 +91,12 @@ def validate(request: InfraRequest, outputs: Outputs) -> Result:
 
 @dataclasses.dataclass(frozen=True)
 class _Asked:
-    """The model, the rows that it is asked about as a client has them, and the columns that no client has."""
+    """The model, the rows that it is asked about as a client has them, the columns that no client has, the service."""
 
     model: SavedModel
     rows: pa.RecordBatch
     training_only: dict[str, str]
+    connect: servers.Connect
 
 
 @dataclasses.dataclass
@@ -113,7 +114,7 @@ def _serve(request: InfraRequest, settings: Infra, asked: _Asked, found: _Valida
     expected, answering = asked.model.run(asked.rows), False
     try:
         task_log.progress("starting the prediction service" if settings.starts else f"asking {settings.server}")
-        with servers.connect(request.model_path, settings) as server:
+        with asked.connect() as server:
             answering = True
             found.checks.append(Check("server", True, _server_text(server)))
             if server.load_s is not None:

@@ -78,3 +78,28 @@ def test_a_budget_on_its_start_or_memory_is_held_to_one_that_starts_from_nothing
     infra = Infra(**{budget: 1, "start_s": 0.01})
     with pytest.raises(ServerError, match="did not start within"), servers.connect(good, infra):
         pass
+
+
+def _fails_beside(model):
+    with servers.beginning(model, Infra()) as connect, connect() as service:
+        assert (service.warm, Client(service.url, 30).state()) == (True, "AVAILABLE")
+        raise ZeroDivisionError
+
+
+def test_it_starts_beside_what_is_done_meanwhile_and_is_gone_whatever_that_comes_to(good, forks):
+    before = forks.children(recursive=True)
+    with pytest.raises(ZeroDivisionError):
+        _fails_beside(good)
+    psutil.wait_procs(set(forks.children(recursive=True)) - set(before), timeout=30)
+    assert forks.children(recursive=True) == before
+
+
+@pytest.mark.usefixtures("forks")
+def test_beside_something_else_a_service_that_cannot_start_is_told_where_it_is_asked_for(tmp_path):
+    layouts.write_text(tmp_path / layouts.SERVING_MODEL / "saved_model.pb", "no model")
+    with (
+        servers.beginning(str(tmp_path), Infra()) as connect,
+        pytest.raises(ServerError, match="cannot load the model"),
+        connect(),
+    ):
+        pass

@@ -22,6 +22,7 @@ from kfp.local.cache import LocalCache
 from kfp_ct.base import redaction
 from kfp_ct.base import secrets as references
 from kfp_ct.base.errors import CtError, RunFailedError
+from kfp_ct.caching import file_index
 from kfp_ct.caching.package_versions import PackageVersions
 from kfp_ct.local import executor_io, importer, placeholders
 from kfp_ct.local.dag_run import DagRun, Place
@@ -96,6 +97,8 @@ class Engine:
         with log.open("a") as plain, self._pipeline_workspace() as folder, self._uses.holding(self._root):
             file = redaction.redacted(plain)
             self._facts = _facts(name, self._root, folder)
+            if self._warm and isinstance(tasks, TaskServers) and not self._has_kept_anything():
+                tasks.warm_up()  # every task will run
             try:
                 self.ended = DagRun(compiled, self, self._facts).run(arguments)
             except CtError as error:
@@ -217,6 +220,10 @@ class Engine:
         with self._lock:
             for listener in self._listeners:
                 getattr(listener, what)(*arguments)
+
+    def _has_kept_anything(self) -> bool:
+        entries = Path(self._cache.cache_root).glob("*.json") if self._cache else ()
+        return any(each.name != file_index.FILE for each in entries)
 
     def _stop(self, file: TextIO) -> None:
         self._stopped = True

@@ -1,5 +1,6 @@
 """Which settings take signed packages only, and whether a package is signed: infra/signing.yaml."""
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -19,6 +20,21 @@ from kfp_ct.project.workspace import Workspace
 POLICY = "infra/signing.yaml"
 # What the build signs beside the package: its provenance, which names the package and all images by digest.
 ATTESTATION = "provenance.dsse.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Deployed:
+    """How a package is deployed.
+
+    Attributes:
+        destination: local, kfp or vertex.
+        file: The file that it was read from; None if it was compiled here and now, which nobody has signed.
+        commit: The commit that its version is named by.
+    """
+
+    destination: str
+    file: Path | None
+    commit: str
 
 
 class Signing(Settings):
@@ -52,32 +68,33 @@ def load(workspace: Workspace) -> Signing | None:
     return policy
 
 
-def require(
-    workspace: Workspace, chosen: settings.Settings, compiled: Package, destination: str, file: Path | None
-) -> None:
+def require(workspace: Workspace, chosen: settings.Settings, compiled: Package, deployed: Deployed) -> None:
     """Refuses a package that the policy does not let be deployed.
 
     Args:
         workspace: The repository with the policy.
         chosen: The settings that it is deployed with.
         compiled: The package as it is deployed, images bound.
-        destination: local, kfp or vertex.
-        file: The file that it was read from; None if it was compiled here and now, which nobody has signed.
+        deployed: Where to, from which file, as which commit.
 
     Raises:
-        UsageError: It is not signed by a key that counts, or has an image that is not part of what was signed.
+        UsageError: It is not signed by a key that counts, is of another commit, or has an image that is not part of
+            what was signed.
     """
     policy = load(workspace)
     if policy is None or chosen.environment not in policy.settings:
         return
+    file = deployed.file
     if file is None:
         raise UsageError(
             f"{POLICY}: the settings {chosen.environment} take signed packages only, and this one was compiled now\n"
             "fix: deploy the package that a build delivered: ct delivery fetch, then --package"
         )
-    signed = verified(file, [workspace.root / each for each in policy.keys])
+    statement = verified_statement(file, [workspace.root / each for each in policy.keys])
+    _require_commit(statement, deployed.commit, file)
+    signed = signing.subjects(statement)
     # On this machine tasks run in its own environment: no image is pulled.
-    images = package.images(compiled) if destination != target.LOCAL else []
+    images = package.images(compiled) if deployed.destination != target.LOCAL else []
     if strange := sorted(each for each in images if each.rpartition("@sha256:")[2] not in signed):
         raise UsageError(
             f"{file} runs the image {strange[0]}, which is no part of what was signed\n"
@@ -87,6 +104,15 @@ def require(
 
 def verified(file: Path, keys: list[Path]) -> frozenset[str]:
     """Returns the digests of what was signed together with a package.
+
+    Raises:
+        UsageError: There is no signature of one of these keys over this file.
+    """
+    return signing.subjects(verified_statement(file, keys))
+
+
+def verified_statement(file: Path, keys: list[Path]) -> dict[str, Any]:
+    """Returns the signed statement about a package.
 
     Raises:
         UsageError: There is no signature of one of these keys over this file.
@@ -101,14 +127,31 @@ def verified(file: Path, keys: list[Path]) -> frozenset[str]:
         statement = signing.verify(_read(path), [signing.public_key(each) for each in keys])
     except signing.SignatureError as error:
         raise UsageError(f"{path}: {error}") from error
-    signed = signing.subjects(statement)
     made = hashlib.sha256(file.read_bytes()).hexdigest()
-    if made not in signed:
+    if made not in signing.subjects(statement):
         raise UsageError(
             f"{file} has the digest {made}, which {path} does not name\n"
             "expected: the file that was signed\nfix: find out who changed it; deploy what the build delivered"
         )
-    return signed
+    return statement
+
+
+def _require_commit(statement: dict[str, Any], commit: str, file: Path) -> None:
+    """Demands that the package is deployed as the commit that it was built of: else an old one would pass as a new."""
+    try:
+        built = str(
+            statement["predicate"]["buildDefinition"]["internalParameters"]["systemSubstitutions"]["COMMIT_SHA"]
+        )
+    except (KeyError, TypeError) as error:
+        raise UsageError(
+            f"{file}: what was signed does not say of which commit it is\n"
+            "expected: what `ct images provenance` writes\nfix: sign that"
+        ) from error
+    if built != commit:
+        raise UsageError(
+            f"{file} was built of the commit {built} and signed as such\nexpected: {commit}, as which it is deployed\n"
+            "fix: deploy the package of that commit, or name its own with --commit"
+        )
 
 
 def _read(path: Path) -> Any:

@@ -173,8 +173,9 @@ def prepare(
         )
     compiled = always_reading(compiled)
     check.check(compiled)
-    signed.require(workspace, chosen, compiled, destination, file)
-    named = of_package(compiled, chosen, commit or project.commit(workspace.root))
+    commit = commit or project.commit(workspace.root)
+    signed.require(workspace, chosen, compiled, signed.Deployed(destination, file, commit))
+    named = of_package(compiled, chosen, commit)
     return dataclasses.replace(named, code=code)
 
 

@@ -13,8 +13,7 @@ from kfp_ct.ci.cloudbuild import record
 from kfp_ct.ci.cloudbuild.build import BuildRequest
 from kfp_ct.ci.cloudbuild.record import Record
 from kfp_ct.ci.cloudbuild.states import Status
-from kfp_ct.data import layouts
-from kfp_ct.project.workspace import Workspace
+from kfp_ct.project.workspace import Workspace, require_plain
 from kfp_ct.runs.record import new_id, now
 
 APPROVED, REJECTED = "APPROVED", "REJECTED"
@@ -46,8 +45,8 @@ def hold(workspace: Workspace, request: BuildRequest) -> Record:
     )  # fmt: skip
     folder = workspace.builds / held.id
     folder.mkdir(parents=True)
-    layouts.write_text(folder / _REQUEST, json.dumps(dataclasses.asdict(held), default=str))
-    (folder / _REQUEST).chmod(0o600)
+    (folder / _REQUEST).touch(0o600)  # before there is something in it: the environment may hold secrets
+    (folder / _REQUEST).write_text(json.dumps(dataclasses.asdict(held), default=str))
     kept.save(folder)
     return kept
 
@@ -59,6 +58,7 @@ def answered(workspace: Workspace, build_id: str, word: Word) -> Iterator[BuildR
     Raises:
         UsageError: There is no such build, or it waits no more.
     """
+    require_plain(build_id, "a build is", "an id that `ct builds` lists")
     folder = workspace.builds / build_id
     if not (folder / _REQUEST).is_file():
         waiting = [each.id for each in record.load_all(workspace.builds) if each.status is Status.PENDING]

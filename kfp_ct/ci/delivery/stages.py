@@ -7,6 +7,7 @@ What goes on is the same file: nothing is compiled or built again, and whoever f
 the provenance and the stage before it name. Stages are only added, each once.
 """
 
+import base64
 import dataclasses
 import hashlib
 import json
@@ -19,7 +20,7 @@ from kfp_ct.project.workspace import require_plain
 from kfp_ct.runs.record import now
 from kfp_ct.storage import locations, storage
 
-PACKAGE, PROVENANCE = "package.yaml", "provenance.json"
+PACKAGE, PROVENANCE, ENVELOPE = "package.yaml", "provenance.json", "provenance.dsse.json"
 # What `ct deploy` was told of a run: only the last of them waited for it to succeed.
 NO_RUN, RUN, WAIT = RUNS = ("no-run", "run", "wait")
 
@@ -121,6 +122,7 @@ def _require_delivered(source: str, package: str) -> None:
 
 
 def _require_built(folder: Path, commit: str, made: str) -> None:
+    _require_one_statement(folder)
     try:
         statement = json.loads((folder / PROVENANCE).read_text())
         subjects = {each["name"]: each["digest"].get("sha256", "") for each in statement["subject"]}
@@ -134,6 +136,21 @@ def _require_built(folder: Path, commit: str, made: str) -> None:
         raise UsageError(
             f"{PACKAGE} has the digest {made}, its provenance names {subjects.get(PACKAGE) or 'none'}\n"
             "expected: the file that was built\nfix: find out who changed it; deliver the commit again elsewhere"
+        )
+
+
+def _require_one_statement(folder: Path) -> None:
+    """Demands that the signed statement is the one that is read: an old one beside a new one would pass as new."""
+    if not (folder / ENVELOPE).is_file():
+        return
+    try:
+        signed = base64.b64decode(json.loads((folder / ENVELOPE).read_text())["payload"], validate=True)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{ENVELOPE} is no envelope of `ct images sign`: {error!r}") from error
+    if signed != (folder / PROVENANCE).read_bytes():
+        raise UsageError(
+            f"{ENVELOPE} holds another statement than {PROVENANCE}\nexpected: the provenance as it was signed\n"
+            "fix: find out who changed it; deliver the commit again elsewhere"
         )
 
 

@@ -145,6 +145,22 @@ def test_a_token_of_another_key_or_none_or_a_changed_one_is_refused(signer, forg
         assert len(asked) == 1, "bad tokens make no flood of requests"
 
 
+def test_a_token_whose_signature_cloud_run_took_out_is_taken_behind_its_iam_alone(signer):
+    def taken_out(**changes):
+        return f"Bearer {signer.token(**changes).rpartition('.')[0]}.SIGNATURE_REMOVED_BY_GOOGLE"
+
+    behind = Verifier(Expected(AUDIENCE, frozenset({SENDER}), "http://127.0.0.1:9/never", behind_iam=True))
+    assert behind.verify(taken_out()) == SENDER
+    past = int(time.time()) - 60
+    for changes in ({"aud": "https://other.example"}, {"exp": past}, {"exp": None}, {"email": OTHER}, {"iss": "x"}):
+        with pytest.raises(UnauthenticatedError):
+            behind.verify(taken_out(**changes))
+    with pytest.raises(UnauthenticatedError, match="cannot be read"):
+        behind.verify("Bearer x.y.SIGNATURE_REMOVED_BY_GOOGLE")
+    with pytest.raises(UnauthenticatedError, match="--behind-iam"):
+        verifier("http://127.0.0.1:9/never").verify(taken_out())
+
+
 def test_a_new_key_is_known_within_a_minute_and_an_outage_is_no_refusal(signer):
     newer, now = Signer("two"), [0.0]
     with certificates(signer) as (url, _):

@@ -16,7 +16,7 @@ from kfp_ct.package import signing
 from kfp_ct.project import settings
 from kfp_ct.project.workspace import Workspace
 
-IMAGE = "a" * 64
+IMAGE, COMMIT = "a" * 64, "c" * 40
 STATEMENT = json.dumps({"subject": [{"name": "x", "digest": {"sha256": IMAGE}}]}).encode()
 PACKAGE = {"deploymentSpec": {"executors": {"exec-a": {"container": {"image": f"r.example/i@sha256:{IMAGE}"}}}}}
 
@@ -51,17 +51,33 @@ def delivered(tmp_path, key):
     return package
 
 
-def attest(package, key):
+def attest(package, key, commit=COMMIT):
     digests = [hashlib.sha256(package.read_bytes()).hexdigest(), IMAGE]
+    system = {"systemSubstitutions": {"COMMIT_SHA": commit}}
     statement = {"subject": [{"name": "x", "digest": {"sha256": each}} for each in digests]}
+    statement |= {"predicate": {"buildDefinition": {"internalParameters": system}}}
     envelope = signing.envelope(json.dumps(statement).encode(), key)
     (package.parent / signed.ATTESTATION).write_text(json.dumps(envelope))
+
+
+def _key(package):
+    return signing.private_key(str(package.parent.parent / "infra/delivery.pem"))
+
+
+def _of_an_older_commit(package):
+    attest(package, _key(package), "b" * 40)
+
+
+def _of_no_commit(package):
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
+    statement = json.dumps({"subject": [{"name": "x", "digest": {"sha256": digest}}]})
+    (package.parent / signed.ATTESTATION).write_text(json.dumps(signing.envelope(statement.encode(), _key(package))))
 
 
 def require(package, environment="prod", compiled=PACKAGE, destination="kfp"):
     root = package.parent.parent
     chosen = types.SimpleNamespace(environment=environment)
-    signed.require(Workspace(root, root / ".ct"), chosen, compiled, destination, package)
+    signed.require(Workspace(root, root / ".ct"), chosen, compiled, signed.Deployed(destination, package, COMMIT))
 
 
 def test_what_is_signed_is_dsse_encoded():
@@ -103,10 +119,21 @@ def test_a_signed_package_is_deployed_and_settings_that_ask_for_none_take_any(de
         (lambda package: attest(package, None), "has no signature"),
         (lambda package: attest(package, ec.generate_private_key(ec.SECP256R1())), "of a key that counts"),
         (lambda package: package.write_text("another package\n"), "does not name"),
+        (_of_an_older_commit, "was built of the commit bbbbb"),
+        (_of_no_commit, "does not say of which commit"),
         (lambda package: (package.parent / signed.ATTESTATION).write_text("{}"), "no DSSE envelope"),
         (lambda package: (package.parent / signed.ATTESTATION).write_text("no"), "no DSSE envelope"),
     ],
-    ids=["no envelope", "no signature", "another key", "another package", "no fields", "no JSON"],
+    ids=[
+        "no envelope",
+        "no signature",
+        "another key",
+        "another package",
+        "an older commit",
+        "no commit",
+        "no fields",
+        "no JSON",
+    ],
 )
 def test_anything_else_is_refused(delivered, spoil, said):
     spoil(delivered)
@@ -129,8 +156,9 @@ def test_an_image_that_was_not_signed_is_refused_and_so_is_what_was_compiled_now
         require(delivered, compiled=other)
     require(delivered, compiled=other, destination="local")  # no image is pulled there
     root = delivered.parent.parent
+    now = signed.Deployed("kfp", None, COMMIT)
     with pytest.raises(UsageError, match="this one was compiled now"):
-        signed.require(Workspace(root, root / ".ct"), types.SimpleNamespace(environment="prod"), PACKAGE, "kfp", None)
+        signed.require(Workspace(root, root / ".ct"), types.SimpleNamespace(environment="prod"), PACKAGE, now)
 
 
 def test_a_policy_that_names_no_key_is_refused(delivered):

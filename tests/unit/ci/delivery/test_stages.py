@@ -1,12 +1,17 @@
 """What is promoted is the file that was built and that passed the stage before; anything else is refused."""
 
 import json
+import shutil
 
 import pytest
 
 from kfp_ct.base.errors import UsageError
+from kfp_ct.ci.cloudbuild import approvals
+from kfp_ct.ci.cloudbuild.approvals import Word
 from kfp_ct.ci.delivery import stages
 from kfp_ct.ci.delivery.stages import Stage
+from kfp_ct.package import signing
+from kfp_ct.project.workspace import Workspace
 
 COMMIT = "a" * 40
 
@@ -100,3 +105,27 @@ def test_a_stage_is_named_by_a_name_and_by_no_path(delivered, stage):
         with pytest.raises(UsageError, match="a stage is named by a name"):
             asked()
     assert not list(delivered.parent.parent.rglob("test.json"))
+
+
+def test_an_old_signed_statement_beside_a_new_one_is_refused(delivered):
+    passed(delivered)
+    signed = signing.envelope((delivered / "provenance.json").read_bytes(), None)
+    (delivered / stages.ENVELOPE).write_text(json.dumps(signed))
+    assert fetch(delivered)
+    shutil.rmtree(delivered.parent.parent / "fetched")
+    other = json.loads((delivered / "provenance.json").read_text()) | {"_type": "of another build"}
+    for content in (json.dumps(signing.envelope(json.dumps(other).encode(), None)), "{}", "no JSON"):
+        (delivered / stages.ENVELOPE).write_text(content)
+        with pytest.raises(UsageError, match=r"holds another statement than|is no envelope of"):
+            fetch(delivered)
+
+
+def test_a_build_that_waits_is_named_by_its_id(tmp_path):
+    workspace = Workspace(tmp_path, tmp_path / ".ct")
+    (tmp_path / "request.json").write_text("{}")
+    for name in ("../../", "..", "", "/"):
+        with (
+            pytest.raises(UsageError, match="named by a name"),
+            approvals.answered(workspace, name, Word("APPROVED", "x")),
+        ):
+            raise AssertionError(name)

@@ -192,6 +192,7 @@ def _grant(table_name: str, key: str) -> tuple[str, str, str]:
         "dataset_grants": "data set ct_predictions",
         "image_grants": "the images",
         "secret_grants": "the secrets of `secrets`",
+        "service_grants": "service ct-receive",
     }
     return parts[0], "/".join(parts[1:]), places[table_name]
 

@@ -76,17 +76,18 @@ module "build" {
 }
 
 module "events" {
-  source          = "./modules/events"
-  project         = module.services.project
-  region          = var.region
-  encryption_key  = var.encryption_key
-  ct_project      = var.ct_project
-  settings        = var.settings
-  image           = var.triggers_image
-  nightly         = var.nightly
-  data_bucket     = module.storage.buckets["data"]
-  state           = "gs://${module.storage.buckets["state"]}/watch"
-  service_account = module.identities.emails["triggers"]
+  source         = "./modules/events"
+  project        = module.services.project
+  region         = var.region
+  encryption_key = var.encryption_key
+  ct_project     = var.ct_project
+  settings       = var.settings
+  image          = var.triggers_image
+  nightly        = var.nightly
+  data_bucket    = module.storage.buckets["data"]
+  state          = "gs://${module.storage.buckets["state"]}/watch"
+  accounts       = module.identities.emails
+  receive        = var.receive
 }
 
 module "alerts" {

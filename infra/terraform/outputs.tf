@@ -1,6 +1,6 @@
 # `terraform output -json | ct settings from-terraform` writes these into a settings file.
 output "settings" {
-  description = "What settings of this environment say: section vertex, and the places of data and state."
+  description = "What settings of this environment say: section vertex, the endpoint that serves, the places of models and state."
   value = {
     vertex = {
       project         = var.project
@@ -12,6 +12,19 @@ output "settings" {
     parameters = {
       serving_root = "gs://${module.storage.buckets["serving"]}/models"
       checkpoints  = "gs://${module.storage.buckets["state"]}/checkpoints"
+      serving = {
+        target          = "vertex"
+        timeout_seconds = 2400
+        vertex = {
+          project         = var.project
+          location        = var.region
+          endpoint        = basename(module.vertex.endpoint)
+          service_account = module.identities.emails["prediction"]
+          encryption_key  = var.encryption_key
+          request_log     = "gs://${module.storage.buckets["state"]}/requests"
+          bigquery_log    = "bq://${module.warehouse.dataset}.requests"
+        }
+      }
     }
   }
 }
@@ -32,8 +45,13 @@ output "endpoint" {
 }
 
 output "subscription" {
-  description = "Pub/Sub subscription that `ct watch --pubsub` reads."
+  description = "Pub/Sub subscription of the events: pushed to `ct receive`, or read by `ct watch --pubsub`."
   value       = module.events.subscription
+}
+
+output "receiver" {
+  description = "Address of `ct receive`; empty where `ct watch` pulls."
+  value       = module.events.service
 }
 
 output "service_accounts" {

@@ -87,8 +87,14 @@ variable "secrets" {
   default     = []
 }
 
+variable "receive" {
+  description = "Whether events are pushed to `ct receive`, which sleeps between them; else `ct watch` pulls them and is always awake."
+  type        = bool
+  default     = true
+}
+
 variable "triggers_image" {
-  description = "Author image, by digest, that runs `ct watch`; empty before the first build, and then nothing watches."
+  description = "Author image, by digest, that runs `ct receive` or `ct watch`; empty before the first build, and then nothing starts runs."
   type        = string
   default     = ""
 

@@ -54,6 +54,14 @@ def from_terraform(
         typer.Option("--from", metavar="FILE", help="What it printed, in a file.", show_default="standard input"),
     ] = None,
     base: Annotated[str, typer.Option(metavar="FILE", help="Settings that these extend.")] = "base.yaml",
+    lock: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The images.lock of a build: its prediction service is what the endpoint serves with.",
+            show_default="the settings do not say what serves",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option(help="Replace settings of that name.")] = False,
 ) -> None:
     """Write a settings file from Terraform's outputs.
@@ -72,10 +80,13 @@ def from_terraform(
         raise UsageError(f"{file} is there already\nfix: --settings NAME writes another; --force replaces it")
     if outputs is not None and not outputs.is_file():
         raise UsageError(f"there is no file {outputs}")
-    found = terraform_output.read(outputs.read_text() if outputs else sys.stdin.read())
+    image = terraform_output.serving_image(lock) if lock else ""
+    found = terraform_output.read(outputs.read_text() if outputs else sys.stdin.read(), image)
     with atomic_files.writing_to("settings", file):
         file.write_text(terraform_output.text(found, base))
     print(f"{file}: {', '.join(found)}")
+    if terraform_output.SERVING not in found.get("parameters", {}):
+        print("they do not say what serves: --lock images.lock adds the endpoint, with that build's prediction service")
     print(f"next: give it sources and registry_uri, then ct compile {name} --settings {environment}")
 
 

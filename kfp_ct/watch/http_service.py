@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from kfp_ct.base import redaction
 from kfp_ct.base.errors import CtError
 from kfp_ct.watch import service_receive
 from kfp_ct.watch.oidc import UnauthenticatedError, Verifier
@@ -39,7 +40,8 @@ def application(watched: ServiceWatch, verifier: Verifier) -> Starlette:
         if body is None:
             return JSONResponse({"error": f"more than {LARGEST_BODY >> 20} MiB"}, _TOO_LARGE)
         status, said = await run_in_threadpool(act, body, dict(request.headers))
-        print(json.dumps({"severity": _severity(status), "message": said, "status": status, "sender": sender}))
+        line = {"severity": _severity(status), "message": said, "status": status, "sender": sender}
+        print(json.dumps(redaction.redact_tree(line)), flush=True)
         return JSONResponse(said, status)
 
     async def event(request: Request) -> JSONResponse:
@@ -79,4 +81,6 @@ async def _body(request: Request) -> bytes | None:
 
 
 def _severity(status: int) -> str:
-    return "INFO" if status < service_receive.BAD_REQUEST else "WARNING"
+    if status < service_receive.BAD_REQUEST:
+        return "INFO"
+    return "WARNING" if status < service_receive.UNAVAILABLE else "ERROR"  # an alert is made of errors

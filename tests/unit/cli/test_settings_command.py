@@ -72,6 +72,38 @@ def test_settings_to_extend_have_to_be_there(home):
     assert "--base FILE" in done.err
 
 
+SERVING = {
+    "target": "vertex",
+    "timeout_seconds": 2400,
+    "vertex": {"project": "acme-ct-test", "location": "europe-west1", "endpoint": "ct-flights", "encryption_key": ""},
+}
+SERVED = {**SETTINGS, "parameters": {**SETTINGS["parameters"], "serving": SERVING}}
+
+
+def test_with_the_lock_of_a_build_the_endpoint_is_what_serves(home):
+    image = f"r.example/serving@sha256:{'a' * 64}"
+    (home / "outputs.json").write_text(outputs(SERVED))
+    (home / "images.lock").write_text(f"images: {{serving: '{image}'}}\n")
+    file = home / "pipelines/flights/settings/vertex.yaml"
+
+    assert "--lock images.lock adds the endpoint" in run(home).out
+    assert "serving" not in yaml.safe_load(file.read_text())["parameters"]
+    done = run(home, "--force", "--lock", str(home / "images.lock"))
+    assert (done.code, "--lock" in done.out) == (0, False)
+    written = yaml.safe_load(file.read_text())["parameters"]["serving"]
+    section = {name: value for name, value in SERVING["vertex"].items() if value} | {"image": image}
+    assert written == {**SERVING, "vertex": section}
+
+
+def test_a_lock_without_the_service_and_an_endpoint_that_does_not_fit_are_refused(home):
+    (home / "images.lock").write_text("images: {components: 'r.example/c@sha256:1'}\n")
+    with pytest.raises(UsageError, match="names no image serving by digest"):
+        terraform_output.serving_image(home / "images.lock")
+    wrong = {"parameters": {"serving": {**SERVING, "vertex": {**SERVING["vertex"], "zone": "b"}}}}
+    with pytest.raises(UsageError, match="zone"):
+        terraform_output.read(outputs({**SETTINGS, **wrong}), "r.example/serving@sha256:1")
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

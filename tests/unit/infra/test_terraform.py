@@ -1,5 +1,6 @@
 """infra/terraform, held to the provider's schema and to rules of its own: without a cloud and without Terraform."""
 
+import importlib
 import re
 import shutil
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 import hcl2
 import provider_schema
 import pytest
+import typer
 import yaml
 
 import terraform_policy
+from kfp_ct.cli import commands
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = ROOT / "infra/terraform"
@@ -50,7 +53,7 @@ def test_something_was_looked_at():
         ("modules/storage/main.tf", 'dynamic "encryption"', 'dynamic "encrypted"', "there is no block encrypted"),
         ("modules/storage/main.tf", "age        =", "days       =", "there is no argument days"),
         ("modules/alerts/main.tf", '"email"', "var.kind", "var.kind is not declared"),
-        ("modules/events/main.tf", "local.kms_key", "local.key", "local.key is not there"),
+        ("modules/events/main.tf", "= local.kms_key", "= local.key", "local.key is not there"),
         ("modules/events/main.tf", "events.id", "event.id", "google_pubsub_topic.event is not there"),
         ("modules/build/main.tf", "github.name", "github.nom", "google_cloudbuildv2_connection has no attribute nom"),
         ("main.tf", "  builds          = var.builds\n", "", "module build: builds is missing"),
@@ -134,3 +137,23 @@ def test_every_job_that_has_rights_has_an_account_and_none_is_idle():
     jobs = set(re.findall(r"^    (\w+) +=", text[text.index("jobs = {") : text.index("project_grants")], re.MULTILINE))
 
     assert {job for job, *_ in terraform_policy.grants()} == jobs
+
+
+def command(name):
+    module, _, function = commands.ENTRIES[name].source.partition(":")
+    app = typer.Typer()
+    app.command()(getattr(importlib.import_module(module), function))
+    return typer.main.get_command(app)
+
+
+def test_what_containers_are_started_with_are_commands_and_options_of_ct():
+    """An argument or a variable that nothing reads would be a setting that is dropped without a word."""
+    found = []
+    for file in (MODULES / "modules").rglob("*.tf"):
+        for text in re.findall(r"args = \[(.*?)\n      \]", file.read_text(), re.DOTALL):
+            name, *rest = re.findall(r'"([^"]*)"', text)
+            known = {each for option in command(name).params for each in option.opts}
+            assert {each for each in rest if each.startswith("--")} <= known, (file, name)
+            found.append(name)
+        assert not re.findall(r"^ *env {", file.read_text(), re.MULTILINE), "ct reads options, not the environment"
+    assert sorted(found) == ["receive", "watch"]

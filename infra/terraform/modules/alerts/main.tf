@@ -40,8 +40,8 @@ locals {
       filter = "resource.type=\"build\" severity>=ERROR"
     }
     watch = {
-      title  = "ct watch reports an error"
-      filter = "resource.type=\"cloud_run_worker_pool\" severity>=ERROR"
+      title  = "ct receive or ct watch reports an error"
+      filter = "resource.type=(\"cloud_run_revision\" OR \"cloud_run_worker_pool\") severity>=ERROR"
     }
   }
 }

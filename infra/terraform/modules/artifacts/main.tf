@@ -20,7 +20,7 @@ locals {
     "build/roles/artifactregistry.writer"      = "images: pushes, names by digest"
     "pipelines/roles/artifactregistry.reader"  = "every task's image"
     "prediction/roles/artifactregistry.reader" = "the service's image"
-    "triggers/roles/artifactregistry.reader"   = "the watcher's image"
+    "triggers/roles/artifactregistry.reader"   = "the image of ct receive, ct watch"
   }
 }
 

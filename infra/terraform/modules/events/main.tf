@@ -1,5 +1,6 @@
-# What starts runs: new objects of the data bucket and Cloud Scheduler's clock are messages of one topic; `ct watch` pulls
-# them, so nothing here has an address that others could call. A message that cannot be handled is kept aside.
+# What starts runs: new objects of the data bucket and Cloud Scheduler's clock are messages of one topic. Either Pub/Sub
+# pushes them to `ct receive` on Cloud Run (receive.tf), which costs nothing while nothing happens; or `ct watch` pulls
+# them, always awake, and nothing here has an address. A message that cannot be handled is kept aside.
 
 variable "project" {
   description = "Google Cloud project."
@@ -31,6 +32,11 @@ variable "image" {
   type        = string
 }
 
+variable "receive" {
+  description = "Whether `ct receive` is pushed the messages; else `ct watch` pulls them."
+  type        = bool
+}
+
 variable "nightly" {
   description = "Cron expression, in UTC."
   type        = string
@@ -42,13 +48,13 @@ variable "data_bucket" {
 }
 
 variable "state" {
-  description = "Folder gs://… of the watcher's state."
+  description = "Folder gs://… of the triggers' state."
   type        = string
 }
 
-variable "service_account" {
-  description = "E-mail address of the watcher's service account."
-  type        = string
+variable "accounts" {
+  description = "E-mail addresses of the service accounts, by job."
+  type        = map(string)
 }
 
 data "google_storage_project_service_account" "storage" {
@@ -63,6 +69,9 @@ locals {
   kms_key = var.encryption_key == "" ? null : var.encryption_key
   # Pub/Sub itself moves messages that failed too often.
   pubsub = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+  # One object, whoever writes it: what has started a run under the one does not start another under the other.
+  state        = "${var.state}/${var.ct_project}.json"
+  subscription = var.receive ? google_pubsub_subscription.receive : google_pubsub_subscription.watch
 }
 
 resource "google_pubsub_topic" "events" {
@@ -88,6 +97,8 @@ resource "google_pubsub_topic" "dead" {
 }
 
 resource "google_pubsub_subscription" "watch" {
+  count = var.receive ? 0 : 1
+
   project                      = var.project
   name                         = "ct-watch-${var.ct_project}"
   topic                        = google_pubsub_topic.events.id
@@ -138,17 +149,21 @@ resource "google_pubsub_topic_iam_member" "dead" {
 }
 
 resource "google_pubsub_subscription_iam_member" "dead" {
+  count = length(local.subscription)
+
   project      = var.project
-  subscription = google_pubsub_subscription.watch.name
+  subscription = local.subscription[count.index].name
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub
 }
 
 resource "google_pubsub_subscription_iam_member" "watch" {
+  count = var.receive ? 0 : 1
+
   project      = var.project
-  subscription = google_pubsub_subscription.watch.name
+  subscription = google_pubsub_subscription.watch[0].name
   role         = "roles/pubsub.subscriber"
-  member       = "serviceAccount:${var.service_account}"
+  member       = "serviceAccount:${var.accounts["triggers"]}"
 }
 
 resource "google_storage_notification" "data" {
@@ -179,7 +194,7 @@ resource "google_cloud_scheduler_job" "nightly" {
 }
 
 resource "google_cloud_run_v2_worker_pool" "watch" {
-  count = var.image == "" ? 0 : 1
+  count = var.image == "" || var.receive ? 0 : 1
 
   project             = var.project
   location            = var.region
@@ -192,20 +207,15 @@ resource "google_cloud_run_v2_worker_pool" "watch" {
   }
 
   template {
-    service_account = var.service_account
+    service_account = var.accounts["triggers"]
 
     containers {
       image   = var.image
       command = ["ct"]
       args = [
         "watch", var.ct_project, "--settings", var.settings, "--target", "vertex",
-        "--pubsub", google_pubsub_subscription.watch.id,
+        "--pubsub", google_pubsub_subscription.watch[0].id, "--state", local.state,
       ]
-
-      env {
-        name  = "CT_WATCH_STATE"
-        value = var.state
-      }
 
       resources {
         limits = {
@@ -218,6 +228,11 @@ resource "google_cloud_run_v2_worker_pool" "watch" {
 }
 
 output "subscription" {
-  description = "Full name of the subscription."
-  value       = google_pubsub_subscription.watch.id
+  description = "Full name of the subscription; empty before there is an image to push to."
+  value       = join("", local.subscription[*].id)
+}
+
+output "service" {
+  description = "Address of `ct receive`; empty where `ct watch` pulls."
+  value       = join("", google_cloud_run_v2_service.receive[*].uri)
 }

@@ -21,7 +21,8 @@ locals {
     build      = "Cloud Build: tests, builds images, compiles, deploys"
     pipelines  = "Runs of pipelines on Vertex AI"
     prediction = "The prediction service and the endpoint's models"
-    triggers   = "ct watch: starts runs"
+    triggers   = "ct receive, ct watch: start runs"
+    push       = "Pub/Sub and Cloud Scheduler: call ct receive"
   }
 
   project_grants = {
@@ -31,15 +32,15 @@ locals {
     "pipelines/roles/bigquery.jobUser"   = "ingest, monitor: queries"
     "pipelines/roles/logging.logWriter"  = "the tasks' logs"
     "prediction/roles/logging.logWriter" = "the service's log"
-    "triggers/roles/aiplatform.user"     = "ct watch: lists and starts runs"
-    "triggers/roles/bigquery.jobUser"    = "ct watch: asks whether a table has changed"
-    "triggers/roles/logging.logWriter"   = "the watcher's log"
+    "triggers/roles/aiplatform.user"     = "ct receive, ct watch: list and start runs"
+    "triggers/roles/bigquery.jobUser"    = "ct receive, ct watch: ask whether a table has changed"
+    "triggers/roles/logging.logWriter"   = "the log of ct receive, ct watch"
   }
 
   # Who starts runs hands them their service account.
   acting_grants = {
     "build/pipelines"      = "deploy: schedules and runs have this account"
-    "triggers/pipelines"   = "ct watch: runs have this account"
+    "triggers/pipelines"   = "ct receive, ct watch: runs have this account"
     "pipelines/prediction" = "deploy: models on the endpoint have this account"
   }
 

@@ -51,9 +51,9 @@ locals {
     "state/pipelines/roles/storage.objectUser"      = "train: checkpoints; monitor: request logs, history"
     "serving/prediction/roles/storage.objectViewer" = "the service: loads models"
     "state/prediction/roles/storage.objectUser"     = "the service: appends request logs"
-    "data/triggers/roles/storage.objectViewer"      = "ct watch: lists sources"
-    "pipelines/triggers/roles/storage.objectUser"   = "ct watch: reads the deployed version, writes runs' inputs"
-    "state/triggers/roles/storage.objectUser"       = "ct watch: its state, written on a condition"
+    "data/triggers/roles/storage.objectViewer"      = "ct receive, ct watch: list sources"
+    "pipelines/triggers/roles/storage.objectUser"   = "ct receive, ct watch: read the deployed version, write runs' inputs"
+    "state/triggers/roles/storage.objectUser"       = "ct receive, ct watch: their state, written on a condition"
   }
 }
 

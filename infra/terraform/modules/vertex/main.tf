@@ -32,7 +32,7 @@ resource "google_vertex_ai_endpoint" "model" {
   }
 
   lifecycle {
-    ignore_changes = [traffic_split]
+    ignore_changes = [traffic_split, predict_request_response_logging_config]
   }
 }
 

@@ -24,7 +24,7 @@ locals {
   dataset_grants = {
     "pipelines/roles/bigquery.dataEditor"  = "predict_batch, monitor: write predictions, read request logs"
     "prediction/roles/bigquery.dataEditor" = "the endpoint: appends request logs"
-    "triggers/roles/bigquery.dataViewer"   = "ct watch: asks whether a table has changed"
+    "triggers/roles/bigquery.dataViewer"   = "ct receive, ct watch: ask whether a table has changed"
   }
 }
 

@@ -26,6 +26,7 @@ def batch_prediction(
     data_version: str = "",
     ingest_options: dict = {},  # noqa: B006
     beam_pipeline_args: list = [],  # noqa: B006
+    engine: dict = {},  # noqa: B006
 ) -> None:
     """Wires the components; every argument is documented by the component that takes it."""
     # The sources change between runs: they are looked at every time, and read only where they changed.
@@ -57,4 +58,5 @@ def batch_prediction(
         signature=signature,
         max_nonfinite_fraction=max_nonfinite_fraction,
         beam_pipeline_args=beam_pipeline_args,
+        engine=engine,
     )

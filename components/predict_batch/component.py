@@ -16,6 +16,7 @@ def predict_batch(
     signature: str = "serving_default",
     max_nonfinite_fraction: float = 0.0,
     beam_pipeline_args: list = [],
+    engine: dict = {},
 ) -> None:
     """Scores every row of a dataset with a model; a killed run goes on where it stopped.
 
@@ -33,6 +34,8 @@ def predict_batch(
         signature: Signature of the SavedModel.
         max_nonfinite_fraction: The run stops if more than this share of rows has a NaN or infinite prediction.
         beam_pipeline_args: Beam options (runner, project, …); empty scores in this process, batch by batch.
+        engine: {"vertex": {...}} has a batch prediction job of Vertex AI predict: the version that `deploy` brought to
+            its Model Registry, on replicas of the prediction service; the files are the same.
     """
     from kfp_ct.base.errors import reported
     from kfp_ct.components.predict_batch import work
@@ -40,7 +43,7 @@ def predict_batch(
     with reported():
         request = work.PredictionRequest(
             examples.path, model.path, str(model.metadata.get("version", "")), keys, carry, signature,
-            max_nonfinite_fraction, beam_pipeline_args,
+            max_nonfinite_fraction, beam_pipeline_args, engine,
         )  # fmt: skip
         written = work.predict(request, destination, predictions.path)
         predictions.metadata.update(written.metadata)

@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from kfp_ct.base.settings import Fraction, Names, Settings, Text, Texts, matching
+from kfp_ct.components.predict_batch.vertex_settings import VertexBatch
 from kfp_ct.storage import locations
 
 TABLE = r"(([a-z][a-z0-9:.-]*)\.\w+)\.[^.`/$@\s]+"  # the dataset, and in it the project
 
-
 EXAMPLES, PREDICTION_LOG = "examples", "prediction_log"
+DEFAULT_SIGNATURE = "serving_default"
 
 
 class Destination(Settings):
@@ -40,6 +41,14 @@ class Destination(Settings):
             yield "output_columns", "it names features of tf.Examples; expected tfrecord: examples beside it"
 
 
+class Engine(Settings):
+    """What predicts: the task itself, or a Beam runner by beam_pipeline_args, or Vertex AI."""
+
+    vertex: VertexBatch | None = Field(
+        None, description="A batch prediction job of Vertex AI; null: the task, or Beam where it is given arguments."
+    )
+
+
 class Parameters(Settings):
     """The parameters of predict_batch."""
 
@@ -49,3 +58,11 @@ class Parameters(Settings):
     signature: Text
     max_nonfinite_fraction: Fraction
     beam_pipeline_args: Texts
+    engine: Engine
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Says what a batch prediction job of Vertex AI cannot do."""
+        if self.engine.vertex and self.beam_pipeline_args:
+            yield "engine", "either Vertex AI or Beam predicts; expected no beam_pipeline_args beside engine.vertex"
+        if self.engine.vertex and self.signature != DEFAULT_SIGNATURE:
+            yield "engine", f"Vertex AI asks no other signature; expected signature: {DEFAULT_SIGNATURE}"

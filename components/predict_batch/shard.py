@@ -6,8 +6,9 @@ import datetime
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet
 
@@ -20,6 +21,16 @@ from kfp_ct.data.saved_model import Role, SavedModel
 
 # Beside the data a file a finished shard; readers of folders pass over names that begin with an underscore.
 RECORDS = bucket.RECORDS
+
+
+class Model(Protocol):
+    """What gives predictions: a SavedModel, or what another place predicted for these rows."""
+
+    inputs: list[str]
+    outputs: list[str]
+
+    def run(self, batch: pa.RecordBatch) -> dict[str, npt.NDArray[Any]]:
+        """Returns every output for a batch's rows, by name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +50,7 @@ class Job:
         published: Folder of an object store that finished shards go to; empty for none.
         tfrecord: What is written beside as TFRecord: examples, prediction_log, or nothing.
         output_columns: Features of those examples by output; empty for all outputs.
+        scored_by: The batch prediction job of Vertex AI that scored; empty for none.
     """
 
     identity: str
@@ -53,6 +65,7 @@ class Job:
     published: str = ""
     tfrecord: str = ""
     output_columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    scored_by: str = ""
 
 
 def load_model(job: Job) -> SavedModel:
@@ -79,7 +92,7 @@ def read_tally(job: Job, shard: Shard) -> Tally | None:
         return None
 
 
-def score(job: Job, shard: Shard, model: SavedModel, batch_rows: int = layouts.BATCH_ROWS) -> Tally:
+def score(job: Job, shard: Shard, model: Model, batch_rows: int = layouts.BATCH_ROWS) -> Tally:
     """Writes a shard's predictions.
 
     Raises:
@@ -107,7 +120,7 @@ def score(job: Job, shard: Shard, model: SavedModel, batch_rows: int = layouts.B
     return tally
 
 
-def _tfrecord_writer(job: Job, model: SavedModel, path: Path) -> Any:
+def _tfrecord_writer(job: Job, model: Model, path: Path) -> Any:
     """Opens the file beside the Parquet file; a context without one if there is none."""
     if not job.tfrecord:
         return contextlib.nullcontext()
@@ -117,7 +130,7 @@ def _tfrecord_writer(job: Job, model: SavedModel, path: Path) -> Any:
     return inferred.Writer(path, job.tfrecord, job.signature, named)
 
 
-def _score_into(partial: Path, job: Job, shard: Shard, by: tuple[SavedModel, inferred.Writer | None, int]) -> Tally:
+def _score_into(partial: Path, job: Job, shard: Shard, by: tuple[Model, inferred.Writer | None, int]) -> Tally:
     model, also, batch_rows = by
     tally, writer = Tally(), None
     needed = list(job.available) if also else sorted({*(model.inputs or job.available), *job.columns})

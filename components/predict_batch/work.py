@@ -13,7 +13,7 @@ from kfp_ct.base.errors import ConfigurationError, DataError
 from kfp_ct.components.predict_batch import bucket, inferred, loading, outputs, plan
 from kfp_ct.components.predict_batch import shard as shards
 from kfp_ct.components.predict_batch.outputs import Tally
-from kfp_ct.components.predict_batch.settings import EXAMPLES, Parameters
+from kfp_ct.components.predict_batch.settings import EXAMPLES, Engine, Parameters
 from kfp_ct.data import layouts
 from kfp_ct.data.saved_model import SavedModel
 from kfp_ct.pages.formats import percent
@@ -34,6 +34,7 @@ class PredictionRequest:
     signature: str = "serving_default"
     max_nonfinite_fraction: float = 0.0
     beam_pipeline_args: list[str] = dataclasses.field(default_factory=list)
+    engine: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -90,11 +91,11 @@ def predict(
             begun = bucket.begin(published, STARTED, {"identity": identity, "started": job.started})
             job = dataclasses.replace(job, started=begun["started"])
             bucket.fetch(published, folder, planned)
-        tally = _score(job, planned, request)
+        tally, scored_by = _score(job, planned, request, asked.engine)
         _require_finite(tally, request)
         if table:  # only now: what is refused reaches nobody
             loading.load(job, planned)
-        metadata = _finish(job, planned, tally, request)
+        metadata = _finish(dataclasses.replace(job, scored_by=scored_by), planned, tally, request)
         if published:
             bucket.finish(published, folder, planned)
             task_log.progress(f"written to {published}")
@@ -143,7 +144,11 @@ def _start_or_resume(request: PredictionRequest, identity: str, folder: Path, av
     )
 
 
-def _score(job: shards.Job, planned: Sequence[plan.Shard], request: PredictionRequest) -> Tally:
+def _score(
+    job: shards.Job, planned: Sequence[plan.Shard], request: PredictionRequest, engine: Engine
+) -> tuple[Tally, str]:
+    """Scores what is left to score; returns what all rows come to, and the job of Vertex AI that scored, if one did."""
+    scored_by = ""
     tallies = {shard.file: shards.read_tally(job, shard) for shard in planned}
     todo = [shard for shard in planned if tallies[shard.file] is None]
     rows = sum(shard.rows for shard in planned)
@@ -158,13 +163,18 @@ def _score(job: shards.Job, planned: Sequence[plan.Shard], request: PredictionRe
         outputs.require_unique_names(job.columns, model.outputs)
         if job.tfrecord == EXAMPLES:
             inferred.columns(job.output_columns, model.outputs, job.available)
-        if request.beam_pipeline_args:
+        if engine.vertex:
+            from kfp_ct.components.predict_batch import vertex_path
+
+            numbered = {number: shard for number, shard in enumerate(planned) if shard in todo}
+            scored_by = vertex_path.score(job, numbered, model, engine.vertex)
+        elif request.beam_pipeline_args:
             from kfp_ct.components.predict_batch import beam_path
 
             beam_path.score(job, todo, request.beam_pipeline_args)
         else:
             _score_here(job, todo, model, (done, rows))
-    return _total(job, planned)
+    return _total(job, planned), scored_by
 
 
 def _score_here(job: shards.Job, todo: Sequence[plan.Shard], model: SavedModel, progress: tuple[int, int]) -> None:
@@ -208,6 +218,7 @@ def _finish(job: shards.Job, planned: Sequence[plan.Shard], tally: Tally, reques
         "predicted_at": job.started,
         "fingerprint": job.identity,
         "files": len(planned),
+        **({"vertex_job": job.scored_by} if job.scored_by else {}),
         **({"folder": job.published} if job.published else {}),
         **({"table": job.table} if job.table else {}),
         **({"tfrecord": job.tfrecord} if job.tfrecord else {}),

@@ -12,7 +12,7 @@ from kfp_ct.components.validate_infra.asking import Input
 from kfp_ct.components.validate_infra.client import Client, Server, ServerError
 from kfp_ct.components.validate_infra.load_test import LoadTest
 from kfp_ct.components.validate_infra.settings import Infra
-from kfp_ct.data import layouts, saved_model
+from kfp_ct.data import json_rows, layouts, saved_model
 from kfp_ct.data.saved_model import Role, SavedModel
 from kfp_ct.models import blessing
 from kfp_ct.models.blessing import Check
@@ -122,7 +122,7 @@ def _serve(request: InfraRequest, settings: Infra, asked: _Asked, found: _Valida
             known = signature.read(request.model_path, settings.signature)
             found.inputs = asking.inputs(asked.model, known, asked.rows, server.nulls)
             found.checks.append(asking.described(found.inputs))
-            sent = rows.instances(asked.rows, asked.model, server.nulls)
+            sent = json_rows.instances(asked.rows, asked.model, server.nulls)
             task_log.progress(f"sending {len(sent):,} rows in batches and one by one")
             answers = load_test.run(server, sent, rows.with_booleans(sent) if server.nulls else sent, settings)
             found.measured |= answers.measured()

@@ -72,6 +72,11 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
         Entry("reject", "kfp_ct.cli.approve:reject", "Reject a version that waits for a person's word."),
         Entry("rollback", "kfp_ct.cli.promote:rollback", "Return to the champion before the present one."),
         Entry("release", "kfp_ct.cli.release:app", "Release candidates on live traffic, by evidence."),
+        Entry(
+            "load-test",
+            "kfp_ct.cli.load_test:load_test",
+            "Drive a served model with recorded requests, and say whether it bears them.",
+        ),
         Entry("reproduce", "kfp_ct.cli.reproduce:reproduce", "Train a version again from its commit, and compare."),
         Entry("serve", "kfp_ct.cli.serve:serve", "Serve deployed models over HTTP and gRPC."),
         Entry("features", "kfp_ct.cli.features:app", "Write online features of a project, and measure their skew."),

@@ -30,6 +30,7 @@ class SavedModel:
         role: How messages speak of it.
         inputs: Columns its signature takes by name; empty if it takes serialised tf.Examples.
         outputs: Names of its outputs, sorted.
+        output_specs: Their types and shapes, by name.
     """
 
     def __init__(self, path: str, signature: str, columns: Sequence[str], role: Role) -> None:
@@ -64,6 +65,7 @@ class SavedModel:
         self._serialized = next(iter(self._specs)) if self._takes_examples(columns) else ""
         self.inputs = [] if self._serialized else sorted(self._specs)
         self.outputs = sorted(self._function.structured_outputs)
+        self.output_specs = dict(self._function.structured_outputs)
         if missing := sorted(set(self.inputs) - set(columns)):
             raise ConfigurationError(
                 f"{role.title} needs the columns {missing}, which the examples do not have\n"

@@ -8,10 +8,9 @@ import contextlib
 import functools
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from kfp_ct.base.errors import ComponentError, ConfigurationError, NotServedError
-from kfp_ct.models.vertex_settings import VertexServing
 
 Resource = dict[str, Any]
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -30,11 +29,28 @@ class OperationFailedError(NotServedError):
     """A long-running operation ended with an error."""
 
 
+class Place(Protocol):
+    """Where Vertex AI is asked, as settings say it."""
+
+    @property
+    def project(self) -> str:
+        """Google Cloud project."""
+
+    @property
+    def location(self) -> str:
+        """Region."""
+
+    @property
+    def api_endpoint(self) -> str:
+        """Address of the API; empty for that of the region."""
+
+
 class VertexApi:
     """One project and location."""
 
-    def __init__(self, chosen: VertexServing, poll_seconds: float) -> None:
-        """Calls nothing."""
+    def __init__(self, chosen: Place, poll_seconds: float, section: str = "serving.vertex") -> None:
+        """Calls nothing; `section` is how messages call the settings."""
+        self._section = section
         self.parent = f"projects/{chosen.project}/locations/{chosen.location}"
         self._host = chosen.api_endpoint or f"https://{chosen.location}-aiplatform.googleapis.com"
         self._poll = poll_seconds
@@ -96,7 +112,7 @@ class VertexApi:
         if answer is None:
             raise ConfigurationError(
                 f"Vertex AI has no {path}\nexpected: a project and location that exist, with Vertex AI's API enabled\n"
-                "fix: correct serving.vertex, or gcloud services enable aiplatform.googleapis.com"
+                f"fix: correct {self._section}, or gcloud services enable aiplatform.googleapis.com"
             )
         return answer
 
@@ -118,15 +134,15 @@ class VertexApi:
         if answer.status_code == requests.codes.not_found:
             return None
         if not answer.ok:
-            raise _refusal(answer.status_code, _message(answer), f"{method} {path}")
+            raise _refusal(answer.status_code, _message(answer), f"{method} {path}", self._section)
         return dict(answer.json())
 
 
-def _refusal(status: int, message: str, request: str) -> ComponentError:
+def _refusal(status: int, message: str, request: str, section: str) -> ComponentError:
     if status == _QUOTA:
         return NotServedError(
             f"Vertex AI refuses {request}: a quota is used up: {message}\nexpected: quota for the replicas asked for\n"
-            "fix: undeploy what is not needed, ask for less (serving.vertex), or raise the quota; then run again"
+            f"fix: undeploy what is not needed, ask for less ({section}), or raise the quota; then run again"
         )
     if status == 409:
         return ConflictError(f"{request}: {message}")
@@ -137,7 +153,7 @@ def _refusal(status: int, message: str, request: str) -> ComponentError:
         )
     if status >= 500:
         return UnavailableError(f"Vertex AI is away ({status}) for {request}: {message}\nfix: run again; it goes on")
-    return ConfigurationError(f"Vertex AI refuses {request} ({status}): {message}\nfix: correct serving.vertex")
+    return ConfigurationError(f"Vertex AI refuses {request} ({status}): {message}\nfix: correct {section}")
 
 
 def _message(answer: Any) -> str:

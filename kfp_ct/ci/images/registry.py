@@ -6,11 +6,11 @@ The distribution API, https://github.com/opencontainers/distribution-spec; Artif
 import contextlib
 import dataclasses
 import re
-from typing import Any
 
 import requests
 
-from kfp_ct.base.errors import CtError, UsageError
+from kfp_ct.base.errors import ConfigurationError, CtError, UsageError
+from kfp_ct.cloud import access_token
 
 _MANIFESTS = ", ".join(
     [
@@ -109,12 +109,6 @@ def _authorization(host: str) -> dict[str, str]:
     """Returns the header Google's registries want: the access token of whoever runs this."""
     if not host.endswith((".pkg.dev", "gcr.io")):
         return {}
-    import google.auth
-    import google.auth.transport.requests
-    from google.auth.exceptions import GoogleAuthError
-
-    credentials: Any = None
-    with contextlib.suppress(GoogleAuthError):
-        credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-        credentials.refresh(google.auth.transport.requests.Request())
-    return {"Authorization": f"Bearer {credentials.token}"} if credentials is not None else {}
+    with contextlib.suppress(ConfigurationError):  # the registry may be open
+        return {"Authorization": f"Bearer {access_token.of_account()}"}
+    return {}

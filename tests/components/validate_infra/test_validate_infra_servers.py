@@ -15,9 +15,9 @@ import pytest
 
 import small_examples
 from kfp_ct.base.errors import ConfigurationError
-from kfp_ct.components.validate_infra import container, rows, work
+from kfp_ct.components.validate_infra import container, work
 from kfp_ct.components.validate_infra.client import Client, ServerError
-from kfp_ct.data import layouts
+from kfp_ct.data import json_rows, layouts
 from kfp_ct.data.saved_model import Role, SavedModel
 from kfp_ct.models import blessing
 from prediction_server import Server
@@ -164,13 +164,13 @@ def test_rows_without_null_are_what_the_model_is_fed(good):
     batch = pa.RecordBatch.from_pydict(
         {"size": pa.array([None, 2.5], pa.float32()), "count": [3, None], "colour": pa.array(["grün", None])}
     )
-    first, second = rows.instances(
+    first, second = json_rows.instances(
         batch, SavedModel(good, "serving_default", batch.schema.names, Role("the model")), False
     )
     assert np.isnan(first["size"])
     assert (first["count"], first["colour"], second["size"], second["colour"]) == (3, "grün", 2.5, "")
     assert second["count"] is not None
-    assert rows._filled([b"\xff"]) == [{"b64": "/w=="}]
+    assert json_rows._filled([b"\xff"]) == [{"b64": "/w=="}]
 
 
 def test_without_an_engine_one_is_told_so(judge, good, monkeypatch, tmp_path):

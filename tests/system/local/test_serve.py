@@ -18,6 +18,7 @@ from kfp_ct.data import layouts
 from kfp_ct.local.serve import example_request, serve
 from kfp_ct.models import serving_bucket
 from kfp_ct.project import environments
+from kfp_ct.releasing import load_test, recorded_requests
 from kfp_ct.storage import releases
 from repository import ROOT
 
@@ -68,6 +69,12 @@ def test_serves_and_says_a_request_that_works(root):
         assert first.startswith("serving flights v3 at http://127.0.0.1:")
         assert json.loads(answer) == {"predictions": [[0.25]]}
         assert sent(curl) == {"predictions": [[0.25]]}
+        # The load test says yes of the real service, and no where a row asks for what it has not.
+        *_, body, url = shlex.split(curl.removeprefix("try: "))
+        plan = load_test.Plan(20, 0.5, p99_ms=5_000)
+        assert load_test.run(url, [body.encode()], plan, {}).problems == ()
+        wrong = load_test.run(url, [b'{"instances": [{"no such input": 1}]}'], plan, {})
+        assert (wrong.answered, "10 times: 400" in wrong.problems[0]) == (0, True)
     finally:
         process.send_signal(signal.SIGINT)
         code = process.wait(20)
@@ -90,6 +97,9 @@ def test_a_log_has_what_was_asked_and_nothing_made_up(root, tmp_path):
     (file,) = (tmp_path / "log").rglob("*.parquet")
     assert file.parent == tmp_path / "log" / "flights" / "3"
     assert pyarrow.parquet.read_metadata(file).num_rows == 1
+    # What was recorded is a request again.
+    (recorded,) = recorded_requests.read(str(tmp_path / "log"))
+    assert json.loads(recorded) == json.loads(shlex.split(curl.removeprefix("try: "))[2])
 
 
 def answers(url):

@@ -26,6 +26,7 @@ ORDER = [
     "sign",
     "deliver",
     "deploy",
+    "load",
     "passed",
 ]
 
@@ -59,11 +60,11 @@ def test_the_order_is_the_right_one(before):
     assert before["sbom"] >= {"verify", "images"}, "of images that are there"
     assert "sbom" in before["scan"]
     assert before["provenance"] >= {"compile", "scan", "sbom"}, "it names the package and the evidence"
-    assert before["deliver"] == set(ORDER) - {"deliver", "deploy", "passed"}, (
+    assert before["deliver"] == set(ORDER) - {"deliver", "deploy", "load", "passed"}, (
         "nothing of a commit that fails anything is delivered"
     )
-    assert before["deploy"] == set(ORDER) - {"deploy", "passed"}, "what runs is what was delivered"
-    assert before["passed"] == set(ORDER) - {"passed"}, "only what was deployed has passed"
+    assert before["deploy"] == set(ORDER) - {"deploy", "load", "passed"}, "what runs is what was delivered"
+    assert before["passed"] == set(ORDER) - {"passed"}, "only what was deployed and bears its load has passed"
 
 
 def test_steps_that_need_not_wait_do_not(before):
@@ -189,7 +190,8 @@ def test_promoting_builds_nothing_and_deploys_what_it_fetched():
     document, problems = config.examine(promoted)
     assert problems == []
     steps = {step["id"]: step["args"] for step in document.tree["steps"]}
-    assert list(steps) == ["fetch", "deploy", "passed"]
-    assert {each[0] for each in steps.values()} == {"delivery", "deploy"}
+    assert list(steps) == ["fetch", "deploy", "load", "passed"]
+    assert {each[0] for each in steps.values()} == {"delivery", "deploy", "load-test"}
+    assert not any(step.get("allowFailure") or step.get("allowExitCodes") for step in document.tree["steps"])
     assert all("delivered/package.yaml" in steps[step] for step in ("deploy", "passed"))
     assert "--wait" in steps["deploy"], "a run has to succeed before a stage is passed"

@@ -14,6 +14,7 @@ import sys
 import pytest
 import yaml
 
+import answering_model
 import cloud_storage
 from cli_runner import ct
 from ct_command import command_line
@@ -58,6 +59,7 @@ class Chain:
         self.write("images.lock", yaml.safe_dump(lock))
         self.builds()
         self.triggers(hosts)
+        self.write("pipelines/small/requests.jsonl", '{"number": 1}\n')
         self.write("test.sh", "true")
         self.git("init", "--quiet", "--initial-branch", "main")
         environment = {**os.environ, "CT_HOME": str(self.home)}
@@ -110,6 +112,14 @@ class Chain:
     def approve(self, said, trigger):
         build = re.search(rf"{trigger}: waits for a person's approval: ct trigger approve (\S+)", said)[1]
         return ct(self.home, "trigger", "approve", build, "--by", "reviewer", "--why", "looked at it", cwd=self.root)
+
+    def promote(self, stage, after, served):
+        """Runs infra/promote.yaml as the trigger of a stage does, beside a model that serves there."""
+        given = f"_PROJECT=small,_TARGET=local,_DELIVERED={self.bucket},_AUTHOR=author,_LOAD_SECONDS=0.5"
+        given += f",_SETTINGS={stage},_AFTER={after},_STAGE={stage},_HOST={self.hosts[stage]},_SERVED={served}"
+        commit = ("--commit", self.delivered[-40:])
+        where = ("--config", "infra/promote.yaml", "--no-containers")
+        return ct(self.home, "build", *where, *commit, "--substitutions", given, cwd=self.root)
 
     @property
     def delivered(self):
@@ -180,6 +190,13 @@ def test_one_commit_goes_all_the_way_as_one_package_and_red_stops_it(chain, tmp_
     assert "kfp-ct-main: SUCCESS, delivered" in said
     assert [len(deployed(chain.hosts[stage])[0]) for stage in STAGES] == [1, 0, 0]
 
+    # What serves in pre-production does not bear its load: it was deployed and has run, and has not passed.
+    with answering_model.serving(lambda number, asked: (500, [], 0.0)) as (served, _):
+        red = chain.promote("preprod", "test", served)
+    assert (red.code, "10 of 10 requests failed" in red.out) == (4, True), red.out
+    assert [len(deployed(chain.hosts[stage])[0]) for stage in STAGES] == [1, 1, 0]
+    assert stages._read(f"{chain.delivered}/stages/preprod.json") is None
+
     tagged = chain.push("refs/tags/v1.0.0")
     early = chain.approve(tagged, "kfp-ct-release")
     assert (early.code, "was not deployed to preprod" in early.out) == (4, True)
@@ -188,7 +205,7 @@ def test_one_commit_goes_all_the_way_as_one_package_and_red_stops_it(chain, tmp_
 
     found = [deployed(chain.hosts[stage]) for stage in STAGES]
     assert [versions[0][1] for versions, _ in found] == list(STAGES)
-    assert [runs for _, runs in found] == [["SUCCEEDED"]] * 3
+    assert [runs for _, runs in found] == [["SUCCEEDED"], ["SUCCEEDED"] * 2, ["SUCCEEDED"]]
     assert len({content for versions, _ in found for content, _ in versions}) == 1, "one package, never built again"
     passed = [stages._read(f"{chain.delivered}/stages/{stage}.json") for stage in STAGES]
     assert len({each.package for each in passed}) == 1

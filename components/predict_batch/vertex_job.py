@@ -110,7 +110,7 @@ class VertexJob:
     def _found(self) -> Resource | None:
         """Returns the job of a run that was killed, unless it was lost."""
         query = {"filter": f'display_name="{self.title}"'}
-        jobs = (self._api.get(f"{self._api.parent}/batchPredictionJobs", query) or {}).get("batchPredictionJobs", [])
+        jobs = self._api.every(f"{self._api.parent}/batchPredictionJobs", "batchPredictionJobs", query)
         going = [each for each in jobs if each.get("displayName") == self.title and each.get("state") not in _LOST]
         return max(going, key=lambda each: str(each.get("createTime", "")), default=None)
 

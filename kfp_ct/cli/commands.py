@@ -75,7 +75,7 @@ SECTIONS: Mapping[str, tuple[Entry, ...]] = {
         Entry(
             "load-test",
             "kfp_ct.cli.load_test:load_test",
-            "Drive a served model with recorded requests, and say whether it bears them.",
+            "Drive a served model at a steady rate, and judge it.",
         ),
         Entry("reproduce", "kfp_ct.cli.reproduce:reproduce", "Train a version again from its commit, and compare."),
         Entry("serve", "kfp_ct.cli.serve:serve", "Serve deployed models over HTTP and gRPC."),

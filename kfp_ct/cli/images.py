@@ -87,6 +87,7 @@ app = family(
         "scan": supply_chain.scan,
         "provenance": supply_chain.provenance,
         "sign": supply_chain.sign,
+        "attach": supply_chain.attach,
         "verify": supply_chain.verify,
     },
 )

@@ -14,11 +14,13 @@ _Address = Annotated[
     str,
     typer.Argument(
         metavar="ADDRESS",
-        help="The model's: http://HOST:8501/v1/models/NAME, or https://LOCATION-aiplatform.googleapis.com/v1/"
-        "projects/PROJECT/locations/LOCATION/endpoints/ENDPOINT; empty: nothing is driven.",
+        help="Of the model, http://HOST:8501/v1/models/NAME, or of a Vertex AI endpoint; empty: nothing is driven.",
     ),
 ]
-_Budget = typer.Option(min=0, metavar="MS", show_default="none")
+_Median = typer.Option(min=0, metavar="MS", help="Budget of the median latency, milliseconds.", show_default="none")
+_Percentile = typer.Option(
+    min=0, metavar="MS", help="Latency that 99 of 100 requests stay below, milliseconds.", show_default="none"
+)
 
 
 @exit_codes({0: "The service bears it, or no address was given.", 4: "It does not; what was measured says why."})
@@ -29,15 +31,15 @@ def load_test(
     ],
     qps: Annotated[float, typer.Option(min=0.1, help="Requests a second.")] = 20.0,
     seconds: Annotated[float, typer.Option(min=0.1, help="For so long.")] = 30.0,
-    p50: Annotated[float | None, _Budget] = None,
-    p99: Annotated[float | None, _Budget] = None,
+    p50: Annotated[float | None, _Median] = None,
+    p99: Annotated[float | None, _Percentile] = None,
     max_errors: Annotated[float, typer.Option(min=0, max=1, help="Share of the requests that may fail.")] = 0.0,
     report: Annotated[
         Path | None, typer.Option("--output", "-o", help="Report to write, JSON.", show_default="none")
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Drive a served model with recorded requests, and say whether it bears them.
+    """Drive a served model at a steady rate, and judge it.
 
     Requests are sent at a steady rate, whether or not those before were answered; a latency counts from when its
     request was due. It says no where the rate, a budget (--p50, --p99, in milliseconds) or the share of failures is

@@ -125,6 +125,43 @@ def sign(
     print(f"{output}: {said}")
 
 
+@exit_codes({4: "The registry refuses, or cosign failed."})
+def attach(
+    sboms: Sboms = Path("sbom"),
+    envelope: Annotated[
+        Path, typer.Option(help="Signed provenance to attach as well, where it is there (`ct images sign`).")
+    ] = Path("provenance.dsse.json"),
+    cosign_key: Annotated[
+        str,
+        typer.Option(
+            help="Have cosign sign each image, too: a key it knows, such as gcpkms://…, k8s://… or cosign.key.",
+            show_default="cosign is not asked",
+        ),
+    ] = "",
+    lock: options.Lock = Path("images.lock"),
+) -> None:
+    """Attach bills of materials and signed provenance to the images in their registry.
+
+    They are artifacts that refer to the image (OCI 1.1), which `oras discover` lists.
+    """
+    from kfp_ct.ci.images import attachments, cosign
+    from kfp_ct.ci.supply import sbom as boms
+    from kfp_ct.package import bind
+
+    signer = cosign.Cosign(cosign_key) if cosign_key else None
+    signed = envelope.read_bytes() if envelope.is_file() else b""
+    images = bind.read_lock(lock)
+    for name, reference in images.items():
+        file = boms.of_image(sboms, name, reference)
+        parts = [attachments.Attachment(attachments.SBOM, file.read_bytes(), file.name)]
+        parts += [attachments.Attachment(attachments.ENVELOPE, signed, envelope.name)] if signed else []
+        for part in parts:
+            print(f"{reference}: {part.title} is {attachments.attach(reference, part)}")
+        if signer:
+            signer.sign(reference)
+            print(f"{reference}: signed by cosign")
+
+
 def verify(
     package: Annotated[Path, typer.Argument(metavar="FILE", help="Package; its envelope lies beside it.")],
     keys: Annotated[list[Path], typer.Option("--key", help="Public key, PEM; repeatable.")],

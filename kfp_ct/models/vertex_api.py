@@ -7,7 +7,7 @@ messages of google.cloud.aiplatform_v1.
 import contextlib
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from kfp_ct.base.errors import ComponentError, ConfigurationError, NotServedError
@@ -71,6 +71,16 @@ class VertexApi:
                 time.sleep(self._poll)
         raise AssertionError  # the loop returns or raises
 
+    def every(self, path: str, field: str, query: Mapping[str, str] | None = None) -> Iterator[Resource]:
+        """Yields what a list has, page after page; nothing where there is none."""
+        token = ""
+        while True:
+            found = self.get(path, {**(query or {}), **({"pageToken": token} if token else {})}) or {}
+            yield from found.get(field, [])
+            token = found.get("nextPageToken", "")
+            if not token:
+                return
+
     def post(self, path: str, body: Resource, query: Mapping[str, str] | None = None) -> Resource:
         """Sends a request that may not be sent twice.
 
@@ -87,8 +97,7 @@ class VertexApi:
 
     def settle(self, name: str, deadline: float) -> None:
         """Waits for the operations on a resource that go on, such as those of a command that was killed."""
-        found = self.get(f"{name}/operations") or {}
-        for operation in found.get("operations", []):
+        for operation in self.every(f"{name}/operations", "operations"):
             with contextlib.suppress(OperationFailedError):  # what is to be done about it is seen in the resource
                 self.wait(operation, deadline)
 

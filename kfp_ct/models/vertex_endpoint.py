@@ -15,6 +15,10 @@ from kfp_ct.models.vertex_settings import VertexServing
 # The label that says which version answers, beside a candidate; and which one did before.
 LIVE, PREVIOUS = "kfp-ct-live", "kfp-ct-previous"
 _TRIES = 8
+_ONLINE = "aiplatform.googleapis.com/prediction/online"
+_CPU, _ACCELERATOR = f"{_ONLINE}/cpu/utilization", f"{_ONLINE}/accelerator/duty_cycle"
+# What a deployed version can be given without being deployed again.
+_MUTABLE = ("minReplicaCount", "maxReplicaCount", "autoscalingMetricSpecs")
 
 
 class VertexEndpoint:
@@ -47,6 +51,7 @@ class VertexEndpoint:
             except ConflictError:
                 task_log.progress(f"{self.name}: another command makes it")
             found = self._await_made(deadline)
+        self._require_as_made(found)
         return self._with_log(found)
 
     def deploy(self, model_version: str, number: str, deadline: float) -> None:
@@ -57,7 +62,8 @@ class VertexEndpoint:
             UnavailableError: It is not ready in time.
         """
         self._api.settle(self.name, deadline)
-        if number in deployed(self._seen()):
+        if number in deployed(seen := self._seen()):
+            self._fit(seen, self._deployed(model_version, number), deadline)
             return
         try:
             operation = self._api.post(
@@ -114,6 +120,23 @@ class VertexEndpoint:
                 first = str(error).partition("\n")[0]
                 task_log.progress(f"{self.name}: v{other} is still deployed, without traffic: {first}")
 
+    def _fit(self, seen: Resource, wanted: Resource, deadline: float) -> None:
+        """Gives a version that is deployed the replicas of the settings; another machine takes a new version."""
+        there = next(each for each in seen["deployedModels"] if str(each["id"]) == wanted["id"])
+        had, wants = there.get("dedicatedResources") or {}, wanted["dedicatedResources"]
+        changed = [name for name in _MUTABLE if name in wants and wants[name] != had.get(name)]
+        if changed:
+            body = {"id": wanted["id"], "dedicatedResources": {name: wants[name] for name in changed}}
+            mask = ",".join(f"dedicatedResources.{name}" for name in changed)
+            request = {"deployedModel": body, "updateMask": mask}
+            self._api.wait(self._api.post(f"{self.name}:mutateDeployedModel", request), deadline)
+            task_log.progress(f"{self.name}: v{wanted['id']} has {', '.join(changed)} of the settings now")
+        rest = {"machineSpec": had.get("machineSpec"), "spot": had.get("spot", False)}
+        if rest != {"machineSpec": wants["machineSpec"], "spot": wants.get("spot", False)}:
+            task_log.progress(
+                f"{self.name}: v{wanted['id']} stays on the machines that it has; the next version has others"
+            )
+
     def _seen(self) -> Resource:
         found = self.get()
         if found is None:
@@ -138,6 +161,19 @@ class VertexEndpoint:
                 f"the endpoint {self.name} is another model's: {whose}\n"
                 f"expected: an endpoint of {self._model}, or one without models\n"
                 "fix: name another in serving.vertex.endpoint"
+            )
+
+    def _require_as_made(self, found: Resource) -> None:
+        """Demands what can only be said when an endpoint is made: an open one is not private for being asked to."""
+        wanted, kept = self._body(), {}
+        names = [name for name in ("encryptionSpec", "privateServiceConnectConfig") if name in wanted]
+        for name in names:
+            kept[name] = {key: (found.get(name) or {}).get(key) for key in wanted[name]}
+        if different := [name for name in names if kept[name] != wanted[name]]:
+            raise ConfigurationError(
+                f"the endpoint {self.name} was made without {', '.join(different)} of the settings: "
+                f"{kept[different[0]]}\nexpected: {wanted[different[0]]}, which cannot be changed afterwards\n"
+                "fix: name an endpoint that is not there yet in serving.vertex.endpoint, or delete this one"
             )
 
     def _with_log(self, found: Resource) -> Resource:
@@ -184,6 +220,12 @@ class VertexEndpoint:
         }
         if chosen.spot:
             resources["spot"] = True
+        if chosen.scale_at:
+            names = {"cpu": _CPU, "accelerator": _ACCELERATOR}
+            specs = [
+                {"metricName": names[what], "target": percent} for what, percent in sorted(chosen.scale_at.items())
+            ]
+            resources["autoscalingMetricSpecs"] = specs
         found: Resource = {"id": number, "model": model_version, "displayName": f"{self.id}-v{number}"}
         found |= {"dedicatedResources": resources}
         return found | ({"serviceAccount": chosen.service_account} if chosen.service_account else {})

@@ -63,8 +63,8 @@ def attach(api: VertexApi, model_version_name: str, number: str, metrics: Mappin
     if not metrics:
         return
     try:
-        found = api.get(f"{model_version_name}/evaluations") or {}
-        if all(each.get("displayName") != _title(number) for each in found.get("modelEvaluations", [])):
+        found = api.every(f"{model_version_name}/evaluations", "modelEvaluations")
+        if all(each.get("displayName") != _title(number) for each in found):
             api.post(f"{model_version_name}/evaluations:import", {"modelEvaluation": _body(number, metrics)})
     except ComponentError as error:  # numbers for people: no reason to keep a blessed model from its traffic
         first = str(error).partition("\n")[0]

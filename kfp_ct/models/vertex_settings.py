@@ -1,7 +1,7 @@
 """The settings of a Vertex AI endpoint that serves a model."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,11 @@ class VertexServing(Settings):
     machine_type: Text = Field("n1-standard-2", description="Machine of every replica.")
     min_replicas: Count = Field(1, description="Replicas that are always there.")
     max_replicas: Count = Field(1, description="Replicas that there are at most, by load.")
+    scale_at: dict[Literal["cpu", "accelerator"], Annotated[int, Field(ge=1, le=100), WHOLE]] = Field(
+        {},
+        description="Utilisation in percent at which replicas are added, of cpu, accelerator or both; Vertex AI's own "
+        "is 60.",
+    )
     accelerator: str = Field("", description="Accelerator of every replica, such as NVIDIA_TESLA_T4; empty for none.")
     accelerator_count: Annotated[int, Field(ge=1, le=16), WHOLE] = Field(1, description="So many of them.")
     spot: bool = Field(False, description="Spot machines: cheaper, and taken away when Google needs them.")
@@ -51,3 +56,5 @@ class VertexServing(Settings):
         """Says that there would be fewer replicas at most than at least."""
         if self.max_replicas < self.min_replicas:
             yield "max_replicas", f"it is less than min_replicas; expected at least {self.min_replicas}"
+        if "accelerator" in self.scale_at and not self.accelerator:
+            yield "scale_at", "there is no accelerator; expected accelerator beside it, or cpu"

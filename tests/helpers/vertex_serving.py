@@ -29,6 +29,7 @@ VERBS = {
     ":mergeVersionAliases": (MODELS, "MergeVersionAliases", vertex.MergeVersionAliasesRequest, "name"),
     "/endpoints": (ENDPOINTS, "CreateEndpoint", vertex.CreateEndpointRequest, "parent"),
     ":deployModel": (ENDPOINTS, "DeployModel", vertex.DeployModelRequest, "endpoint"),
+    ":mutateDeployedModel": (ENDPOINTS, "MutateDeployedModel", vertex.MutateDeployedModelRequest, "endpoint"),
     ":undeployModel": (ENDPOINTS, "UndeployModel", vertex.UndeployModelRequest, "endpoint"),
 }
 
@@ -67,17 +68,20 @@ class ServingListener(Listener):
             status = self.refusals[key].pop(0)
             return status, {"error": {"code": status, "message": f"{key} refused", "status": "REFUSED"}}
         if method == "GET":
-            return self._get(name)
+            return self._get(name, query)
         verb = next((end for end in VERBS if name.endswith(end)), "")
         if method == "PATCH":
             return self._update(name, query, body)
         self.verbs.append(verb)
         return self._post(verb, name, query, body)
 
-    def _get(self, name: str) -> tuple[int, dict]:
+    def _get(self, name: str, query: dict) -> tuple[int, dict]:
         if name.endswith("/operations"):
-            there = [self._look(each) for each in list(self.operations) if each.startswith(name)]
-            return 200, {"operations": [json_format.MessageToDict(each) for each in there]}
+            # A page each, the newest last, as long lists have them.
+            names = [each for each in self.operations if each.startswith(name)]
+            at = int(query.get("pageToken", 0))
+            there = [json_format.MessageToDict(self._look(each)) for each in names[at : at + 1]]
+            return 200, {"operations": there, **({"nextPageToken": str(at + 1)} if at + 1 < len(names) else {})}
         if name in self.operations:
             return 200, json_format.MessageToDict(self._look(name))
         if name.endswith("/evaluations"):
@@ -160,6 +164,19 @@ class ServingListener(Listener):
                 return self.broken[number]
             endpoint.deployed_models.append(request.deployed_model)
             return vertex.DeployModelResponse(deployed_model=request.deployed_model)
+
+        return self._begin(request.endpoint, done)
+
+    def _mutate_deployed_model(self, request: vertex.MutateDeployedModelRequest) -> tuple[int, dict]:
+        endpoint, changed = self.endpoints[request.endpoint], request.deployed_model
+        (kept,) = [each for each in endpoint.deployed_models if each.id == changed.id]
+
+        def done():
+            for path in request.update_mask.paths:
+                section, _, field = path.partition(".")
+                assert section == "dedicated_resources", path
+                setattr(kept.dedicated_resources, field, getattr(changed.dedicated_resources, field))
+            return vertex.MutateDeployedModelResponse(deployed_model=kept)
 
         return self._begin(request.endpoint, done)
 

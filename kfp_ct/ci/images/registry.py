@@ -6,6 +6,8 @@ The distribution API, https://github.com/opencontainers/distribution-spec; Artif
 import contextlib
 import dataclasses
 import re
+import urllib.parse
+from collections.abc import Mapping
 
 import requests
 
@@ -69,10 +71,10 @@ def digest(reference: str) -> str:
         RegistryError: The registry does not answer or refuses.
     """
     image = parse(reference)
-    answer = _ask("HEAD", image)
+    answer = manifest("HEAD", image)
     if answer.status_code == requests.codes.not_found:
         return ""
-    _require(answer, reference)
+    require(answer, reference)
     return answer.headers.get("Docker-Content-Digest", "")
 
 
@@ -83,23 +85,54 @@ def tag(reference: str, version: str) -> None:
         RegistryError: It is not there, or the registry refuses.
     """
     image = parse(reference)
-    found = _ask("GET", image)
-    _require(found, reference)
+    found = manifest("GET", image)
+    require(found, reference)
     target = dataclasses.replace(image, version=version)
-    _require(_ask("PUT", target, found.content, found.headers["Content-Type"]), f"{image.repository}:{version}")
+    require(manifest("PUT", target, found.content, found.headers["Content-Type"]), f"{image.repository}:{version}")
 
 
-def _ask(method: str, image: Reference, body: bytes | None = None, kind: str = "") -> requests.Response:
+def manifest(method: str, image: Reference, body: bytes | None = None, kind: str = "") -> requests.Response:
+    """Asks for, or writes, the manifest of a tag or digest."""
+    headers = {"Accept": _MANIFESTS, **({"Content-Type": kind} if kind else {})}
+    return request(method, image, f"manifests/{image.version}", headers, body)
+
+
+def request(
+    method: str, image: Reference, path: str, headers: Mapping[str, str], body: bytes | None = None
+) -> requests.Response:
+    """Sends a request about an image's repository."""
     scheme = "http" if image.host.rpartition(":")[0] in _LOOPBACK or image.host in _LOOPBACK else "https"
-    headers = {"Accept": _MANIFESTS, **({"Content-Type": kind} if kind else {}), **_authorization(image.host)}
-    url = f"{scheme}://{image.host}/v2/{image.name}/manifests/{image.version}"
+    return send(method, f"{scheme}://{image.host}/v2/{image.name}/{path}", image.host, headers, body)
+
+
+def send(
+    method: str,
+    url: str,
+    host: str,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    query: Mapping[str, str] | None = None,
+) -> requests.Response:
+    """Sends a request to an address that a registry named, with its authorization where that is the registry's own.
+
+    Raises:
+        RegistryError: It does not answer.
+    """
+    own = _authorization(host) if urllib.parse.urlsplit(url).netloc == host else {}
     try:
-        return requests.request(method, url, data=body, headers=headers, timeout=_TIMEOUT)
+        return requests.request(
+            method, url, data=body, headers={**headers, **own}, params=query and dict(query), timeout=_TIMEOUT
+        )
     except requests.RequestException as error:
-        raise RegistryError(f"the registry {image.host} does not answer: {error}") from error
+        raise RegistryError(f"the registry {host} does not answer: {error}") from error
 
 
-def _require(answer: requests.Response, what: str) -> None:
+def require(answer: requests.Response, what: str) -> None:
+    """Demands that a registry did what it was asked.
+
+    Raises:
+        RegistryError: It says why not.
+    """
     if not answer.ok:
         message = answer.text.strip()[:200]
         raise RegistryError(f"the registry says {answer.status_code} to {what}: {message}".rstrip(": "))

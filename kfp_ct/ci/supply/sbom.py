@@ -134,6 +134,19 @@ def files(folder: Path) -> list[Path]:
     return found
 
 
+def of_image(folder: Path, name: str, reference: str) -> Path:
+    """Returns the bill of materials of an image.
+
+    Raises:
+        SbomError: There is none, or it is of another image.
+    """
+    path = folder / f"{name}{SUFFIX}"
+    described, _ = read(path)
+    if described != reference:
+        raise SbomError(f"{path} is of {described}\nexpected: {reference}, as the lock has it\nfix: ct images sbom")
+    return path
+
+
 def _run_in(client: Any, reference: str, command: list[str]) -> bytes:
     """Returns all that a command in a container wrote, read once it has ended."""
     container = client.containers.run(reference, command, detach=True, network_mode="none")

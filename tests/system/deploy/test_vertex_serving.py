@@ -25,7 +25,8 @@ PARENT = "projects/acme/locations/europe-west1"
 MODEL, ENDPOINT = f"{PARENT}/models/flights", f"{PARENT}/endpoints/flights"
 KEY = "projects/acme/locations/europe-west1/keyRings/r/cryptoKeys/k"
 WHOLE = {
-    "machine_type": "g2-standard-4", "min_replicas": 1, "max_replicas": 3, "accelerator": "NVIDIA_L4", "spot": True,
+    "machine_type": "g2-standard-4", "min_replicas": 1, "max_replicas": 3,
+    "scale_at": {"cpu": 70, "accelerator": 50}, "accelerator": "NVIDIA_L4", "spot": True,
     "service_account": "ct-prediction@acme.iam.gserviceaccount.com", "encryption_key": KEY,
     "private_projects": ["acme-clients"], "bigquery_log": "bq://acme.ct_predictions.requests",
     "bigquery_log_sample": 0.5, "labels": {"team": "flights"}, "request_log": "gs://data/requests",
@@ -113,6 +114,10 @@ def test_the_first_version_is_uploaded_deployed_and_given_all_traffic(tmp_path, 
         "g2-standard-4", "NVIDIA_L4",
     )  # fmt: skip
     assert (resources.min_replica_count, resources.max_replica_count, resources.spot) == (1, 3, True)
+    assert [(each.metric_name, each.target) for each in resources.autoscaling_metric_specs] == [
+        ("aiplatform.googleapis.com/prediction/online/accelerator/duty_cycle", 50),
+        ("aiplatform.googleapis.com/prediction/online/cpu/utilization", 70),
+    ]
     assert deployed.service_account == WHOLE["service_account"]
     assert {model.encryption_spec.kms_key_name, endpoint.encryption_spec.kms_key_name} == {KEY}
     assert list(endpoint.private_service_connect_config.project_allowlist) == ["acme-clients"]
@@ -189,6 +194,38 @@ def test_what_vertex_refuses_leaves_the_champion_and_is_gone_on_with(end, status
     assert place.seen() == ("2", "2", ["2"], {"2": 100})
     assert len(vertex.models[MODEL]) == 2
     assert vertex.verbs.count(":deployModel") == (0 if end == "endpoints/flights" else 1)
+
+
+def test_replicas_that_the_settings_change_reach_the_version_that_is_deployed(tmp_path, vertex, capsys):
+    Place(tmp_path, vertex).deploy("one", "1")
+    vertex.verbs.clear()
+    more = {"max_replicas": 4, "scale_at": {"cpu": 80}, "machine_type": "n1-standard-8"}
+
+    changed = Place(tmp_path, vertex, vertex=more)
+    changed.root = f"gs://data/serving{next(SERIAL)}"
+    changed.deploy("one", "1")
+
+    assert vertex.verbs == [":mutateDeployedModel"]
+    resources = vertex.endpoints[ENDPOINT].deployed_models[0].dedicated_resources
+    assert (resources.min_replica_count, resources.max_replica_count) == (1, 4)
+    assert [each.target for each in resources.autoscaling_metric_specs] == [80]
+    assert resources.machine_spec.machine_type == "n1-standard-2"
+    assert "v1 stays on the machines that it has" in capsys.readouterr().out
+    vertex.verbs.clear()
+    changed.deploy("one", "1")
+    assert vertex.verbs == []
+
+
+@pytest.mark.parametrize("name", ["private_projects", "encryption_key"])
+def test_an_endpoint_that_was_made_open_is_not_taken_for_a_private_one(name, tmp_path, vertex):
+    Place(tmp_path, vertex).deploy("one", "1")
+    vertex.verbs.clear()
+    closed = Place(tmp_path, vertex, vertex={name: WHOLE[name]})
+
+    with pytest.raises(ConfigurationError, match=r"was made without (.|\n)*cannot be changed afterwards"):
+        closed.deploy("two", "2")
+
+    assert (closed.champion, ":deployModel" in vertex.verbs) == ("1", False)
 
 
 def test_an_old_version_that_cannot_be_taken_away_goes_with_the_next_deployment(place, vertex):

@@ -24,6 +24,7 @@ ORDER = [
     "scan",
     "provenance",
     "sign",
+    "attach",
     "deliver",
     "deploy",
     "load",

@@ -25,7 +25,7 @@ from repository import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 STAGES = ("test", "preprod", "prod")
-_NEEDS_ENGINE = ("author", "images", "verify", "sbom", "scan")
+_NEEDS_ENGINE = ("author", "images", "verify", "sbom", "scan", "attach")
 PIPELINE = """
 from kfp import dsl
 
@@ -78,8 +78,9 @@ class Chain:
                 cut = step["args"].index("--evidence")
                 step["args"] = [*step["args"][:cut], *step["args"][cut + 4 :]]
             if step["id"] == "deliver":
+                step["waitFor"] = ["sign", *step["waitFor"]]
                 step["args"] = [each for each in step["args"] if each not in ("sbom", "scan.json")]
-        used = ("_REGISTRY", "_REGION", "_NETWORK", "_ADVISORIES")
+        used = ("_REGISTRY", "_REGION", "_NETWORK", "_ADVISORIES", "_COSIGN_KEY")
         tree["substitutions"] = {name: value for name, value in tree["substitutions"].items() if name not in used}
         tree["steps"] = kept
         self.write("cloudbuild.yaml", yaml.safe_dump(tree, sort_keys=False))

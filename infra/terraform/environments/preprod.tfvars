@@ -1,7 +1,7 @@
 # terraform plan -var-file=environments/preprod.tfvars
 project     = "your-organisation-ct-preprod"
 environment = "preprod"
-settings    = "vertex"
+settings    = "vertex-preprod"
 builds      = ["preproduction"]
 built_in    = "your-organisation-ct-test"
 notices     = "ml-team@example.com"

@@ -1,7 +1,7 @@
 # terraform plan -var-file=environments/prod.tfvars
 project     = "your-organisation-ct-prod"
 environment = "prod"
-settings    = "vertex"
+settings    = "vertex-prod"
 builds      = ["release"]
 built_in    = "your-organisation-ct-test"
 notices     = "ml-on-call@example.com"

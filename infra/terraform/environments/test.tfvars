@@ -1,7 +1,7 @@
 # terraform plan -var-file=environments/test.tfvars
 project     = "your-organisation-ct-test"
 environment = "test"
-settings    = "vertex"
+settings    = "vertex-test"
 builds      = ["main"]
 approval    = false
 notices     = "ml-team@example.com"

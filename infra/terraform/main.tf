@@ -72,6 +72,7 @@ module "build" {
     _REGION   = var.region
     _BUCKET   = replace(module.storage.buckets["evidence"], var.project, coalesce(var.built_in, var.project))
     _TARGET   = "vertex"
+    _SERVED   = var.load_test ? "https://${var.region}-aiplatform.googleapis.com/v1/${module.vertex.endpoint}" : ""
   }
 }
 

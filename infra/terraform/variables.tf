@@ -46,6 +46,12 @@ variable "approval" {
   default     = true
 }
 
+variable "load_test" {
+  description = "Whether delivery drives the endpoint with recorded requests (step `load`), and does not pass where it does not bear them; true once it serves a model."
+  type        = bool
+  default     = false
+}
+
 variable "ct_project" {
   description = "Project of the repository (a folder of pipelines/) that is deployed and watched."
   type        = string

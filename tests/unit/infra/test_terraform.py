@@ -132,6 +132,17 @@ def test_the_page_has_every_right_and_why_it_is_there():
     assert all(why for *_, why in terraform_policy.grants())
 
 
+def test_every_right_is_there_for_a_step_that_exists():
+    steps = {step["id"] for step in yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())["steps"]}
+    components = {each.parent.name for each in (ROOT / "components").glob("*/component.py")}
+    known = {*steps, *components, *(f"ct {name}" for name in commands.ENTRIES)}
+    # What is no step of its own: every task, the endpoint's replicas, the service in them, what a build leaves.
+    known |= {"every task", "tasks", "the tasks", "the endpoint", "the service", "the build", "deliver again"}
+    for *right, why in terraform_policy.grants():
+        named = [each for each in known if re.search(rf"\b{each}\b", why)]
+        assert named, (right, why)
+
+
 def test_every_job_that_has_rights_has_an_account_and_none_is_idle():
     text = (MODULES / "modules/identities/main.tf").read_text()
     jobs = set(re.findall(r"^    (\w+) +=", text[text.index("jobs = {") : text.index("project_grants")], re.MULTILINE))

@@ -24,7 +24,7 @@ def well(number, asked):
 
 def test_a_service_that_answers_bears_the_rate_and_gets_all_requests_in_turn():
     with serving(well) as (address, seen):
-        found = load_test.run(address, BODIES, Plan(40, 0.5, p99_ms=2_000, warm_up=1), {"Authorization": "Bearer t"})
+        found = load_test.run(address, BODIES, Plan(40, 0.5, p99_ms=5_000, warm_up=1), {"Authorization": "Bearer t"})
     assert (found.sent, found.answered, found.problems) == (20, 20, ())
     assert len(seen) == 21
     assert {path for path, *_ in seen} == {"/v1/models/flights:predict"}
@@ -59,12 +59,12 @@ def test_a_service_that_does_one_at_a_time_cannot_hide_that_by_being_asked_less(
 
     def slow(number, asked):
         with one:
-            time.sleep(0.1)  # ten a second
+            time.sleep(0.2)  # five a second
         return well(number, asked)
 
     with serving(slow) as (address, _):
-        found = load_test.run(address, BODIES, Plan(40, 0.5, p50_ms=250, warm_up=0), {})
-    assert found.qps < 15
+        found = load_test.run(address, BODIES, Plan(40, 0.25, p50_ms=250, warm_up=0), {})
+    assert found.qps < 30
     assert "requests a second were answered, 40 wanted" in found.problems[0]
     assert "median" in found.problems[1]
 

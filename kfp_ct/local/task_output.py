@@ -11,6 +11,9 @@ _LONGEST = 1000
 _TRACEBACK = "Traceback (most recent call last)"
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: |$)")
 _FRAME = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d+)')
+# What kfp's executor says before a task's own code runs; the last such line goes on with the input, up to a brace alone.
+_KFP = re.compile(r"\[KFP Executor .+\]: (?P<text>.*)")
+_INPUT = "Got executor_input:"
 
 
 class TaskOutput:
@@ -23,6 +26,7 @@ class TaskOutput:
         self._exception = ""
         self._place = ""
         self._in_traceback = False
+        self._in_input = False
         self._last: list[str] = []
 
     def refuse(self, message: str) -> None:
@@ -38,7 +42,8 @@ class TaskOutput:
         elif self._error and line.startswith("  "):
             self._error.append(line.strip())
         self._trace(line)
-        self._last = [*self._last[-4:], line[:_LONGEST]]
+        if not self._is_kfps(line):
+            self._last = [*self._last[-4:], line[:_LONGEST]]
 
     def reason(self) -> str:
         """Says why the task failed: its own message, else how it ended and its last words."""
@@ -50,6 +55,15 @@ class TaskOutput:
             where = [f"where: {self._place}"] if self._place else []
             return "\n".join([self._exception, *where, f"stopped unexpectedly ({how})", *last])
         return "\n".join([f"stopped unexpectedly ({how})", *last])
+
+    def _is_kfps(self, line: str) -> bool:
+        """Says whether a line is kfp's about the task, not the task's own word: no reason why it failed."""
+        if self._in_input:
+            self._in_input = line != "}"
+            return True
+        said = _KFP.match(line)
+        self._in_input = said is not None and said["text"] == _INPUT
+        return said is not None
 
     def _trace(self, line: str) -> None:
         """Keeps the exception that a traceback ends with, and the deepest place in the user's own code."""

@@ -55,3 +55,13 @@ def test_a_line_outside_of_a_traceback_is_no_exception(line):
 def test_a_tasks_own_message_wins_over_the_traceback_before_it():
     own = f"{TRACEBACK}\nerror: run_fn of shop.model fails: ValueError: no\n  where: model.py, line 42: f(x)\n"
     assert reason(own) == ["run_fn of shop.model fails: ValueError: no", "where: model.py, line 42: f(x)"]
+
+
+def test_what_kfps_executor_says_of_the_input_is_not_the_last_word_of_a_task():
+    began = (
+        "[KFP Executor 2026-11-29 11:47:56,626 INFO]: Looking for component `stop` in --component_module_path `c.py`\n"
+        "[KFP Executor 2026-11-29 11:47:56,627 INFO]: Got executor_input:\n"
+        '{\n    "inputs": {\n        "parameterValues": {}\n    }\n}\n'
+    )
+    assert reason(began) == ["stopped unexpectedly (exit code 1)"]
+    assert reason(f"{began}the shop is closed\n") == ["stopped unexpectedly (exit code 1)", "the shop is closed"]

@@ -28,7 +28,7 @@ def check(
     loaded = package.load_package(file)
     executors = checker.check(loaded, digests)
     fitted = processes.fitted(loaded)
-    unfit = [*clear_secrets.problems(loaded), *arguments.artifacts(loaded)]
+    unfit = [*clear_secrets.problems(loaded), *arguments.not_for_runs(loaded, {})]
     refused = [*map(str, unfit), *processes.only_on_clusters(fitted)]
     code = _code(loaded)
     images = list(processes.in_images(fitted))

@@ -112,9 +112,10 @@ def runnable(compiled: package.Package) -> package.Package:
     """
     fitted = processes.fitted(compiled)
     if problems := list(processes.problems(fitted)):
+        engine = "where a container engine is, `ct run FILE --containers` runs the package; or deploy the pipeline"
+        fix = "deploy the pipeline" if any(processes.only_on_clusters(fitted)) else engine
         raise UsageError(
-            f"this machine cannot run the pipeline\n{listed(problems)}\nexpected: Python components\n"
-            "fix: where a container engine is, `ct run FILE --containers` runs the package; or deploy the pipeline"
+            f"this machine cannot run the pipeline\n{listed(problems)}\nexpected: Python components\nfix: {fix}"
         )
     return fitted
 

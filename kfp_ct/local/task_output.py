@@ -11,8 +11,8 @@ _LONGEST = 1000
 _TRACEBACK = "Traceback (most recent call last)"
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: |$)")
 _FRAME = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d+)')
-# What kfp's executor says before a task's own code runs; the last such line goes on with the input, up to a brace alone.
-_KFP = re.compile(r"\[KFP Executor .+\]: (?P<text>.*)")
+# What kfp's executor says before a task's own code runs; the last line of it goes on with the input, up to a brace.
+_KFP = re.compile(r"\[KFP Executor .+\]: (?P<text>.*)|<frozen runpy>:\d+: RuntimeWarning: 'kfp\.dsl\.executor_main'")
 _INPUT = "Got executor_input:"
 
 

@@ -16,6 +16,11 @@ _NO_ARTIFACT = (
     " is an artifact, which no run can be given: use the pipeline inside another one, or take the artifact's address "
     "as a text for dsl.importer"
 )
+_FINAL_STATUS = "TASK_FINAL_STATUS"
+_NO_STATUS = (
+    " is the final status of a task, which only an exit task is given: make it the exit_task of a dsl.ExitHandler in "
+    "another pipeline"
+)
 # Numbers travel as doubles, which hold every whole number up to here.
 _LARGEST_WHOLE = 2**53
 
@@ -37,13 +42,16 @@ def problems(compiled: Package, given: Mapping[str, Any]) -> list[Problem]:
                 found += of_type(kind, given[name], name)
         elif not definition.get("isOptional") and "defaultValue" not in definition:
             found.append(Problem((name,), f" is missing: expected {_TYPES.get(kind, 'a value')}"))
-    return [*found, *artifacts(compiled)]
+    return [*found, *not_for_runs(compiled, given)]
 
 
-def artifacts(compiled: Package) -> list[Problem]:
-    """Returns a problem for every artifact that a package must be given: runs are given values only."""
-    definitions = compiled["root"].get("inputDefinitions", {}).get("artifacts", {})
-    return [Problem((name,), _NO_ARTIFACT) for name, each in definitions.items() if not each.get("isOptional")]
+def not_for_runs(compiled: Package, given: Mapping[str, Any]) -> list[Problem]:
+    """Returns a problem for every input that a package needs and runs are not given: artifacts, and a task's status."""
+    artifacts = compiled["root"].get("inputDefinitions", {}).get("artifacts", {})
+    found = [Problem((name,), _NO_ARTIFACT) for name, each in artifacts.items() if not each.get("isOptional")]
+    # kfp's compiler calls a status optional; the component fails without it.
+    status = [name for name, each in package.inputs(compiled).items() if each["parameterType"] == _FINAL_STATUS]
+    return [*found, *(Problem((name,), _NO_STATUS) for name in status if name not in given)]
 
 
 def of_type(kind: str, value: Any, name: str) -> list[Problem]:

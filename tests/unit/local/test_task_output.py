@@ -59,6 +59,7 @@ def test_a_tasks_own_message_wins_over_the_traceback_before_it():
 
 def test_what_kfps_executor_says_of_the_input_is_not_the_last_word_of_a_task():
     began = (
+        "<frozen runpy>:128: RuntimeWarning: 'kfp.dsl.executor_main' found in sys.modules after import of 'kfp.dsl'\n"
         "[KFP Executor 2026-11-29 11:47:56,626 INFO]: Looking for component `stop` in --component_module_path `c.py`\n"
         "[KFP Executor 2026-11-29 11:47:56,627 INFO]: Got executor_input:\n"
         '{\n    "inputs": {\n        "parameterValues": {}\n    }\n}\n'

@@ -4,7 +4,8 @@ import pytest
 from kfp import compiler, dsl
 
 from kfp_ct.base import image
-from kfp_ct.base.errors import PackageError
+from kfp_ct.base.errors import PackageError, UsageError
+from kfp_ct.local import run
 from kfp_ct.package import check, package, processes
 
 
@@ -83,3 +84,13 @@ def test_options_of_an_index_are_kept():
     installed = processes.installation(["sh", "-c", script, "sh", "-ec"])
     assert installed == (("--index-url", "https://a.example/simple", "--trusted-host", "a.example", "x==1"),)
     assert processes.names(installed) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("named", "fix"), [("argostub/createpvc", "fix: deploy the pipeline"), ("debian:trixie", "--containers` runs")]
+)
+def test_a_container_engine_is_no_way_out_where_only_a_cluster_is(named, fix):
+    executors = {"exec-step": {"container": {"image": named, "command": ["true"]}}}
+    with pytest.raises(UsageError) as refused:
+        run.runnable({"deploymentSpec": {"executors": executors}})
+    assert fix in str(refused.value).splitlines()[-1]

@@ -104,9 +104,12 @@ def _at(executor_input: Mapping[str, Any], path: str) -> Any:
         rest = ["parameterValues", *rest]
     elif kind == ["outputs", "parameters"]:
         rest = ["parameters", *rest[:1], "outputFile"]
+    elif len(rest) > 1:
+        field = "uri" if rest[1] == "path" else rest[1]
+        rest = ["artifacts", rest[0], "artifacts", 0, field, *rest[2:]]
     else:
-        field = "uri" if rest[1:2] == ["path"] else rest[1] if len(rest) > 1 else "uri"
-        rest = ["artifacts", *rest[:1], "artifacts", 0, field, *rest[2:]]
+        # Without a field it is a list of artifacts, each with name, type, uri and metadata.
+        rest = ["artifacts", *rest, "artifacts"]
     found: Any = executor_input.get(keys[0], {})
     try:
         for key in rest:

@@ -41,3 +41,10 @@ def test_paths_lead_into_the_executor_input():
         "{{$.outputs.artifacts['model'].path}} {{$.outputs.output_file}} {{$.inputs.parameters['none']}}"
     )
     assert fill_command(asked, GIVEN, FACTS) == "3 /d /d 5 /o/Output /o/model /o/executor_output.json null"
+
+
+def test_a_list_of_artifacts_is_all_of_them_as_json():
+    parts = [{"name": "a", "uri": "/a", "metadata": {"rows": 1}}, {"name": "b", "uri": "/b", "metadata": {}}]
+    given = {"inputs": {"artifacts": {"parts": {"artifacts": parts}, "none": {"artifacts": []}}}, "outputs": {}}
+    assert json.loads(fill_command("{{$.inputs.artifacts['parts']}}", given, FACTS)) == parts
+    assert fill_command("{{$.inputs.artifacts['none']}}", given, FACTS) == "[]"

@@ -16,8 +16,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import cpu_seconds
 import depth
-import warm_python
 
 # How long an example takes says how busy the machine is. `make test` tries the same examples each time, so that it
 # fails by what was changed; `make test-deep` looks for new ones.
@@ -52,6 +52,7 @@ def pytest_ignore_collect(collection_path: Path):
 def pytest_configure():
     """Takes away the width of whose terminal this is: what commands print hangs on it."""
     os.environ.pop("COLUMNS", None)
+    cpu_seconds.ask_tasks()
 
 
 @pytest.hookimpl(trylast=True)
@@ -67,12 +68,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
-    """Notes what a test takes of CPU where run.py asks for it; warm processes note theirs themselves."""
-    before = sum(os.times()[:4])
+    """Notes what a test takes of CPU where run.py asks for it."""
+    before = cpu_seconds.taken()
     yield
-    if usage := os.environ.get(warm_python.USAGE):
-        with Path(usage).open("a") as file:
-            file.write(json.dumps({"test": item.nodeid, "seconds": sum(os.times()[:4]) - before}) + "\n")
+    cpu_seconds.note(item.nodeid, before)
 
 
 def pytest_collection_finish():

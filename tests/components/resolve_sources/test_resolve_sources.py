@@ -79,3 +79,9 @@ def test_what_is_known_already_is_not_looked_at(tmp_path):
 def test_what_cannot_be_looked_at_stops_the_run(bucket, uri, error, words):
     with pytest.raises(error, match=words):
         resolve(f"{uri}/*" if uri.endswith(".csv") else uri)
+
+
+def test_a_window_that_cannot_be_used_stops_the_run(tmp_path):
+    (tmp_path / "a.csv").write_text("id\n1\n")
+    with pytest.raises(ConfigurationError, match=r"the window from 'last 0 days' to '' cannot be used: .*expected"):
+        resolve(str(tmp_path / "a.csv"), ("last 0 days", ""))

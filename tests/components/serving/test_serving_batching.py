@@ -31,7 +31,7 @@ class Model:
         if (inputs["x"] < 0).any():
             raise InvalidRequestError("negative")
         if (inputs["x"] == 99).any():
-            assert self.slow.wait(10)
+            assert self.slow.wait(120)
         return {"y": inputs["x"] * 2}
 
 
@@ -134,7 +134,7 @@ def test_a_slow_request_holds_others_no_longer_than_the_delay():
             await slow
             return took
 
-    assert asyncio.run(scene()) < 5
+    assert asyncio.run(scene()) < 60
     assert answered == [[2]]
 
 

@@ -71,7 +71,7 @@ def test_it_is_flushed_when_standard_input_ends(models, tmp_path):
         assert client.post(f"{url}/v1/models/flights:predict", json={"instances": [ROW]}).status_code == 200
     process.stdin.close()
 
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     process.stdout.close()
     assert len(rows(tmp_path)) == 1
 

@@ -289,7 +289,7 @@ def test_settings_that_do_not_fit_are_named(settings, said):
 
 def left(processes):
     """Waits for processes to end; returns those that have not."""
-    return psutil.wait_procs(processes, timeout=20)[1]
+    return psutil.wait_procs(processes, timeout=120)[1]
 
 
 @pytest.mark.usefixtures("real_interpreter")

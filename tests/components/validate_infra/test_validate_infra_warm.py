@@ -58,7 +58,7 @@ def test_it_answers_in_a_process_of_its_own_that_is_gone_afterwards(good, forks)
         assert service.peak_memory_mb() > 50
         keeper, service_process = (each for each in forks.children(recursive=True) if each not in before)
         assert service_process.ppid() == keeper.pid
-    psutil.wait_procs([service_process, keeper], timeout=30)
+    psutil.wait_procs([service_process, keeper], timeout=120)
     assert forks.children(recursive=True) == before
 
 

@@ -77,7 +77,7 @@ def test_serves_and_says_a_request_that_works(root):
         assert (wrong.answered, "10 times: 400" in wrong.problems[0]) == (0, True)
     finally:
         process.send_signal(signal.SIGINT)
-        code = process.wait(20)
+        code = process.wait(120)
         process.stdout.close()
     assert code == 0
 
@@ -91,7 +91,7 @@ def test_a_log_has_what_was_asked_and_nothing_made_up(root, tmp_path):
         sent(curl)
     finally:
         process.send_signal(signal.SIGINT)
-        code = process.wait(20)
+        code = process.wait(120)
         process.stdout.close()
     assert code == 0
     (file,) = (tmp_path / "log").rglob("*.parquet")
@@ -131,7 +131,7 @@ def test_serves_from_an_object_store_and_over_grpc(root, monkeypatch):
             assert json.loads(answer) == sent(curl) == {"predictions": [[0.25]]}
         finally:
             process.send_signal(signal.SIGINT)
-            code = process.wait(20)
+            code = process.wait(120)
             process.stdout.close()
         assert code == 0
 
@@ -142,11 +142,11 @@ def test_leaves_no_service_behind(how, root):
     url = until(process, "serving")[0].split(" at ")[1].split("/v1")[0]
 
     process.send_signal(how)
-    code = process.wait(20)
+    code = process.wait(120)
     process.stdout.close()
 
     assert code == (0 if how == signal.SIGTERM else -signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while answers(url):
         assert time.monotonic() < deadline, "the service outlived the process that started it"
         time.sleep(0.1)

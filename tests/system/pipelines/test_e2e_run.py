@@ -242,7 +242,7 @@ class serving:
 
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(120)
 
 
 def available(url: str) -> list[str]:

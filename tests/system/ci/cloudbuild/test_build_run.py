@@ -214,7 +214,7 @@ def heeding_ctrl_c():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_stops_everything_it_started(place, number):
-    place.write("steps: [{id: slow, name: debian, args: [sh, -c, 'sleep 61 & echo $! > pid; wait']}]")
+    place.write("steps: [{id: slow, name: debian, args: [sh, -c, 'sleep 601 & echo $! > pid; wait']}]")
     command = command_line("build", "--source", str(place.source), HERE)
     environment = {**os.environ, "CT_HOME": str(place.home)}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, preexec_fn=heeding_ctrl_c)
@@ -224,7 +224,7 @@ def test_ctrl_c_stops_everything_it_started(place, number):
         time.sleep(0.05)
     child = int(found[0].read_text())
     process.send_signal(number)
-    assert process.wait(30) == 130
+    assert process.wait(120) == 130
     assert place.statuses == {"slow": "CANCELLED"}
     assert place.record["status"] == "CANCELLED"
     state = Path(f"/proc/{child}/stat")

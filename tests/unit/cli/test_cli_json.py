@@ -19,8 +19,8 @@ github: {push: {branch: ^main$}}
 # They serve, install or write a file, print one value a line, or are a family.
 WITHOUT = {
     "init", "new-component", "setup", "up", "serve", "upload", "images", "images sbom", "images scan",
-    "images provenance", "images sign", "images attach", "receive", "delivery", "trigger", "trigger git", "trigger git install",
-    "schedule",
+    "images provenance", "images sign", "images attach", "receive", "delivery", "trigger", "trigger git",
+    "trigger git install", "schedule",
     "settings", "settings from-terraform", "notices", "release", "features",
 }  # fmt: skip
 

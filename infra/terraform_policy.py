@@ -4,6 +4,7 @@
 (provider-6.50.json, see provider_schema.py), the names of variables, outputs, resources and modules, rules of rights.
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -83,10 +84,16 @@ def _read(folder: Path) -> Module:
     for file in sorted(folder.glob("*.tf")):
         text = file.read_text()
         module.text += text
-        for kind, blocks in hcl2.loads(text).items():
+        for kind, blocks in _parsed(text).items():
             if not kind.startswith("__"):
                 module.parts.setdefault(kind, []).extend(blocks)
     return module
+
+
+@functools.cache
+def _parsed(text: str) -> Mapping[str, Any]:
+    """A file's blocks; whoever asks for one module's problems after another's has most files parsed already."""
+    return hcl2.loads(text)
 
 
 def _of_resources(module: Module, schemas: Mapping[str, Mapping[str, Block]]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from kfp_ct.base.errors import CtError
 from kfp_ct.deploy import code_packages, kfp_identity, pod_paths, reachable, version
 from kfp_ct.deploy import target as targets
-from kfp_ct.deploy.doctor import cluster_checks, place_checks, pod_needs, serving_checks
+from kfp_ct.deploy.doctor import cluster_checks, place_checks, pod_needs, serving_checks, vertex_checks
 from kfp_ct.deploy.doctor.finding import Finding, fine, guarded, of_error, problem, unknown
 from kfp_ct.deploy.kfp_target import DEFAULT_NAMESPACE
 from kfp_ct.package.package import Package
@@ -42,6 +42,9 @@ def examine(workspace: Workspace, chosen: Settings, service: Any, kind: str) -> 
                 section.get("service_account", ""), section.get("time_zone", "UTC"),
             )
         )  # fmt: skip
+    else:
+        asked = pod_needs.of_package(compiled).resources
+        yield from guarded("Google Cloud", lambda: vertex_checks.findings(service, asked))
     roots = tuple(str(section[name]) for name in ("pipeline_root", "bucket") if section.get(name))
     yield from place_checks.findings(chosen, roots)
     yield from serving_checks.findings(chosen.parameters)

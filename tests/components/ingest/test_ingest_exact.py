@@ -192,3 +192,20 @@ def test_floats_that_float32_does_not_tell_apart_are_refused(place):
 def test_other_floats_are_taken(place, values):
     place.ingest(parquet(place, pa.array(values)))
     assert np.array_equal(place.column("x"), np.float32(values), equal_nan=True)
+
+
+# Lists in texts
+
+
+def test_lists_are_split_out_of_texts_by_the_query(place):
+    lines = ["id,tags,tokens", *(f"{number},a|b{number},{number} 7" for number in IDS)]
+    source = {"uri": place.file("d.csv", "\n".join(lines))}
+    place.ingest(source, "SELECT id, string_split(tags, '|') tags, string_split(tokens, ' ')::BIGINT[] tokens FROM t")
+    rows = {row["id"]: row for row in place.rows()}
+    assert rows[3] == {"id": 3, "tags": ["a", "b3"], "tokens": [3, 7]}
+
+
+def test_lists_of_lists_are_refused_with_what_makes_them_lists(place):
+    source = parquet(place, pa.array([[[1, 2], [3]]] * 30))
+    words = ("column x is of type BIGINT[][]", "fix: flatten(x) in the query")
+    assert_refused(place, DataError, *words, source={"uri": f"{source}/*.parquet"})

@@ -9,6 +9,7 @@ import ingesting
 import list_examples
 import small_examples
 from kfp_ct.components.evaluate import work as evaluate
+from kfp_ct.components.predict_batch import work as predict_batch
 from kfp_ct.components.schema import work as schema
 from kfp_ct.components.statistics import work as statistics
 from kfp_ct.components.train import work as train
@@ -76,6 +77,17 @@ def test_both_signatures_predict_the_same_of_lists(trained, tmp_path, signature)
     model = batches_of(trained, signature)
     assert model == pytest.approx(batches_of(trained, "serving_default"), abs=1e-6)
     assert len(model) == ingesting.table(trained, "eval").num_rows
+
+
+def test_rows_of_lists_are_scored_in_batches(trained, tmp_path):
+    ingesting.ingest(tmp_path, str(trained / "rows.parquet"), split={"method": "none"})
+    asked = predict_batch.PredictionRequest(str(tmp_path / "out"), str(trained / "model"), "1", ["id"])
+    written = predict_batch.predict(asked, {}, str(tmp_path / "scored"))
+    files = layouts.split_files(written.folder, "predict")
+    scored = pyarrow.parquet.read_table(files[0]).to_pylist()
+    found = {row["id"]: row["probability"] for row in scored}
+    ids = ingesting.table(trained, "eval")["id"].to_pylist()
+    assert [found[each] for each in ids] == pytest.approx(batches_of(trained, "serving_default"), abs=1e-6)
 
 
 def batches_of(root, signature: str) -> list[float]:

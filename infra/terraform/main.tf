@@ -49,10 +49,11 @@ module "secrets" {
 }
 
 module "vertex" {
-  source         = "./modules/vertex"
-  region         = var.region
-  name           = var.ct_project
-  encryption_key = var.encryption_key
+  source           = "./modules/vertex"
+  region           = var.region
+  name             = var.ct_project
+  encryption_key   = var.encryption_key
+  private_projects = var.private_projects
 
   depends_on = [module.services]
 }

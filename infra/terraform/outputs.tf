@@ -16,13 +16,14 @@ output "settings" {
         target          = "vertex"
         timeout_seconds = 2400
         vertex = {
-          project         = var.project
-          location        = var.region
-          endpoint        = basename(module.vertex.endpoint)
-          service_account = module.identities.emails["prediction"]
-          encryption_key  = var.encryption_key
-          request_log     = "gs://${module.storage.buckets["state"]}/requests"
-          bigquery_log    = "bq://${module.warehouse.dataset}.requests"
+          project          = var.project
+          location         = var.region
+          endpoint         = basename(module.vertex.endpoint)
+          service_account  = module.identities.emails["prediction"]
+          encryption_key   = var.encryption_key
+          private_projects = var.private_projects
+          request_log      = "gs://${module.storage.buckets["state"]}/requests"
+          bigquery_log     = "bq://${module.warehouse.dataset}.requests"
         }
       }
     }

@@ -130,6 +130,12 @@ variable "notices" {
   type        = string
 }
 
+variable "private_projects" {
+  description = "Projects that may reach the endpoint by Private Service Connect; none: it has a public address, and IAM alone keeps others out. It cannot be changed later."
+  type        = set(string)
+  default     = []
+}
+
 variable "encryption_key" {
   description = "Cloud KMS key (projects/…/cryptoKeys/…) for buckets, images, topics, tables and the endpoint; empty: Google's own keys."
   type        = string

@@ -16,6 +16,11 @@ variable "encryption_key" {
   type        = string
 }
 
+variable "private_projects" {
+  description = "Projects that may connect by Private Service Connect; none: the endpoint has a public address."
+  type        = set(string)
+}
+
 resource "google_vertex_ai_endpoint" "model" {
   name         = "ct-${var.name}"
   display_name = var.name
@@ -28,6 +33,15 @@ resource "google_vertex_ai_endpoint" "model" {
 
     content {
       kms_key_name = encryption_spec.value
+    }
+  }
+
+  dynamic "private_service_connect_config" {
+    for_each = length(var.private_projects) == 0 ? [] : [var.private_projects]
+
+    content {
+      enable_private_service_connect = true
+      project_allowlist              = private_service_connect_config.value
     }
   }
 

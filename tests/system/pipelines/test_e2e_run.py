@@ -43,7 +43,7 @@ def first(shared):
 
 
 def versions(home: Path) -> list[str]:
-    return sorted(path.name for path in (home / "serving" / "flights").iterdir())
+    return sorted(path.name for path in (home / "serving" / "flights").iterdir() if path.is_dir())
 
 
 def test_the_first_run_ends_with_a_blessed_served_model_and_a_report(home, first):

@@ -38,7 +38,9 @@ def _is_ready(model: Any) -> bool:
         optimizer is not None
         and layers is not None
         and not optimizer.built
-        and not tf.distribute.has_strategy()  # there Keras builds it first itself
+        # Within a strategy, that of the model or one around fit, Keras builds it first itself.
+        and not tf.distribute.has_strategy()
+        and model.distribute_strategy is tf.distribute.get_strategy()
         and type(model).train_step is keras.Model.train_step
         and all(each.built for each in layers())
     )

@@ -5,6 +5,7 @@ import contextlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kfp_ct.components.train import traced_once
 
@@ -51,3 +52,14 @@ def test_what_changes_fit_is_undone():
     with traced_once.fitting():
         assert keras.Model.fit is not fit
     assert keras.Model.fit is fit
+
+
+def test_a_model_of_a_strategy_is_left_to_keras_though_fit_stands_outside():
+    strategy = tf.distribute.MirroredStrategy()
+    with strategy.scope():
+        inputs = keras.Input((2,))
+        model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+        model.compile("adam", "mse")
+    with traced_once.fitting():
+        model.fit(np.ones((8, 2)), np.arange(8.0), batch_size=4, epochs=1, verbose=0)
+    assert model.optimizer.built

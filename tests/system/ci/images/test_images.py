@@ -258,7 +258,7 @@ def test_a_build_that_fails_names_the_step(store, host, project, monkeypatch):
 
 
 def layers(store, name, version):
-    answer = registry._ask("GET", registry.parse(f"{store}/kfp-ct-{name}:{version}"))
+    answer = registry.manifest("GET", registry.parse(f"{store}/kfp-ct-{name}:{version}"))
     return [each["digest"] for each in answer.json()["layers"]]
 
 

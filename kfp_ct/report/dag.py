@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from kfp_ct.runs.record import Task
 
 _LETTER = 7.9  # pixels; generous for 12.5 px of the widest system fonts
-_HEIGHT, _GAP = 46, 26
-_WIDEST = 1400  # pixels; a wider drawing is scrolled instead of shrunk
+_HEIGHT, _GAP = 46, 22
+_WIDEST = 1460  # pixels; a wider drawing is scrolled instead of shrunk
 
 
 @dataclasses.dataclass(frozen=True)

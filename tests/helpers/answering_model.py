@@ -3,8 +3,9 @@
 import contextlib
 import http.server
 import json
-import threading
 import time
+
+import loopback_http
 
 
 @contextlib.contextmanager
@@ -29,12 +30,5 @@ def serving(answer):
         def log_message(self, *arguments):
             """Says nothing."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1/models/flights", seen
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with loopback_http.serving(Handler) as port:
+        yield f"http://127.0.0.1:{port}/v1/models/flights", seen

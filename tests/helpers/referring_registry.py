@@ -4,8 +4,9 @@ import contextlib
 import hashlib
 import http.server
 import json
-import threading
 import urllib.parse
+
+import loopback_http
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 
@@ -53,15 +54,8 @@ def running():
         def log_message(self, *arguments):
             """Says nothing."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with loopback_http.serving(Handler) as port:
+        yield f"127.0.0.1:{port}", seen
 
 
 def described(name, kind, body):

@@ -3,8 +3,9 @@
 import contextlib
 import http.server
 import json
-import threading
 import urllib.parse
+
+import loopback_http
 
 STATES = ("PIPELINE_STATE_RUNNING", "PIPELINE_STATE_SUCCEEDED")
 
@@ -86,13 +87,6 @@ def listening(listener=None):
         def log_message(self, *arguments):
             """Says nothing."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    listener.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with loopback_http.serving(Handler) as port:
+        listener.url = f"http://127.0.0.1:{port}"
         yield listener
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

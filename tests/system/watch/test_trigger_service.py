@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from google.auth import crypt, jwt
 
 import cloud_storage
+import loopback_http
 import recording_proxy
 import service_watches
 from depth import deep
@@ -84,15 +85,8 @@ def certificates(*signers):
         def log_message(self, *arguments):
             """Says nothing."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/certs", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with loopback_http.serving(Handler) as port:
+        yield f"http://127.0.0.1:{port}/certs", asked
 
 
 def verifier(url, clock=time.monotonic):

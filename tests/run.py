@@ -4,8 +4,9 @@ What one half waits for (services, schedules, processes), the other computes. Li
 the name of their half in front; then each half's report as pytest writes it, the files that took most CPU, and last
 the closing line of each. What every file took is kept in .ct/test_costs.json: the next run begins with the dearest.
 
-One to three tests that failed are run once more, alone. Those that pass then are unsteady: they are named, with what
-they said when they failed, and fail nothing. A test that fails alone as well, or more than three, fail the run.
+Failed tests of up to three files are run once more, alone. Those that pass then are unsteady: they are named, with
+what they said when they failed, and fail nothing. A test that fails alone as well, or more files, fail the run. What
+failed is named once more at the very end, a line each.
 
 Exit code: pytest's own of the first half that failed, also where one had no tests; 0 if both passed.
 """
@@ -31,7 +32,7 @@ PROGRESS = re.compile(r"^[.FEsxX]+ *\[ *\d+%\]$")
 STARTING = "bringing up nodes..."
 WIDTH = max(map(len, HALVES))
 USAGE, COSTS, DEAREST = "usage.jsonl", ROOT / ".ct" / "test_costs.json", 10
-# What more than this fail is no chance.
+# Tests of a file share what they ask; where those of more files than this fail, it is no chance.
 MAY_BE_UNSTEADY = 3
 TESTS_FAILED = 1
 
@@ -74,17 +75,22 @@ class Half:
 
     def look_again(self, code: int) -> int:
         """Runs the few tests that failed once more, alone; returns the exit code of the half after that."""
-        failed = list(json.loads(self._failed.read_text())) if code == TESTS_FAILED and self._failed.is_file() else []
+        failed = self.failed() if code == TESTS_FAILED else []
+        files = {test.partition("::")[0] for test in failed}
         # One without `::` is a file that could not be read.
-        if not 0 < len(failed) <= MAY_BE_UNSTEADY or not all("::" in each for each in failed):
+        if not 0 < len(files) <= MAY_BE_UNSTEADY or files & set(failed):
             return code
-        print(f"{self.name:{WIDTH}} failed beside others, runs alone: {', '.join(failed)}", flush=True)
+        print(f"{self.name:{WIDTH}} failed beside others, run alone: {', '.join(failed)}", flush=True)
         done = subprocess.run(self._again, cwd=ROOT, env=self._environment, capture_output=True, text=True, check=False)
         if done.returncode:
             self.lines[-1:-1] = ["", "alone", *filter(None, done.stdout.splitlines())]
         else:
             self.unsteady = failed
         return done.returncode
+
+    def failed(self) -> list[str]:
+        """Returns the names of the tests that failed when they were last run."""
+        return list(json.loads(self._failed.read_text())) if self._failed.is_file() else []
 
     def report(self) -> None:
         """Prints what it said, up to its closing line."""
@@ -110,6 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         half.report()
     _tell_costs(folder / USAGE)
     _tell_unsteady(halves)
+    if any(codes):
+        _tell_failed(halves)
     print("", *(half.closing_line for half in halves), sep="\n", flush=True)
     code = next((code for code in codes if code), 0)
     if code:
@@ -134,6 +142,11 @@ def _tell_unsteady(halves: Sequence[Half]) -> None:
             "UNSTEADY: failed beside others and passed alone. Find out why: a test that fails by chance is a defect."
         )
         print("", title, *(f"  {test}" for test in named), sep="\n")
+
+
+def _tell_failed(halves: Sequence[Half]) -> None:
+    for half in halves:
+        print("", *(f"FAILED {half.name} {test}" for test in half.failed()), sep="\n")
 
 
 def _tell_costs(usage: Path) -> None:

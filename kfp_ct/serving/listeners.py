@@ -29,13 +29,20 @@ def bind(host: str, port: int, shared: bool = False) -> socket.socket:
 def reserve(host: str, port: int) -> socket.socket:
     """Takes a port for several processes; one that another service listens on, even sharing it, is refused.
 
+    Where any port will do (0), one that another process takes in the moment between is given up for the next.
+
     Raises:
         UsageError: It is taken, or the address is not one of this machine.
     """
-    with bind(host, port) as alone:
-        alone.listen(1)  # a port that others share can be bound beside them, but not listened on
-        port = alone.getsockname()[1]
-    return bind(host, port, shared=True)
+    while True:
+        with bind(host, port) as alone:
+            alone.listen(1)  # a port that others share can be bound beside them, but not listened on
+            found = alone.getsockname()[1]
+        try:
+            return bind(host, found, shared=True)
+        except UsageError:
+            if port:
+                raise
 
 
 def _listener(host: str, port: int, shared: bool) -> socket.socket:

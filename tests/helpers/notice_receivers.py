@@ -2,13 +2,14 @@
 
 import contextlib
 import json
-import socket
 import threading
 from email import message_from_bytes
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from aiosmtpd.controller import Controller
+
+from ports import free_ports
 
 
 class Listener:
@@ -72,9 +73,7 @@ def listener():
 def mailbox():
     """Yields a `Mailbox` and the port of its server."""
     box = Mailbox()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports()
     controller = Controller(box, hostname="127.0.0.1", port=port)
     controller.start()
     try:

@@ -9,6 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from ports import free_ports
+
 PROJECT = "test"
 
 
@@ -23,10 +25,8 @@ def program() -> Path | None:
 @contextlib.contextmanager
 def running():
     """Starts the emulator, points PUBSUB_EMULATOR_HOST there, yields its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    port = address.partition(":")[2]
+    (port,) = free_ports()
+    address = f"127.0.0.1:{port}"
     process = subprocess.Popen(
         [program(), "--host=127.0.0.1", f"--port={port}"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -34,7 +34,7 @@ def running():
     os.environ["PUBSUB_EMULATOR_HOST"] = address
     try:
         until = time.monotonic() + 120
-        while not _answers(int(port)):
+        while not _answers(port):
             assert process.poll() is None, "the emulator ended"
             assert time.monotonic() < until, "the emulator did not start"
             time.sleep(0.1)

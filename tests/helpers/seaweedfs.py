@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import obstore
 from obstore.store import S3Store
+
+from ports import free_ports
 
 OWNER, READER = ("AKOWNER", "owner-secret"), ("AKREADER", "reader-secret")
 _IDENTITIES = {
@@ -48,7 +49,7 @@ def running(bucket: str = "data"):
     """Starts the store with an empty bucket; its files are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="weed-"))
     (folder / "identities.json").write_text(json.dumps(_IDENTITIES))
-    ports = dict(zip((*_PORTS, *(f"{name}.port.grpc" for name in _PORTS)), _free_ports(2 * len(_PORTS)), strict=True))
+    ports = dict(zip((*_PORTS, *(f"{name}.port.grpc" for name in _PORTS)), free_ports(2 * len(_PORTS)), strict=True))
     flags = [f"-{name if '.' in name else f'{name}.port'}={port}" for name, port in ports.items()]
     command = [
         str(Path(sys.prefix) / "bin" / "weed"), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *flags,
@@ -67,14 +68,6 @@ def running(bucket: str = "data"):
         process.kill()
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _wait(store: SeaweedFS, bucket: str, process: subprocess.Popen, log: Path) -> None:

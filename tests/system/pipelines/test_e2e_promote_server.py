@@ -1,7 +1,6 @@
 """Promote and rollback where the registry is an MLflow server, which hands its files out by HTTP."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from kfp_ct.components.deploy import work as deploying
 from kfp_ct.components.register import work as registering
 from kfp_ct.models import champion_history, registry_mlflow, serving_folder
 from kfp_ct.project.workspace import Workspace
+from ports import free_ports
 from release_artifacts import make_run
 from repository import ROOT
 
@@ -31,9 +31,7 @@ pytestmark = [
 def server(tmp_path_factory):
     """A real MLflow server with its files behind it; yields its address."""
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports()
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -17,6 +16,7 @@ import pytest
 import repository_copy
 import trained_home
 from ct_command import SMALL, command_line, ct, run
+from ports import free_ports
 from repository import ROOT
 
 pytestmark = pytest.mark.slow
@@ -229,9 +229,7 @@ class serving:
     """`ct serve`, as a person starts it."""
 
     def __init__(self, home):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        (port,) = free_ports()
         self.url = f"http://127.0.0.1:{port}/v1/models/flights"
         command = command_line("serve", "--port", str(port))
         self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "CT_HOME": str(home)})

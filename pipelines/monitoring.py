@@ -18,6 +18,7 @@ def monitoring(
     labels: str = "",
     history: str = "",
     rules: dict = {},  # noqa: B006 - kfp copies defaults into the package
+    log: dict = {},  # noqa: B006
 ) -> None:
     """Wires the components; every argument is documented by the component that takes it."""
     # The registry changes between runs, the log and the labels grow: looking at them is never answered from a cache.
@@ -31,4 +32,5 @@ def monitoring(
         labels=labels,
         history=history,
         rules=rules,
+        log=log,
     ).set_caching_options(False)

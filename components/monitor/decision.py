@@ -134,6 +134,11 @@ def _staleness(report: dict[str, Any]) -> list[Finding]:
     return [Finding(kinds.STALENESS, text)]
 
 
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return ", ".join(names[:2]) + more
+
+
 def _operational_alarms(report: dict[str, Any], rules: Rules) -> list[Finding]:
     traffic, quality = report["traffic"], report["quality"]
     found = []
@@ -146,7 +151,7 @@ def _operational_alarms(report: dict[str, Any], rules: Rules) -> list[Finding]:
         found.append(Finding("log", f"{traffic['dropped']:,} sampled requests and {traffic['lost']:,} rows are not in "
                                     "the log"))  # fmt: skip
     if report["unreadable"]:
-        found.append(Finding("log", f"{len(report['unreadable'])} files of the log cannot be read"))
+        found.append(Finding("log", f"of the log cannot be read: {_some(report['unreadable'])}"))
     if report["labels"]["given"] and report["labels"]["coverage"] is not None:
         if report["labels"]["coverage"] < rules.min_coverage:
             found.append(Finding("labels", f"{quality['labelled']:,} of {traffic['examined']:,} rows have a label"))

@@ -58,13 +58,16 @@ class Traffic:
             `latency_ms`, and structs `inputs` and `outputs`; a sample evenly over the files where there were more.
         logged: Rows that were logged, those that were not read included.
         counts: What the service counted: requests, sampled, dropped, lost, and `error_<status>`.
-        unreadable: Files that are no Parquet files, or have other columns or types than the newest.
+        unreadable: Files that are no Parquet files, or have other columns or types than the newest; of Vertex AI's log
+            some of the requests that cannot be read, and why.
+        unknown: What the log does not tell: errors, latency.
     """
 
     rows: pa.Table
     logged: int
     counts: dict[str, int]
     unreadable: list[str]
+    unknown: tuple[str, ...] = ()
 
 
 def versions(root: str, model: str) -> list[str]:
@@ -114,14 +117,17 @@ def read(
     most, signature = limits
     counts: collections.Counter[str] = collections.Counter(dict.fromkeys(COUNTS, 0))
     unreadable: list[str] = []
+    unknown: set[str] = set()
     tables: dict[str, pa.Table] = {}
     for path in _files(Path(root) / model / version, period):
         try:
-            counted, table = _read(path, period, signature, chosen)
+            counted, table, said = _read(path, period, signature, chosen)
         except (OSError, ValueError, pa.ArrowException):
             unreadable.append(path.name)
             continue
         counts.update(counted)
+        unreadable += said.get("problems", ())
+        unknown |= set(said.get("unknown", ()))
         if len(table):
             tables[path.name] = table
     logged = sum(len(table) for table in tables.values())
@@ -131,7 +137,7 @@ def read(
     schema = next((table.schema for table in reversed(tables.values())), None)
     unreadable += [name for name, table in tables.items() if table.schema != schema]
     fitting = [_sample(table, stride) for table in tables.values() if table.schema == schema]
-    return Traffic(_concatenate(fitting), logged, dict(counts), unreadable)
+    return Traffic(_concatenate(fitting), logged, dict(counts), unreadable, tuple(sorted(unknown)))
 
 
 def _with_like_strings(tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
@@ -209,23 +215,25 @@ def written(path: Path) -> datetime.datetime | None:
 
 def _read(
     path: Path, period: Period, signature: str, chosen: Callable[[Mapping[str, Any]], bool]
-) -> tuple[dict[str, int], pa.Table]:
+) -> tuple[dict[str, int], pa.Table, dict[str, Any]]:
+    """Returns counts, rows and what else the file says of itself, of what lies in the period."""
     schema = pq.read_schema(path)
     metadata: dict[str, Any] = json.loads((schema.metadata or {}).get(METADATA, b"{}"))
     if not chosen(metadata):
-        return {}, schema.empty_table()
+        return {}, schema.empty_table(), {}
     table = _without(pq.read_table(path), metadata.get("hidden", ()))
     written = datetime.datetime.fromisoformat(metadata["written"]) if "written" in metadata else None
-    counts = {}
+    counts, said = {}, {}
     if written is not None and written in period:
+        said = metadata
         counts = {name: int(metadata.get(name, 0)) for name in COUNTS}
         counts |= {f"error_{status}": int(number) for status, number in metadata.get("errors", {}).items()}
     if metadata.get("signature", signature) != signature:
-        return counts, table.slice(0, 0)
+        return counts, table.slice(0, 0), said
     kind = table.schema.field("time").type
     start, end = (pa.scalar(moment, pa.timestamp("us", "UTC")).cast(kind) for moment in (period.start, period.end))
     inside = pc.and_(pc.greater_equal(table["time"], start), pc.less(table["time"], end))
-    return counts, table.filter(inside).replace_schema_metadata(None)
+    return counts, table.filter(inside).replace_schema_metadata(None), said
 
 
 def _without(table: pa.Table, hidden: Collection[str]) -> pa.Table:

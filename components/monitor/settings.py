@@ -7,7 +7,9 @@ from pydantic import Field
 
 from kfp_ct.base.settings import WHOLE, Count, Fraction, NotNegative, Settings, Text
 from kfp_ct.clock import window_settings
+from kfp_ct.models import vertex_log_settings
 from kfp_ct.models.settings import ModelName
+from kfp_ct.models.vertex_log_settings import VertexLog
 
 SKEW, DRIFT, PREDICTIONS, QUALITY, STALENESS = "skew", "drift", "predictions", "quality", "staleness"
 Kind = Literal["skew", "drift", "predictions", "quality", "staleness"]
@@ -73,7 +75,11 @@ class Parameters(Settings):
     window_start: window_settings.Instant
     window_end: window_settings.Instant
     rules: Rules
+    log: VertexLog = VertexLog()
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
-        """Says that the period has no length."""
-        return window_settings.conflicts(self.window_start, self.window_end)
+        """Says that the period has no length, or that the log is not read as it is said."""
+        yield from window_settings.conflicts(self.window_start, self.window_end)
+        yield from vertex_log_settings.misfits(self.request_log, self.log)
+        if vertex_log_settings.is_table(self.request_log) and self.rules.max_p99_ms:
+            yield "rules", "Vertex AI's log has no latency; expected max_p99_ms 0, or the service's own log"

@@ -35,13 +35,14 @@ class MonitoringRequest:
     labels: str
     history: str
     rules: dict[str, Any]
+    log: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, Any]:
         """The parameters that its settings.py describes."""
         start, end = self.window
         return {"model_name": self.model_name, "request_log": self.log_root, "window_start": start, "window_end": end,
-                "rules": self.rules}  # fmt: skip
+                "rules": self.rules, "log": self.log}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +67,8 @@ def monitor(request: MonitoringRequest, outputs: Outputs, now: datetime.datetime
     rules = asked.rules
     period = _period(request.window, now or datetime.datetime.now(datetime.UTC))
     champion = champions.read(request.model_path, request.model_metadata)
-    with remote_log.local(request.log_root, request.model_name, period.before.start) as log_root:
+    moments = [period.before.start, period.start, period.end]
+    with remote_log.local(request.log_root, asked.log, request.model_name, moments) as log_root:
         report = _examine(dataclasses.replace(request, log_root=log_root), rules, period, champion)
     report |= decision.decide(report, rules)
     past = history.upsert(request.history, history.entry(report)) if request.history else [history.entry(report)]
@@ -78,7 +80,8 @@ def monitor(request: MonitoringRequest, outputs: Outputs, now: datetime.datetime
             f"nothing examined: {report['alarms'][0]['text']}\n"
             f"expected: requests to {request.model_name} v{champion.version} from {period.start.isoformat()} to "
             f"{period.end.isoformat()} in {request.log_root}\n"
-            "fix: see that the service runs with --request-log; rules.no_traffic: report only says so"
+            "fix: see that the service runs with --request-log, or that the endpoint logs to that table; "
+            "rules.no_traffic: report only says so"
         )
     return report
 
@@ -137,11 +140,12 @@ def _compare(champion: Champion, traffic: Traffic, before: Traffic, rules: Rules
 
 def _traffic(traffic: Traffic) -> dict[str, Any]:
     rows = traffic.rows
-    latency = np.asarray(rows["latency_ms"].to_numpy() if len(rows) else [], np.float64)
+    latency = np.asarray(rows["latency_ms"].drop_null().to_numpy() if len(rows) else [], np.float64)
     p50, p99 = (float(np.quantile(latency, q)) if len(latency) else None for q in (0.5, 0.99))
     return {
         **_counts(traffic),
         "examined": len(traffic.rows),
+        "unknown": list(traffic.unknown),
         "p50_ms": p50,
         "p99_ms": p99,
         "latencies": [] if p99 is None else _histogram(np.minimum(latency, p99)),

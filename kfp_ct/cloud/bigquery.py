@@ -33,7 +33,7 @@ def read_table(table: str, access: Access, folder: Path) -> list[Path]:
         ConfigurationError: It may not be read, or would read more than allowed.
         DataError: There is no such table.
     """
-    with _explained(table), connected(access) as client:
+    with _explained(table, access.section), connected(access) as client:
         found = client.get_table(table)
         if found.table_type in ("VIEW", "MATERIALIZED_VIEW", "EXTERNAL"):
             return _run(client, table, f"SELECT * FROM `{table}`", {}, access, folder)  # noqa: S608 - no value in it
@@ -56,7 +56,7 @@ def read_query(
         ConfigurationError: The query is not valid, may not be run, or would read more than allowed.
         DataError: A table in it is not there.
     """
-    with _explained(file), connected(access) as client:
+    with _explained(file, access.section), connected(access) as client:
         return _run(client, file, sql, parameters, access, folder)
 
 
@@ -67,7 +67,7 @@ def modified(table: str, access: Access) -> str:
         ConfigurationError: It may not be read.
         DataError: There is no such table.
     """
-    with _explained(table), connected(access) as client:
+    with _explained(table, access.section), connected(access) as client:
         found = client.get_table(table)
         return f"{found.etag} {found.modified}"
 
@@ -79,7 +79,7 @@ def table_names(dataset: str, access: Access) -> list[str]:
         ConfigurationError: It may not be read.
         DataError: There is no such dataset.
     """
-    with _explained(dataset), connected(access) as client:
+    with _explained(dataset, access.section), connected(access) as client:
         return [each.table_id for each in client.list_tables(dataset)]
 
 
@@ -151,7 +151,7 @@ def _require_affordable(name: str, estimate: int, access: Access) -> None:
         raise ConfigurationError(
             f"{name} would read {_bytes(estimate)}, allowed are {_bytes(access.max_bytes_billed)}\n"
             "expected: to stay below max_bytes_billed; nothing was run\n"
-            "fix: read fewer columns or partitions, or raise options.bigquery.max_bytes_billed"
+            f"fix: read fewer columns or partitions, or raise {access.section}.max_bytes_billed"
         )
 
 
@@ -184,7 +184,7 @@ def _read_client() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _explained(name: str) -> Iterator[None]:
+def _explained(name: str, section: str) -> Iterator[None]:
     """Turns BigQuery's refusals into messages that say what fixes them."""
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError
@@ -200,26 +200,26 @@ def _explained(name: str) -> Iterator[None]:
     except exceptions.NotFound as error:
         raise DataError(
             f"{name}: BigQuery does not find something: {first_line(error)}\n"
-            "expected: project.dataset.table in the location of options.bigquery\n"
+            f"expected: project.dataset.table in the location of {section}\n"
             "fix: correct the name or the location"
         ) from error
     except exceptions.GoogleAPICallError as error:
-        raise _refused(name, error) from error
+        raise _refused(name, error, section) from error
     except OSError as error:
         if "Project was not passed" not in str(error):
             raise
         raise ConfigurationError(
             "it is not known which project BigQuery's jobs run in\nexpected: the credentials' project, or a setting\n"
-            "fix: set options.bigquery.project in the settings file"
+            f"fix: set {section}.project in the settings file"
         ) from error
 
 
-def _refused(name: str, error: Any) -> ConfigurationError | DataError:
+def _refused(name: str, error: Any, section: str) -> ConfigurationError | DataError:
     message = first_line(error)
     if "bytes billed" in message:
         return ConfigurationError(
             f"{name} reads more than is allowed: {message}\nexpected: to stay below max_bytes_billed\n"
-            "fix: read fewer columns or partitions, or raise options.bigquery.max_bytes_billed"
+            f"fix: read fewer columns or partitions, or raise {section}.max_bytes_billed"
         )
     if error.code == 400:
         return ConfigurationError(

@@ -1,5 +1,7 @@
 """How BigQuery may be used: described apart from its client, which takes a second to import."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from kfp_ct.base.settings import Count, Settings
@@ -10,6 +12,9 @@ MAX_BYTES = 100 * 10**9
 
 class Access(Settings):
     """Who pays for BigQuery, where, how much at most, and under which labels."""
+
+    # How messages call these settings.
+    section: ClassVar[str] = "options.bigquery"
 
     project: str = Field("", description="Project that jobs run in; empty for the credentials' own.")
     location: str = Field("", description="Location of the data; empty lets BigQuery find out.")

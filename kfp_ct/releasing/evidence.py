@@ -101,13 +101,23 @@ def read(state: State, log_root: str, now: datetime.datetime) -> list[Share]:
     """
     if not Path(log_root).is_dir():
         raise request_log.no_log(log_root)
+    return [_share(state, log_root, period, percent) for percent, period in _periods(state, now)]
+
+
+def moments(state: State, now: datetime.datetime) -> list[datetime.datetime]:
+    """Returns when the release began, when its steps did, and its end as far as it can be seen."""
+    return sorted({moment for _, period in _periods(state, now) for moment in (period.start, period.end)})
+
+
+def _periods(state: State, now: datetime.datetime) -> list[tuple[int, Period]]:
+    """Returns each share that the candidate has had, and which rows may be of it."""
     end = (now + datetime.timedelta(minutes=1)).isoformat()
     steps = [(step["percent"], step["from"], step["to"]) for step in state.steps]
     steps += [(state.percent, state.since, end)]
     if not state.by_time:
         steps = [(percent, state.started, end) for percent, *_ in steps]
-    moments = datetime.datetime.fromisoformat
-    return [_share(state, log_root, Period(moments(start), moments(to)), percent) for percent, start, to in steps]
+    at = datetime.datetime.fromisoformat
+    return [(percent, Period(at(start), at(to))) for percent, start, to in steps]
 
 
 def _share(state: State, log_root: str, period: Period, step_percent: int) -> Share:

@@ -45,8 +45,8 @@ def judge(state: State, now: datetime.datetime) -> dict[str, Any]:
         ComponentError: The log or the labels cannot be read.
     """
     rules = state.rules.judge
-    started = datetime.datetime.fromisoformat(state.started)
-    with remote_log.local(rules.request_log, state.model, started) as log_root:
+    moments = evidence.moments(state, now)
+    with remote_log.local(rules.request_log, rules.log, state.model, moments) as log_root:
         return look(state, evidence.read(state, log_root, now), now)
 
 

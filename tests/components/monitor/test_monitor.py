@@ -180,7 +180,7 @@ def test_what_retraining_does_not_fix_is_an_alarm(model, tmp_path):
         ("latency", "p99 is 11.0 ms, at most 5 are allowed"),
         ("errors", "5 of 10 requests got an error"),
         ("log", "3 sampled requests and 7 rows are not in the log"),
-        ("log", "1 files of the log cannot be read"),
+        ("log", "of the log cannot be read: 20130601T010000.000000-1.parquet"),
         ("labels", "500 of 1,000 rows have a label"),
     ]
 

@@ -1,0 +1,210 @@
+"""Vertex AI's own log of an endpoint, a BigQuery table, as the files that the prediction service would have written.
+
+    endpoint STRING, deployed_model_id STRING, logging_time TIMESTAMP, request_id NUMERIC,
+    request_payload REPEATED STRING, response_payload REPEATED STRING
+
+See https://cloud.google.com/vertex-ai/docs/predictions/online-prediction-logging. A version is deployed under its own
+number, so `deployed_model_id` is the version. The table has no latency and no failed requests.
+"""
+
+import bisect
+import collections
+import contextlib
+import dataclasses
+import datetime
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kfp_ct.base import task_log
+from kfp_ct.base.errors import DataError
+from kfp_ct.cloud import bigquery
+from kfp_ct.components.monitor import request_log, vertex_payloads
+from kfp_ct.components.monitor.vertex_payloads import INSTANCES, PREDICTIONS, Column, PayloadError, Row
+from kfp_ct.models import vertex_log_settings
+from kfp_ct.models.vertex_log_settings import VertexLog
+
+COLUMNS = ("deployed_model_id", "logging_time", "request_id", "request_payload", "response_payload")
+# What nothing in the table tells, by the names that the judge and the rules have for it.
+UNKNOWN = ("errors", "latency")
+_GROUP_ROWS = 20_000
+_NAMED = 3  # requests that cannot be read are named so many of a file
+_SIDES = {"inputs": INSTANCES, "outputs": PREDICTIONS}
+
+Columns = dict[tuple[str, str, str], Column]  # by version, side and name
+
+
+@dataclasses.dataclass
+class Exchange:
+    """A request and its answer.
+
+    Attributes:
+        version: The version that answered.
+        time: When, in microseconds since 1970.
+        request_id: Vertex AI's number of the request.
+        rows: By side (`inputs`, `outputs`), a row for each that was asked.
+        problem: Why it cannot be read; empty if it can.
+        answered_badly: Whether it is the answer that cannot be read.
+    """
+
+    version: str
+    time: int
+    request_id: str
+    rows: dict[str, list[Row]] = dataclasses.field(default_factory=dict)
+    problem: str = ""
+    answered_badly: bool = False
+
+
+@contextlib.contextmanager
+def local(source: str, log: VertexLog, model: str, moments: Sequence[datetime.datetime]) -> Iterator[str]:
+    """Lends the folder of a log that holds what was asked between the first moment and the last.
+
+    Args:
+        source: The table, bq://project.dataset.table.
+        log: How it is read.
+        model: What the folder calls the model.
+        moments: Start and end, and what lies between: no file has rows of before one and of after it.
+
+    Raises:
+        ConfigurationError: The table may not be read, or would read more than allowed.
+        DataError: There is no such table, or it is not one that Vertex AI writes.
+    """
+    table = vertex_log_settings.table_of(source)
+    access = log.bigquery.model_copy(update={"project": log.bigquery.project or table.partition(".")[0]})
+    moments = sorted({moment.astimezone(datetime.UTC) for moment in moments})
+    with tempfile.TemporaryDirectory(prefix="ct-request-log-") as folder:
+        found = bigquery.read_query(
+            source, _sql(table, log), {"start": moments[0], "end": moments[-1]}, access, Path(folder) / "rows"
+        )
+        root = Path(folder) / "log"
+        (root / model).mkdir(parents=True)
+        counted = _write(found, root / model, log, moments)
+        text = ", ".join(f"{number:,} of v{version}" for version, number in sorted(counted.items())) or "none"
+        task_log.progress(f"requests of the endpoint {log.endpoint} in {source}: {text}")
+        yield str(root)
+
+
+def _sql(table: str, log: VertexLog) -> str:
+    """Returns the query: names were checked by their settings, times are parameters."""
+    ours = f"(endpoint = '{log.endpoint}' OR ENDS_WITH(endpoint, '/endpoints/{log.endpoint}'))"
+    return (
+        f"SELECT {', '.join(COLUMNS)} FROM `{table}` "  # noqa: S608
+        f"WHERE logging_time >= @start AND logging_time < @end AND {ours}"
+    )
+
+
+def _write(found: Sequence[Path], folder: Path, log: VertexLog, moments: Sequence[datetime.datetime]) -> dict[str, int]:
+    """Writes files of versions; returns how many requests each has."""
+    columns: Columns = collections.defaultdict(Column)
+    for exchange in (each for group in _groups(found) for each in group):
+        for side, name, value in _values(exchange):
+            columns[exchange.version, side, name].see(value)
+    starts, counted = [round(moment.timestamp() * 1e6) for moment in moments], collections.Counter[str]()
+    for group in _groups(found):
+        parts: dict[tuple[str, int], list[Exchange]] = collections.defaultdict(list)
+        for exchange in group:
+            parts[exchange.version, bisect.bisect_right(starts, exchange.time)].append(exchange)
+        for (version, _), exchanges in parts.items():
+            counted[version] += len(exchanges)
+            _write_part(folder / version, exchanges, columns, log)
+    return dict(counted)
+
+
+def _groups(found: Sequence[Path]) -> Iterator[list[Exchange]]:
+    for path in found:
+        file = pq.ParquetFile(path)
+        if missing := [name for name in COLUMNS if name not in file.schema_arrow.names]:
+            raise DataError(
+                f"the log has no column {' and no column '.join(missing)}\n"
+                "expected: a table that Vertex AI logs an endpoint's requests to\nfix: correct request_log"
+            )
+        for batch in file.iter_batches(_GROUP_ROWS, columns=list(COLUMNS)):
+            yield [_exchange(row) for row in _with_microseconds(batch).to_pylist()]
+
+
+def _with_microseconds(batch: pa.RecordBatch) -> pa.Table:
+    table = pa.Table.from_batches([batch])
+    times = table["logging_time"].cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    return table.set_column(table.column_names.index("logging_time"), "logging_time", times)
+
+
+def _exchange(row: dict[str, Any]) -> Exchange:
+    number = str(row["request_id"]) if row["request_id"] is not None else ""
+    if "." in number:  # a NUMERIC has digits behind its point wherever it comes as such
+        number = number.rstrip("0").rstrip(".")
+    version = str(row["deployed_model_id"] or "")
+    found = Exchange(version if version.isdigit() else "0", row["logging_time"], number)
+    try:
+        found.rows["inputs"] = vertex_payloads.rows(row["request_payload"], INSTANCES)
+        found.answered_badly = True
+        found.rows["outputs"] = vertex_payloads.rows(row["response_payload"], PREDICTIONS)
+        instances, predictions = (len(each) for each in found.rows.values())
+        if instances != predictions:
+            raise PayloadError(f"{instances} instances were answered by {predictions} predictions")
+        found.answered_badly = False
+    except PayloadError as error:
+        found.problem = str(error)
+    return found
+
+
+def _values(exchange: Exchange) -> Iterator[tuple[str, str, Any]]:
+    if not exchange.problem:
+        for side, rows in exchange.rows.items():
+            for row in rows:
+                yield from ((side, name, value) for name, value in row.items())
+
+
+def _write_part(folder: Path, exchanges: list[Exchange], columns: Columns, log: VertexLog) -> None:
+    """Writes requests of one version as the service writes them."""
+    for exchange in exchanges:
+        _require_forms(exchange, columns)
+    good = [each for each in exchanges if not each.problem]
+    bad = [each for each in exchanges if each.problem]
+    written = datetime.datetime.fromtimestamp(max(each.time for each in exchanges) / 1e6, datetime.UTC)
+    failed = sum(each.answered_badly for each in bad)
+    said: dict[str, Any] = {
+        "written": written.isoformat(), "requests": round(len(exchanges) / log.sample), "sampled": len(exchanges),
+        "dropped": 0, "lost": len(bad) - failed, "errors": {"payload": round(failed / log.sample)} if failed else {},
+        "unknown": UNKNOWN, "problems": [f"request {each.request_id}: {each.problem}" for each in bad[:_NAMED]],
+    }  # fmt: skip
+    folder.mkdir(exist_ok=True)
+    table = _table(good, exchanges[0].version, columns).replace_schema_metadata(
+        {request_log.METADATA: json.dumps(said)}
+    )
+    name = f"{written:%Y%m%dT%H%M%S.%f}-{len(list(folder.iterdir()))}.parquet"
+    pq.write_table(table, folder / name, compression="zstd")
+
+
+def _require_forms(exchange: Exchange, columns: Columns) -> None:
+    for side, name, value in _values(exchange):
+        if not columns[exchange.version, side, name].fits(value):
+            exchange.problem = f"{name} is {json.dumps(value)[:40]}, of another form than most values of it"
+            exchange.answered_badly = side == "outputs"
+            return
+
+
+def _table(exchanges: list[Exchange], version: str, columns: Columns) -> pa.Table:
+    counts = [len(each.rows["inputs"]) for each in exchanges]
+    numbers = [number for count in counts for number in range(count)]
+    found: dict[str, Any] = {
+        "request_id": pa.array(_repeated([each.request_id for each in exchanges], counts), pa.string()),
+        "row": pa.array(numbers, pa.int32()),
+        "time": pa.array(_repeated([each.time for each in exchanges], counts), pa.timestamp("us", "UTC")),
+        "latency_ms": pa.nulls(len(numbers), pa.float32()),
+    }
+    for side in _SIDES:
+        names = sorted(name for of, where, name in columns if (of, where) == (version, side))
+        rows = [row for each in exchanges for row in each.rows[side]]
+        arrays = [columns[version, side, name].array([row.get(name) for row in rows]) for name in names]
+        if arrays:  # Parquet has no struct without fields
+            found[side] = pa.StructArray.from_arrays(arrays, names=names)
+    return pa.table(found)
+
+
+def _repeated(values: Sequence[Any], counts: Sequence[int]) -> list[Any]:
+    return [value for value, count in zip(values, counts, strict=True) for _ in range(count)]

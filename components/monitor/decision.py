@@ -144,6 +144,9 @@ def _operational_alarms(report: dict[str, Any], rules: Rules) -> list[Finding]:
     found = []
     if rules.max_p99_ms and traffic["p99_ms"] is not None and traffic["p99_ms"] > rules.max_p99_ms:
         found.append(Finding("latency", f"p99 is {traffic['p99_ms']:.1f} ms, at most {rules.max_p99_ms:g} are allowed"))
+    if traffic.get("unknown") and report.get("log", {}).get("metrics", True):
+        unknown = " and no ".join(traffic["unknown"])
+        found.append(Finding("log", f"Cloud Monitoring has no {unknown} for some of the requests"))
     if traffic["errors"] > rules.max_error_rate * traffic["requests"]:
         found.append(Finding("errors", f"{traffic['errors']:,} of {traffic['requests']:,} requests got an error"))
     lost = traffic["dropped"] + traffic["lost"]

@@ -61,6 +61,7 @@ class Traffic:
         unreadable: Files that are no Parquet files, or have other columns or types than the newest; of Vertex AI's log
             some of the requests that cannot be read, and why.
         unknown: What the log does not tell: errors, latency.
+        latencies: Of a log whose rows have none: milliseconds, and how many requests took so long.
     """
 
     rows: pa.Table
@@ -68,6 +69,7 @@ class Traffic:
     counts: dict[str, int]
     unreadable: list[str]
     unknown: tuple[str, ...] = ()
+    latencies: tuple[tuple[float, int], ...] = ()
 
 
 def versions(root: str, model: str) -> list[str]:
@@ -118,6 +120,7 @@ def read(
     counts: collections.Counter[str] = collections.Counter(dict.fromkeys(COUNTS, 0))
     unreadable: list[str] = []
     unknown: set[str] = set()
+    latencies: collections.Counter[float] = collections.Counter()
     tables: dict[str, pa.Table] = {}
     for path in _files(Path(root) / model / version, period):
         try:
@@ -128,6 +131,7 @@ def read(
         counts.update(counted)
         unreadable += said.get("problems", ())
         unknown |= set(said.get("unknown", ()))
+        latencies.update(dict(said.get("latencies", ())))
         if len(table):
             tables[path.name] = table
     logged = sum(len(table) for table in tables.values())
@@ -137,7 +141,8 @@ def read(
     schema = next((table.schema for table in reversed(tables.values())), None)
     unreadable += [name for name, table in tables.items() if table.schema != schema]
     fitting = [_sample(table, stride) for table in tables.values() if table.schema == schema]
-    return Traffic(_concatenate(fitting), logged, dict(counts), unreadable, tuple(sorted(unknown)))
+    rows, times = _concatenate(fitting), tuple(sorted(latencies.items()))
+    return Traffic(rows, logged, dict(counts), unreadable, tuple(sorted(unknown)), times)
 
 
 def _with_like_strings(tables: dict[str, pa.Table]) -> dict[str, pa.Table]:

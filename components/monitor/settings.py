@@ -81,5 +81,5 @@ class Parameters(Settings):
         """Says that the period has no length, or that the log is not read as it is said."""
         yield from window_settings.conflicts(self.window_start, self.window_end)
         yield from vertex_log_settings.misfits(self.request_log, self.log)
-        if vertex_log_settings.is_table(self.request_log) and self.rules.max_p99_ms:
-            yield "rules", "Vertex AI's log has no latency; expected max_p99_ms 0, or the service's own log"
+        if vertex_log_settings.is_table(self.request_log) and self.rules.max_p99_ms and not self.log.metrics:
+            yield "rules", "Vertex AI's log has no latency; expected max_p99_ms 0, or log: {metrics: true}"

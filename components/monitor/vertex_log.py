@@ -4,7 +4,8 @@
     request_payload REPEATED STRING, response_payload REPEATED STRING
 
 See https://cloud.google.com/vertex-ai/docs/predictions/online-prediction-logging. A version is deployed under its own
-number, so `deployed_model_id` is the version. The table has no latency and no failed requests.
+number, so `deployed_model_id` is the version. The table has no latency and no failed requests: those are Cloud
+Monitoring's to tell.
 """
 
 import bisect
@@ -14,7 +15,7 @@ import dataclasses
 import datetime
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ import pyarrow.parquet as pq
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import DataError
 from kfp_ct.cloud import bigquery
-from kfp_ct.components.monitor import request_log, vertex_payloads
+from kfp_ct.components.monitor import request_log, vertex_metrics, vertex_payloads
+from kfp_ct.components.monitor.vertex_metrics import Moment, Served
 from kfp_ct.components.monitor.vertex_payloads import INSTANCES, PREDICTIONS, Column, PayloadError, Row
 from kfp_ct.models import vertex_log_settings
 from kfp_ct.models.vertex_log_settings import VertexLog
 
 COLUMNS = ("deployed_model_id", "logging_time", "request_id", "request_payload", "response_payload")
-# What nothing in the table tells, by the names that the judge and the rules have for it.
+# What nothing in the table tells.
 UNKNOWN = ("errors", "latency")
 _GROUP_ROWS = 20_000
 _NAMED = 3  # requests that cannot be read are named so many of a file
@@ -81,9 +83,10 @@ def local(source: str, log: VertexLog, model: str, moments: Sequence[datetime.da
         found = bigquery.read_query(
             source, _sql(table, log), {"start": moments[0], "end": moments[-1]}, access, Path(folder) / "rows"
         )
+        served = vertex_metrics.read(access.project, log, moments[0], moments[-1]) if log.metrics else {}
         root = Path(folder) / "log"
         (root / model).mkdir(parents=True)
-        counted = _write(found, root / model, log, moments)
+        counted = _Files(root / model, log, moments, served).write(found)
         text = ", ".join(f"{number:,} of v{version}" for version, number in sorted(counted.items())) or "none"
         task_log.progress(f"requests of the endpoint {log.endpoint} in {source}: {text}")
         yield str(root)
@@ -91,28 +94,92 @@ def local(source: str, log: VertexLog, model: str, moments: Sequence[datetime.da
 
 def _sql(table: str, log: VertexLog) -> str:
     """Returns the query: names were checked by their settings, times are parameters."""
-    ours = f"(endpoint = '{log.endpoint}' OR ENDS_WITH(endpoint, '/endpoints/{log.endpoint}'))"
+    name = f"/locations/{log.location}/endpoints/{log.endpoint}" if log.location else f"/endpoints/{log.endpoint}"
+    ours = f"(endpoint = '{log.endpoint}' OR ENDS_WITH(endpoint, '{name}'))"
     return (
         f"SELECT {', '.join(COLUMNS)} FROM `{table}` "  # noqa: S608
         f"WHERE logging_time >= @start AND logging_time < @end AND {ours}"
     )
 
 
-def _write(found: Sequence[Path], folder: Path, log: VertexLog, moments: Sequence[datetime.datetime]) -> dict[str, int]:
-    """Writes files of versions; returns how many requests each has."""
-    columns: Columns = collections.defaultdict(Column)
-    for exchange in (each for group in _groups(found) for each in group):
-        for side, name, value in _values(exchange):
-            columns[exchange.version, side, name].see(value)
-    starts, counted = [round(moment.timestamp() * 1e6) for moment in moments], collections.Counter[str]()
-    for group in _groups(found):
-        parts: dict[tuple[str, int], list[Exchange]] = collections.defaultdict(list)
-        for exchange in group:
-            parts[exchange.version, bisect.bisect_right(starts, exchange.time)].append(exchange)
-        for (version, _), exchanges in parts.items():
-            counted[version] += len(exchanges)
-            _write_part(folder / version, exchanges, columns, log)
-    return dict(counted)
+class _Files:
+    """The files of a log: of each version, none with rows of two periods."""
+
+    def __init__(
+        self, folder: Path, log: VertexLog, moments: Sequence[datetime.datetime], served: Mapping[Moment, Served]
+    ) -> None:
+        """Takes what Cloud Monitoring has; writes nothing."""
+        self._folder, self._log = folder, log
+        self._starts = [_microseconds(moment) for moment in moments]
+        self._columns: Columns = collections.defaultdict(Column)
+        self._served: dict[tuple[str, int], list[tuple[datetime.datetime, Served]]] = collections.defaultdict(list)
+        for (version, end), each in served.items():
+            # A point is of the minute before its end.
+            self._served[version, self._period(_microseconds(end) - 1)].append((end, each))
+
+    def write(self, found: Sequence[Path]) -> dict[str, int]:
+        """Writes them; returns how many requests of each version the table has."""
+        for exchange in (each for group in _groups(found) for each in group):
+            for side, name, value in _values(exchange):
+                self._columns[exchange.version, side, name].see(value)
+        counted = collections.Counter[str]()
+        for group in _groups(found):
+            parts: dict[tuple[str, int], list[Exchange]] = collections.defaultdict(list)
+            for exchange in group:
+                parts[exchange.version, self._period(exchange.time)].append(exchange)
+            for (version, period), exchanges in parts.items():
+                counted[version] += len(exchanges)
+                self._write_rows(exchanges, (version, period) in self._served)
+        for (version, _), minutes in self._served.items():
+            if version.isdigit():
+                self._write_served(version, minutes)
+        return dict(counted)
+
+    def _period(self, time: int) -> int:
+        return bisect.bisect_right(self._starts, time)
+
+    def _write_rows(self, exchanges: list[Exchange], is_counted: bool) -> None:
+        """Writes requests of one version as the service writes them.
+
+        Args:
+            exchanges: What was asked and answered.
+            is_counted: Whether Cloud Monitoring says how many requests there were.
+        """
+        for exchange in exchanges:
+            _require_forms(exchange, self._columns)
+        good = [each for each in exchanges if not each.problem]
+        bad = [each for each in exchanges if each.problem]
+        failed, sample = sum(each.answered_badly for each in bad), self._log.sample
+        said = {
+            "requests": 0 if is_counted else round(len(exchanges) / sample), "sampled": len(exchanges),
+            "lost": len(bad) - failed, "errors": {"payload": round(failed / sample)} if failed else {},
+            "unknown": () if is_counted else UNKNOWN,
+            "problems": [f"request {each.request_id}: {each.problem}" for each in bad[:_NAMED]],
+        }  # fmt: skip
+        self._write(exchanges[0].version, max(each.time for each in exchanges), good, said)
+
+    def _write_served(self, version: str, minutes: Sequence[tuple[datetime.datetime, Served]]) -> None:
+        """Writes what Cloud Monitoring has of one version in one period: a file without rows."""
+        errors, latencies = collections.Counter[str](), collections.Counter[float]()
+        for _, each in minutes:
+            errors.update(each.errors)
+            latencies.update(each.latencies)
+        said = {"requests": sum(each.requests for _, each in minutes), "errors": dict(errors)}
+        said |= {"latencies": sorted(latencies.items())}
+        self._write(version, max(_microseconds(end) for end, _ in minutes) - 1, [], said)
+
+    def _write(self, version: str, time: int, exchanges: list[Exchange], said: Mapping[str, Any]) -> None:
+        written = datetime.datetime.fromtimestamp(time / 1e6, datetime.UTC)
+        metadata = {request_log.METADATA: json.dumps({"written": written.isoformat(), **said})}
+        folder = self._folder / version
+        folder.mkdir(exist_ok=True)
+        table = _table(exchanges, version, self._columns).replace_schema_metadata(metadata)
+        name = f"{written:%Y%m%dT%H%M%S.%f}-{len(list(folder.iterdir()))}.parquet"
+        pq.write_table(table, folder / name, compression="zstd")
+
+
+def _microseconds(moment: datetime.datetime) -> int:
+    return round(moment.timestamp() * 1e6)
 
 
 def _groups(found: Sequence[Path]) -> Iterator[list[Exchange]]:
@@ -157,27 +224,6 @@ def _values(exchange: Exchange) -> Iterator[tuple[str, str, Any]]:
         for side, rows in exchange.rows.items():
             for row in rows:
                 yield from ((side, name, value) for name, value in row.items())
-
-
-def _write_part(folder: Path, exchanges: list[Exchange], columns: Columns, log: VertexLog) -> None:
-    """Writes requests of one version as the service writes them."""
-    for exchange in exchanges:
-        _require_forms(exchange, columns)
-    good = [each for each in exchanges if not each.problem]
-    bad = [each for each in exchanges if each.problem]
-    written = datetime.datetime.fromtimestamp(max(each.time for each in exchanges) / 1e6, datetime.UTC)
-    failed = sum(each.answered_badly for each in bad)
-    said: dict[str, Any] = {
-        "written": written.isoformat(), "requests": round(len(exchanges) / log.sample), "sampled": len(exchanges),
-        "dropped": 0, "lost": len(bad) - failed, "errors": {"payload": round(failed / log.sample)} if failed else {},
-        "unknown": UNKNOWN, "problems": [f"request {each.request_id}: {each.problem}" for each in bad[:_NAMED]],
-    }  # fmt: skip
-    folder.mkdir(exist_ok=True)
-    table = _table(good, exchanges[0].version, columns).replace_schema_metadata(
-        {request_log.METADATA: json.dumps(said)}
-    )
-    name = f"{written:%Y%m%dT%H%M%S.%f}-{len(list(folder.iterdir()))}.parquet"
-    pq.write_table(table, folder / name, compression="zstd")
 
 
 def _require_forms(exchange: Exchange, columns: Columns) -> None:

@@ -117,6 +117,7 @@ def _figures(report: Report) -> dict[str, Any]:
         "baseline": measured["baseline"],
         "labelled": percent(report["labels"]["coverage"]),
         "p99 latency, ms": served["p99_ms"],
+        "not in the log": ", ".join(served.get("unknown", ())) or None,
         "age of data, days": None if stale["age_days"] is None else round(stale["age_days"]),
     }
     return {name: value for name, value in found.items() if value is not None}

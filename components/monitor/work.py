@@ -105,6 +105,7 @@ def _examine(request: MonitoringRequest, rules: Rules, period: Period, champion:
         "traffic": _traffic(traffic),
         "versions": {version: _counts(each) for version, each in found.items()},
         "unreadable": traffic.unreadable,
+        **({"log": request.log} if request.log else {}),
         **_compare(champion, traffic, before, rules),
         "quality": quality.judge(quality.baseline_metric(champion.evaluation), joined.rows, rules),
         "labels": {
@@ -141,6 +142,8 @@ def _compare(champion: Champion, traffic: Traffic, before: Traffic, rules: Rules
 def _traffic(traffic: Traffic) -> dict[str, Any]:
     rows = traffic.rows
     latency = np.asarray(rows["latency_ms"].drop_null().to_numpy() if len(rows) else [], np.float64)
+    if traffic.latencies:
+        latency = np.repeat(*(np.asarray(each) for each in zip(*traffic.latencies, strict=True)))
     p50, p99 = (float(np.quantile(latency, q)) if len(latency) else None for q in (0.5, 0.99))
     return {
         **_counts(traffic),

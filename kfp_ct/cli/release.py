@@ -117,6 +117,8 @@ def _criteria(look: Mapping[str, Any]) -> list[str]:
         known = found["low"] is not None
         text = f"{found['value']:+.4f} ({found['low']:+.4f} to {found['high']:+.4f})" if known else "not known yet"
         lines.append(f"      {found['name']}: {text}, allowed {found['allowed']:.4g}")
+    if unknown := look.get("unknown"):
+        lines.append(f"      not in the log: {', '.join(unknown)}")
     return lines
 
 

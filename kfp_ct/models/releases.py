@@ -28,6 +28,9 @@ class Traffic(Protocol):
     def served(self, model_name: str) -> str:
         """Returns the version that answers; empty for none."""
 
+    def completed(self, policy: ReleasePolicy) -> ReleasePolicy:
+        """Returns a policy with what its judge has to know of what serves."""
+
     def place(self, release: Release) -> str:
         """Puts a candidate there without traffic; returns its fingerprint."""
 
@@ -53,6 +56,10 @@ class FolderTraffic:
     def served(self, model_name: str) -> str:
         """Returns the version that answers."""
         return serving_folder.served(self._root, model_name)
+
+    def completed(self, policy: ReleasePolicy) -> ReleasePolicy:
+        """Returns the policy as it is: the services' log says all."""
+        return policy
 
     def place(self, release: Release) -> str:
         """Puts a candidate where services look for it."""
@@ -106,7 +113,7 @@ class Releases:
             return None
         if kept and kept.state.state == RUNNING:
             kept = self.abort(release.model_name, f"v{release.version} is released instead", now)
-        fingerprint = self.traffic.place(release)
+        fingerprint, policy = self.traffic.place(release), self.traffic.completed(policy)
         at = now.isoformat()
         state = State(
             f"{release.version}-{now:%Y%m%dT%H%M%S}", release.model_name, live, release.version, RUNNING,

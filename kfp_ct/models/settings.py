@@ -8,7 +8,9 @@ from pydantic import Field
 
 from kfp_ct.base.settings import WHOLE, Count, Fraction, Names, NotNegative, Positive, Settings, Text, matching
 from kfp_ct.clock.duration_settings import Duration
+from kfp_ct.models import vertex_log_settings
 from kfp_ct.models.model_version import MODEL_NAME, MODEL_NAME_IS, REGISTRY_IS, SCHEMES
+from kfp_ct.models.vertex_log_settings import VertexLog
 from kfp_ct.models.vertex_settings import VertexServing
 
 ModelName = Annotated[str, matching(f"^{MODEL_NAME}$", MODEL_NAME_IS)]
@@ -22,7 +24,13 @@ Percent = Annotated[int, Field(ge=1, le=100), WHOLE]
 class Judge(Settings):
     """What a release's candidate is held to on live traffic."""
 
-    request_log: Text = Field(description="Where the prediction service logs to (`--request-log`).")
+    request_log: Text = Field(
+        description="Where the prediction service logs to (`--request-log`), or with `target: vertex` the table that "
+        "Vertex AI logs to: bq://project.dataset.table."
+    )
+    log: VertexLog = Field(
+        VertexLog(), description="How such a table is read; endpoint, region and sample are those of serving.vertex."
+    )
     labels: str = Field("", description="Labels that come later, as those of monitoring; empty: quality is not judged.")
     task: Literal["binary", "multiclass", "regression"] = Field("binary", description="What labels and outputs are.")
     metric: Literal["log_loss", "accuracy", "auc", "mse", "mae"] = Field(
@@ -52,6 +60,10 @@ class Judge(Settings):
         known = fitting.get(self.task, ("mse", "mae"))
         if self.metric not in known:
             yield "metric", f"it is not measured for the task {self.task}; expected one of {', '.join(known)}"
+        # The endpoint is known where the settings of serving are.
+        log = self.log.model_copy(update={"endpoint": self.log.endpoint or "unnamed"})
+        if vertex_log_settings.is_table(self.request_log) or self.log != VertexLog():
+            yield from vertex_log_settings.misfits(self.request_log, log)
 
 
 class ReleasePolicy(Settings):
@@ -138,3 +150,20 @@ class Serving(Settings):
             yield "release", f"{name} splits by chance, not by a key; expected no key, or target: folder"
         if self.canary_percent < 100:
             yield "canary_percent", "the release says the shares; expected no canary_percent beside release"
+        yield from self._log_conflicts(self.release.judge)
+
+    def _log_conflicts(self, judge: Judge) -> Iterator[tuple[str, str]]:
+        if not vertex_log_settings.is_table(judge.request_log):
+            return
+        logged = self.vertex.bigquery_log if self.vertex else ""
+        if vertex_log_settings.table_of(judge.request_log) != vertex_log_settings.table_of(logged):
+            yield "release", (
+                f"its judge reads {judge.request_log}, and the endpoint logs to {logged or 'no table'}; "
+                "expected serving.vertex.bigquery_log to be the judge's request_log"
+            )
+        given = judge.log.model_dump(include={"endpoint", "location", "sample"})
+        if given != VertexLog().model_dump(include=set(given)):
+            yield "release", (
+                "its judge's log says endpoint, location or sample, which are those of serving.vertex; "
+                "expected metrics and bigquery alone"
+            )

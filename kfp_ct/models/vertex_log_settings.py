@@ -30,8 +30,14 @@ class VertexLog(Settings):
     endpoint: Annotated[str, matching("^[a-z0-9-]{0,63}$", "the endpoint's id")] = Field(
         "", description="Id of the endpoint: a table may hold the rows of several."
     )
+    location: Annotated[str, matching("^[a-z0-9-]{0,40}$", "a region such as europe-west1")] = Field(
+        "", description="Its region, where endpoints of two have the same id."
+    )
     sample: float = Field(
         1.0, gt=0, le=1, description="Share of the requests that Vertex AI logs: `bigquery_log_sample` of the endpoint."
+    )
+    metrics: bool = Field(
+        True, description="Errors and latency are those that Cloud Monitoring has; false: neither is judged."
     )
     bigquery: LogAccess = Field(LogAccess(), description="Who pays for the queries, and how much at most.")
 

@@ -9,11 +9,11 @@ import time
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ComponentError, ConfigurationError, NotServedError
-from kfp_ct.models import blessing, serving_folder, vertex_endpoint, vertex_evaluation
+from kfp_ct.models import blessing, serving_folder, vertex_endpoint, vertex_evaluation, vertex_log_settings
 from kfp_ct.models.release_state import State
 from kfp_ct.models.serving_folder import Release
 from kfp_ct.models.serving_target import Served
-from kfp_ct.models.settings import Serving
+from kfp_ct.models.settings import ReleasePolicy, Serving
 from kfp_ct.models.vertex_api import Resource, UnavailableError, VertexApi
 from kfp_ct.models.vertex_endpoint import PREVIOUS, VertexEndpoint
 from kfp_ct.models.vertex_model import VertexModel, settings_of
@@ -62,13 +62,29 @@ class VertexTarget:
         seen = self.endpoint.get()
         return vertex_endpoint.live(seen) if seen else ""
 
+    def completed(self, policy: ReleasePolicy) -> ReleasePolicy:
+        """Returns a policy whose judge knows which rows of Vertex AI's log are this endpoint's, and what share they are."""
+        if not vertex_log_settings.is_table(policy.judge.request_log):
+            return policy
+        section = settings_of(self._chosen)
+        known = {"endpoint": self.endpoint.id, "location": section.location, "sample": section.bigquery_log_sample}
+        judge = policy.judge.model_copy(update={"log": policy.judge.log.model_copy(update=known)})
+        return policy.model_copy(update={"judge": judge})
+
     def place(self, release: Release) -> str:
         """Deploys a candidate without traffic; returns the fingerprint of its files."""
         return self._bring(release)
 
     def split(self, state: State) -> None:
-        """Gives the candidate the share that a running release says."""
-        self.endpoint.split({state.candidate: state.percent, state.live: 100 - state.percent}, state.live)
+        """Gives the candidate the share that a running release says; whatever else moved the traffic is printed."""
+        seen = vertex_endpoint.traffic(self.endpoint.get() or {})
+        percents = {0, state.percent, *(step["percent"] for step in state.steps)}
+        if seen not in [_shares(state, percent) for percent in percents]:
+            task_log.progress(
+                f"{self.endpoint.name}: the traffic was moved by another to {vertex_endpoint.shown(seen)}; the release "
+                f"of {state.model} gives {vertex_endpoint.shown(_shares(state, state.percent))} again"
+            )
+        self.endpoint.split(_shares(state, state.percent), state.live)
 
     def promote(self, state: State) -> None:
         """Gives the candidate all traffic, and takes the version before away."""
@@ -139,6 +155,11 @@ class VertexTarget:
 
     def _deadline(self) -> float:
         return time.monotonic() + self._chosen.timeout_seconds
+
+
+def _shares(state: State, percent: int) -> dict[str, int]:
+    shares = {state.candidate: percent, state.live: 100 - percent}
+    return {number: share for number, share in shares.items() if share}
 
 
 def _previous(seen: Resource) -> str:

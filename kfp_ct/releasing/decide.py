@@ -46,11 +46,16 @@ class Criterion:
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """The candidate's rows of the present step, those of them with a label, and the criteria over all steps."""
+    """The candidate's rows of the present step, those of them with a label, and the criteria over all steps.
+
+    Attributes:
+        unknown: What should have been seen of both versions, and was not: errors, latency.
+    """
 
     rows: int
     labelled: int
     criteria: list[Criterion]
+    unknown: tuple[str, ...] = ()
 
 
 def decide(state: State, seen: Seen, now: datetime.datetime) -> tuple[str, str]:
@@ -86,6 +91,8 @@ def _lacking(state: State, seen: Seen) -> str:
         return f"{seen.rows:,} rows of the candidate, {rules.min_rows:,} are needed"
     if rules.labels and seen.labelled < rules.min_labelled:
         return f"{seen.labelled:,} labelled rows of the candidate, {rules.min_labelled:,} are needed"
+    if seen.unknown:
+        return f"Cloud Monitoring has no {' and no '.join(seen.unknown)} for some of the requests"
     return ""
 
 

@@ -53,7 +53,10 @@ class Answers:
     def latencies(self) -> Side:
         """Returns the logarithm of each request's latency."""
         rows = self.traffic.rows
-        if not len(rows):
+        if times := self.traffic.latencies:
+            values = np.repeat([max(each, 1e-3) for each, _ in times], [number for _, number in times])
+            return Side(np.log(values), np.arange(len(values)))
+        if not len(rows) or rows["latency_ms"].null_count:
             return Side(np.empty(0), np.empty(0, np.int64))
         first = rows["row"].to_numpy() == 0
         milliseconds = np.maximum(rows["latency_ms"].to_numpy()[first].astype(np.float64), 1e-3)
@@ -74,6 +77,11 @@ class Share:
     percent: int
     candidate: Answers
     live: Answers
+
+    @property
+    def sides(self) -> tuple[Answers, Answers]:
+        """Both versions'."""
+        return self.candidate, self.live
 
     def paired(self, rules: Judge) -> tuple[Side, Side] | None:
         """Returns the labelled rows that both versions answered, in one order."""

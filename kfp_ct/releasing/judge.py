@@ -60,13 +60,16 @@ def look(state: State, shares: list[Share], now: datetime.datetime) -> dict[str,
         *([_quality(shares, rules, bool(state.shadow))] if rules.labels else []),
     ]
     present = shares[-1]
-    seen = decide.Seen(len(present.candidate.traffic.rows), len(present.candidate.labelled), criteria)
+    unknown = sorted({each for share in shares for side in share.sides for each in side.traffic.unknown})
+    waits = unknown if rules.log.metrics else ()
+    seen = decide.Seen(len(present.candidate.traffic.rows), len(present.candidate.labelled), criteria, tuple(waits))
     verdict, reason = decide.decide(state, seen, now)
     return {
         "at": now.isoformat(),
         "rows": seen.rows,
         "live_rows": len(present.live.traffic.rows),
         "labelled": seen.labelled,
+        **({"unknown": unknown} if unknown else {}),
         "criteria": [dataclasses.asdict(criterion) for criterion in criteria],
         "verdict": verdict,
         "reason": reason,

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import bigquery_emulator
+import monitoring_listener
 import small_examples
 import vertex_log
 from kfp_ct.base.errors import ConfigurationError, DataError
@@ -16,7 +17,7 @@ from kfp_ct.components.monitor.request_log import Period
 from kfp_ct.models.vertex_log_settings import VertexLog
 from served_traffic import END, START, WINDOW, YESTERDAY, answered, champion, label, log, monitor
 
-LOG = {"endpoint": "ct-small"}
+LOG = {"endpoint": "ct-small", "metrics": False}
 FIRST = 1_000  # request ids of the period
 
 
@@ -66,6 +67,28 @@ def test_the_report_is_that_of_the_services_own_log(model, warehouse, tmp_path):
     assert [{**each, "feature": "probability"} for each in report["predictions"]] == alike["predictions"]
     assert report["traffic"]["rows"] == 2_000
     assert (report["traffic"]["p99_ms"], report["traffic"]["unknown"]) == (None, ["errors", "latency"])
+    assert "errors, latency" in (tmp_path / "table.html").read_text()
+
+
+def test_errors_and_latency_are_cloud_monitorings(model, warehouse, monkeypatch, tmp_path):
+    vertex_log.write(warehouse, vertex_log.of_answers(answered(small_examples.table(600, seed=5))), tmp_path)
+    settings = {"endpoint": "ct-small"}
+    with monitoring_listener.running(monkeypatch) as monitoring:
+        missing = monitor_table(tmp_path, model, settings=settings)
+        monitoring.answered("1", START + datetime.timedelta(hours=2), {"200": 90, "503": 10}, [3.0] * 90 + [80.0] * 10)
+        monitoring.answered("1", END + datetime.timedelta(minutes=1), {"500": 7}, [9.0])
+        report = monitor_table(tmp_path, model, settings=settings, max_p99_ms=60)
+
+    assert [each["text"] for each in missing["alarms"]] == [
+        "Cloud Monitoring has no errors and no latency for some of the requests"
+    ]
+    assert {name: report["traffic"][name] for name in ("requests", "sampled", "errors", "unknown")} == {
+        "requests": 100, "sampled": 6, "errors": 10, "unknown": [],
+    }  # fmt: skip
+    assert report["traffic"]["p50_ms"] == pytest.approx(3.0, rel=0.2)
+    texts = [each["text"] for each in report["alarms"]]
+    assert texts[0].startswith("p99 is 9"), "to the width of Cloud Monitoring's buckets"
+    assert texts[1:] == ["10 of 100 requests got an error"]
 
 
 def test_the_window_and_the_endpoint_are_asked_of_bigquery(warehouse, tmp_path):

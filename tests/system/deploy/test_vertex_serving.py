@@ -1,6 +1,5 @@
 """A model on a Vertex AI endpoint: uploaded, deployed, given traffic; what fails or is killed is done once."""
 
-import datetime
 import itertools
 
 import pytest
@@ -10,19 +9,13 @@ import cloud_storage
 import vertex_listener
 from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError, NotServedError
 from kfp_ct.champions import listing, promotion
-from kfp_ct.champions.locations import Location
-from kfp_ct.components.deploy import work
-from kfp_ct.components.register import work as registering
 from kfp_ct.deploy.doctor import serving_checks
-from kfp_ct.models import registry, release_target, releases, serving_folder, vertex_api, vertex_target
+from kfp_ct.models import serving_folder, vertex_api
 from kfp_ct.models.settings import Serving
-from kfp_ct.project.workspace import Workspace
-from release_artifacts import Run, make_run
-from repository import ROOT
+from release_artifacts import make_run
+from vertex_place import ENDPOINT, MODEL, PARENT, SERIAL, KilledError, Place, kill_after
 from vertex_serving import NOT_READY, ServingListener
 
-PARENT = "projects/acme/locations/europe-west1"
-MODEL, ENDPOINT = f"{PARENT}/models/flights", f"{PARENT}/endpoints/flights"
 KEY = "projects/acme/locations/europe-west1/keyRings/r/cryptoKeys/k"
 WHOLE = {
     "machine_type": "g2-standard-4", "min_replicas": 1, "max_replicas": 3,
@@ -34,8 +27,6 @@ WHOLE = {
 EVALUATION = "/evaluations:import"
 FIRST = ["models:upload", EVALUATION, "/endpoints", ":deployModel", ":traffic", ":mergeVersionAliases"]
 NEXT = ["models:upload", EVALUATION, ":deployModel", ":traffic", ":undeployModel", ":mergeVersionAliases"]
-NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
-SERIAL = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -48,44 +39,6 @@ def storage():
 def vertex(storage):
     with vertex_listener.listening(ServingListener()) as listener:
         yield listener
-
-
-class Place:
-    """A registry in a file, a bucket, and the endpoint."""
-
-    def __init__(self, folder, listener, **more):
-        section = {"project": "acme", "location": "europe-west1", "image": "r/serving@sha256:1"}
-        section |= {"api_endpoint": listener.url, **more.pop("vertex", {})}
-        self.serving = {"target": "vertex", "vertex": section, "poll_seconds": 0.01, "timeout_seconds": 20, **more}
-        self.folder, self.root = folder, f"gs://data/serving{next(SERIAL)}"
-        self.registry = f"sqlite:///{folder}/registry/mlflow.db"
-
-    def deploy(self, content, version):
-        folder = self.folder / content
-        run = Run(folder) if folder.exists() else make_run(folder, content)
-        assert registering.register(run.candidate(content), self.registry, "flights", False).version == version
-        release = serving_folder.Release(run.model, run.blessing, "flights", version)
-        destination = work.Destination(self.root, self.serving, self.registry)
-        return work.deploy(release, destination, 3, str(folder / "deployment"))
-
-    @property
-    def champion(self):
-        found = registry.open_reader(self.registry).champion("flights")
-        return found.number if found else ""
-
-    @property
-    def target(self):
-        return vertex_target.VertexTarget(Serving.model_validate(self.serving), "flights", self.root)
-
-    @property
-    def location(self):
-        return Location(Workspace(ROOT, self.folder / "home"), self.registry, self.root, self.serving)
-
-    def seen(self):
-        """Returns champion, what answers, what is deployed, and the traffic."""
-        found = self.target.endpoint.get() or {}
-        there = sorted(each["id"] for each in found.get("deployedModels", []))
-        return self.champion, self.target.served("flights"), there, found.get("trafficSplit", {})
 
 
 @pytest.fixture
@@ -265,25 +218,6 @@ def test_what_is_not_blessed_and_what_vertex_cannot_read_is_not_sent(place, vert
     assert vertex.verbs == []
 
 
-class KilledError(BaseException):
-    """The process ends here: nothing of ours catches it."""
-
-
-def kill_after(writes, monkeypatch):
-    """Ends the command once so many of its writes were answered: reads change nothing."""
-    sent, left = vertex_api.VertexApi._send, [writes]
-
-    def counted(self, *request):
-        found = sent(self, *request)
-        if request[0] != "GET":
-            left[0] -= 1
-            if not left[0]:
-                raise KilledError
-        return found
-
-    monkeypatch.setattr(vertex_api.VertexApi, "_send", counted)
-
-
 def test_a_deployment_that_was_killed_after_any_write_is_gone_on_with_and_nothing_is_doubled(tmp_path, storage):
     for writes in itertools.count(1):
         with vertex_listener.listening(ServingListener()) as vertex, pytest.MonkeyPatch.context() as patched:
@@ -372,30 +306,6 @@ def test_labels_and_places_that_vertex_does_not_take_are_refused_in_the_settings
     for wrong in ({"labels": {"Team": "x"}}, {"labels": {"team": "Flight Ops"}}, {"location": "Europe"}):
         with pytest.raises(ValidationError):
             Serving.model_validate({**place.serving, "vertex": {**section, **wrong}})
-
-
-def test_a_release_splits_the_traffic_of_the_endpoint(tmp_path, vertex):
-    policy = {"canary": [10, 50], "judge": {"request_log": "gs://data/requests"}}
-    place = Place(tmp_path, vertex)
-    place.deploy("one", "1")
-    place.serving["release"] = policy
-    looks = {name: {"verdict": name, "reason": "so", "criteria": []} for name in ("advance", "promote", "back_out")}
-
-    def look(name):
-        opened = release_target.open_releases(place.serving, place.root, "flights", place.registry)
-        return opened.apply(opened.running("flights"), looks[name], NOW)
-
-    assert place.deploy("two", "2")["candidate"] == "2"
-    assert place.seen() == ("1", "1", ["1", "2"], {"1": 90, "2": 10})
-    look("advance")
-    assert place.seen() == ("1", "1", ["1", "2"], {"1": 50, "2": 50})
-    assert look("back_out").state == "backed_out"
-    assert place.seen() == ("1", "1", ["1"], {"1": 100})
-    place.deploy("two", "2")
-    look("promote")
-    assert place.seen() == ("2", "2", ["2"], {"2": 100})
-    assert "champion" in vertex.models[MODEL][1].version_aliases
-    assert releases.PROMOTE in looks
 
 
 def test_reads_are_asked_again_while_the_service_is_away(place, vertex, monkeypatch):

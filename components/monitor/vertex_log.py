@@ -31,7 +31,7 @@ from kfp_ct.components.monitor.vertex_payloads import INSTANCES, PREDICTIONS, Co
 from kfp_ct.models import vertex_log_settings
 from kfp_ct.models.vertex_log_settings import VertexLog
 
-COLUMNS = ("deployed_model_id", "logging_time", "request_id", "request_payload", "response_payload")
+COLUMNS = vertex_log_settings.COLUMNS[1:]  # the endpoint is asked for
 # What nothing in the table tells.
 UNKNOWN = ("errors", "latency")
 _GROUP_ROWS = 20_000

@@ -23,7 +23,7 @@ output "settings" {
           encryption_key   = var.encryption_key
           private_projects = var.private_projects
           request_log      = "gs://${module.storage.buckets["state"]}/requests"
-          bigquery_log     = "bq://${module.warehouse.dataset}.requests"
+          bigquery_log     = "bq://${module.warehouse.requests}"
         }
       }
     }

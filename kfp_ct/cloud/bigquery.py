@@ -72,6 +72,23 @@ def modified(table: str, access: Access) -> str:
         return f"{found.etag} {found.modified}"
 
 
+def columns(table: str, access: Access) -> list[str] | None:
+    """Returns the columns of `project.dataset.table`; None where its data set has no such table.
+
+    Raises:
+        ConfigurationError: It may not be looked at.
+        DataError: There is no such data set.
+    """
+    from google.api_core.exceptions import NotFound
+
+    with _explained(table, access.section), connected(access) as client:
+        client.get_dataset(table.rpartition(".")[0])
+        try:
+            return [field.name for field in client.get_table(table).schema]
+        except NotFound:
+            return None
+
+
 def table_names(dataset: str, access: Access) -> list[str]:
     """Returns the names of the tables of `project.dataset`.
 

@@ -12,6 +12,7 @@ from kfp_ct.cloud.bigquery_access import Access
 BQ = "bq://"
 # What Vertex AI calls the table where only a data set was named.
 USUAL_TABLE = "request_response_logging"
+COLUMNS = ("endpoint", "deployed_model_id", "logging_time", "request_id", "request_payload", "response_payload")
 _TABLE = re.compile(r"bq://(?P<project>[a-z][a-z0-9-]*)\.(?P<dataset>\w+)(?:\.(?P<table>[\w-]+))?", re.ASCII)
 TABLE_IS = "bq://project.dataset.table, or bq://project.dataset for its table request_response_logging"
 

@@ -26,15 +26,17 @@ locals {
   }
 
   project_grants = {
-    "build/roles/aiplatform.user"        = "deploy: runs and schedules of pipelines"
-    "build/roles/logging.logWriter"      = "the build's log"
-    "pipelines/roles/aiplatform.user"    = "register, deploy: models, the endpoint, metadata of runs"
-    "pipelines/roles/bigquery.jobUser"   = "ingest, monitor: queries"
-    "pipelines/roles/logging.logWriter"  = "the tasks' logs"
-    "prediction/roles/logging.logWriter" = "the service's log"
-    "triggers/roles/aiplatform.user"     = "ct receive, ct watch: list and start runs"
-    "triggers/roles/bigquery.jobUser"    = "ct receive, ct watch: ask whether a table has changed"
-    "triggers/roles/logging.logWriter"   = "the log of ct receive, ct watch"
+    "build/roles/aiplatform.user"              = "deploy: runs and schedules of pipelines"
+    "build/roles/logging.logWriter"            = "the build's log"
+    "pipelines/roles/aiplatform.user"          = "register, deploy: models, the endpoint, metadata of runs"
+    "pipelines/roles/bigquery.jobUser"         = "ingest, monitor: queries"
+    "pipelines/roles/bigquery.readSessionUser" = "ingest, monitor: what queries and tables hold"
+    "pipelines/roles/logging.logWriter"        = "the tasks' logs"
+    "pipelines/roles/monitoring.viewer"        = "monitor: errors and latency of the endpoint"
+    "prediction/roles/logging.logWriter"       = "the service's log"
+    "triggers/roles/aiplatform.user"           = "ct receive, ct watch: list and start runs"
+    "triggers/roles/bigquery.jobUser"          = "ct receive, ct watch: ask whether a table has changed"
+    "triggers/roles/logging.logWriter"         = "the log of ct receive, ct watch"
   }
 
   # Who starts runs hands them their service account.

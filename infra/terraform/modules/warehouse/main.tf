@@ -1,4 +1,5 @@
-# BigQuery: predictions of batches and what the endpoint was asked.
+# BigQuery: predictions of batches and what the endpoint was asked. The log's columns are those that Vertex AI writes; it is
+# partitioned here, so that a look at a day reads that day.
 
 variable "project" {
   description = "Google Cloud project."
@@ -54,6 +55,43 @@ resource "google_bigquery_dataset_iam_member" "job" {
   dataset_id = google_bigquery_dataset.predictions.dataset_id
   role       = join("/", slice(split("/", each.key), 1, 3))
   member     = var.members[split("/", each.key)[0]]
+}
+
+resource "google_bigquery_table" "requests" {
+  project       = var.project
+  dataset_id    = google_bigquery_dataset.predictions.dataset_id
+  table_id      = "requests"
+  friendly_name = "Requests and answers of the endpoint"
+  clustering    = ["endpoint", "deployed_model_id"]
+
+  deletion_protection = true
+
+  dynamic "encryption_configuration" {
+    for_each = var.encryption_key == "" ? [] : [var.encryption_key]
+
+    content {
+      kms_key_name = encryption_configuration.value
+    }
+  }
+
+  time_partitioning {
+    type  = "DAY"
+    field = "logging_time"
+  }
+
+  schema = jsonencode([
+    { name = "endpoint", type = "STRING", mode = "NULLABLE" },
+    { name = "deployed_model_id", type = "STRING", mode = "NULLABLE" },
+    { name = "logging_time", type = "TIMESTAMP", mode = "NULLABLE" },
+    { name = "request_id", type = "NUMERIC", mode = "NULLABLE" },
+    { name = "request_payload", type = "STRING", mode = "REPEATED" },
+    { name = "response_payload", type = "STRING", mode = "REPEATED" },
+  ])
+}
+
+output "requests" {
+  description = "The table that the endpoint's requests and answers are logged to, as project.dataset.table."
+  value       = "${var.project}.${google_bigquery_dataset.predictions.dataset_id}.${google_bigquery_table.requests.table_id}"
 }
 
 output "dataset" {

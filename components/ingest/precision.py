@@ -24,11 +24,15 @@ def require_whole_numbers(
     for name in shards.rounded_together(connection, columns):
         lists = "[]" * columns[name].kind.endswith("[]")
         changed = f"({columns[name].rounding}) = {column_types.CHANGED_WHOLE}"
+        shown = example(connection, selected, name, changed)
+        # Decimals may be of more digits than an integer has.
+        large = f"{changed} AND TRY_CAST({identifier(name)} AS BIGINT{lists}) IS NULL"
+        exact = "VARCHAR" if example(connection, selected, name, large) else "BIGINT"
         raise DataError(
             f"{selected.file}: column {name} is a float and holds whole numbers only, such as "
-            f"{example(connection, selected, name, changed)}, which float32 does not keep: different ones become one\n"
+            f"{shown}, which float32 does not keep: different ones become one\n"
             "expected: integers where numbers name things\n"
-            f"fix: CAST({name} AS BIGINT{lists}) in the query; or CAST({name} AS FLOAT{lists}) if seven digits are "
+            f"fix: CAST({name} AS {exact}{lists}) in the query; or CAST({name} AS FLOAT{lists}) if seven digits are "
             "enough"
         )
 

@@ -109,7 +109,8 @@ def _instant(text: str) -> str:
     """An instant without a zone is in UTC, which is the session's."""
     written = value_kinds.instant_text(text)
     return (
-        f"CASE WHEN {value_kinds.is_clock(text)} OR {value_kinds.is_day(text)}"
+        f"CASE WHEN {value_kinds.is_skipped(text)} THEN NULL"
+        f" WHEN {value_kinds.is_clock(text)} OR {value_kinds.is_day(text)}"
         f" THEN TRY_CAST({written} AS TIMESTAMP WITH TIME ZONE) END"
     )
 
@@ -169,10 +170,13 @@ def stored(column: str, expression: str, type_name: str) -> Stored:
 def _rounding(expression: str, base: str) -> str:
     if base == "FLOAT":
         return ""
+    # A decimal may have more digits than a double: its whole numbers are compared as what they are.
+    exact = "HUGEINT" if base == "DECIMAL" else "DOUBLE"
     return (
         f"CASE WHEN {expression} IS NULL OR NOT isfinite(CAST({expression} AS DOUBLE)) THEN 0::TINYINT"
         f" WHEN {expression} <> trunc({expression}) THEN {OTHER_NUMBER}"
-        f" WHEN TRY_CAST({expression} AS FLOAT)::DOUBLE = CAST({expression} AS DOUBLE) THEN 1 ELSE {CHANGED_WHOLE} END"
+        f" WHEN TRY_CAST(TRY_CAST({expression} AS FLOAT) AS {exact}) = TRY_CAST({expression} AS {exact}) THEN 1"
+        f" ELSE {CHANGED_WHOLE} END"
     )
 
 

@@ -22,10 +22,14 @@ _DECIMAL_DIGITS = 38
 
 @dataclasses.dataclass(frozen=True)
 class _Group:
-    """Files of one schema: the types of their columns, by name. A column that only has nulls has no type."""
+    """Files of one schema: the types of their columns, by name. A column that only has nulls has no type.
+
+    Spans of time are read as numbers; `units` has pyarrow's name of the type that each of them has.
+    """
 
     files: list[Path]
     types: dict[str, str]
+    units: dict[str, str]
 
     @property
     def scan(self) -> str:
@@ -55,6 +59,7 @@ def load(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[Pat
     types = {name: _type(connection, source, groups, name) for name in names}
     for name in names:
         _say_missing(source, groups, name)
+        _require_one_unit(source, groups, name)
     file, option = (f", {identifier(with_file)}", f", filename = {literal(with_file)}") if with_file else ("", "")
     selects = [
         f"SELECT {', '.join(_value(group, name, types[name]) for name in names)}{file} FROM {group.scan_with(option)}"
@@ -74,7 +79,8 @@ def _groups(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[
         _require_exact(source, file, schema)
         key = schema.to_string()
         if key not in by_schema:
-            group = _Group([file], {})
+            units = {field.name: str(field.type) for field in schema if pa.types.is_duration(field.type)}
+            group = _Group([file], {}, units)
             described = database.rows(connection, f"DESCRIBE FROM {group.scan}")
             empty = {field.name for field in schema if pa.types.is_null(field.type)}
             group.types.update({name: "" if name in empty else type_name for name, type_name, *_ in described})
@@ -119,6 +125,21 @@ def _type(connection: duckdb.DuckDBPyConnection, source: str, groups: Sequence[_
             if changed:
                 raise _misfit(source, having, name, f"{changed[0][0]} would change as {common}")
     return common
+
+
+def _require_one_unit(source: str, groups: Sequence[_Group], name: str) -> None:
+    """Says of spans of time what their numbers count; refuses files that count different things."""
+    found = {group.units.get(name, group.types[name]): group.files[0].name for group in groups if group.types.get(name)}
+    spans = [unit for unit in found if unit.startswith("duration")]
+    if spans and len(found) > 1:
+        listed = ", ".join(f"{unit} in {file}" for unit, file in found.items())
+        raise DataError(
+            f"source {source}: column {name} is {listed}: the same number would mean different spans of time\n"
+            "expected: spans of one unit in all files\n"
+            f"fix: write the files again with one unit, or narrow sources.{source}.uri to like files"
+        )
+    if spans:
+        task_log.progress(f"{source}.{name} is {spans[0]}: read as a whole number of that unit")
 
 
 def _misfit(source: str, groups: Sequence[_Group], name: str, why: str) -> DataError:

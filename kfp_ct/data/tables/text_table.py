@@ -126,7 +126,8 @@ def found(
         refusal = guess.refusal.replace("{columns}", f"sources.{table.source}.columns").replace("{column}", name)
         raise DataError(f"source {table.source}: column {name} {refusal}")
     if guess.note:
-        task_log.progress(f"{table.source}.{name} is read as text: {guess.note}")
+        read = "text" if guess.type == "VARCHAR" else guess.type
+        task_log.progress(f"{table.source}.{name} is read as {read}: {guess.note}")
     return Column(raw, kind, kinds, guess)
 
 

@@ -14,17 +14,20 @@ NULL_MARKS = ("na", "n/a", "#n/a", "null", "none", "nil", "nat", "<na>", "\\n", 
 SAID_NULL, MARK, NAN = "said null", "mark", "nan"
 INTEGER, LARGE, HUGE_EXACT, HUGE = "integer", "large", "huge and exact", "huge"
 FRACTION, EXPONENT, OVERFLOW, INFINITE = "fraction", "exponent", "overflow", "infinite"
-BOOLEAN, DATE, TIMESTAMP, INSTANT, FINE, CODE, COMMA, TEXT = (
-    "boolean", "date", "timestamp", "instant", "fine time", "code", "decimal comma", "text",
+BOOLEAN, DATE, TIMESTAMP, INSTANT, REPEATED, FINE, CODE, COMMA, TEXT = (
+    "boolean", "date", "timestamp", "instant", "repeated hour", "fine time", "code", "decimal comma", "text",
 )  # fmt: skip
 
 NUMBERS = (INTEGER, LARGE, HUGE_EXACT, HUGE, FRACTION, EXPONENT, OVERFLOW, INFINITE, NAN, CODE)
 _DAY = r"\d{4}(-\d\d?-\d\d?|/\d\d?/\d\d?)"
 _TIME = r"[ T]\d\d?:\d\d(:\d\d(\.\d+)?)?"
 # Abbreviations such as BST or CST mean several zones: they stay text.
-_ZONE = r" ?(Z|UTC|GMT|[+-]\d\d(:?\d\d)?| [A-Za-z_]+/[A-Za-z0-9_/+-]+)"
+_REGION = r" [A-Za-z_]+/[A-Za-z0-9_/+-]+"
+_ZONE = r" ?(Z|UTC|GMT|[+-]\d\d(:?\d\d)?|" + _REGION + ")"
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _CLOCK = f"{_DAY}{_TIME}({_ZONE})?"
+# By how much clocks are put forward and back: an hour, half of one (Lord Howe), two (double summer time).
+_CLOCK_CHANGES = (60, 30, 120)
 # Beyond microseconds, which is what an instant has.
 _TOO_FINE = r"\.\d{6}\d*[1-9]"
 _EXACT_IN_DOUBLE = 2**53
@@ -115,6 +118,34 @@ def has_offset(text: str) -> str:
     return f"({said} AND NOT regexp_full_match({trimmed(text)}, '.*(Z|UTC|GMT|[+-]00(:?00)?)'))"
 
 
+def is_skipped(text: str) -> str:
+    """Returns a condition: a text is a local time that a clock change leaves out, which is no instant."""
+    moment, local, zone = _local(text)
+    return f"({_has_region(text)} AND {moment} AT TIME ZONE {zone} <> {local})"
+
+
+def is_repeated(text: str) -> str:
+    """Returns a condition: a text is a local time that a clock change has twice, so that it is one of two instants."""
+    moment, local, zone = _local(text)
+    again = " OR ".join(
+        f"({moment} {sign} INTERVAL {minutes} MINUTE) AT TIME ZONE {zone} = {local}"
+        for minutes in _CLOCK_CHANGES
+        for sign in "+-"
+    )
+    return f"({_has_region(text)} AND ({again}))"
+
+
+def _has_region(text: str) -> str:
+    return f"regexp_full_match({trimmed(text)}, {literal(_DAY + _TIME + ' ?' + _REGION)})"
+
+
+def _local(text: str) -> tuple[str, str, str]:
+    """Returns the expressions of a text's instant, of its local time, and of the region whose time that is."""
+    region = f"regexp_extract({trimmed(text)}, {literal(_REGION + '$')})"
+    local = f"TRY_CAST(replace({trimmed(text)}, {region}, '') AS TIMESTAMP)"
+    return f"TRY_CAST({instant_text(text)} AS TIMESTAMP WITH TIME ZONE)", local, f"trim({region})"
+
+
 def is_number(text: str) -> str:
     """Returns a condition: a text, with a decimal point, is written as a number."""
     return f"regexp_full_match({text}, {literal(_NUMBER)})"
@@ -167,6 +198,8 @@ def _time_kind(text: str) -> str:
         WHEN NOT regexp_full_match({trimmed(text)}, {literal(_CLOCK)})
             OR TRY_CAST({instant_text(text)} AS TIMESTAMP WITH TIME ZONE) IS NULL THEN '{TEXT}'
         WHEN regexp_matches({text}, {literal(_TOO_FINE)}) THEN '{FINE}'
+        WHEN contains({text}, ' ') AND {is_skipped(text)} THEN '{TEXT}'
+        WHEN contains({text}, ' ') AND {is_repeated(text)} THEN '{REPEATED}'
         WHEN {without_zone} THEN '{TIMESTAMP}' ELSE '{INSTANT}' END"""
 
 
@@ -181,7 +214,7 @@ def guess(kinds: Kinds) -> Guess:
     enough -= FITTING_SHARE * kinds(NAN)
     if kinds(BOOLEAN) >= enough:
         return Guess("BOOLEAN", (BOOLEAN,), (MARK, NAN))
-    if kinds(DATE, TIMESTAMP, INSTANT, FINE) >= enough:
+    if kinds(DATE, TIMESTAMP, INSTANT, REPEATED, FINE) >= enough:
         return _guess_time(kinds)
     if kinds(COMMA, *NUMBERS) >= enough and kinds(COMMA):
         why = "numbers with a decimal comma? csv: {decimal: ','} says so, and would make fractions of thousands"
@@ -208,11 +241,18 @@ def _guess_number(kinds: Kinds) -> Guess:
 def _guess_time(kinds: Kinds) -> Guess:
     if kinds(FINE):
         return _text(kinds, FINE, "finer than a microsecond")
-    if kinds(INSTANT):
-        return Guess("TIMESTAMP WITH TIME ZONE", (INSTANT,), (MARK, NAN), refusal=_two_clocks(kinds))
+    if kinds(INSTANT, REPEATED):
+        refusal, said = _two_clocks(kinds), _twice(kinds)
+        return Guess("TIMESTAMP WITH TIME ZONE", (INSTANT, REPEATED), (MARK, NAN), note=said, refusal=refusal)
     if kinds(TIMESTAMP):
         return Guess("TIMESTAMP", (TIMESTAMP, DATE), (MARK, NAN))
     return Guess("DATE", (DATE,), (MARK, NAN))
+
+
+def _twice(kinds: Kinds) -> str:
+    if not kinds(REPEATED):
+        return ""
+    return f"{kinds(REPEATED):,} of a local hour that comes twice, such as {kinds.examples[REPEATED]}, as the later one"
 
 
 def _two_clocks(kinds: Kinds) -> str:

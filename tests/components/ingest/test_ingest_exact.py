@@ -103,6 +103,20 @@ def test_times_of_day_are_texts_and_finer_ones_are_refused(place):
     assert_refused(place, DataError, "column x of d.parquet is time64[ns], which is read rounded", source=source)
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_spans_of_time_are_numbers_of_a_unit_that_is_said(place, unit, capsys):
+    place.ingest(parquet(place, pa.array(IDS, pa.duration(unit))))
+    assert place.column("x") == list(IDS)
+    assert f"t.x is duration[{unit}]: read as a whole number of that unit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("other", [pa.duration("ns"), pa.int64()], ids=str)
+def test_spans_of_several_units_are_refused(place, other):
+    parquet(place, pa.array(IDS, other), "1.parquet", first=100)
+    source = parquet(place, pa.array(IDS, pa.duration("s")), "2.parquet")
+    assert_refused(place, DataError, "column x is", "duration[s] in 2.parquet", "different spans", source=source)
+
+
 def test_decimals_that_are_read_rounded_are_refused(place):
     source = parquet(place, pa.array([decimal.Decimal(f"{10**40 + i}") for i in IDS], pa.decimal256(50, 0)))
     assert_refused(place, DataError, "column x of d.parquet is decimal256(50, 0)", source=source)
@@ -173,6 +187,16 @@ def test_ids_in_lists_of_floats_are_never_rounded_together(place, make):
     assert_refused(place, DataError, "column x is a float and holds whole numbers only", "BIGINT[]", source=source)
     place.ingest(source, "SELECT id, CAST(x AS BIGINT[]) AS x FROM t")
     assert place.column("x") == [[1718000000 + i, 1] for i in IDS]
+
+
+@pytest.mark.parametrize(("first", "cast"), [(1718000000, "BIGINT"), (2**53 + 1, "BIGINT"), (10**25, "VARCHAR")])
+def test_ids_in_decimals_are_never_rounded_together(place, first, cast):
+    values = [decimal.Decimal(first + i) for i in IDS]
+    source = parquet(place, pa.array(values, pa.decimal128(38, 0)))
+    words = ("column x is a float and holds whole numbers only", str(first)[:-1], f"fix: CAST(x AS {cast}) in")
+    assert_refused(place, DataError, *words, source=source)
+    place.ingest(source, f"SELECT id, CAST(x AS {cast}) AS x FROM t")
+    assert [int(value) for value in place.column("x")] == [first + i for i in IDS]
 
 
 def test_floats_that_float32_does_not_tell_apart_are_refused(place):

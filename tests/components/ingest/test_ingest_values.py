@@ -90,6 +90,31 @@ def test_offsets_and_zone_names_are_instants_in_utc(place, suffix, declared):
     assert set(place.column("x")) == {"2024-03-10T00:00:00" + "Z" * (declared != "TIMESTAMP")}
 
 
+REPEATED = {
+    "2024-11-03 01:30:00 America/New_York": "2024-11-03T06:30:00Z",
+    "2024-04-07 01:45 Australia/Lord_Howe": "2024-04-06T15:15:00Z",
+}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_local_hour_that_comes_twice_is_said_to_be_the_later_one(place, suffix, capsys):
+    values = [*OFFSETS, *REPEATED] * 3
+    place.ingest(place.file(f"d.{suffix}", csv_text(*values) if suffix == "csv" else lines_of(*values)))
+    assert place.column("x")[len(OFFSETS) : len(OFFSETS) + 2] == list(REPEATED.values())
+    assert "6 of a local hour that comes twice, such as 2024-04-07 01:45 Australia/Lord_Howe" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("skipped", ["2024-03-10 02:30:00 America/Los_Angeles", "2024-10-06 02:15 Australia/Lord_Howe"])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize("declared", ["", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP"])
+def test_a_local_time_that_a_clock_change_leaves_out_is_no_instant(place, suffix, declared, skipped):
+    values = [*OFFSETS * 5, skipped]
+    source = {"uri": place.file(f"d.{suffix}", csv_text(*values) if suffix == "csv" else lines_of(*values))}
+    place.ingest(source | ({"columns": {"x": declared}} if declared else {}), max_bad_fraction=0.1)
+    assert (len(place.column("x")), len(place.quarantine())) == (len(values) - 1, 1)
+    assert skipped in str(place.quarantine())
+
+
 def test_a_window_is_of_instants_whatever_their_offset(place):
     start = datetime.datetime(2024, 3, 9, 0, tzinfo=datetime.timezone(datetime.timedelta(hours=-8)))
     seen = [(start + datetime.timedelta(hours=i - 8)).isoformat() for i in range(72)]

@@ -150,4 +150,5 @@ def _worst_column(connection: duckdb.DuckDBPyConnection, name: str) -> str:
         " GROUP BY column_name ORDER BY n DESC, column_name LIMIT 1",
     )
     where = f"{file} line {line}" if line else str(file)
-    return f"most of them ({count:,}) for column {column or '(none)'}\nexample: {where}: {reason}"
+    blamed = f"column {column}" if column else "no one column"
+    return f"most of them ({count:,}) for {blamed}\nexample: {where}: {reason}"

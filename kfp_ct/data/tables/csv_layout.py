@@ -79,13 +79,16 @@ class _Dialect:
 def _header(source: str, file: DataFile, dialect: _Dialect) -> tuple[str, tuple[str, ...]]:
     """Reads the column names, and the delimiter where it is not known yet."""
     lines = _first_lines(source, file)
+    _require_no_separator_line(source, file, lines)
     delimiter = max(dialect.delimiter or DELIMITERS, key=lambda each: _fitness(lines, each, dialect.quote))
     parsed = _parse(source, file, lines, _Dialect(delimiter, dialect.quote))
     names = [name.strip() for name in parsed[0]] if parsed else []
-    if any("\ufffd" in name for name in names):
+    # UTF-16 without a byte order mark is valid UTF-8, with NUL at every other place.
+    if odd := next((mark for mark in ("\ufffd", "\0") if any(mark in name for name in names)), ""):
+        encoding = "cp1252" if odd == "\ufffd" else "utf-16-be" if names[0].startswith("\0") else "utf-16-le"
         raise DataError(
             f"source {source}: {file.known_as} is not in UTF-8\n"
-            f"fix: say which encoding it is in, as in sources.{source}.csv: {{encoding: cp1252}}, or convert it "
+            f"fix: say which encoding it is in, as in sources.{source}.csv: {{encoding: {encoding}}}, or convert it "
             "(iconv -t utf-8)"
         )
     if not any(names):
@@ -93,6 +96,16 @@ def _header(source: str, file: DataFile, dialect: _Dialect) -> tuple[str, tuple[
     _require_like_lines(source, file, parsed, delimiter)
     require_names(source, file.known_as, names)
     return delimiter, tuple(names)
+
+
+def _require_no_separator_line(source: str, file: DataFile, lines: list[str]) -> None:
+    """Refuses a first line that tells Excel the delimiter: it is no line of column names."""
+    if lines and (told := re.fullmatch(r'"?sep=(.)"?\s*', lines[0], re.IGNORECASE)):
+        raise DataError(
+            f"source {source}: the first line of {file.known_as} tells Excel the delimiter ({lines[0].strip()})\n"
+            "expected: a first line with the column names\n"
+            f"fix: sources.{source}.csv: {{skip_rows: 1, delimiter: '{told[1]}'}}; or take the line out"
+        )
 
 
 def _first_lines(source: str, file: DataFile) -> list[str]:

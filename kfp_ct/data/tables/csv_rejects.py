@@ -41,10 +41,12 @@ def collect_broken_lines(connection: duckdb.DuckDBPyConnection, layout: Layout) 
             "expected: quotes in pairs, a quote within a value doubled\nfix: correct that line"
         )
     names = " ".join(f"WHEN {literal(path)} THEN {literal(name)}" for path, name in known_as.items())
+    columns = " ".join(f"WHEN 'c{number}' THEN {literal(name)}" for number, name in enumerate(layout.columns))
     connection.execute(
         # A quote that is closed lines later has swallowed those lines too.
         f"""INSERT INTO ct.rejects
-        SELECT {literal(layout.source)}, CASE s.file_path {names} END, e.line, e.column_name, e.error_message,
+        SELECT {literal(layout.source)}, CASE s.file_path {names} END, e.line,
+               CASE e.column_name {columns} END, e.error_message,
                rtrim(e.csv_line, chr(10) || chr(13)),
                CASE WHEN e.error_type = 'UNQUOTED VALUE' THEN 1 + length(rtrim(e.csv_line, chr(10) || chr(13)))
                     - length(replace(rtrim(e.csv_line, chr(10) || chr(13)), chr(10), '')) ELSE 1 END

@@ -116,6 +116,22 @@ def test_another_encoding_is_named_as_the_mend(place):
     assert_refused(place, DataError, "not in UTF-8", "csv: {encoding: cp1252}", source=place.file("d.csv", data))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_byte_order_mark_is_not_read_as_texts_with_nul(place, encoding):
+    source = place.file("d.csv", csv_of(200).encode(encoding))
+    assert_refused(place, DataError, "not in UTF-8", f"csv: {{encoding: {encoding}}}", source=source)
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"SEP=;"', "sep=\t"])
+def test_a_line_that_tells_excel_the_delimiter_is_named_and_a_setting(place, line):
+    delimiter = line.strip('"')[-1]
+    source = place.file("d.csv", f"{line}\r\n" + csv_of(20).replace(",", delimiter))
+    words = ("tells Excel the delimiter", f"skip_rows: 1, delimiter: '{delimiter}'")
+    assert_refused(place, DataError, *words, source=source)
+    place.ingest({"uri": source, "csv": {"skip_rows": 1, "delimiter": delimiter}})
+    assert place.column("x") == list(range(20))
+
+
 def test_a_wrong_encoding_is_refused(place):
     source = {
         "uri": place.file("d.csv", csv_of(20, lambda i: "Zürich").encode("latin-1")),

@@ -172,3 +172,12 @@ def test_the_last_words_are_a_short_finding(place, capsys):
     train, evaluated = metadata["rows"]["train"], metadata["rows"]["eval"]
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == f"summary: 2,000 rows: train {train:,}, eval {evaluated:,}; 0 rejected"
+
+
+@pytest.mark.parametrize("line", ["100", "100,1,2"], ids=["too few values", "too many"])
+def test_a_line_that_is_broken_is_told_by_the_columns_own_name(place, line):
+    source = place.file("d.csv", csv_of(200) + line + "\n")
+    place.ingest(source)
+    assert place.quarantine()[0]["column"] in ("x", None)
+    message = assert_refused(place, DataError, "1 of 201 rows", source=source, max_bad_fraction=0.0)
+    assert "column c1" not in message

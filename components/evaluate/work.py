@@ -249,7 +249,8 @@ def _judge(job: _Job, scores: Scores, decoder: Decoder, report: dict[str, Any]) 
         found, report["slice_gaps"] = slice_gap.checks(rules, scored.sample, challenger, scores.columns)
         checks += found
     if rules.model_card:
-        checks.append(model_statement_gate.check(rules.model_card))
+        check, report["statement"] = model_statement_gate.check(rules.model_card)
+        checks.append(check)
     return checks
 
 

@@ -31,6 +31,7 @@ class Entry:
     tags: dict[str, str]
     parameters: dict[str, str]
     metrics: dict[str, float]
+    description: str  # Markdown, for the registry's own page
     files: dict[str, Path]  # path below `Registered/` of the version's folder to the file to copy there
 
     @property

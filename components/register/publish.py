@@ -57,7 +57,9 @@ def _create_version(client: Any, entry: Entry, registry_uri: str) -> str:
 def _new_version(entry: Entry, source: str) -> NewVersion:
     parameters = {mlflow_name(key): value for key, value in entry.parameters.items()}
     metrics = {mlflow_name(key): value for key, value in entry.metrics.items()}
-    return NewVersion(entry.model_name, source, entry.run_name, FINGERPRINT, entry.tags, parameters, metrics)
+    return NewVersion(
+        entry.model_name, source, entry.run_name, FINGERPRINT, entry.tags, parameters, metrics, entry.description
+    )
 
 
 def _store(entry: Entry, parent: Path) -> Path:

@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from kfp_ct.base import task_log
+from kfp_ct.base import redaction, task_log
 from kfp_ct.base.errors import DataError
-from kfp_ct.components.register import publish
+from kfp_ct.components.register import card, publish
 from kfp_ct.components.register.entry import PARAMETER_LENGTH, TAG_LENGTH, Entry, Registered, flatten
 from kfp_ct.data import layouts
 from kfp_ct.models import blessing, model_version, registry
@@ -40,7 +41,9 @@ def register(candidate: Candidate, registry_uri: str, model_name: str, make_cham
     model_version.check_model_name(model_name)
     registered = _already_champion(registry.open_reader(registry_uri), model_name, verdict.model_fingerprint)
     if registered is None:
-        registered = publish.publish(describe(candidate, verdict, model_name), registry_uri, make_champion)
+        with tempfile.TemporaryDirectory() as folder:
+            entry = describe(candidate, verdict, (model_name, Path(folder)))
+            registered = publish.publish(entry, registry_uri, make_champion)
     if not make_champion:
         task_log.summary(f"{model_name} v{registered.version} is registered; champion once it is served")
         return registered
@@ -56,8 +59,15 @@ def with_run(lineage: dict[str, Any], run_id: str, run_resource: str) -> dict[st
     return {**lineage, "run": run_id, **({"run_resource": run_resource} if run_resource else {})}
 
 
-def describe(candidate: Candidate, verdict: blessing.Blessing, model_name: str) -> Entry:
-    """Gathers what the registry shall know about a model."""
+def describe(candidate: Candidate, verdict: blessing.Blessing, to: tuple[str, Path]) -> Entry:
+    """Gathers what the registry shall know about a model.
+
+    Args:
+        candidate: The model.
+        verdict: On it.
+        to: Its name in the registry, and a folder for the files that are written for it.
+    """
+    model_name, folder = to
     manifest = layouts.read_manifest(Path(candidate.model_path) / layouts.TRAINING)
     lineage = flatten(candidate.lineage)
     tags = {
@@ -74,14 +84,18 @@ def describe(candidate: Candidate, verdict: blessing.Blessing, model_name: str) 
         for key, value in {**lineage, **rows, "window": tags["window"]}.items()
         if value
     }
+    files, summary = _files_to_keep(candidate, manifest), Path(candidate.evaluation_path) / layouts.SUMMARY
+    told = {**redaction.redact_tree(candidate.lineage), "model_name": model_name}
+    described = card.describe(verdict, manifest, layouts.read_json(summary), told)
     return Entry(
         model_name,
         Path(candidate.model_path),
         verdict.model_fingerprint,
         tags,
         parameters,
-        overall_metrics(Path(candidate.evaluation_path) / layouts.SUMMARY),
-        _files_to_keep(candidate, manifest),
+        overall_metrics(summary),
+        card.description(described),
+        files | card.write(described, folder),
     )
 
 

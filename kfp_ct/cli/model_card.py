@@ -1,6 +1,5 @@
 """`ct model-card`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +10,7 @@ from kfp_ct.cli import options
 
 if TYPE_CHECKING:
     from kfp_ct.project.workspace import Workspace
-    from kfp_ct.report.model_card import Card
     from kfp_ct.runs.record import Run
-
-FORMATS = ("html", "md", "json")
 
 
 def model_card(
@@ -52,38 +48,30 @@ def model_card(
     What only people know is in the project's model_card.yaml.
     """
     from kfp_ct.base import atomic_files
+    from kfp_ct.cards import card_formats
     from kfp_ct.cli import output
     from kfp_ct.project.workspace import find_workspace
     from kfp_ct.report import importance as importances
-    from kfp_ct.report import model_card, model_statement
+    from kfp_ct.report import model_statement, run_card
 
-    if form not in FORMATS:
-        raise UsageError(f"--format {form}\nexpected: one of {', '.join(FORMATS)}")
+    if form not in card_formats.FORMATS:
+        raise UsageError(f"--format {form}\nexpected: one of {', '.join(card_formats.FORMATS)}")
     workspace = find_workspace(home)
     statement = model_statement.load(workspace.settings_folder(name).parent)
     made = _run(workspace, name, run)
     folder = workspace.runs / made.id
     if importance:
         importances.measure(workspace, made)
-    card = model_card.of_run(folder, statement)
+    card = run_card.of_run(folder, statement)
     path = file or folder / f"model_card.{form}"
     with atomic_files.writing_to("the model card", path):
-        path.write_text(_text(card, form))
+        path.write_text(card_formats.text(card, form))
     if as_json:
         output.print_json({"card": path, "run": folder.name, "version": card.version, "missing": statement.missing})
         return
     print(path)
     if statement.missing:
         print(f"nobody has written yet: {', '.join(statement.missing)} ({model_statement.FILE} of the project)")
-
-
-def _text(card: "Card", form: str) -> str:
-    """Returns a card in one of the forms."""
-    from kfp_ct.report import card_formats
-
-    if form == "json":
-        return json.dumps(card_formats.machine(card), indent=1, ensure_ascii=False) + "\n"
-    return str(card_formats.page(card) if form == "html" else card_formats.markdown(card))
 
 
 def _run(workspace: "Workspace", project: str, wanted: str) -> "Run":

@@ -20,6 +20,12 @@ def models(
         str | None, typer.Argument(metavar="MODEL", help="Registered model, such as flights.", show_default="all")
     ] = None,
     history: Annotated[bool, typer.Option("--history", help="List how each champion became one.")] = False,
+    card: Annotated[
+        str,
+        typer.Option(
+            "--card", metavar="VERSION", help="Print the model card that the registry keeps with a version.", show_default="list"
+        ),
+    ] = "",
     registry: options.Registry = "",
     serving_root: options.ServingRoot = "",
     settings: options.ServedBy = "",
@@ -29,13 +35,19 @@ def models(
     """List the versions of registered models.
 
     Each with its run, window, metric and blessing, and whether it is the champion, served, or waits for approval. A
-    promote, rollback or approval that was killed between its steps is finished first.
+    promote, rollback or approval that was killed between its steps is finished first. --card prints the model card of one
+    of them: Markdown, or the Model Card Toolkit's JSON with --json.
     """
     from kfp_ct.champions import listing
 
     if settings and not name:
         raise UsageError("--settings needs a model: projects have registries of their own\nfix: name the model")
+    if card and history:
+        raise UsageError("--card and --history are two lists\nexpected: one of them")
     where = served_place.opened(name or "", registry, serving_root, settings, home)
+    if card:
+        _print_card(where, name, card, as_json)
+        return
     names = [name] if name else where.reader.models()
     for each in names:
         _finish(where, each)
@@ -47,6 +59,14 @@ def models(
     _print(as_json, listed, [listing.table(listed)] if names else [])
     for each in names:
         _warn_if_not_served(each, [version for version in listed if version.model == each])
+
+
+def _print_card(where: "Location", name: str | None, version: str, as_json: bool) -> None:
+    from kfp_ct.champions import cards
+
+    if not name:
+        raise UsageError("--card needs a model: versions are numbered by model\nfix: name the model")
+    print(cards.read(where, name, version.removeprefix("v"), "json" if as_json else "md"), end="")
 
 
 def _finish(where: "Location", name: str) -> None:

@@ -18,7 +18,7 @@ from kfp_ct.project.schema_line import FOLDER
 from kfp_ct.project.setting_catalog import Node
 from kfp_ct.project.targets import MODELS
 from kfp_ct.replay.settings import Replay
-from kfp_ct.report.model_statement import Statement
+from kfp_ct.cards.statement import Statement
 from kfp_ct.retention.settings import Retention
 from kfp_ct.scorecard.notes import Notes
 from kfp_ct.watch.policy import Policy

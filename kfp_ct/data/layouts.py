@@ -11,7 +11,7 @@ Statistics: `Split-<name>/FeatureStats.pb`; schema: `schema.pbtxt`, and `inferre
 anomalies: `Split-<name>/SchemaDiff.pb`;
 transform graph: TFT's `transform_fn/` and `transformed_metadata/`; model: a SavedModel under `Format-Serving/`,
 and under `Training/` the `schema.pbtxt` and `manifest.json` it was trained by. A registered model also has
-`Registered/`: the statistics artifact of its training data, its evaluation's `summary.json` and its blessing.
+`Registered/`: the statistics artifact of its training data, its evaluation's `summary.json`, its blessing and its model card.
 A machine-readable account of a step stands beside its data as `summary.json`; reports read nothing else.
 """
 
@@ -32,7 +32,7 @@ SCHEMA, INFERRED_SCHEMA = "schema.pbtxt", "inferred.pbtxt"
 SERVING_MODEL = "Format-Serving"
 # What a model artifact says of its training, and what the registry keeps beside a registered one.
 TRAINING, REGISTERED = "Training", "Registered"
-KEPT_BLESSING, KEPT_EVALUATION = "blessing", "evaluation"
+KEPT_BLESSING, KEPT_EVALUATION, KEPT_CARD = "blessing", "evaluation", "model_card"
 STATISTICS_FILE = "FeatureStats.pb"
 TRAIN, EVAL = "train", "eval"
 # The only split of rows that are to be scored.

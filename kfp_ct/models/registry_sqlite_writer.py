@@ -35,6 +35,7 @@ class NewVersion:
         tags: Of the version and of the run.
         parameters: Of the run.
         metrics: Of the run.
+        description: Of the version, Markdown.
     """
 
     model_name: str
@@ -44,6 +45,7 @@ class NewVersion:
     tags: Mapping[str, str]
     parameters: Mapping[str, str]
     metrics: Mapping[str, float]
+    description: str = ""
 
 
 def fits(database: Path) -> bool:
@@ -224,6 +226,7 @@ def _create_version(connection: sqlite3.Connection, new: NewVersion, run: str, n
         "status": "READY",
         "source": new.source,
         "storage_location": new.source,
+        "description": new.description,
     }
     _insert(connection, "model_versions", **key, **made, **state)
     for tag, value in new.tags.items():

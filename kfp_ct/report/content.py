@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import glob
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,17 +79,6 @@ def gather(run: "Run", folder: Path) -> Content:
 def task_of(run: "Run", component: str) -> "Task | None":
     """Returns the first task of a component; None if the pipeline has none."""
     return next((task for task in run.tasks if task.component == component), None)
-
-
-def jsonable(value: Any) -> Any:
-    """Returns a value as JSON can hold it: None for NaN and infinity, text for what JSON does not know."""
-    if isinstance(value, dict):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 @dataclasses.dataclass(frozen=True)

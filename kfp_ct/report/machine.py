@@ -3,8 +3,9 @@
 import dataclasses
 from typing import Any
 
+from kfp_ct.base.json_values import jsonable
 from kfp_ct.report import cache
-from kfp_ct.report.content import Content, jsonable
+from kfp_ct.report.content import Content
 from kfp_ct.report.decision import Decision, champion_version
 
 

@@ -15,7 +15,7 @@ from kfp_ct.project.workspace import Workspace
 from kfp_ct.replay import replay
 from kfp_ct.report import content, importance, model_statement
 from kfp_ct.report.content import Content
-from kfp_ct.report.model_statement import Statement
+from kfp_ct.cards.statement import Statement
 from kfp_ct.runs import record
 from kfp_ct.scorecard import project_tests
 from kfp_ct.scorecard.notes import Note

@@ -8,7 +8,9 @@ from fastapi.responses import HTMLResponse
 from kfp_ct.endpoint.api.context import Context, context
 from kfp_ct.endpoint.store.faults import not_found
 from kfp_ct.endpoint.ui import response, run_page
-from kfp_ct.report import card_formats, model_card, model_statement
+from kfp_ct.cards import card_formats
+from kfp_ct.cards.statement import Statement
+from kfp_ct.report import model_statement, run_card
 from kfp_ct.report.report import JSON
 
 router = APIRouter()
@@ -19,9 +21,9 @@ Ctx = Annotated[Context, Depends(context)]
 def show_card(ctx: Ctx, run_id: str) -> HTMLResponse:
     """Shows the card; a run that evaluated no model has none."""
     folder = run_page.folder_of(ctx, run_id)
-    if not (folder / JSON).is_file() or not (card := model_card.of_run(folder, model_statement.Statement())).overall:
+    if not (folder / JSON).is_file() or not (card := run_card.of_run(folder, Statement())).overall:
         raise not_found("model card of run", run_id)
     project = ctx.workspace.settings_folder(card.project).parent
-    card = model_card.of_run(folder, model_statement.load(project))
+    card = run_card.of_run(folder, model_statement.load(project))
     headers = response.HEADERS | {"Content-Security-Policy": response.REPORT_POLICY}
     return HTMLResponse(str(card_formats.page(card)), headers=headers)

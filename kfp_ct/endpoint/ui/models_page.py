@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from kfp_ct.base.errors import CtError, UsageError
-from kfp_ct.champions import approval, listing, locations, promotion
+from kfp_ct.champions import approval, cards, listing, locations, promotion
 from kfp_ct.endpoint.api.context import Context, context
 from kfp_ct.endpoint.store.faults import not_found, precondition
 from kfp_ct.endpoint.ui import response
@@ -31,6 +31,7 @@ class ModelVersion:
     value: str
     window: str
     has_report: bool = False
+    has_card: bool = False  # in the registry
 
     @property
     def promotable(self) -> bool:
@@ -85,7 +86,8 @@ def _version(where: locations.Location, listed: listing.Listed) -> ModelVersion:
     window = " to ".join(formats.day(day) for day in listed.window.split("/")).strip()
     metric = metrics.title(listed.metric) if listed.metric else ""
     has_report = bool(listed.run) and (where.workspace.runs / listed.run / PAGE).is_file()
-    return ModelVersion(listed, metric, formats.metric(listed.value), window, has_report)
+    has_card = cards.is_here(where, listed.model, listed.version)
+    return ModelVersion(listed, metric, formats.metric(listed.value), window, has_report, has_card)
 
 
 @router.get("/models/mlflow", response_class=HTMLResponse)
@@ -95,6 +97,16 @@ def open_mlflow(ctx: Ctx) -> Response:
     if address:
         return RedirectResponse(f"{address}/#/models", 303)
     return response.page("mlflow.html", live=True)
+
+
+@router.get("/models/{name}/{version}/model-card", response_class=HTMLResponse)
+def show_card(ctx: Ctx, name: str, version: str) -> HTMLResponse:
+    """Shows the card that the registry keeps with a version."""
+    try:
+        page = cards.read(locations.open_location(ctx.workspace), name, version, "html")
+    except UsageError as error:
+        raise not_found("model card of", f"{name} v{version}") from error
+    return HTMLResponse(page, headers=response.HEADERS | {"Content-Security-Policy": response.REPORT_POLICY})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -355,3 +355,29 @@ def test_a_name_of_a_cluster_is_told_to_be_one():
         raise MlflowException(
             "Max retries exceeded (Caused by NameResolutionError(\"Failed to resolve 'mlflow.mlflow'\"))"
         )
+
+
+@pytest.mark.parametrize("through", [lambda: None, through_mlflow], ids=["tables", "mlflow"])
+def test_the_registry_keeps_the_model_card_and_shows_it(uri, tmp_path, monkeypatch, through):
+    monkeypatch.setattr(registry_sqlite_writer, "fits", registry_sqlite_writer.fits)  # taken back afterwards
+    through()
+    run = make_run(tmp_path / "run", "one")
+    summary = Path(run.evaluation) / layouts.SUMMARY
+    said = {"overview": "Predicts lateness.", "limitations": ["x" * 9_000], "intended_uses": ["teaching"]}
+    layouts.write_json(summary, layouts.read_json(summary) | {"statement": said})
+    work.register(run.candidate(), uri, "flights")
+    version = client(uri).get_model_version("flights", "1")
+    kept = Path(version.source) / layouts.REGISTERED / layouts.KEPT_CARD
+    fingerprint = version.tags["model_fingerprint"]
+    text = (kept / "model_card.md").read_text()
+    assert f"# flights, model {fingerprint[:12]}" in text
+    assert "| auc | 0.7000 |" in text
+    assert "| answers | yes | 400 answers equal the model's own |" in text
+    assert "| commit | abc123 |" in text
+    card = layouts.read_json(kept / "model_card.json")
+    assert card["model_details"]["overview"] == "Predicts lateness."
+    assert "<h1>flights</h1>" in (kept / "model_card.html").read_text()
+    # MLflow's page of the version shows as much of it as its tables take.
+    assert "- teaching" in version.description
+    assert len(version.description) <= 5_000
+    assert version.description.endswith("the whole card is in Registered/model_card of the version's files")

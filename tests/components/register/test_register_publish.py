@@ -22,7 +22,8 @@ def uri(tmp_path):
 
 def entry_of(run):
     candidate = run.candidate()
-    return work.describe(candidate, blessing.require(candidate.blessing_path, candidate.model_path), "flights")
+    verdict = blessing.require(candidate.blessing_path, candidate.model_path)
+    return work.describe(candidate, verdict, ("flights", run.root))
 
 
 def test_a_model_that_another_run_made_champion_meanwhile_is_no_second_version(uri, tmp_path):

@@ -10,8 +10,9 @@ import yaml
 from cli_runner import ct
 from kfp_ct.base.errors import UsageError
 from kfp_ct.project.workspace import Workspace
-from kfp_ct.report import card_formats, importance, model_card, model_statement
-from kfp_ct.report.model_statement import Statement
+from kfp_ct.cards import card_formats, model_card
+from kfp_ct.cards.statement import Statement
+from kfp_ct.report import importance, model_statement, run_card
 from reporting import Laboratory
 from repository import ROOT
 
@@ -157,10 +158,10 @@ def test_importance_stands_in_every_form_with_its_intervals_and_its_cost(card):
 
 def test_importance_is_read_beside_the_report(tmp_path):
     (tmp_path / "report.json").write_text(json.dumps(report()))
-    assert model_card.of_run(tmp_path, STATEMENT).importance == {}
+    assert run_card.of_run(tmp_path, STATEMENT).importance == {}
     (tmp_path / "importance.json").write_text('{"features": []}')
 
-    assert model_card.of_run(tmp_path, STATEMENT).importance == {"features": []}
+    assert run_card.of_run(tmp_path, STATEMENT).importance == {"features": []}
 
 
 def test_importance_needs_what_the_run_made(tmp_path):

@@ -1,18 +1,20 @@
 """A model card as a page, as Markdown with the metadata that model hubs read, and as the Model Card Toolkit's JSON."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 from markupsafe import Markup
 
+from kfp_ct.base.json_values import jsonable
+from kfp_ct.cards.model_card import Card, Measure
 from kfp_ct.pages.formats import metric, number
 from kfp_ct.pages.markup import render
-from kfp_ct.report.content import jsonable
-from kfp_ct.report.model_card import Card, Measure
 
 # https://github.com/tensorflow/model-card-toolkit, schema/v0.0.2/model_card.schema.json
 SCHEMA_VERSION = "0.0.2"
+FORMATS = ("html", "md", "json")
 _LISTS = {
     "Intended uses": "intended_uses",
     "Users": "users",
@@ -21,6 +23,13 @@ _LISTS = {
     "Trade-offs": "trade_offs",
     "References": "references",
 }
+
+
+def text(card: Card, form: str) -> str:
+    """Returns the card in one of the forms."""
+    if form == "json":
+        return json.dumps(machine(card), indent=1, ensure_ascii=False) + "\n"
+    return str(page(card) if form == "html" else markdown(card))
 
 
 def page(card: Card) -> Markup:
@@ -38,7 +47,7 @@ def machine(card: Card) -> dict[str, Any]:
         "name": card.name,
         "overview": said.overview,
         "owners": [{"name": each.name, "contact": each.contact} for each in said.owners],
-        "version": {"name": card.version, "date": card.date},
+        "version": {"name": card.version or card.fingerprint[:12], "date": card.date},
         "licenses": [{"identifier": said.licence}] if said.licence else [],
         "references": [{"reference": each} for each in said.references],
     }
@@ -69,8 +78,13 @@ def machine(card: Card) -> dict[str, Any]:
 
 def markdown(card: Card) -> str:
     """Returns the card as Markdown; its head is the metadata that Hugging Face's hub reads (`model-index`)."""
-    lines = ["---", yaml.safe_dump(_metadata(card), sort_keys=False, allow_unicode=True).rstrip(), "---", ""]
-    lines += [f"# {card.name}, version {card.version or 'not registered'}", "", card.statement.overview, ""]
+    head = yaml.safe_dump(_metadata(card), sort_keys=False, allow_unicode=True).rstrip()
+    return f"---\n{head}\n---\n\n{body(card)}"
+
+
+def body(card: Card) -> str:
+    """Returns the Markdown without its head."""
+    lines = [f"# {card.name}, {card.named}", "", card.statement.overview, ""]
     for heading, field in _LISTS.items():
         if found := getattr(card.statement, field):
             lines += [f"## {heading}", "", *(f"- {each}" for each in found), ""]

@@ -8,13 +8,9 @@ import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from kfp_ct.data import layouts
-from kfp_ct.report import importance
-from kfp_ct.report.model_statement import Statement
-from kfp_ct.report.report import JSON
+from kfp_ct.cards.statement import Statement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,26 +56,24 @@ class Card:
     baseline: Mapping[str, Any]
     serving: Mapping[str, Any]
     lineage: Mapping[str, str]
+    fingerprint: str = ""  # of the model; empty: the version tells it
     importance: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # as importance.json; empty: not measured
 
-
-def of_run(folder: Path, statement: Statement) -> Card:
-    """Returns the card of the model that a run made.
-
-    Args:
-        folder: The run's, with its report.json.
-        statement: What people say of the model.
-    """
-    card = of(layouts.read_json(folder / JSON), statement)
-    return dataclasses.replace(card, importance=importance.read(folder))
+    @property
+    def named(self) -> str:
+        """Which model it is: its version, or its content where it has none yet."""
+        if self.version:
+            return f"version {self.version}"
+        return f"model {self.fingerprint[:12]}" if self.fingerprint else "not registered"
 
 
-def of(report: Mapping[str, Any], statement: Statement) -> Card:
+def of(report: Mapping[str, Any], statement: Statement, fingerprint: str = "") -> Card:
     """Returns the card of a model by what its run reported.
 
     Args:
         report: Its report.json.
         statement: What people say of the model.
+        fingerprint: Of the model, where it is no version yet.
     """
     run, data = report["run"], report["data"] or {}
     gates = run["parameters"].get("gates") or {}
@@ -104,12 +98,18 @@ def of(report: Mapping[str, Any], statement: Statement) -> Card:
         gates=tuple(report["checks"]),
         baseline=report["baseline"] or {},
         serving=(report["infra"] or {}).get("measured") or {},
-        lineage=_lineage(run, data),
+        lineage=_lineage(run, data) | ({"model fingerprint": fingerprint} if fingerprint else {}),
+        fingerprint=fingerprint,
     )
 
 
 def _measures(metrics: Mapping[str, Any], slice_: str, rows: int | None) -> list[Measure]:
-    return [Measure(name, value, slice_, rows) for name, value in metrics.items() if name != "example_count"]
+    """Numbers only: a metric by class or output has a table in the report."""
+    return [
+        Measure(name, value, slice_, rows)
+        for name, value in metrics.items()
+        if name != "example_count" and (value is None or isinstance(value, int | float))
+    ]
 
 
 def _overall(report: Mapping[str, Any]) -> list[Measure]:

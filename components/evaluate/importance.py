@@ -82,6 +82,39 @@ def measure(evaluated: Evaluated, folder: str, most: int) -> dict[str, Any]:
         CtError: The model or the rows cannot be read.
     """
     begun = time.process_time()
+    opening = opened(evaluated, folder, most)
+    plan, gates, model, table = opening.plan, opening.gates, opening.model, opening.table
+    asked = _Asked(model, table, _decoder(evaluated, plan, gates, (model, table)), gates)
+    names = [name for name in model.inputs or opening.columns if name not in _not_inputs(plan, bool(model.inputs))]
+    found = sorted((asked.without(name) for name in names), key=lambda each: -each.loss)
+    return {
+        "method": METHOD,
+        "metric": gates.metric,
+        "value": estimates.value(gates.metric, asked.sample, asked.predictions),
+        "rows": table.num_rows,
+        "confidence": gates.confidence,
+        "features": [_as_json(each) for each in found],
+        "seconds": round(time.process_time() - begun, 2),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A model, and rows that it was judged on, with all columns that are kept of them."""
+
+    plan: Plan
+    gates: Gates
+    model: Model
+    table: pa.Table
+    columns: list[str]
+
+
+def opened(evaluated: Evaluated, folder: str, most: int) -> Opened:
+    """Loads a model and rows of the splits that it was judged on; the arguments are those of `measure`.
+
+    Raises:
+        CtError: The model or the rows cannot be read.
+    """
     plan, gates = read_plan(evaluated.eval_config), Gates(**evaluated.gates)
     if gates.extractors:
         raise ConfigurationError(
@@ -95,18 +128,7 @@ def measure(evaluated: Evaluated, folder: str, most: int) -> dict[str, Any]:
         model = Model(evaluated.model_path, "the model", signature, there)
         keep = scoring.check_columns(examples, plan, ())
         table = sampled(Rows(examples, gates.example_splits), scoring.wanted([model], keep), most)
-    asked = _Asked(model, table, _decoder(evaluated, plan, gates, (model, table)), gates)
-    names = [name for name in model.inputs or there if name not in _not_inputs(plan, bool(model.inputs))]
-    found = sorted((asked.without(name) for name in names), key=lambda each: -each.loss)
-    return {
-        "method": METHOD,
-        "metric": gates.metric,
-        "value": estimates.value(gates.metric, asked.sample, asked.predictions),
-        "rows": table.num_rows,
-        "confidence": gates.confidence,
-        "features": [_as_json(each) for each in found],
-        "seconds": round(time.process_time() - begun, 2),
-    }
+    return Opened(plan, gates, model, table, there)
 
 
 def sampled(dataset: Rows, columns: Sequence[str] | None, most: int) -> pa.Table:

@@ -1,22 +1,26 @@
 """Measures importance for who has no TensorFlow: `python -m kfp_ct.components.evaluate.importance_process`.
 
-Reads one JSON object from standard input, `evaluated` with the fields of `importance.Evaluated`, `folder` and `most`;
-prints one: what was found, or `error`.
+Reads one JSON object from standard input, `evaluated` with the fields of `importance.Evaluated`, `folder`, `most` and
+`method`, permutation by default; prints one: what was found, or `error`.
 """
 
 import json
 import sys
 from typing import Any
 
-from kfp_ct.base.errors import CtError
+from kfp_ct.base.errors import ConfigurationError, CtError
 
 
 def answer(asked: dict[str, Any]) -> dict[str, Any]:
     """Returns the importances, or why there are none."""
-    from kfp_ct.components.evaluate import importance
+    from kfp_ct.components.evaluate import attribution, importance
 
+    methods = {importance.METHOD: importance.measure, attribution.METHOD: attribution.measure}
+    method = asked.get("method", importance.METHOD)
     try:
-        return importance.measure(importance.Evaluated(**asked["evaluated"]), asked["folder"], asked["most"])
+        if method not in methods:
+            raise ConfigurationError(f"importance knows no method {method!r}\nexpected: one of {list(methods)}")
+        return methods[method](importance.Evaluated(**asked["evaluated"]), asked["folder"], asked["most"])
     except CtError as error:
         return {"error": str(error)}
 

@@ -58,6 +58,14 @@ class Model:
         found = self._model.run(batch)
         return {name: self._numbers(key, found[key], batch.num_rows) for name, key in self._outputs.items()}
 
+    def judged(self) -> tuple[Any, str]:
+        """Returns the signature, for who differentiates it, and the name of its first judged output."""
+        return self._model.function, next(iter(self._outputs.values()))
+
+    def feed(self, batch: pa.RecordBatch) -> dict[str, Any]:
+        """Returns the tensors that a batch's rows are for the signature, by name."""
+        return self._model.feed(batch)
+
     def _choose(self, wanted: str) -> str:
         outputs = self._model.outputs
         if wanted in outputs or (not wanted and len(outputs) == 1):

@@ -17,7 +17,9 @@ from kfp_ct.models.blessing import Blessing
 DESCRIPTION_LENGTH = 5_000
 
 
-def describe(verdict: Blessing, manifest: layouts.Manifest, summary: Mapping[str, Any], told: Mapping[str, Any]) -> Card:
+def describe(
+    verdict: Blessing, manifest: layouts.Manifest, summary: Mapping[str, Any], told: Mapping[str, Any]
+) -> Card:
     """Returns the card of a blessed model.
 
     Args:

@@ -33,7 +33,9 @@ def create_version(client: MlflowClient, entry: Entry, database: Path | None, so
     _record(client, run.info.run_id, entry)
     with contextlib.suppress(MlflowException):  # it exists; anything else comes up again one line on
         client.create_registered_model(entry.model_name)
-    version = client.create_model_version(entry.model_name, source, run.info.run_id, entry.tags, description=entry.description)
+    version = client.create_model_version(
+        entry.model_name, source, run.info.run_id, entry.tags, description=entry.description
+    )
     return str(version.version)
 
 

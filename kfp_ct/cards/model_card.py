@@ -56,6 +56,7 @@ class Card:
     baseline: Mapping[str, Any]
     serving: Mapping[str, Any]
     lineage: Mapping[str, str]
+    attribution: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # as attribution.json; empty likewise
     fingerprint: str = ""  # of the model; empty: the version tells it
     importance: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # as importance.json; empty: not measured
 

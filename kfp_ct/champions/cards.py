@@ -27,7 +27,9 @@ def read(place: Location, name: str, number: str, form: str) -> str:
     version = next((each for each in versions if each.number == number), None)
     if version is None:
         known = ", ".join(each.number for each in versions)
-        raise UsageError(f"{name} has no version {number} in {place.registry_uri}\nexpected: one of those there: {known}")
+        raise UsageError(
+            f"{name} has no version {number} in {place.registry_uri}\nexpected: one of those there: {known}"
+        )
     folder = locations.local_files(place, name, version)
     if folder is not None:
         return _text(folder, name, number, form)

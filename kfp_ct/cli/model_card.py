@@ -30,6 +30,13 @@ def model_card(
             "--importance", help="Measure first what the model loses without each input; needs the run's artifacts."
         ),
     ] = False,
+    integrated_gradients: Annotated[
+        bool,
+        typer.Option(
+            "--integrated-gradients",
+            help="Measure first how far each input moves the output, by the model's gradients; needs the same.",
+        ),
+    ] = False,
     file: Annotated[
         Path | None,
         typer.Option(
@@ -60,8 +67,9 @@ def model_card(
     statement = model_statement.load(workspace.settings_folder(name).parent)
     made = _run(workspace, name, run)
     folder = workspace.runs / made.id
-    if importance:
-        importances.measure(workspace, made)
+    asked = {importances.PERMUTATION: importance, importances.GRADIENTS: integrated_gradients}
+    for method in (method for method, wanted in asked.items() if wanted):
+        importances.measure(workspace, made, method)
     card = run_card.of_run(folder, statement)
     path = file or folder / f"model_card.{form}"
     with atomic_files.writing_to("the model card", path):

@@ -23,7 +23,10 @@ def models(
     card: Annotated[
         str,
         typer.Option(
-            "--card", metavar="VERSION", help="Print the model card that the registry keeps with a version.", show_default="list"
+            "--card",
+            metavar="VERSION",
+            help="Print the model card that the registry keeps with a version.",
+            show_default="list",
         ),
     ] = "",
     registry: options.Registry = "",

@@ -85,6 +85,11 @@ class SavedModel:
             raise ConfigurationError(f"{self.role.title} cannot {self.role.task}: {reason}") from error
         return {name: value.numpy() for name, value in outputs.items()}
 
+    @property
+    def function(self) -> Any:
+        """The signature, a concrete function."""
+        return self._function
+
     def feed(self, batch: pa.RecordBatch) -> dict[str, tf.Tensor]:
         """Returns the tensors that a batch's rows are for the signature, missing values filled up."""
         if self._serialized:

@@ -1,4 +1,8 @@
-"""What a run's model loses without each of its inputs: measured when asked for, kept beside the run's report."""
+"""How much a run's model goes by each of its inputs: measured when asked for, kept beside the run's report.
+
+Two methods: by permutation, what the metric loses without an input; by integrated gradients, how far an input moves
+the output.
+"""
 
 import tempfile
 from collections.abc import Mapping
@@ -15,8 +19,10 @@ from kfp_ct.report import content
 if TYPE_CHECKING:
     from kfp_ct.runs.record import Run
 
-FILE = "importance.json"
-ROWS = 20_000
+PERMUTATION, GRADIENTS = "permutation", "integrated gradients"
+FILES = {PERMUTATION: "importance.json", GRADIENTS: "attribution.json"}
+# At most so many rows; a gradient is taken at every one of many points between a row and the mean.
+ROWS = {PERMUTATION: 20_000, GRADIENTS: 2_000}
 _MODULE = "kfp_ct.components.evaluate.importance_process"
 # Component, its output, and what of it is read.
 _NEEDED = {
@@ -27,13 +33,13 @@ _NEEDED = {
 }
 
 
-def measure(workspace: Workspace, run: "Run", rows: int = ROWS) -> dict[str, Any]:
+def measure(workspace: Workspace, run: "Run", method: str = PERMUTATION) -> dict[str, Any]:
     """Measures the inputs of a run's model on its eval split, and keeps what was found.
 
     Args:
         workspace: The repository.
         run: The run; its artifacts must be there still.
-        rows: Rows at most.
+        method: How.
 
     Raises:
         UsageError: An artifact is not there, or was never made.
@@ -48,14 +54,14 @@ def measure(workspace: Workspace, run: "Run", rows: int = ROWS) -> dict[str, Any
             "model_path": str(paths["model"]), "examples_path": str(paths["examples"]),
             "schema_file": str(paths["schema"] / "schema.pbtxt"), "eval_config": str(config), "gates": summary["gates"],
         }  # fmt: skip
-        found = _ask(workspace, {"evaluated": evaluated, "folder": folder, "most": rows})
-    layouts.write_json(workspace.runs / run.id / FILE, found)
+        found = _ask(workspace, {"evaluated": evaluated, "folder": folder, "most": ROWS[method], "method": method})
+    layouts.write_json(workspace.runs / run.id / FILES[method], found)
     return found
 
 
-def read(folder: Path) -> Mapping[str, Any]:
-    """Returns what was measured of a run's model; empty if nothing was."""
-    path = folder / FILE
+def read(folder: Path, method: str = PERMUTATION) -> Mapping[str, Any]:
+    """Returns what was measured of a run's model by a method; empty if nothing was."""
+    path = folder / FILES[method]
     return dict(layouts.read_json(path)) if path.is_file() else {}
 
 

@@ -19,4 +19,5 @@ def of_run(folder: Path, statement: Statement) -> Card:
         statement: What people say of the model.
     """
     card = model_card.of(layouts.read_json(folder / JSON), statement)
-    return dataclasses.replace(card, importance=importance.read(folder))
+    moves = importance.read(folder, importance.GRADIENTS)
+    return dataclasses.replace(card, importance=importance.read(folder), attribution=moves)

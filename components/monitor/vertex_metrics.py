@@ -72,7 +72,9 @@ def read(project: str, log: VertexLog, start: datetime.datetime, end: datetime.d
 
 def _filter(log: VertexLog, metric: str) -> str:
     location = f' AND resource.labels.location = "{log.location}"' if log.location else ""
-    resource = f'resource.type = "aiplatform.googleapis.com/Endpoint" AND resource.labels.endpoint_id = "{log.endpoint}"'
+    resource = (
+        f'resource.type = "aiplatform.googleapis.com/Endpoint" AND resource.labels.endpoint_id = "{log.endpoint}"'
+    )
     return f'metric.type = "{metric}" AND {resource}{location}'
 
 

@@ -157,13 +157,19 @@ class Serving(Settings):
             return
         logged = self.vertex.bigquery_log if self.vertex else ""
         if vertex_log_settings.table_of(judge.request_log) != vertex_log_settings.table_of(logged):
-            yield "release", (
-                f"its judge reads {judge.request_log}, and the endpoint logs to {logged or 'no table'}; "
-                "expected serving.vertex.bigquery_log to be the judge's request_log"
+            yield (
+                "release",
+                (
+                    f"its judge reads {judge.request_log}, and the endpoint logs to {logged or 'no table'}; "
+                    "expected serving.vertex.bigquery_log to be the judge's request_log"
+                ),
             )
         given = judge.log.model_dump(include={"endpoint", "location", "sample"})
         if given != VertexLog().model_dump(include=set(given)):
-            yield "release", (
-                "its judge's log says endpoint, location or sample, which are those of serving.vertex; "
-                "expected metrics and bigquery alone"
+            yield (
+                "release",
+                (
+                    "its judge's log says endpoint, location or sample, which are those of serving.vertex; "
+                    "expected metrics and bigquery alone"
+                ),
             )

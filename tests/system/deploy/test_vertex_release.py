@@ -72,7 +72,9 @@ class Canary:
 
 def splits(vertex):
     """The traffic splits that were set, in order, each once."""
-    sent = [body["trafficSplit"] for method, _, _, body in vertex.requests if method == "PATCH" and "trafficSplit" in body]
+    sent = [
+        body["trafficSplit"] for method, _, _, body in vertex.requests if method == "PATCH" and "trafficSplit" in body
+    ]
     return [split for split, _ in itertools.groupby(sent)]
 
 

@@ -109,8 +109,8 @@ class _Rows:
                 )
             if points >= _MOST:
                 raise ConfigurationError(
-                    f"{self._model.title} has no integrated gradients: what its inputs get is off by {gap:.2g} from what "
-                    f"they should add up to, a mean of {np.abs(self._difference).mean():.2g}, at {points} points\n"
+                    f"{self._model.title} has no integrated gradients: what its inputs get is off by {gap:.2g} from "
+                    f"what they should add up to, a mean of {np.abs(self._difference).mean():.2g}, at {points} points\n"
                     f"{attribution_graph.NO_GRADIENT}"
                 )
             points *= 2

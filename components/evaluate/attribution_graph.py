@@ -1,4 +1,4 @@
-"""A signature, cut where its trained variables first meet the data: what comes before has no gradient, what follows has.
+"""A signature, cut where its trained variables first meet the data: only what follows has a gradient.
 
 Before the cut lie vocabularies, buckets and whatever else makes features of raw columns; at the cut lie the float
 features as the model takes them, and the embeddings of the others.

@@ -159,9 +159,10 @@ def _how_attributed(card: Card) -> str:
     found = card.attribution
     return (
         f"How far each input moves the output {found['output']} from what it is for the mean row, on average over "
-        f"{found['rows']:,} rows of the eval split: integrated gradients (Sundararajan et al. 2017) at {found['points']} "
-        f"points, {100 * found['confidence']:g} % intervals. What the inputs of a row get adds up to the difference of the "
-        f"outputs; here it is off by {metric(found['gap'])} on average. Measured in {found['seconds']:.1f} seconds of CPU."
+        f"{found['rows']:,} rows of the eval split: integrated gradients (Sundararajan et al. 2017) at "
+        f"{found['points']} points, {100 * found['confidence']:g} % intervals. What the inputs of a row get adds up to "
+        f"the difference of the outputs; here it is off by {metric(found['gap'])} on average. "
+        f"Measured in {found['seconds']:.1f} seconds of CPU."
     )
 
 

@@ -121,7 +121,7 @@ def _overall(report: Mapping[str, Any]) -> list[Measure]:
 
 def _gaps(judged: list[Measure], slices: list[Mapping[str, Any]]) -> list[Gap]:
     """One a column; slices of several columns at once are left out."""
-    columns = {entry["slice"]: list(entry["columns"]) for entry in slices}
+    columns = {entry["slice"]: list(entry.get("columns") or ()) for entry in slices}
     by_column: dict[str, list[Measure]] = defaultdict(list)
     for each in judged:
         if len(columns[each.slice]) == 1 and each.value is not None and math.isfinite(each.value):

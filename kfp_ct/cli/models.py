@@ -38,8 +38,8 @@ def models(
     """List the versions of registered models.
 
     Each with its run, window, metric and blessing, and whether it is the champion, served, or waits for approval. A
-    promote, rollback or approval that was killed between its steps is finished first. --card prints the model card of one
-    of them: Markdown, or the Model Card Toolkit's JSON with --json.
+    promote, rollback or approval that was killed between its steps is finished first. --card prints the model card
+    of one of them: Markdown, or the Model Card Toolkit's JSON with --json.
     """
     from kfp_ct.champions import listing
 

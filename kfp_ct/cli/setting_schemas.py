@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.settings import Settings
+from kfp_ct.cards.statement import Statement
 from kfp_ct.data.feature_views.definitions import Definitions
 from kfp_ct.deploy.schedules.definition import Schedules
 from kfp_ct.notices.settings import Notices
@@ -18,7 +19,6 @@ from kfp_ct.project.schema_line import FOLDER
 from kfp_ct.project.setting_catalog import Node
 from kfp_ct.project.targets import MODELS
 from kfp_ct.replay.settings import Replay
-from kfp_ct.cards.statement import Statement
 from kfp_ct.retention.settings import Retention
 from kfp_ct.scorecard.notes import Notes
 from kfp_ct.watch.policy import Policy

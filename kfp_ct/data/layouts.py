@@ -11,7 +11,8 @@ Statistics: `Split-<name>/FeatureStats.pb`; schema: `schema.pbtxt`, and `inferre
 anomalies: `Split-<name>/SchemaDiff.pb`;
 transform graph: TFT's `transform_fn/` and `transformed_metadata/`; model: a SavedModel under `Format-Serving/`,
 and under `Training/` the `schema.pbtxt` and `manifest.json` it was trained by. A registered model also has
-`Registered/`: the statistics artifact of its training data, its evaluation's `summary.json`, its blessing and its model card.
+`Registered/`: the statistics artifact of its training data, its evaluation's `summary.json`, its blessing, its model
+card.
 A machine-readable account of a step stands beside its data as `summary.json`; reports read nothing else.
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 from kfp_ct.base import atomic_files
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.data import layouts
-from kfp_ct.models import blessing, model_version, serving_bucket
+from kfp_ct.models import blessing, kept_records, model_version, serving_bucket
 from kfp_ct.storage import locations, releases
 
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -180,7 +180,7 @@ def _saved_model(release: Release) -> Path:
 
 def _in_bucket(release: Release, serving_root: str) -> serving_bucket.BucketRelease:
     model = _saved_model(release)
-    manifest = releases.manifest_of(model, layouts.tree_fingerprint(model))
+    manifest = _manifest(release, layouts.tree_fingerprint(model))
     found = example(release)
     return serving_bucket.BucketRelease(model, serving_root, release.model_name, release.version, manifest, found)
 
@@ -203,8 +203,13 @@ def _publish(release: Release, folder: Path) -> str:
 
 def _write_manifest(release: Release, base: Path, fingerprint: str) -> None:
     """Writes down what the version's files are, before they are there: a service compares them when it loads them."""
-    manifest = releases.manifest_of(_saved_model(release), fingerprint)
+    manifest = _manifest(release, fingerprint)
     layouts.write_text(_manifest_path(base, release.version), manifest.to_json().decode())
+
+
+def _manifest(release: Release, fingerprint: str) -> releases.Manifest:
+    card = kept_records.card(release.registry_uri, release.model_name, release.version)
+    return dataclasses.replace(releases.manifest_of(_saved_model(release), fingerprint), card=card)
 
 
 def _manifest_path(base: Path, version: str) -> Path:

@@ -2,17 +2,14 @@
 
 import json
 import math
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ComponentError
 from kfp_ct.data import layouts
-from kfp_ct.models import model_version, registered_model, registry
+from kfp_ct.models import kept_records
 from kfp_ct.models.vertex_api import Resource, VertexApi
-from kfp_ct.storage import locations, storage
 
 _SCHEMAS = "gs://google-cloud-aiplatform/schema/modelevaluation"
 # Vertex AI's names of metrics, by ours and TFMA's; whatever else there is stands in the evaluation's metadata.
@@ -24,7 +21,7 @@ _REGRESSION = {
     "rmse": "rootMeanSquaredError", "root_mean_squared_error": "rootMeanSquaredError", "mae": "meanAbsoluteError",
     "mean_absolute_error": "meanAbsoluteError", "r2": "rSquared",
 }  # fmt: skip
-_PATH = f"{layouts.REGISTERED}/{layouts.KEPT_EVALUATION}/{layouts.SUMMARY}"
+_PATH = f"{layouts.KEPT_EVALUATION}/{layouts.SUMMARY}"
 
 
 def kept_metrics(registry_uri: str, model_name: str, number: str) -> dict[str, float]:
@@ -33,22 +30,8 @@ def kept_metrics(registry_uri: str, model_name: str, number: str) -> dict[str, f
     Raises:
         ConfigurationError: The registry does not answer.
     """
-    version = registry.open_reader(registry_uri).version(model_name, number) if registry_uri else None
-    if version is None:
-        return {}
-    folder = registered_model.local_folder(version, registry_uri, model_name)
-    if folder is not None:
-        return _metrics(layouts.read_json(folder / _PATH)) if (folder / _PATH).is_file() else {}
-    if locations.is_remote(version.source):
-        return _of_bucket(locations.join(version.source, _PATH))
-    if model_version.local_path(version.source) is not None:
-        return {}
-    from kfp_ct.models import registry_download
-
-    with tempfile.TemporaryDirectory(prefix="ct-evaluation-") as temporary:
-        registry_download.download_records(registry_uri, version.source, Path(temporary), (layouts.KEPT_EVALUATION,))
-        found = Path(temporary) / _PATH
-        return _metrics(layouts.read_json(found)) if found.is_file() else {}
+    found = kept_records.read(registry_uri, model_name, number, _PATH)
+    return _metrics(json.loads(found)) if found else {}
 
 
 def attach(api: VertexApi, model_version_name: str, number: str, metrics: Mapping[str, float]) -> None:
@@ -85,11 +68,6 @@ def _body(number: str, metrics: Mapping[str, float]) -> Resource:
 
 def _title(number: str) -> str:
     return f"kfp-ct v{number}"
-
-
-def _of_bucket(uri: str) -> dict[str, float]:
-    found = storage.stat(uri)
-    return _metrics(json.loads(storage.read_text(uri, "evaluation"))) if found else {}
 
 
 def _metrics(summary: Mapping[str, Any]) -> dict[str, float]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kfp_ct.base.errors import ConfigurationError
-from kfp_ct.models import blessing, model_version
+from kfp_ct.models import blessing, kept_records, model_version
 from kfp_ct.models.serving_folder import Release
 from kfp_ct.models.settings import Serving
 from kfp_ct.models.vertex_api import ConflictError, Resource, VertexApi
@@ -14,7 +14,7 @@ from kfp_ct.models.vertex_settings import VertexServing
 
 MODEL, VERSION, FINGERPRINT = "kfp-ct-model", "kfp-ct-version", "kfp-ct-fingerprint"
 # Vertex AI takes descriptions of any length the API's message has; what stands there is for people.
-_LONGEST = 2_000
+_LONGEST, _LONGEST_CARD = 2_000, 8_000
 
 
 def resource_id(name: str) -> str:
@@ -109,11 +109,12 @@ class VertexModel:
     def _body(self, release: Release, fingerprint: str, place: tuple[str, str]) -> Resource:
         root, saved_model = place
         verdict = blessing.read(release.blessing_path)
+        card = kept_records.card(release.registry_uri, release.model_name, release.version)
         labels = {VERSION: release.version, FINGERPRINT: fingerprint[:63], "kfp-ct-blessed": "yes"}
         body: Resource = {
             "displayName": self._model_name,
             "versionAliases": [f"v{release.version}"],
-            "versionDescription": _description(verdict),
+            "versionDescription": _description(verdict, card),
             "artifactUri": saved_model,
             "labels": {**self.labels(), **labels},
             "containerSpec": self._container(root),
@@ -135,8 +136,9 @@ class VertexModel:
         }
 
 
-def _description(verdict: blessing.Blessing) -> str:
-    """Returns the verdict for people: what the model was compared with, and every gate's reason."""
+def _description(verdict: blessing.Blessing, card: str) -> str:
+    """Returns for people what the model was compared with, every gate's reason, and the model card."""
     checks = [f"{each.gate}: {each.reason}" for each in verdict.checks]
     compared = f"compared with v{verdict.compared_with}" if verdict.compared_with else "the first model"
-    return f"Blessed by {', '.join(verdict.stages)}; {compared}. {json.dumps(checks, ensure_ascii=False)}"[:_LONGEST]
+    said = f"Blessed by {', '.join(verdict.stages)}; {compared}. {json.dumps(checks, ensure_ascii=False)}"[:_LONGEST]
+    return f"{said}\n\n{card[:_LONGEST_CARD]}".rstrip()

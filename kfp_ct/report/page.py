@@ -67,13 +67,14 @@ SECTIONS = {
 _FIGURES = Part("figures.html", figures.describe)
 
 
-def draw(content: Content, decision: Decision) -> Markup:
-    """Returns the page."""
+def draw(content: Content, decision: Decision, card: str = "") -> Markup:
+    """Returns the page; `card` is the model card's file beside it, empty for none."""
     drawn = {heading: draw_part(part, content) for heading, part in SECTIONS.items()}
     return render(
         "report/page.html",
         decision=decision,
         subtitle=verdict.subtitle(content),
+        card=card,
         verdict=render("report/verdict.html", **verdict.describe(content, decision)),
         figures=draw_part(_FIGURES, content),
         dag=dag.draw(content.run.tasks),

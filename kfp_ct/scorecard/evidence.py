@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp_ct.base.errors import CtError
+from kfp_ct.cards.statement import Statement
 from kfp_ct.models import champion_history, model_version, registry
 from kfp_ct.models.champion_history import Move
 from kfp_ct.notices import settings as notices
@@ -15,7 +16,6 @@ from kfp_ct.project.workspace import Workspace
 from kfp_ct.replay import replay
 from kfp_ct.report import content, importance, model_statement
 from kfp_ct.report.content import Content
-from kfp_ct.cards.statement import Statement
 from kfp_ct.runs import record
 from kfp_ct.scorecard import project_tests
 from kfp_ct.scorecard.notes import Note

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -14,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kfp_ct.serving import access, http, openapi, page
-from kfp_ct.serving.errors import ServingError
+from kfp_ct.serving.errors import ModelNotFoundError, ServingError
 from kfp_ct.serving.limits import ANY_HOST
 from kfp_ct.serving.oip_rest import OpenInferenceRest
 from kfp_ct.serving.predictor import Predictor
@@ -48,12 +49,22 @@ def create_app(predictor: Predictor) -> Starlette:
         headers = {"content-security-policy": _PAGE_POLICY, "cache-control": "no-store"}
         return Response(page.render(predictor), media_type="text/html; charset=utf-8", headers=headers)
 
+    async def card(request: Request) -> Response:
+        """Answers with the model card that was published with a version."""
+        name, number = request.path_params["name"], request.path_params["version"]
+        found = await run_in_threadpool(versions.card, name, number)
+        if not found:
+            raise ModelNotFoundError(f"{name} version {number} has no model card here")
+        headers = {"content-security-policy": _PAGE_POLICY, "x-content-type-options": "nosniff"}
+        return Response(found, media_type="text/plain; charset=utf-8", headers=headers)
+
     async def description(request: Request) -> Response:
         return http.json_response(openapi.describe(versions))
 
     return Starlette(
         routes=[
             Route("/", _guarded(shown, token), methods=["GET"]),
+            Route("/models/{name}/{version:int}/card", _guarded(card, token), methods=["GET"]),
             Route("/healthz", _alive, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
             Route("/openapi.json", _guarded(description, token), methods=["GET"]),

@@ -72,7 +72,7 @@ class ModelStore:
             if manifest is None or manifest.fingerprint != state["fingerprint"]:
                 raise releases.not_whole(self._root, model, version)
             folder.parent.mkdir(parents=True, exist_ok=True)
-            releases.fetch(self._root, model, version, manifest, folder)
+            self._download(model, version, manifest, folder)
         partial = self._folder / model / f".{RELEASE_FILE}.partial"
         partial.write_bytes(content.data)
         partial.rename(self._folder / model / RELEASE_FILE)
@@ -101,7 +101,7 @@ class ModelStore:
             if (candidate := here / CANDIDATE / version).is_dir():
                 candidate.rename(here / version)  # loaded already
             else:
-                releases.fetch(self._root, model, version, manifest, here / version)
+                self._download(model, version, manifest, here / version)
         # `Versions` takes the highest; what is lower than the served one is a version to fall back to.
         others = sorted((int(path.name) for path in here.iterdir() if path.name.isdigit()), reverse=True)
         lower = [each for each in others if each < int(version)]
@@ -143,7 +143,12 @@ class ModelStore:
         if manifest is None:
             raise releases.not_whole(self._root, model, str(version))
         self._fingerprint(model, str(version)).write_text(manifest.fingerprint)
-        releases.fetch(self._root, model, str(version), manifest, here / str(version))
+        self._download(model, str(version), manifest, here / str(version))
+
+    def _download(self, model: str, version: str, manifest: releases.Manifest, folder: Path) -> None:
+        """Fetches a version, and keeps what it is beside it, as a publisher into a folder does."""
+        Path(releases.manifest_uri(str(self._folder), model, version)).write_bytes(manifest.to_json())
+        releases.fetch(self._root, model, version, manifest, folder)
 
     def _fingerprint(self, model: str, version: str) -> Path:
         return self._folder / model / f".{version}.{_FINGERPRINT}"

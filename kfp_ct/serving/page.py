@@ -6,6 +6,7 @@ Every value goes through `_tag` or `_cells`, which escape it; what is put togeth
 import dataclasses
 import html
 import time
+from urllib.parse import quote
 
 from kfp_ct.serving.loaded_version import AVAILABLE
 from kfp_ct.serving.predictor import Predictor
@@ -78,7 +79,14 @@ def _model(predictor: Predictor, name: str) -> _Html:
     split = _split(routing, live)
     table = _tag("table", _join(_tag("tr", _cells("th", dict.fromkeys(_HEADINGS, ""))), *map(_line, rows)))
     failed = [_tag("p", f"v{row.version} cannot be loaded: {row.error}", "bad") for row in rows if row.error]
-    return _join(_tag("h2", name), *split, _tag("div", table, "scroll"), *failed)
+    return _join(_tag("h2", name), *split, _tag("div", table, "scroll"), *failed, *_cards(predictor, name, rows))
+
+
+def _cards(predictor: Predictor, name: str, rows: list[_Row]) -> list[_Html]:
+    """Leads to the model cards that were published with the versions."""
+    numbers = [row.version for row in rows if predictor.versions.card(name, row.version)]
+    links = [_link(f"/models/{quote(name)}/{number}/card", f"model card of v{number}") for number in numbers]
+    return [_tag("p", _join(*[part for link in links for part in (" · ", link)][1:]))] if links else []
 
 
 def _split(routing: Routing | None, live: int | None) -> list[_Html]:

@@ -14,6 +14,7 @@ from kfp_ct.serving.labels import read_labels
 from kfp_ct.serving.loaded_version import AVAILABLE, END, LOADING, UNLOADING, Model, Version
 from kfp_ct.serving.routing import CANDIDATE, Routing, UnreadableError, read_routing
 from kfp_ct.serving.version_folders import Folder, scan, versions_in
+from kfp_ct.storage import releases
 
 _log = logging.getLogger("serving")
 # Finished versions that the status still lists, a model.
@@ -107,6 +108,13 @@ class Versions:
                 for number, version in versions.items()
                 if version.state == AVAILABLE
             }
+
+    def card(self, name: str, number: int) -> str:
+        """Returns the model card of a version that can be asked, Markdown; empty where none was published with it."""
+        if (name, number) not in self.loaded_at():
+            return ""
+        manifest = releases.read_manifest(str(self._root), name, str(number))
+        return manifest.card if manifest else ""
 
     def available(self, name: str) -> list[int]:
         """Returns the versions of a model that can be asked, lowest first."""

@@ -25,15 +25,20 @@ SAVED_MODEL = "saved_model.pb"
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a version holds: path below its folder to size and SHA-256, and the fingerprint of the whole."""
+    """What a version holds: path below its folder to size and SHA-256, and the fingerprint of the whole.
+
+    `card` is the version's model card in Markdown, for the service's page; empty for none.
+    """
 
     fingerprint: str
     files: dict[str, tuple[int, str]]
+    card: str = ""
 
     def to_json(self) -> bytes:
         """Returns it as it is written."""
         files = {name: {"size": size, "sha256": digest} for name, (size, digest) in self.files.items()}
-        return json.dumps({"fingerprint": self.fingerprint, "files": files}, indent=1).encode()
+        card = {"card": self.card} if self.card else {}
+        return json.dumps({"fingerprint": self.fingerprint, "files": files, **card}, indent=1).encode()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +93,7 @@ def read_manifest(root: str, model: str, version: str) -> Manifest | None:
     try:
         found = json.loads(content.data)
         files = {str(name): (int(each["size"]), str(each["sha256"])) for name, each in found["files"].items()}
-        return Manifest(str(found["fingerprint"]), files)
+        return Manifest(str(found["fingerprint"]), files, str(found.get("card", "")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _not_ours(uri, "the manifest of a published model") from error
 

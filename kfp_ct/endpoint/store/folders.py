@@ -107,7 +107,15 @@ def discard(folder: Path) -> None:
 
 def set_aside(folder: Path, attempt: int) -> None:
     """Keeps what an attempt left, beside what the next one will write."""
-    for name in (record.RECORD, "logs", "report.html", "report.json", "importance.json"):
+    for name in (
+        record.RECORD,
+        "logs",
+        "report.html",
+        "report.json",
+        "model_card.html",
+        "importance.json",
+        "attribution.json",
+    ):
         path = folder / name
         if path.exists():
             path.rename(folder / f"attempt-{attempt}-{name}")

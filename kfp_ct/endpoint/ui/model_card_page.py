@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 
+from kfp_ct.cards import card_formats
+from kfp_ct.cards.statement import Statement
 from kfp_ct.endpoint.api.context import Context, context
 from kfp_ct.endpoint.store.faults import not_found
 from kfp_ct.endpoint.ui import response, run_page
-from kfp_ct.cards import card_formats
-from kfp_ct.cards.statement import Statement
 from kfp_ct.report import model_statement, run_card
 from kfp_ct.report.report import JSON
 
@@ -17,6 +17,7 @@ router = APIRouter()
 Ctx = Annotated[Context, Depends(context)]
 
 
+@router.get("/runs/{run_id}/model_card.html", response_class=HTMLResponse)  # as the report beside it names it
 @router.get("/runs/{run_id}/model-card", response_class=HTMLResponse)
 def show_card(ctx: Ctx, run_id: str) -> HTMLResponse:
     """Shows the card; a run that evaluated no model has none."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import dataclasses
 import datetime
 import itertools
 import json
@@ -20,6 +21,7 @@ from kfp_ct.serving.request_files import Answered, Key
 from kfp_ct.serving.request_log import RequestLog, Settings
 from kfp_ct.serving.routing import Routing, request_key
 from kfp_ct.serving.values import Lists
+from kfp_ct.storage import releases
 from numpy_models import ask, save_version, service
 
 REQUESTS = [(f"r{number}", [number]) for number in range(400)]
@@ -246,6 +248,26 @@ def test_readiness_is_of_each_model_and_a_bad_candidate_or_neighbour_takes_none_
     found = {each["version"]: each for each in status.json()["model_version_status"]}
     assert (found["1"]["state"], found["2"]["state"]) == ("AVAILABLE", "END")
     assert "cannot parse" in found["2"]["status"]["error_message"]
+
+
+def test_the_page_leads_to_the_model_card_that_was_published_with_a_version(root):
+    def pages(*paths):
+        async def get():
+            transport = httpx.ASGITransport(app=create_app(service(root)))
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                return [await client.get(path) for path in paths]
+
+        return asyncio.run(get())
+
+    shown, missing = pages("/", "/models/m/1/card")
+    assert "model card" not in shown.text
+    assert (missing.status_code, missing.json()["error"]) == (404, "m version 1 has no model card here")
+    published = dataclasses.replace(releases.manifest_of(root / "m" / "1", "print"), card="# m\n<b>for whom</b>\n")
+    (root / "m" / "1.json").write_bytes(published.to_json())
+    shown, card, other = pages("/", "/models/m/1/card", "/models/m/2/card")
+    assert '<a href="/models/m/1/card">model card of v1</a>' in shown.text
+    assert (card.text, card.headers["content-type"]) == ("# m\n<b>for whom</b>\n", "text/plain; charset=utf-8")
+    assert other.status_code == 404
 
 
 def test_the_page_shows_versions_shares_requests_and_errors(root):

@@ -59,6 +59,7 @@ def test_the_first_version_is_uploaded_deployed_and_given_all_traffic(tmp_path, 
     assert model.artifact_uri == f"{place.root}/releases/flights-v1/flights/1"
     assert (model.labels["team"], model.labels["kfp-ct-blessed"]) == ("flights", "yes")
     assert "auc 0.70 against 0.65" in model.version_description
+    assert "| commit | abc123 |" in model.version_description, "the model card that register kept"
     assert list(model.container_spec.args)[-2:] == ["--request-log", "gs://data/requests"]
     assert model.container_spec.predict_route == "/v1/models/flights:predict"
     deployed = endpoint.deployed_models[0]

@@ -238,8 +238,9 @@ def test_a_run_that_evaluated_a_model_has_its_card_and_no_other(home):
                 "features": [{"feature": "hour", "loss": 0.11, "low": 0.1, "high": 0.12}]}  # fmt: skip
     layouts.write_json(folder / "importance.json", measured)
 
-    (shown,) = endpoint_home.get(home, url("runs", run, "model-card"))
+    shown, linked = endpoint_home.get(home, url("runs", run, "model-card"), url("runs", run, "model_card.html"))
     assert shown.status_code == 200
+    assert linked.text == shown.text, "the report names the file beside it"
     assert "script" not in shown.headers["content-security-policy"]
     for text in ("&lt;b&gt;", "What it goes by", "0.1000 to 0.1200", "Nobody has written yet"):
         assert text in shown.text

@@ -9,9 +9,9 @@ import yaml
 
 from cli_runner import ct
 from kfp_ct.base.errors import UsageError
-from kfp_ct.project.workspace import Workspace
 from kfp_ct.cards import card_formats, model_card
 from kfp_ct.cards.statement import Statement
+from kfp_ct.project.workspace import Workspace
 from kfp_ct.report import importance, model_statement, run_card
 from reporting import Laboratory
 from repository import ROOT
@@ -156,12 +156,33 @@ def test_importance_stands_in_every_form_with_its_intervals_and_its_cost(card):
     assert "confidence_interval" not in second
 
 
+def test_attribution_stands_in_every_form_with_how_far_its_sums_are_off(card):
+    measured = {
+        "method": "integrated gradients", "output": "probability", "rows": 2000, "confidence": 0.95, "seconds": 9.5,
+        "points": 32, "gap": 0.0004, "features": [{"feature": "x × z", "moves": 0.05, "low": 0.04, "high": 0.06}],
+    }  # fmt: skip
+    assert "What moves its output" not in card_formats.page(card)
+    card = dataclasses.replace(card, attribution=measured)
+
+    page = card_formats.page(card)
+    for text in ("What moves its output", "x × z", "0.0400 to 0.0600", "at 32 points", "off by 0.0004 on average"):
+        assert text in page
+    assert "| x × z | 0.0500 | 0.0400 to 0.0600 |" in card_formats.markdown(card)
+    found = card_formats.machine(card)
+    jsonschema.validate(json.loads(json.dumps(found, allow_nan=False)), TOOLKIT)
+    assert found["quantitative_analysis"]["performance_metrics"][-1] == {
+        "type": "probability moved by x × z", "value": "0.05", "slice": "",
+        "confidence_interval": {"lower_bound": "0.04", "upper_bound": "0.06"},
+    }  # fmt: skip
+
+
 def test_importance_is_read_beside_the_report(tmp_path):
     (tmp_path / "report.json").write_text(json.dumps(report()))
     assert run_card.of_run(tmp_path, STATEMENT).importance == {}
     (tmp_path / "importance.json").write_text('{"features": []}')
 
     assert run_card.of_run(tmp_path, STATEMENT).importance == {"features": []}
+    assert run_card.of_run(tmp_path, STATEMENT).attribution == {}
 
 
 def test_importance_needs_what_the_run_made(tmp_path):

@@ -244,4 +244,16 @@ def test_the_page_stays_small(laboratory):
 
 def test_nothing_half_written_is_left(laboratory):
     laboratory.written(laboratory.run())
-    assert sorted(path.name for path in laboratory.folder.iterdir()) == ["report.html", "report.json"]
+    names = sorted(path.name for path in laboratory.folder.iterdir())
+    assert names == ["model_card.html", "report.html", "report.json"]
+
+
+def test_the_report_leads_to_the_model_card_with_the_words_that_the_gate_has_read(laboratory):
+    words = with_evaluation(EVALUATION | {"statement": {"overview": "Who comes late."}})
+    drawn, _ = laboratory.written(laboratory.run(words))
+    assert '<a href="model_card.html">model card</a>' in drawn
+    assert "Who comes late." in (laboratory.folder / "model_card.html").read_text()
+    (laboratory.folder / "model_card.html").unlink()
+    drawn, _ = laboratory.written(laboratory.run(with_evaluation({})))
+    assert "model card" not in drawn
+    assert not (laboratory.folder / "model_card.html").exists()

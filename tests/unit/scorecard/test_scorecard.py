@@ -7,9 +7,9 @@ import pytest
 
 from cli_runner import ct
 from kfp_ct.base.errors import UsageError
+from kfp_ct.cards.statement import Risk, Statement
 from kfp_ct.models.champion_history import REGISTER, ROLLBACK, Move
 from kfp_ct.report.content import Content
-from kfp_ct.cards.statement import Risk, Statement
 from kfp_ct.runs.record import Run, Task
 from kfp_ct.scorecard import card, evidence, notes, page, project_tests
 from kfp_ct.scorecard.evidence import Evidence

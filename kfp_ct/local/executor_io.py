@@ -95,7 +95,7 @@ def outputs_of(component: Mapping[str, Any], given: Mapping[str, Any]) -> dict[s
     definitions = component.get("outputDefinitions", {})
     path = Path(given["outputs"]["outputFile"])
     try:
-        left = json.loads(path.read_text()) if path.is_file() else {}
+        left = _json(path.read_text()) if path.is_file() else {}
         parameters = dict(left.get("parameterValues", {}))
     except (ValueError, AttributeError) as error:
         raise RunFailedError(f"what the task left cannot be read: {path}: {error}") from error
@@ -181,9 +181,21 @@ def _written(file: Path, kind: str) -> Any:
     if kind == "STRING":
         return text
     try:
-        return json.loads(text.lower() if kind == "BOOLEAN" else text)
+        return _json(text.lower() if kind == "BOOLEAN" else text)
     except ValueError as error:
         raise RunFailedError(f"output {file.name} is not JSON: {text[:60]!r}\nexpected: {kind}") from error
+
+
+def _json(text: str) -> Any:
+    """Reads JSON as KFP's launcher does, which takes no NaN and no infinity; Python writes them."""
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(
+        f"it holds {name}, which is no JSON: a KFP backend fails the task\n"
+        "expected: finite numbers in parameters and metadata\nfix: leave it out, or return it as a text"
+    )
 
 
 def _typed(kind: str, value: Any, name: str) -> Any:

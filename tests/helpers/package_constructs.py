@@ -863,3 +863,33 @@ def contents(value):
 def contents_of(outputs):
     """Returns the outputs of a pipeline so that those of two runs can be compared."""
     return {name: contents(value) for name, value in outputs.items()}
+
+
+@component
+def quotient(of: float, by: float) -> float:
+    return of / by if by else of * float("inf")
+
+
+@component
+def log_loss(value: str, metrics: dsl.Output[dsl.Metrics]):
+    metrics.log_metric("loss", float(value))
+
+
+@construct(fails=True)
+def infinite_parameter() -> float:
+    return quotient(of=1.0, by=0.0).output
+
+
+@construct(fails=True)
+def nan_parameter() -> float:
+    return quotient(of=0.0, by=0.0).output
+
+
+@construct(fails=True)
+def nan_metric():
+    echo(text="ran").after(log_loss(value="nan"))
+
+
+@construct()
+def nan_as_text() -> str:
+    return echo(text="nan").output

@@ -175,6 +175,43 @@ def test_a_run_is_archived_restored_and_deleted(client, package):
     assert refused.value.status == 404
 
 
+def test_whatever_was_made_is_taken_away_in_the_order_of_kubeflows_own_tests(client, package):
+    """A run is terminated, archived and deleted; then schedule, experiment, versions, pipeline."""
+    pipeline = client.upload_pipeline(package, "taken away", description="for a while")
+    version = client.list_pipeline_versions(pipeline.pipeline_id).pipeline_versions[0]
+    experiment = client.create_experiment("taken away", description="for a while").experiment_id
+    for wait in (False, True):
+        run = client.run_pipeline(
+            experiment, "taken away", pipeline_id=pipeline.pipeline_id, version_id=version.pipeline_version_id,
+            params={"number": 1},
+        ).run_id  # fmt: skip
+        assert run in [each.run_id for each in client.list_runs(experiment_id=experiment, page_size=50).runs]
+        if wait:  # KFP refuses to terminate what has ended, too
+            ended(client, run)
+            with pytest.raises(kfp_server_api.ApiException, match="has ended: SUCCEEDED"):
+                client.terminate_run(run)
+        else:
+            client.terminate_run(run)
+        client.archive_run(run)
+        client.delete_run(run)
+    schedule = client.create_recurring_run(
+        experiment, "taken away", pipeline_package_path=package, interval_second=300, params={"number": 1}
+    ).recurring_run_id
+    assert client.get_recurring_run(schedule).display_name == "taken away"
+    client.disable_recurring_run(schedule)
+    client.delete_recurring_run(schedule)
+    client.archive_experiment(experiment)
+    client.delete_experiment(experiment)
+    for each in client.list_pipeline_versions(pipeline.pipeline_id, page_size=50).pipeline_versions:
+        client.delete_pipeline_version(pipeline.pipeline_id, each.pipeline_version_id)
+    client.delete_pipeline(pipeline.pipeline_id)
+    assert not client.list_runs(experiment_id=experiment).runs
+    for get, gone in ((client.get_pipeline, pipeline.pipeline_id), (client.get_recurring_run, schedule)):
+        with pytest.raises(kfp_server_api.ApiException) as refused:
+            get(gone)
+        assert refused.value.status == 404
+
+
 def test_lists_are_paged_without_a_gap(client):
     names = [f"paged {n:02}" for n in range(7)]
     for name in names:

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 TRAINED = "['m', 'm'] m True 0.5 {'A': 1, 'B': 2} ['a', 'b'] 100"
 DOUBLES = "kfp.local hands whole numbers in lists and objects on as floats; a backend does not"
 OPTIONAL = "kfp.local refuses null"
+NO_JSON = "a backend reads no NaN and no infinity in what a task leaves; kfp.local does, or stops with a traceback"
 NESTED_ARTIFACTS = "kfp.local hands no artifact to a nested pipeline"
 # Where plain kfp.local fails or differs from a backend: why, and what comes out by KFP's definition.
 BY_DEFINITION = {
@@ -36,6 +37,7 @@ BY_DEFINITION = {
     "collected_under_a_condition": ("kfp.local fails on a branch that one iteration skips", {"Output": [4, 6]}),
     "defaults_of_all_types": (DOUBLES, {"Output": '01.0false10995116277761e-07|[1, "a", {"b": [true, 0.5]}]|0'}),
     "empty_loops": ("kfp.local has no outputs of a loop over nothing", {"names": [], "count": 0}),
+    "infinite_parameter": (NO_JSON, {}),
     "lists_of_artifacts": (
         "kfp.local fails on a branch that one iteration skips",
         {
@@ -46,6 +48,8 @@ BY_DEFINITION = {
     "loaded_from_packages": (NESTED_ARTIFACTS, {"text": "Hel", "whole": "ab"}),
     "loops_over_artifacts": (DOUBLES, {"each": ["Hello5", ",1", "world!6"], "joined": "Hello,,,world!"}),
     "loops_and_conditions": ("kfp.local fails on loops in a loop", {"Output": "heads"}),
+    "nan_metric": (NO_JSON, {}),
+    "nan_parameter": (NO_JSON, {}),
     "numbers_in_conditions": (
         "kfp.local fails on branches in branches that are skipped",
         {"Output": "7 > 5|None|None"},

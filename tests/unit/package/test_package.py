@@ -154,6 +154,30 @@ def test_what_cannot_be_compiled_is_one_message(pipeline, name, said):
         package.compile_pipeline(pipeline, name)
 
 
+WITH_WORKSPACE = """
+from kfp import dsl
+
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
+def put(folder: str) -> str:
+    return folder
+
+@dsl.pipeline(name="kept", pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size="1Gi")))
+def kept():
+    put(folder=dsl.WORKSPACE_PATH_PLACEHOLDER)
+"""
+
+
+def test_a_pipeline_with_a_workspace_is_taken_by_the_check_of_what_was_compiled(tmp_path, monkeypatch):
+    (tmp_path / "kept.py").write_text(WITH_WORKSPACE)
+    monkeypatch.syspath_prepend(tmp_path)
+    package.write_package(package.compile_pipeline("kept", "kept"), tmp_path / "kept.yaml")
+    written = package.load_package(tmp_path / "kept.yaml")
+    assert check.problems(written) == []
+    assert written[package.PLATFORMS]["kubernetes"]["pipelineConfig"]["workspace"]["size"] == "1Gi"
+    (task,) = written["root"]["dag"]["tasks"].values()
+    assert task["inputs"]["parameters"]["folder"]["runtimeValue"]["constant"] == "{{$.workspace_path}}"
+
+
 def test_a_package_is_replaced_whole_or_not_at_all(compiled, tmp_path):
     path = tmp_path / "p.yaml"
     path.write_text("before")

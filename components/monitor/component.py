@@ -26,8 +26,8 @@ def monitor(
         report: summary.json: the decision with its reasons, distances per feature, quality, staleness, latency.
         view: The same as a page, with the history's time series.
         model_name: Registered model.
-        request_log: Folder that the prediction service logs to (`--request-log`), or the table of BigQuery that Vertex AI
-            logs an endpoint's requests to, bq://project.dataset.table.
+        request_log: Folder that the prediction service logs to (`--request-log`), or the table of BigQuery that Vertex
+            AI logs an endpoint's requests to, bq://project.dataset.table.
         window_start: Start of the period (inclusive), ISO 8601, UTC; empty: a day before its end.
         window_end: End of the period (exclusive); empty: now.
         labels: Labels that came later: Parquet, CSV or JSON Lines (a file or a pattern) with request_id, label and,

@@ -1,7 +1,7 @@
 """What Cloud Monitoring has of an endpoint's versions: how often each answered with which code, and how fast.
 
-By REST: https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/list, with the metrics that Vertex AI
-exports, https://cloud.google.com/monitoring/api/metrics_gcp_a_b: a point a minute, some three minutes late.
+By REST: https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/list, with the metrics that Vertex
+AI exports, https://cloud.google.com/monitoring/api/metrics_gcp_a_b: a point a minute, some three minutes late.
 `MONITORING_EMULATOR_HOST` (a URL) names another server, which is asked without credentials.
 """
 

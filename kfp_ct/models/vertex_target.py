@@ -63,7 +63,7 @@ class VertexTarget:
         return vertex_endpoint.live(seen) if seen else ""
 
     def completed(self, policy: ReleasePolicy) -> ReleasePolicy:
-        """Returns a policy whose judge knows which rows of Vertex AI's log are this endpoint's, and what share they are."""
+        """Returns a policy whose judge knows which rows of Vertex AI's log are this endpoint's, and their share."""
         if not vertex_log_settings.is_table(policy.judge.request_log):
             return policy
         section = settings_of(self._chosen)

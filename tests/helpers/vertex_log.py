@@ -1,4 +1,4 @@
-"""Vertex AI's log of an endpoint in the BigQuery emulator: the table's columns and types are those that Google publishes.
+"""Vertex AI's log of an endpoint in the BigQuery emulator, with the columns and types that Google publishes.
 
 https://cloud.google.com/vertex-ai/docs/predictions/online-prediction-logging: `request_id` is a NUMERIC, the payloads
 are arrays of texts. It was never compared with a table that Vertex AI wrote: no Google Cloud was reachable.

@@ -1,4 +1,4 @@
-"""What Vertex AI logs to BigQuery, monitored: the same report as from the service's own log, and what it cannot tell."""
+"""What Vertex AI logs to BigQuery, monitored: the report of the service's own log, and what it cannot tell."""
 
 import datetime
 import re

@@ -1,4 +1,4 @@
-"""A release on a Vertex AI endpoint, judged by what Google logs of it: rows in BigQuery, errors and latency in minutes."""
+"""A release on a Vertex AI endpoint, judged by what Google has of it: rows in BigQuery, errors and latency."""
 
 import dataclasses
 import datetime

@@ -1,4 +1,4 @@
-"""`ct doctor --target vertex`: the table that an endpoint's requests are logged to, asked of BigQuery's official client."""
+"""`ct doctor --target vertex`: the table that an endpoint's requests are logged to, by BigQuery's official client."""
 
 import http.server
 import json

@@ -1,4 +1,4 @@
-"""A release on a Vertex AI endpoint: the policy's shares are the endpoint's traffic split, whatever is killed or refused."""
+"""A release on a Vertex AI endpoint: its shares are the traffic split, whatever is killed or refused."""
 
 import datetime
 import itertools
@@ -72,10 +72,8 @@ class Canary:
 
 def splits(vertex):
     """The traffic splits that were set, in order, each once."""
-    sent = [
-        body["trafficSplit"] for method, _, _, body in vertex.requests if method == "PATCH" and "trafficSplit" in body
-    ]
-    return [split for split, _ in itertools.groupby(sent)]
+    bodies = [body for method, _, _, body in vertex.requests if method == "PATCH"]
+    return [split for split, _ in itertools.groupby(body["trafficSplit"] for body in bodies if "trafficSplit" in body)]
 
 
 def test_each_step_sets_the_split_and_is_recorded_with_its_evidence(tmp_path, vertex, capsys):

@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from kfp_ct.runs.record import Run
 
 
+_Importance = Annotated[
+    bool,
+    typer.Option(
+        "--importance", help="Measure first what the model loses without each input; needs the run's artifacts."
+    ),
+]
+_IntegratedGradients = Annotated[
+    bool,
+    typer.Option(
+        "--integrated-gradients",
+        help="Measure first how far each input moves the output, by the model's gradients; needs the same.",
+    ),
+]
+
+
 def model_card(
     name: options.Project,
     run: Annotated[
@@ -24,19 +39,8 @@ def model_card(
             "--format", help="Form: html, md (with a model hub's metadata) or json (the Model Card Toolkit's)."
         ),
     ] = "html",
-    importance: Annotated[
-        bool,
-        typer.Option(
-            "--importance", help="Measure first what the model loses without each input; needs the run's artifacts."
-        ),
-    ] = False,
-    integrated_gradients: Annotated[
-        bool,
-        typer.Option(
-            "--integrated-gradients",
-            help="Measure first how far each input moves the output, by the model's gradients; needs the same.",
-        ),
-    ] = False,
+    importance: _Importance = False,
+    integrated_gradients: _IntegratedGradients = False,
     file: Annotated[
         Path | None,
         typer.Option(

@@ -16,7 +16,14 @@ import tensorflow as tf
 
 from kfp_ct.base import secrets, setting_problems, task_log
 from kfp_ct.base.errors import ConfigurationError, DataError, TrainingError
-from kfp_ct.components.train import checkpoints, diagnosis, logged_requests, observed_fit, traced_once
+from kfp_ct.components.train import (
+    checkpoints,
+    diagnosis,
+    logged_requests,
+    observed_fit,
+    traced_once,
+    unwritten_summaries,
+)
 from kfp_ct.components.train.callbacks import History, StopOnNonFiniteLoss, metric_text
 from kfp_ct.components.train.settings import Parameters
 from kfp_ct.data import autograph, batches, layouts, reading, user_code, warm_up, whole_floats
@@ -104,7 +111,7 @@ def train(request: TrainingRequest, model_path: str, run_path: str) -> dict[str,
         fn_args = _fn_args(request, outputs, reader, callbacks)
         passed = callbacks if request.hyperparameters.get("fit_callbacks", True) else []
         failures = user_code.failing_as(TrainingError, request.module, "run_fn")
-        with failures, autograph.sparing_libraries(), traced_once.fitting(), observed_fit.passing(passed):
+        with failures, _quicker(), observed_fit.passing(passed):
             run_fn(fn_args)
         loaded = _require_saved_model(outputs.serving_model_dir, request.module)
         if is_chief:
@@ -114,6 +121,13 @@ def train(request: TrainingRequest, model_path: str, run_path: str) -> dict[str,
     if is_chief:
         _record_training(request, model_path)
     return _write_summary(manifest.split(layouts.TRAIN).rows, history, run_path)
+
+
+@contextlib.contextmanager
+def _quicker() -> Iterator[None]:
+    """Within it, what libraries do for nothing is left out."""
+    with autograph.sparing_libraries(), traced_once.fitting(), unwritten_summaries.left_out():
+        yield
 
 
 def _callbacks(reader: Reader, history: History, run_path: str) -> list[Any]:

@@ -34,6 +34,8 @@ COSTS_VARIABLE = "CT_TASK_COSTS"
 _STANDARD_INPUT = 0
 # Keeps tasks from running what a module was before an edit.
 _BYTECODE = "kfp_ct.base.bytecode"
+# Keeps imports from loading what libraries use seldom.
+_DEFERRED = "kfp_ct.base.deferred_imports"
 # Between the modules of a server: a fork that has imported what stands before it serves at PATH.early.
 EARLY, EARLY_SUFFIX = "--early", ".early"
 # What follows is imported once standard input has ended, between tasks; the server of PATH.early has its own.
@@ -43,6 +45,7 @@ LATER, EARLY_LATER = "--later", "--early-later"
 def serve(path: str, lifeline: int, arguments: list[str]) -> NoReturn:
     """Imports modules, then serves until the other end of `lifeline` closes, and ends its tasks with itself."""
     _guard_bytecode()
+    _defer_what_is_seldom_used()
     rest, _, later_of_early = _parted(arguments, EARLY_LATER)
     modules, _, later = _parted(rest, LATER)
     first, early, others = _parted(modules, EARLY)
@@ -93,7 +96,7 @@ def _import(modules: list[str]) -> None:
     gc.disable()  # imports leave next to no garbage: looking for it took a quarter of their time
     for module in modules:
         # A component that needs what is not installed says so itself, better than this place could.
-        with contextlib.suppress(ImportError):
+        with _without_package_search(), contextlib.suppress(ImportError):
             importlib.import_module(module)
     gc.enable()
     gc.freeze()  # what was imported stays: no task's garbage collector need walk it
@@ -103,6 +106,17 @@ def _guard_bytecode() -> None:
     # Where the library is not: an environment of a task's own packages, made for it.
     with contextlib.suppress(ImportError):
         importlib.import_module(_BYTECODE).never_keep_what_just_changed()
+
+
+def _defer_what_is_seldom_used() -> None:
+    with contextlib.suppress(ImportError):
+        deferred = importlib.import_module(_DEFERRED)
+        deferred.defer(deferred.SELDOM_USED)
+
+
+def _without_package_search() -> contextlib.AbstractContextManager[None]:
+    deferred = sys.modules.get(_DEFERRED)
+    return deferred.without_package_search() if deferred else contextlib.nullcontext()
 
 
 def _accept(server: socket.socket) -> None:

@@ -1,5 +1,6 @@
 """`ct build`."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     }
 )
 def build(
-    more: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Further files for --check.", show_default="none")
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="What --check checks.", show_default="what would run")
     ] = [],  # noqa: B006 - typer copies it
     config: Annotated[Path, typer.Option(help="Build configuration, a path in the source.")] = Path("cloudbuild.yaml"),
     source: Annotated[Path | None, typer.Option(help="Folder to build.", show_default="the repository")] = None,
@@ -52,12 +53,7 @@ def build(
     inputs: options.BuildInputs = [],  # noqa: B006
     environment: options.BuildEnvironment = [],  # noqa: B006
     project_id: Annotated[str, typer.Option("--project", help="Value of $PROJECT_ID.")] = "local",
-    check: Annotated[
-        list[Path],
-        typer.Option(
-            metavar="FILE", help="Check this configuration instead of running one; repeatable.", show_default="none"
-        ),
-    ] = [],  # noqa: B006
+    check: Annotated[bool, typer.Option("--check", help="Check configurations and run nothing.")] = False,
     cause: options.Cause = "on demand",
     home: options.Home = None,
     as_json: options.Json = False,
@@ -70,13 +66,15 @@ def build(
     from kfp_ct.ci.cloudbuild.build import BuildRequest
     from kfp_ct.project.workspace import find_workspace
 
-    if check:
-        raise typer.Exit(_check([*check, *more], as_json))
-    if more:
+    if check and files:
+        raise typer.Exit(_check(files, as_json))
+    if files:
         raise UsageError(
-            f"what is {more[0]} for?\nexpected: --config {more[0]} to run it, --check {more[0]} to check it"
+            f"what is {files[0]} for?\nexpected: --config {files[0]} to run it, --check {files[0]} to check it"
         )
     workspace = find_workspace(home)
+    if check:
+        raise typer.Exit(_check([Path(os.path.relpath((source or workspace.root) / config))], as_json))
     request = BuildRequest(
         config, source or workspace.root, commit, options.pairs(substitutions, "--substitutions"), tuple(only), first,
         containers, options.pairs(images, "--image"), project_id, cause=cause,

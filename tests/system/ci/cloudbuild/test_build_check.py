@@ -159,6 +159,16 @@ def test_the_command_says_every_line_and_refuses_zero_files_of_nothing(tmp_path)
     assert ct(tmp_path, "build", "--check", str(good)).code == 0
 
 
+def test_without_a_file_the_command_checks_what_it_would_run(tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "ci.yaml").write_text(STEP + "  arg: [x]\n")
+
+    assert "cloudbuild.yaml: 16 steps checked, nothing wrong" in ct(tmp_path, "build", "--check").out
+    other = ct(tmp_path, "build", "--check", "--source", str(tmp_path / "source"), "--config", "ci.yaml")
+
+    assert (other.code, "ci.yaml:3: error: there is no field arg" in other.out) == (2, True)
+
+
 def test_json_is_read_as_yaml_is():
     tree = config.examine(json.dumps({"steps": [{"name": "a", "wait_for": ["-"]}]}))[0].tree
     assert tree == {"steps": [{"name": "a", "waitFor": ["-"]}]}

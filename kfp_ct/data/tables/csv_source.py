@@ -62,13 +62,15 @@ def _read(connection: duckdb.DuckDBPyConnection, layout: Layout, table: TextTabl
 def _columns(
     connection: duckdb.DuckDBPyConnection, layout: Layout, table: TextTable, types: Mapping[str, str]
 ) -> list[Column]:
+    raws = [RawColumn(name, f"c{number}", f"c{number}") for number, name in enumerate(layout.columns)]
+    guessed = [raw for raw in raws if raw.name not in types]
+    counted = text_table.count_all(connection, table, guessed, lambda text: value_kinds.kind(text, table.decimal))
+    kinds = {raw.name: found for raw, found in zip(guessed, counted, strict=True)}
     columns = []
-    for number, name in enumerate(layout.columns):
-        text = f"c{number}"
-        raw = RawColumn(name, text, text)
-        if name in types:
-            columns.append(text_table.declared(connection, table, raw, types[name]))
+    for raw in raws:
+        if raw.name in types:
+            columns.append(text_table.declared(connection, table, raw, types[raw.name]))
         else:
-            kind = value_kinds.kind(text, table.decimal)
-            columns.append(text_table.found(connection, table, raw, kind, value_kinds.guess))
+            kind = value_kinds.kind(raw.text, table.decimal)
+            columns.append(text_table.typed(table, raw, kind, kinds[raw.name], value_kinds.guess))
     return columns

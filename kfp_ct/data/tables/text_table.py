@@ -16,6 +16,9 @@ from kfp_ct.data.tables.value_kinds import MARK, SAID_NULL, TEXT, Guess, Kinds
 _FITS = "fits"
 # Marks of missing values that are named in the log, of a column.
 _SHOWN = 5
+# Columns that one statement counts, since to plan the expression of a kind takes 15 ms and its run over few rows none;
+# of long columns fewer, so that no more than so many different texts are grouped at once.
+AT_ONCE, _CELLS_AT_ONCE = 16, 1_000_000
 Guessing = Callable[[Kinds], Guess]
 
 
@@ -118,9 +121,23 @@ def found(
     Raises:
         DataError: Some of its instants have a zone and others have none, or a number is beyond float64.
     """
+    return typed(table, raw, kind, count(connection, table, raw, with_missing(kind, raw.text, table)), guessing)
+
+
+def typed(table: TextTable, raw: RawColumn, kind: str, kinds: Kinds, guessing: Guessing) -> Column:
+    """Returns a column whose type is that of all its values, of which it is known how many are of which kind.
+
+    Args:
+        table: The table.
+        raw: The column.
+        kind: The expression of a value's kind.
+        kinds: How many values are of which kind.
+        guessing: Finds the type.
+
+    Raises:
+        DataError: Some of its instants have a zone and others have none, or a number is beyond float64.
+    """
     name = raw.name
-    kind = with_missing(kind, raw.text, table)
-    kinds = count(connection, table, raw, kind)
     guess = guessing(kinds)
     if guess.refusal:
         refusal = guess.refusal.replace("{columns}", f"sources.{table.source}.columns").replace("{column}", name)
@@ -128,7 +145,7 @@ def found(
     if guess.note:
         read = "text" if guess.type == "VARCHAR" else guess.type
         task_log.progress(f"{table.source}.{name} is read as {read}: {guess.note}")
-    return Column(raw, kind, kinds, guess)
+    return Column(raw, with_missing(kind, raw.text, table), kinds, guess)
 
 
 def with_missing(kind: str, text: str, table: TextTable) -> str:
@@ -140,16 +157,58 @@ def with_missing(kind: str, text: str, table: TextTable) -> str:
 
 def count(connection: duckdb.DuckDBPyConnection, table: TextTable, raw: RawColumn, kind: str) -> Kinds:
     """Counts the kinds of a column's values."""
-    counted = database.rows(
+    groups = f"SELECT 0 AS ct_column, {raw.made_of}, count(*) AS ct_rows FROM {table.table} GROUP BY ALL"
+    return _kinds(_counted(connection, groups, raw.text, kind))
+
+
+def count_all(
+    connection: duckdb.DuckDBPyConnection, table: TextTable, columns: Sequence[RawColumn], kind: Callable[[str], str]
+) -> list[Kinds]:
+    """Counts the kinds of several columns' values; returns them in the order of the columns.
+
+    Args:
+        connection: The database.
+        table: The table.
+        columns: Columns whose text and kind are made of the text alone.
+        kind: Makes the expression of a value's kind out of that of its text.
+    """
+    (rows,) = database.row(connection, f"SELECT count(*) FROM {table.table}")
+    at_once = max(1, min(AT_ONCE, _CELLS_AT_ONCE // max(1, rows)))
+    expression = with_missing(kind("ct_value"), "ct_value", table)
+    found: list[Kinds] = []
+    for first in range(0, len(columns), at_once):
+        part = columns[first : first + at_once]
+        groups = " UNION ALL ".join(
+            f"SELECT {number} AS ct_column, {raw.text} AS ct_value, count(*) AS ct_rows FROM {table.table} GROUP BY ALL"
+            for number, raw in enumerate(part)
+        )
+        counted = _counted(connection, groups, "ct_value", expression)
+        found += [_kinds([group for group in counted if group[0] == number]) for number in range(len(part))]
+    return found
+
+
+_Counted = list[tuple[int, str | None, int, str]]
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, groups: str, text: str, kind: str) -> _Counted:
+    """Returns column, kind, rows and an example of what a statement groups.
+
+    Most columns have few different texts, and to tell a kind takes longer than to group them.
+    """
+    return database.rows(
         connection,
-        # Most columns have few different texts, and to tell a kind takes longer than to group them.
-        f"SELECT ct_kind, sum(ct_rows)::BIGINT, min(ct_text) FROM (SELECT {kind} AS ct_kind, {raw.text} AS ct_text,"
-        f" ct_rows FROM (SELECT {raw.made_of}, count(*) AS ct_rows FROM {table.table} GROUP BY ALL))"
-        " GROUP BY ct_kind ORDER BY ct_kind",
+        f"SELECT ct_column, ct_kind, sum(ct_rows)::BIGINT, min(ct_text) FROM (SELECT ct_column, {kind} AS ct_kind,"
+        f" {text} AS ct_text, ct_rows FROM ({groups})) GROUP BY ct_column, ct_kind ORDER BY ct_column, ct_kind",
     )
-    # Missing ones have none; a WHERE would plan the long expression of a kind a second time.
-    counted = [group for group in counted if group[0] is not None]
-    return Kinds({name: number for name, number, _ in counted}, {name: example for name, _, example in counted})
+
+
+def _kinds(counted: _Counted) -> Kinds:
+    """Puts together what was counted of a column.
+
+    Missing values have no kind; a WHERE would plan the long expression of a kind a second time.
+    """
+    known = [(kind, rows, example) for _, kind, rows, example in counted if kind is not None]
+    return Kinds({kind: rows for kind, rows, _ in known}, {kind: example for kind, _, example in known})
 
 
 def make_view(connection: duckdb.DuckDBPyConnection, table: TextTable, columns: Sequence[Column]) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 import cpu_seconds
 import depth
+import warm_python
 
 # How long an example takes says how busy the machine is. `make test` tries the same examples each time, so that it
 # fails by what was changed; `make test-deep` looks for new ones.
@@ -25,6 +26,7 @@ hypothesis.settings.register_profile("any machine", deadline=None, derandomize=n
 hypothesis.settings.load_profile("any machine")
 # As ct gives it to tasks: which Keras tf.keras is must not hang on the order of imports.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
+warm_python.leave_out_unused()
 
 IN_COMPONENT_ENVIRONMENT = importlib.util.find_spec("tensorflow") is not None
 COMPONENT_TESTS = Path(__file__).parent / "components"

@@ -180,18 +180,32 @@ def kill_in(home: Path, step: str, arguments: tuple[str, ...]) -> None:
     environment = {**os.environ, "CT_HOME": str(home)}
     command = command_line("run", "flights", *arguments)
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    read = None
 
     def running():
+        nonlocal read
         assert process.poll() is None, f"the run ended before {step}"
         for folder in set((home / "runs").iterdir()) - before:
-            if (folder / "run.json").is_file():
+            # It is replaced, never written into: the same file is read once.
+            written = file_number(folder / "run.json")
+            if written is not None and written != read:
                 tasks = json.loads((folder / "run.json").read_text())["tasks"]
+                read = written
                 return any(task["name"] == step and task["state"] == "RUNNING" for task in tasks)
         return False
 
     wait_for(running, 300, 0.002)
     process.kill()
     process.wait()
+
+
+def file_number(path: Path) -> tuple[int, int] | None:
+    """Says which file a path names, and when it was written; None for none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 class Answers:

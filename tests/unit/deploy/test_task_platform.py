@@ -46,8 +46,8 @@ def two() -> None:
         echo(text="c").set_display_name("last")
 
 
-@dsl.pipeline(name="by-hand")
 def by_hand() -> None:
+    """A pipeline once it is asked for: kfp looks through the sources of all callers for each limit that is set."""
     task = echo().set_cpu_request("500m").set_cpu_limit("2").set_memory_request("512Mi").set_memory_limit("4Gi")
     task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(2).set_env_variable("LEVEL", "2")
     task.set_retry(3, backoff_duration="60s", backoff_factor=3.0, backoff_max_duration="7200s")
@@ -89,7 +89,7 @@ def pods(made, executor):
 
 
 def test_settings_are_written_as_kfps_own_functions_write_them(tmp_path):
-    expected = compiled(by_hand, tmp_path)
+    expected = compiled(dsl.pipeline(name="by-hand")(by_hand), tmp_path)
     made = task_platform.apply(compiled(bare, tmp_path), saying(kubernetes={"all": EVERYTHING}), target.KFP)
     assert pods(made, "exec-echo") == pods(expected, "exec-echo")
     executor, wanted = (each["deploymentSpec"]["executors"]["exec-echo"]["container"] for each in (made, expected))
@@ -115,7 +115,7 @@ def test_what_is_said_of_a_task_lies_over_what_is_said_of_all(tmp_path):
 
 def test_applying_again_changes_nothing_and_what_the_pipeline_says_stays(tmp_path):
     section = saying(kubernetes={"all": {"labels": {"more": "1"}, "volumes": [{"pvc": "z", "path": "/z"}]}})
-    once = task_platform.apply(compiled(by_hand, tmp_path), section, target.KFP)
+    once = task_platform.apply(compiled(dsl.pipeline(name="by-hand")(by_hand), tmp_path), section, target.KFP)
     assert pods(once, "exec-echo")["podMetadata"]["labels"] == {"team": "models", "more": "1"}
     assert [each["mountPath"] for each in pods(once, "exec-echo")["pvcMount"]] == ["/mnt/ct", "/z"]
     assert package.dump(task_platform.apply(once, section, target.KFP)) == package.dump(once)
@@ -123,7 +123,7 @@ def test_applying_again_changes_nothing_and_what_the_pipeline_says_stays(tmp_pat
 
 def test_a_volume_that_the_pipeline_mounts_too_is_refused_by_the_check(tmp_path):
     section = saying(kubernetes={"all": {"volumes": [{"pvc": "data", "path": "/other"}]}})
-    made = task_platform.apply(compiled(by_hand, tmp_path), section, target.KFP)
+    made = task_platform.apply(compiled(dsl.pipeline(name="by-hand")(by_hand), tmp_path), section, target.KFP)
     with pytest.raises(PackageError, match="exec-echo: two volumes have the name data"):
         check.check(made)
 

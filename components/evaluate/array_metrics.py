@@ -19,6 +19,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.metrics import (
+    aggregation,
     binary_confusion_matrices,
     calibration,
     calibration_histogram,
@@ -32,7 +33,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
 from kfp_ct.components.evaluate import exact_metrics
-from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS
+from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS, MULTILABEL
 
 Floats = npt.NDArray[np.float32]
 Metrics = dict[metric_types.MetricKey, Any]
@@ -45,7 +46,7 @@ class Slice:
     """The rows of one slice.
 
     Attributes:
-        labels: Shape (rows,).
+        labels: Shape (rows,), or 0 and 1 (rows, classes).
         predictions: Model name → predictions, (rows,) or (rows, classes).
         weights: How much each row counts, shape (rows,); None if all count alike.
     """
@@ -59,6 +60,15 @@ class Slice:
         if self.weights is None or not combiner._example_weighted:
             return np.ones(len(self.labels))
         return self.weights.astype(np.float64)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pairs:
+    """Labels, predictions and their weights, each of the same shape."""
+
+    labels: Floats
+    predictions: Floats
+    weights: npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +105,8 @@ def unsupported(config: config_pb2.EvalConfig, wanted: Computations, task: str =
     if any(spec.slice_keys_sql for spec in config.slicing_specs):
         return "slices in SQL"
     for spec in config.metrics_specs:
-        if spec.query_key or spec.HasField("binarize") or spec.HasField("aggregate") or spec.output_names:
+        by_class = task != MULTILABEL and (spec.HasField("binarize") or spec.HasField("aggregate"))
+        if spec.query_key or by_class or spec.output_names:
             return "query keys, binarised, aggregated or several outputs"
     names = [type(item.combiner).__name__ for item in wanted.combined if not _fits(item.combiner, task)]
     return ", ".join([*names, *(type(item).__name__ for item in wanted.others)])
@@ -134,19 +145,51 @@ def _differences(metrics: Metrics, baseline: str) -> Metrics:
 def _fits(combiner: Any, task: str) -> bool:
     if isinstance(combiner, binary_confusion_matrices._BinaryConfusionMatrixCombiner) and combiner._example_id_key:
         return False
-    if isinstance(combiner, exact_metrics.TallyCombiner) and combiner._key.sub_key is not None:
+    if task != MULTILABEL and _sub_key(combiner) is not None:
         return False
+    if task == MULTILABEL:
+        return type(combiner) in _FILLERS and not _is_of_top(_sub_key(combiner))
     if task != MULTICLASS:
         return type(combiner) in _FILLERS
     if isinstance(combiner, tf_metric_wrapper._CompilableMetricsCombiner):
-        # The others want labels as one-hot rows, which TFMA makes of them.
+        # The others want labels as one-hot rows, which `Scored.label_column` makes of them.
         metrics = [metric for of in combiner._metrics.values() for metric in of]
         return all(type(metric).__name__.startswith("Sparse") for metric in metrics)
     return isinstance(combiner, example_count._ExampleCountCombiner)
 
 
-def _model_rows(model_name: str, rows: Slice) -> tuple[Floats, Floats]:
-    return rows.labels, rows.predictions[model_name]
+def _key(combiner: Any) -> Any:
+    """Returns what a combiner's result goes by; None for those that go by no single key."""
+    return getattr(combiner, "_key", None) or getattr(combiner, "_metric_key", None)
+
+
+def _sub_key(combiner: Any) -> metric_types.SubKey | None:
+    key = _key(combiner)
+    return getattr(combiner, "_sub_key", None) if key is None else key.sub_key
+
+
+def _is_of_top(sub_key: metric_types.SubKey | None) -> bool:
+    return sub_key is not None and (sub_key.k is not None or sub_key.top_k is not None)
+
+
+def _pairs(combiner: Any, model_name: str, rows: Slice) -> _Pairs:
+    """Returns what TFMA hands to a combiner: of several labels a row those of a class, or all as rows of their own."""
+    labels, predictions, weights = rows.labels, rows.predictions[model_name], rows.row_weights(combiner)
+    if labels.ndim == 1:
+        return _Pairs(labels, predictions, weights)
+    sub_key, classes = _sub_key(combiner), labels.shape[1]
+    if sub_key is not None and sub_key.class_id is not None:
+        chosen = _existing(sub_key.class_id, classes)
+        return _Pairs(labels[:, chosen], predictions[:, chosen], weights)
+    of_classes = combiner._class_weights or dict.fromkeys(range(classes), 1.0)
+    shares = np.array([of_classes.get(number, 0.0) for number in range(classes)])
+    return _Pairs(labels.reshape(-1), predictions.reshape(-1), np.outer(weights, shares).reshape(-1))
+
+
+def _existing(number: int, classes: int) -> int:
+    if not 0 <= number < classes:
+        raise ValueError(f"class {number} of a model that has {classes}, numbered from 0")
+    return number
 
 
 def _fill_example_count(combiner: Any, rows: Slice) -> float:
@@ -154,23 +197,23 @@ def _fill_example_count(combiner: Any, rows: Slice) -> float:
 
 
 def _fill_calibration(combiner: Any, rows: Slice) -> Any:
-    labels, predictions = _model_rows(combiner._key.model_name, rows)
+    pairs = _pairs(combiner, combiner._key.model_name, rows)
     accumulator = combiner.create_accumulator()
-    row_weights = rows.row_weights(combiner)
-    accumulator.total_weighted_examples = float(row_weights.sum())
-    accumulator.total_weighted_labels = float((row_weights * labels).sum())
-    accumulator.total_weighted_predictions = float((row_weights * predictions).sum())
+    accumulator.total_weighted_examples = float(pairs.weights.sum())
+    accumulator.total_weighted_labels = float((pairs.weights * pairs.labels).sum())
+    accumulator.total_weighted_predictions = float((pairs.weights * pairs.predictions).sum())
     return accumulator
 
 
 def _fill_histogram(combiner: Any, rows: Slice) -> dict[int, calibration_histogram.Bucket]:
-    labels, predictions = (array.astype(np.float64) for array in _model_rows(combiner._key.model_name, rows))
+    pairs = _pairs(combiner, combiner._key.model_name, rows)
+    labels, predictions = (array.astype(np.float64) for array in (pairs.labels, pairs.predictions))
     by = predictions if combiner._prediction_based_bucketing else labels
     position = (by - combiner._left) / combiner._range * combiner._num_buckets + 1
     bucket = np.clip(position, 0, combiner._num_buckets + 1).astype(np.int64)
-    row_weights = rows.row_weights(combiner)
+    weights = pairs.weights
     label_sums, prediction_sums, counts = (
-        np.bincount(bucket, part) for part in (row_weights * labels, row_weights * predictions, row_weights)
+        np.bincount(bucket, part) for part in (weights * labels, weights * predictions, weights)
     )
     return {
         int(i): calibration_histogram.Bucket(int(i), float(label_sums[i]), float(prediction_sums[i]), float(counts[i]))
@@ -179,43 +222,60 @@ def _fill_histogram(combiner: Any, rows: Slice) -> dict[int, calibration_histogr
 
 
 def _fill_tallies(combiner: Any, rows: Slice) -> exact_metrics.Tallies:
-    labels, predictions = _model_rows(combiner._key.model_name, rows)
-    return exact_metrics.Tallies.of(predictions, labels, rows.row_weights(combiner))
+    pairs = _pairs(combiner, combiner._key.model_name, rows)
+    return exact_metrics.Tallies.of(pairs.predictions, pairs.labels, pairs.weights)
 
 
 def _fill_confusion_matrices(combiner: Any, rows: Slice) -> Any:
     """Rows of one label between two thresholds count alike: one of them stands for all, with the weight of all."""
-    labels, predictions = _model_rows(combiner._key.model_name, rows)
+    pairs = _pairs(combiner, combiner._key.model_name, rows)
+    labels, predictions = pairs.labels, pairs.predictions
     matrices = combiner._binary_confusion_matrices
     between = np.searchsorted(np.sort(np.array(matrices._thresholds)), predictions.astype(np.float64), side="left")
     group = between * 2 + (labels > 0.5)
     _, first, members = np.unique(group, return_index=True, return_inverse=True)
-    weights = np.bincount(members.reshape(-1), rows.row_weights(combiner))
+    weights = np.bincount(members.reshape(-1), pairs.weights)
     columns = [array.astype(np.float64).tolist() for array in (labels[first], predictions[first], weights)]
     return matrices.add_input(combiner.create_accumulator(), *columns, example_id=None)
 
 
 def _fill_keras(combiner: Any, rows: Slice) -> Any:
-    labels, predictions = _model_rows(combiner._model_name, rows)
-    accumulator, row_weights = combiner.create_accumulator(), rows.row_weights(combiner).astype(np.float32)
+    pairs = _keras_pairs(combiner, rows)
+    accumulator = combiner.create_accumulator()
     for output, name in enumerate(combiner._output_names):
         for index, metric in enumerate(combiner._metrics[name]):
-            for start in range(0, len(labels), KERAS_BATCH_ROWS):
+            for start in range(0, len(pairs.labels), KERAS_BATCH_ROWS):
                 batch = slice(start, start + KERAS_BATCH_ROWS)
-                column = labels[batch, None], predictions[batch].reshape(len(labels[batch]), -1)
                 metric.reset_states()
-                metric.update_state(*column, row_weights[batch])
+                metric.update_state(pairs.labels[batch], pairs.predictions[batch], pairs.weights[batch])
                 accumulator.add_weights(output, index, metric.get_weights())
     return accumulator
 
 
+def _keras_pairs(combiner: Any, rows: Slice) -> _Pairs:
+    """Returns labels `[n, 1]` and predictions `[n, k]`; of several labels a row all of it, as TFMA hands it over."""
+    predictions, whole = rows.predictions[combiner._model_name], _sub_key(combiner) is None
+    average = combiner._aggregation_type
+    if rows.labels.ndim == 2 and whole and not (average and average.micro_average):
+        pairs = _Pairs(rows.labels, predictions, rows.row_weights(combiner))
+    else:
+        flat = _pairs(combiner, combiner._model_name, rows)
+        pairs = _Pairs(flat.labels[:, None], flat.predictions.reshape(len(flat.labels), -1), flat.weights)
+    return dataclasses.replace(pairs, weights=pairs.weights.astype(np.float32))
+
+
+def _fill_class_weights(combiner: Any, rows: Slice) -> dict[int, float]:
+    """The weight of the rows that each class has, by which averages over classes are weighted."""
+    weights, classes = rows.row_weights(combiner), rows.labels.shape[1]
+    return {number: float(weights @ rows.labels[:, _existing(number, classes)]) for number in combiner._class_ids}
+
+
 def _fill_error(combiner: Any, rows: Slice) -> Any:
-    labels, predictions = (array.astype(np.float64) for array in _model_rows(combiner._metric_key.model_name, rows))
-    errors = _ERRORS[type(combiner)](labels - predictions)
+    pairs = _pairs(combiner, combiner._metric_key.model_name, rows)
+    errors = _ERRORS[type(combiner)](pairs.labels.astype(np.float64) - pairs.predictions.astype(np.float64))
     accumulator = combiner.create_accumulator()
-    row_weights = rows.row_weights(combiner)
-    accumulator.total_regression_error = float((row_weights * errors).sum())
-    accumulator.total_example_weights = float(row_weights.sum())
+    accumulator.total_regression_error = float((pairs.weights * errors).sum())
+    accumulator.total_example_weights = float(pairs.weights.sum())
     return accumulator
 
 
@@ -230,5 +290,6 @@ _FILLERS: dict[type, Callable[[Any, Slice], Any]] = {
     binary_confusion_matrices._BinaryConfusionMatrixCombiner: _fill_confusion_matrices,
     tf_metric_wrapper._CompilableMetricsCombiner: _fill_keras,
     exact_metrics.TallyCombiner: _fill_tallies,
+    aggregation._ClassWeightsFromLabelsCombiner: _fill_class_weights,
     **dict.fromkeys(_ERRORS, _fill_error),
 }

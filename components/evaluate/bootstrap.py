@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from kfp_ct.components.evaluate import multilabel
 from kfp_ct.components.evaluate.samples import Array, Floats, Sample
 from kfp_ct.components.evaluate.settings import MULTICLASS, Gates
 
@@ -67,7 +68,7 @@ def predicted_classes(task: str, predictions: Floats) -> npt.NDArray[np.int64]:
 
 def _blocks(sample: Sample, predictions: Floats, generator: np.random.Generator) -> tuple[Blocks, int]:
     rows = len(sample.labels)
-    width = 2 * (predictions.shape[1] if predictions.ndim == 2 else 2)
+    width = 3 * (predictions.shape[1] if predictions.ndim == 2 else 2)
     most = min(MOST_BLOCKS, max(MOST_CELLS // width, 100))
     if rows <= most:
         return np.arange(rows), rows
@@ -123,4 +124,6 @@ SUMS: dict[str, tuple[_Sums, Callable[[Array], Array]]] = {
     "rmse": (_error_sums, _root_mean_squared_error),
     "r2": (_error_sums, _r2),
     "balanced_accuracy": (_recall_sums, _balanced_accuracy),
+    "macro_f1": (multilabel.count_sums, multilabel.macro_f1),
+    "micro_f1": (multilabel.count_sums, multilabel.micro_f1),
 }

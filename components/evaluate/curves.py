@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from kfp_ct.components.evaluate import bootstrap
-from kfp_ct.components.evaluate.samples import Floats, Scored, class_name
-from kfp_ct.components.evaluate.settings import MULTICLASS, REGRESSION
+from kfp_ct.components.evaluate import bootstrap, estimates
+from kfp_ct.components.evaluate.multilabel import THRESHOLD
+from kfp_ct.components.evaluate.samples import Floats, Sample, Scored, class_name
+from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS, MULTILABEL, REGRESSION
 
 POINTS = 200
 CALIBRATION_BINS = 15
@@ -29,6 +30,8 @@ def describe(scored: Scored, predictions: Floats) -> dict[str, Any]:
     labels = scored.sample.labels
     if scored.sample.task == MULTICLASS:
         return {"classes": _classes(scored, predictions)}
+    if scored.sample.task == MULTILABEL:
+        return {"labels": _labels(scored, predictions)}
     if scored.sample.task == REGRESSION:
         return {"values": _values(labels, predictions), "residuals": _residuals(labels, predictions)}
     thresholds, hits, alarms = _counts(labels, predictions)
@@ -105,6 +108,27 @@ def _classes(scored: Scored, predictions: Floats) -> dict[str, Any]:
         "precision": _shares(right, columns),
         "matrix": matrix,
         "confusions": [{"rows": n, "actual": names[a], "predicted": names[p]} for n, a, p in wrong],
+    }
+
+
+def _labels(scored: Scored, predictions: Floats) -> dict[str, Any]:
+    """Each class by itself: its rows, how many are said to have it, how often rightly, and its AUC."""
+    actual, said = scored.sample.labels > THRESHOLD, predictions > THRESHOLD
+    rows, taken, hits = (each.sum(axis=0) for each in (actual, said, actual & said))
+    areas = [
+        estimates.value("auc", Sample(BINARY, actual[:, number]), predictions[:, number])
+        for number in range(predictions.shape[1])
+    ]
+    return {
+        "names": [class_name(scored.classes, number) for number in range(predictions.shape[1])],
+        "rows": rows.tolist(),
+        "predicted": taken.tolist(),
+        "prediction": predictions.mean(axis=0, dtype=np.float64).tolist(),
+        "auc": [float(area) if np.isfinite(area) else None for area in areas],
+        "recall": _shares(hits, rows),
+        "precision": _shares(hits, taken),
+        "f1": _shares(2 * hits, rows + taken),
+        "per_row": {"actual": float(actual.sum(axis=1).mean()), "predicted": float(said.sum(axis=1).mean())},
     }
 
 

@@ -7,10 +7,12 @@ from tensorflow_model_analysis.metrics import metric_types
 from kfp_ct.components.evaluate.estimates import Interval
 
 _TITLES = {
-    "auc": "AUC", "auc_precision_recall": "AUC-PR", "macro_auc": "macro AUC", "rmse": "RMSE",
+    "auc": "AUC", "auc_precision_recall": "AUC-PR", "macro_auc": "macro AUC", "micro_auc": "micro AUC", "rmse": "RMSE",
     "mse": "MSE", "mae": "MAE", "r2": "R²", "root_mean_squared_error": "RMSE", "mean_squared_error": "MSE",
     "mean_absolute_error": "MAE", "binary_accuracy": "accuracy", "sparse_categorical_accuracy": "accuracy",
     "binary_crossentropy": "log loss", "sparse_categorical_crossentropy": "log loss", "auc_macro_average": "macro AUC",
+    "auc_micro_average": "micro AUC", "macro_f1": "macro F1", "micro_f1": "micro F1", "hamming_loss": "Hamming loss",
+    "f1_score_macro_average": "macro F1", "f1_score_micro_average": "micro F1",
 }  # fmt: skip
 VERDICTS = {"better": "better", "not_significant": "not significantly better", "worse": "worse"}
 

@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kfp_ct.components.evaluate import bootstrap
+from kfp_ct.components.evaluate import bootstrap, multilabel
 from kfp_ct.components.evaluate.samples import Array, Floats, Sample
-from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS, Gates
+from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS, MULTILABEL, Gates
 
 # What Keras clips probabilities to, so that our log loss is its cross-entropy.
 EPSILON = 1e-7
-LESS_IS_BETTER = ("log_loss", "rmse", "mse", "mae")
+LESS_IS_BETTER = ("log_loss", "hamming_loss", "rmse", "mse", "mae")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +90,8 @@ def _normal(gates: Gates, sample: Sample, pair: tuple[_Estimate, _Estimate], sig
 
 def _method(metric: str, sample: Sample) -> str:
     weighted = "" if sample.weights is None else ", weighted"
-    if metric in ("auc", "macro_auc"):
-        return f"DeLong{'' if metric == 'auc' else ', each class against the rest'}{weighted}"
+    if metric in _AREAS:
+        return f"DeLong{_AREAS[metric]}{weighted}"
     return f"normal, paired differences of rows{weighted}"
 
 
@@ -100,6 +100,8 @@ def _estimate(metric: str, sample: Sample, predictions: Floats) -> _Estimate:
         return _auc(sample.labels > 0.5, predictions, sample.row_weights)
     if metric == "macro_auc":
         return _macro_auc(sample, predictions)
+    if metric == "micro_auc":
+        return _micro_auc(sample, predictions)
     return _mean(_ROW_VALUES[metric](sample, predictions), sample.row_weights)
 
 
@@ -132,13 +134,20 @@ def _macro_auc(sample: Sample, predictions: Floats) -> _Estimate:
     """Averages the AUCs of each class against the rest, over the classes with two rows on either side."""
     found, values, influence = 0, 0.0, np.zeros(len(sample.labels))
     for number in range(predictions.shape[1]):
-        of_class = sample.labels == number
+        of_class = sample.is_of_class(number)
         if not 2 <= of_class.sum() <= len(of_class) - 2:
             continue
         one = _auc(of_class, predictions[:, number], sample.row_weights)
         if one.influence is not None:
             found, values, influence = found + 1, values + one.value, influence + one.influence
     return _Estimate(values / found, influence / found) if found else _Estimate(float("nan"), None)
+
+
+def _micro_auc(sample: Sample, predictions: Floats) -> _Estimate:
+    """Takes every row and class as a row; a row's influence is the sum of its classes', which belong together."""
+    classes = predictions.shape[1]
+    one = _auc(sample.labels.reshape(-1) > 0.5, predictions.reshape(-1), np.repeat(sample.row_weights, classes))
+    return one if one.influence is None else _Estimate(one.value, one.influence.reshape(-1, classes).sum(axis=1))
 
 
 def _log_losses(sample: Sample, predictions: Floats) -> Array:
@@ -149,7 +158,8 @@ def _log_losses(sample: Sample, predictions: Floats) -> Array:
         own = predictions[rows, sample.labels.astype(np.int64)].astype(np.float64) / predictions.sum(axis=1)
         return -np.log(np.clip(own, EPSILON, 1 - EPSILON))
     clipped = np.clip(predictions.astype(np.float64), EPSILON, 1 - EPSILON)
-    return -np.where(sample.labels > 0.5, np.log(clipped), np.log1p(-clipped))
+    losses = -np.where(sample.labels > 0.5, np.log(clipped), np.log1p(-clipped))
+    return losses.mean(axis=1) if sample.task == MULTILABEL else losses
 
 
 def _correct(sample: Sample, predictions: Floats) -> Array:
@@ -164,12 +174,16 @@ def _squared_errors(sample: Sample, predictions: Floats) -> Array:
     return np.square(sample.labels - predictions.astype(np.float64))
 
 
+_AREAS = {
+    "auc": "", "macro_auc": ", each class against the rest", "micro_auc": ", all classes together, by row",
+}  # fmt: skip
 _ROW_VALUES: dict[str, Callable[[Sample, Floats], Array]] = {
     "log_loss": _log_losses, "accuracy": _correct, "mae": _absolute_errors, "mse": _squared_errors,
+    "hamming_loss": multilabel.hamming_losses, "subset_accuracy": multilabel.exact_matches,
 }  # fmt: skip
 
 
 def is_defined(gates: Gates, sample: Sample) -> bool:
     """Whether the metric is defined on the rows."""
-    needs_both = gates.metric in ("auc", "macro_auc", "r2") or sample.task == BINARY
+    needs_both = gates.metric in ("auc", "macro_auc", "micro_auc", "r2") or sample.task == BINARY
     return len(sample.labels) > 0 and (sample.varied or not needs_both)

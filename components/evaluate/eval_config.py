@@ -133,6 +133,14 @@ def beyond_extractors(text: str) -> Iterator[str]:
         yield "several model_specs that are no baseline"
 
 
+def parsed(text: str) -> Any:
+    """Returns the config that a text holds; None where it holds none."""
+    try:
+        return _parsed(text)
+    except ValueError:
+        return None
+
+
 @functools.lru_cache(maxsize=8)
 def _parsed(text: str) -> Any:
     """Reads a config once for all that is asked of it; nobody changes what is returned."""

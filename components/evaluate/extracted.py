@@ -47,6 +47,7 @@ class Extraction:
         files: Files of the splits to judge on.
         columns: Features to keep beside labels and weights.
         logits: Whether predictions are logits.
+        exclusive: Whether each row has one class, even where its label is a list.
     """
 
     hooks: Hooks
@@ -55,6 +56,7 @@ class Extraction:
     files: Sequence[str]
     columns: Sequence[str]
     logits: bool = False
+    exclusive: bool = False
 
     @property
     def config(self) -> config_pb2.EvalConfig:
@@ -227,7 +229,7 @@ def _read(asked: Extraction, folder: Path) -> Predicted:
     task_log.progress(f"{len(rows):,} rows come out of the extractors")
     columns = {name: [row["columns"][name] for row in rows] for name in asked.columns}
     for number, output in enumerate(asked.plan.outputs):
-        _add(columns, output.label, [row["labels"][number] for row in rows])
+        _add(columns, output.label, _labels([row["labels"][number] for row in rows]))
         if output.weight:
             _add(columns, output.weight, [row["weights"][number] for row in rows])
     table = pa.table({name: _array(name, values) for name, values in columns.items()})
@@ -242,6 +244,13 @@ def _add(columns: dict[str, list[Any]], name: str, values: list[Any]) -> None:
             f"the extractors give {name} with other values as a label or a weight than as a feature\n"
             "expected: one meaning a name\nfix: name another feature in the evaluation config"
         )
+
+
+def _labels(values: list[Any]) -> list[Any]:
+    """Returns labels of one shape: where a row has several, each has a list."""
+    if not any(isinstance(each, list) for each in values):
+        return values
+    return [each if isinstance(each, list) or each is None else [each] for each in values]
 
 
 def _array(name: str, values: list[Any]) -> pa.Array:
@@ -262,7 +271,8 @@ def _predictions(asked: Extraction, model: str, rows: list[dict[str, Any]]) -> d
                 "expected: a number, or one for every class, a row"
             )
         numbers = np.array(values, np.float32)
-        found[output.name] = probabilities(numbers) if asked.logits else numbers
+        independent = any(isinstance(row["labels"][number], list) for row in rows) and not asked.exclusive
+        found[output.name] = probabilities(numbers, independent) if asked.logits else numbers
     return found
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from kfp_ct.components.evaluate import display, estimates, slices
 from kfp_ct.components.evaluate.estimates import Interval
 from kfp_ct.components.evaluate.samples import Array, Floats, Sample, Scored, class_name, constant
-from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS, Gates
+from kfp_ct.components.evaluate.settings import BINARY, MULTICLASS, MULTILABEL, Gates
 from kfp_ct.models.blessing import Check
 
 
@@ -65,7 +65,7 @@ def beats_constant(gates: Gates, scored: Scored, predictions: Floats, prior: Arr
     report = {"prior": _prior_as_json(prior), "predicts": predicts, "metric": gates.metric,
                "challenger": ours, "value": theirs, "gain": gain.value, "low": gain.low, "high": gain.high,
                "method": gain.method}  # fmt: skip
-    if sample.task in (BINARY, MULTICLASS):
+    if sample.task in (BINARY, MULTICLASS, MULTILABEL):
         report["log_loss"] = estimates.value("log_loss", sample, trivial)
     return Check("baseline", passed, reason), report
 
@@ -143,6 +143,9 @@ def _constant_prediction(scored: Scored, prior: Array, whose: str) -> str:
     if scored.sample.task == MULTICLASS:
         most = int(prior.argmax())
         return f"{whose} class shares, most often {class_name(scored.classes, most)} {prior[most]:.3f}"
+    if scored.sample.task == MULTILABEL:
+        most = int(prior.argmax())
+        return f"{whose} share of rows of every class, at most {class_name(scored.classes, most)} {prior[most]:.3f}"
     return f"{whose} mean {display.number(float(prior[0]))}"
 
 

@@ -16,10 +16,10 @@ import pyarrow as pa
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.components.evaluate import estimates, preprocessed, scoring
 from kfp_ct.components.evaluate.config import CHALLENGER, Plan, read_plan
-from kfp_ct.components.evaluate.model import Model, Signature
+from kfp_ct.components.evaluate.model import Model
 from kfp_ct.components.evaluate.samples import Scored
 from kfp_ct.components.evaluate.scoring import Predicted
-from kfp_ct.components.evaluate.settings import LOGITS, Gates
+from kfp_ct.components.evaluate.settings import Gates
 from kfp_ct.components.evaluate.tasks import Decoder
 from kfp_ct.data import batches, layouts
 from kfp_ct.data.layouts import BATCH_ROWS
@@ -124,7 +124,7 @@ def opened(evaluated: Evaluated, folder: str, most: int) -> Opened:
     making = preprocessed.Preprocessing(plan.preprocessing, evaluated.model_path, plan.columns)
     with preprocessed.rows(making, evaluated.examples_path, folder) as examples:
         there = list(layouts.read_manifest(examples).columns)
-        signature = Signature(plan.signature, plan.outputs, gates.model_output == LOGITS)
+        signature = scoring.signature(examples, plan, gates)
         model = Model(evaluated.model_path, "the model", signature, there)
         keep = scoring.check_columns(examples, plan, ())
         table = sampled(Rows(examples, gates.example_splits), scoring.wanted([model], keep), most)

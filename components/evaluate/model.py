@@ -15,11 +15,19 @@ from kfp_ct.data.saved_model import Role, SavedModel
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """Which of a model's signatures and outputs to use, and whether the outputs are logits."""
+    """Which of a model's signatures and outputs to use, and whether the outputs are logits.
+
+    Attributes:
+        name: The signature.
+        outputs: The outputs.
+        logits: Whether they are logits.
+        independent: TFMA's names of the outputs whose classes do not exclude each other.
+    """
 
     name: str
     outputs: tuple[Output, ...]
     logits: bool = False
+    independent: frozenset[str] = frozenset()
 
 
 class Model:
@@ -45,8 +53,9 @@ class Model:
         role = Role(title, "score the eval rows", "name one as signature_name in the evaluation config")
         self.title = title
         self._model = SavedModel(path, signature.name, columns, role)
+        self.require_shapes = self._model.require_shapes
         self.inputs = self._model.inputs
-        self._logits = signature.logits
+        self._signature = signature
         self._outputs = {output.name: self._choose(output.prediction_key) for output in signature.outputs}
 
     def predict(self, batch: pa.RecordBatch) -> dict[str, npt.NDArray[np.float32]]:
@@ -56,7 +65,11 @@ class Model:
             ConfigurationError: The model fails on the batch, or gives something other than numbers for every row.
         """
         found = self._model.run(batch)
-        return {name: self._numbers(key, found[key], batch.num_rows) for name, key in self._outputs.items()}
+        return {name: self._of_output(name, found[key], batch.num_rows) for name, key in self._outputs.items()}
+
+    def _of_output(self, name: str, values: npt.NDArray[Any], rows: int) -> npt.NDArray[np.float32]:
+        numbers, asked = self._numbers(self._outputs[name], values, rows), self._signature
+        return probabilities(numbers, name in asked.independent) if asked.logits else numbers
 
     def judged(self) -> tuple[Any, str]:
         """Returns the signature, for who differentiates it, and the name of its first judged output."""
@@ -83,15 +96,19 @@ class Model:
                 "expected: a number, or one for every class, a row\n"
                 "fix: name another output as prediction_key in the evaluation config"
             )
-        numbers = values.reshape(rows, -1).astype(np.float32)
-        return probabilities(numbers) if self._logits else numbers
+        return values.reshape(rows, -1).astype(np.float32)
 
 
-def probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Returns the sigmoid of single values, the softmax of several a row; what is not finite stays so."""
+def probabilities(logits: npt.NDArray[np.float32], independent: bool = False) -> npt.NDArray[np.float32]:
+    """Returns the sigmoid of single or independent values, the softmax of several a row; what is not finite stays so.
+
+    Args:
+        logits: Shape (rows, values a row).
+        independent: Whether several values a row do not exclude each other.
+    """
     wide = logits.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        if logits.shape[1] == 1:
+        if independent or logits.shape[1] == 1:
             return (1 / (1 + np.exp(-wide))).astype(np.float32)
         powers = np.exp(wide - wide.max(axis=1, keepdims=True))
         return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -21,7 +21,7 @@ from tfx_bsl.arrow import table_util
 
 from kfp_ct.components.evaluate import array_metrics, exact_metrics, slices
 from kfp_ct.components.evaluate.config import prediction_column
-from kfp_ct.components.evaluate.samples import Scores
+from kfp_ct.components.evaluate.samples import Scores, as_lists
 from kfp_ct.data import beam_runner, layouts
 
 CrossKey = tuple[slices.SliceKey, slices.SliceKey]
@@ -114,7 +114,7 @@ def record_batches(scores: Scores) -> list[pa.RecordBatch]:
         label = f"{output.name}.{output.label}" if output.name else output.label
         table = _with_column(table, label, scored.label_column)
         for name, predictions in scored.predictions.items():
-            values = pa.array(predictions) if predictions.ndim == 1 else _lists(predictions)
+            values = pa.array(predictions) if predictions.ndim == 1 else as_lists(predictions)
             table = _with_column(table, prediction_column(name, output.name), values)
     batches = table.combine_chunks().to_batches(BEAM_BATCH_ROWS)
     return [table_util.CanonicalizeRecordBatch(batch) for batch in batches]
@@ -124,12 +124,6 @@ def _with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
     """Sets a column: a label may stand among the slicing columns, as text even."""
     there = table.schema.get_field_index(name)
     return table.append_column(name, values) if there < 0 else table.set_column(there, name, values)
-
-
-def _lists(values: Any) -> pa.Array:
-    rows, width = values.shape
-    offsets = pa.array(range(0, (rows + 1) * width, width), pa.int64())
-    return pa.LargeListArray.from_arrays(offsets, pa.array(values.reshape(-1)))
 
 
 def _without_thresholds(config: config_pb2.EvalConfig) -> config_pb2.EvalConfig:

@@ -9,12 +9,12 @@ import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from kfp_ct.base.errors import ConfigurationError, DataError
-from kfp_ct.components.evaluate import tasks
+from kfp_ct.components.evaluate import multilabel_metrics, tasks
 from kfp_ct.components.evaluate.config import CHALLENGER, Plan
 from kfp_ct.components.evaluate.eval_config import Output
-from kfp_ct.components.evaluate.model import Model
+from kfp_ct.components.evaluate.model import Model, Signature
 from kfp_ct.components.evaluate.samples import Array, Floats, Sample, Scored, Scores
-from kfp_ct.components.evaluate.settings import MULTICLASS, Gates
+from kfp_ct.components.evaluate.settings import LOGITS, MULTICLASS, MULTILABEL, Gates
 from kfp_ct.components.evaluate.tasks import Decoder
 from kfp_ct.data import layouts
 from kfp_ct.data.reading import iter_batches
@@ -114,8 +114,30 @@ def decoders(
         column = predicted.columns.column(output.label)
         raw = column, predicted.predictions[CHALLENGER][output.name]
         decoder = tasks.read(plan.config, own, output, raw)
-        found.append(tasks.classes(own, schema, decoder, model_path, column.type))
+        found.append(_checked(plan, tasks.classes(own, schema, decoder, model_path, column)))
     return found
+
+
+def _checked(plan: Plan, decoder: Decoder) -> Decoder:
+    """Refuses metrics that say nothing of the task; tells in which shape TFMA wants the labels."""
+    asked = multilabel_metrics.problems(plan.config, decoder.output.name) if decoder.task == MULTILABEL else ()
+    if found := list(asked):
+        listed = "\n".join(found)
+        raise ConfigurationError(
+            f"{listed}\nfix: correct the evaluation config; or say gates.task if {decoder.output.label} is no list of "
+            "any number of classes"
+        )
+    if decoder.task == MULTICLASS:
+        return dataclasses.replace(decoder, one_hot=multilabel_metrics.wants_one_hot(plan.config, decoder.output.name))
+    return decoder
+
+
+def signature(examples_path: str, plan: Plan, gates: Gates) -> Signature:
+    """Returns what models are asked for: of several labels a row, logits are turned each by itself."""
+    kinds = layouts.read_manifest(examples_path).columns
+    lists = {output.name for output in plan.outputs if kinds.get(output.label, "").endswith("[]")}
+    own = frozenset() if gates.task == MULTICLASS else frozenset(lists)
+    return Signature(plan.signature, plan.outputs, gates.model_output == LOGITS, own)
 
 
 def scores(predicted: Predicted, decoders: Sequence[Decoder], titles: Mapping[str, str], metric: str) -> Scores:
@@ -154,7 +176,7 @@ def read(predicted: Predicted, decoders: Sequence[Decoder], titles: Mapping[str,
             name: decoder.predictions(title, predicted.predictions[name][output.name]) for name, title in titles.items()
         }
         sample = Sample(decoder.task, labels, _weights(predicted.columns, output))
-        found.append(Scored(output, sample, decoder.classes, given))
+        found.append(Scored(output, sample, decoder.classes, given, decoder.one_hot))
     return Scores(tuple(found), predicted.columns)
 
 
@@ -166,24 +188,23 @@ def prior(examples_path: str, decoder: Decoder) -> Array:
         decoder: How the labels are read.
 
     Returns:
-        The share of positive labels or the mean, shape (1,); or the share of every class, shape (classes,).
+        The share of positive labels or the mean, shape (1,); or the share of rows of every class, shape (classes,).
 
     Raises:
         DataError: The train split has no rows, or labels that are none of the task's.
     """
     output = decoder.output
-    several = decoder.task == MULTICLASS
-    sums, total = np.zeros(decoder.width if several else 1), 0.0
+    sums, total = np.zeros(decoder.width if decoder.task in (MULTICLASS, MULTILABEL) else 1), 0.0
     wanted = [output.label, *([output.weight] if output.weight else [])]
     for batch in iter_batches(layouts.split_files(examples_path, layouts.TRAIN), wanted):
         table = pa.Table.from_batches([batch])
         labels, weights = decoder.labels(table.column(output.label)), _weights(table, output)
         row_weights = np.ones(len(labels)) if weights is None else weights
         total += float(row_weights.sum())
-        if several:
+        if decoder.task == MULTICLASS:
             sums += np.bincount(labels.astype(np.int64), row_weights, decoder.width)
         else:
-            sums += float((row_weights * labels.astype(np.float64)).sum())
+            sums += row_weights @ labels.astype(np.float64)
     if not total:
         raise DataError("the train split has no rows that count: there is no prior to compare with")
     return sums / total
@@ -200,7 +221,7 @@ def own_prior(scored: Scored) -> Array:
         width = next(iter(scored.predictions.values())).shape[1]
         shares: Array = np.bincount(labels.astype(np.int64), weights, width) / weights.sum()
         return shares
-    return np.array([np.average(labels, weights=weights)])
+    return np.atleast_1d(np.average(labels, axis=0, weights=weights))
 
 
 def wanted(models: Iterable[Model], keep: Sequence[str]) -> list[str] | None:

@@ -19,19 +19,25 @@ from kfp_ct.base.settings import (
     expected,
     misfit,
 )
-from kfp_ct.components.evaluate import eval_config, model_statement_gate
+from kfp_ct.components.evaluate import eval_config, model_statement_gate, multilabel_metrics
 from kfp_ct.data.layouts import EVAL, TRAIN
 
-BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
+BINARY, MULTICLASS, MULTILABEL, REGRESSION = "binary", "multiclass", "multilabel", "regression"
 PROBABILITIES, LOGITS = "probabilities", "logits"
 # The primary metrics of each task; the first is the default.
 METRICS = {
     BINARY: ("auc", "log_loss", "accuracy", "balanced_accuracy"),
     MULTICLASS: ("accuracy", "log_loss", "macro_auc", "balanced_accuracy"),
+    MULTILABEL: (
+        "macro_auc", "micro_auc", "log_loss", "hamming_loss", "subset_accuracy", "macro_f1", "micro_f1",
+    ),
     REGRESSION: ("rmse", "mse", "mae", "r2"),
-}
+}  # fmt: skip
 _MAKER = "kfp_ct.components.evaluate.function_config"
-Metric = Literal["", "auc", "log_loss", "accuracy", "balanced_accuracy", "macro_auc", "rmse", "mse", "mae", "r2"]
+Metric = Literal[
+    "", "auc", "log_loss", "accuracy", "balanced_accuracy", "macro_auc", "micro_auc", "hamming_loss",
+    "subset_accuracy", "macro_f1", "micro_f1", "rmse", "mse", "mae", "r2",
+]  # fmt: skip
 
 
 def _names_or_file(value: Any) -> Any:
@@ -53,8 +59,10 @@ def _splits(value: Any) -> Any:
 class Gates(Settings):
     """What must hold besides the EvalConfig's thresholds."""
 
-    task: Literal["", "binary", "multiclass", "regression"] = Field(
-        "", description="The task; empty: what the EvalConfig, the labels and the predictions say."
+    task: Literal["", "binary", "multiclass", "multilabel", "regression"] = Field(
+        "",
+        description="The task; empty: what the EvalConfig, the labels and the predictions say. multilabel: labels are "
+        "lists of any number of classes, and the model gives every class a probability of its own.",
     )
     model_output: Literal["probabilities", "logits"] = Field(
         "probabilities",
@@ -173,6 +181,12 @@ class Parameters(Settings):
             near = nearest(self.gates.output, names)
             listed = f"expected one of {', '.join(names)}" if any(names) else "its only output has no name"
             yield "gates.output", f"{self.eval_config} has no output {self.gates.output!r}; {near or listed}"
+        if self.gates.task == MULTILABEL:
+            judged = self.gates.output or next(iter(names), "")
+            yield from (
+                ("gates.task", f"{self.eval_config}: {each}")
+                for each in multilabel_metrics.problems_of_text(texts.get("eval_config", ""), judged)
+            )
         if self.gates.extractors:
             yield from (
                 ("gates.extractors", f"beside {each} in {self.eval_config}, which extractors cannot serve")

@@ -12,9 +12,10 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
 from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.components.evaluate import label_lists
 from kfp_ct.components.evaluate.eval_config import Output
-from kfp_ct.components.evaluate.samples import Floats
-from kfp_ct.components.evaluate.settings import BINARY, METRICS, MULTICLASS, REGRESSION, Gates
+from kfp_ct.components.evaluate.samples import Floats, Sample
+from kfp_ct.components.evaluate.settings import BINARY, METRICS, MULTICLASS, MULTILABEL, REGRESSION, Gates
 from kfp_ct.data import layouts, list_columns, user_code
 from kfp_ct.pages.formats import quoted
 
@@ -30,34 +31,64 @@ _MULTICLASS = ("SparseCategorical", "Categorical", "SparseTopK", "TopK", "MultiC
 
 @dataclasses.dataclass(frozen=True)
 class Decoder:
-    """How an output is read: its task, and the classes' names where it has any."""
+    """How an output is read: its task, the classes' names where it has any, and the form of labels that are lists.
+
+    `one_hot` says that TFMA's metrics want class numbers as a 0 or 1 for every class.
+    """
 
     output: Output
     task: str
     classes: tuple[str, ...] = ()
     width: int = 1
+    form: str = ""
+    one_hot: bool = False
 
     def labels(self, column: pa.ChunkedArray) -> Floats:
         """Returns the labels as numbers: 0 or 1, class numbers, or values; shape (rows,).
+
+        Those of multilabel are 0 or 1 for each class, shape (rows, classes).
 
         Raises:
             DataError: A label is missing, or is none of the task's.
         """
         name = self.output.label
-        if list_columns.is_list(column.type):
-            raise DataError(
-                f"the label {name} is a list\nexpected: one value a row\nfix: several labels of a row are several "
-                "outputs: a column each in the query, and label_keys and prediction_keys in the evaluation config"
-            )
         if column.null_count:
             raise DataError(
                 f"the label {name} is missing in {column.null_count:,} rows\nfix: leave them out of the query"
+            )
+        if list_columns.is_list(column.type):
+            return self._of_lists(column)
+        if self.task == MULTILABEL:
+            raise DataError(
+                f"the label {name} is one value a row\nexpected: lists, the task being multilabel\n"
+                f"fix: string_split({name}, …) in the query, or say gates.task: multiclass"
             )
         if self.task == REGRESSION and _textual(column.type):
             raise DataError(f"the label {name} is text\nexpected: numbers, the task being regression")
         if _textual(column.type) or (self.classes and _named_by_integers(self.classes, column.type)):
             return self._numbered(column.cast(pa.string()))
         return self._checked(column.to_numpy().astype(np.float64))
+
+    def _of_lists(self, column: pa.ChunkedArray) -> Floats:
+        """Returns which classes rows have; of multiclass, the one that each has."""
+        name = self.output.label
+        if self.task not in (MULTILABEL, MULTICLASS):
+            raise DataError(
+                f"the label {name} is a list, and the task is {self.task}\nexpected: one value a row; or a model that "
+                "gives every class a probability, which makes the task multilabel\nfix: several labels of a row that "
+                "are several outputs: a column each in the query, and label_keys and prediction_keys in the "
+                "evaluation config"
+            )
+        found = label_lists.matrix(name, column, self.form, self.classes, self.width)
+        if self.task == MULTILABEL:
+            return found
+        if (found.sum(axis=1) != 1).any():
+            row = int(np.flatnonzero(found.sum(axis=1) != 1)[0])
+            raise DataError(
+                f"the label {name} has {int(found[row].sum())} classes in row {row:,}\nexpected: one in every row, "
+                "the task being multiclass\nfix: say gates.task: multilabel if a row may have any number of them"
+            )
+        return found.argmax(axis=1).astype(np.float32)
 
     def _numbered(self, column: pa.ChunkedArray) -> Floats:
         found = pc.index_in(column, pa.array(self.classes, pa.string()))
@@ -89,7 +120,13 @@ class Decoder:
 
     def check_varied(self, labels: Floats, metric: str) -> None:
         """Raises a DataError where the labels are all alike and nothing could be told apart."""
-        if (self.task != REGRESSION or metric == "r2") and labels.min() == labels.max():
+        if (self.task != REGRESSION or metric == "r2") and not Sample(self.task, labels).varied:
+            if self.task == MULTILABEL:
+                raise DataError(
+                    f"the label {self.output.label} has the same classes in all {len(labels):,} eval rows: "
+                    "nothing can be told apart\nexpected: rows with and without a class\n"
+                    "fix: widen the window or change the split"
+                )
             shown = self.classes[int(labels[0])] if self.classes else f"{labels[0]:g}"
             raise DataError(
                 f"the label {self.output.label} is {shown} in all {len(labels):,} eval rows: "
@@ -103,7 +140,7 @@ class Decoder:
         Raises:
             ConfigurationError: They are not what the task needs.
         """
-        if self.task == MULTICLASS:
+        if self.task in (MULTICLASS, MULTILABEL):
             return self._probabilities_by_class(title, values)
         if values.shape[1] == 2 and self.task == BINARY:
             self._probabilities_by_class(title, values)
@@ -124,13 +161,15 @@ class Decoder:
     def _probabilities_by_class(self, title: str, values: Floats) -> Floats:
         if values.shape[1] < 2:
             raise self._misfit(title, "has one value a row", "a probability for every class")
-        if self.task == MULTICLASS and values.shape[1] != self.width:
+        if self.task != BINARY and values.shape[1] != self.width:
             found = f"has {values.shape[1]} values a row, where the challenger has {self.width}"
             raise self._misfit(title, found, "the same classes of both models", "compare models of the same classes")
         if self.classes and len(self.classes) != values.shape[1]:
             raise self._misfit(
                 title, f"has {values.shape[1]} values a row for {len(self.classes)} classes", "one for every class"
             )
+        if self.task == MULTILABEL:
+            return self._probabilities(title, values)
         finite = values[np.isfinite(values).all(axis=1)]
         sums = finite.sum(axis=1)
         if len(finite) and (finite.min() < -TOLERANCE or np.abs(sums - 1).max() > SUM_TOLERANCE):
@@ -161,9 +200,11 @@ def read(config: config_pb2.EvalConfig, gates: Gates, output: Output, raw: tuple
 
 def _inferred(config: config_pb2.EvalConfig, gates: Gates, output: Output, raw: tuple[pa.ChunkedArray, Floats]) -> str:
     column, values = raw
-    tasks = [task for task, metrics in METRICS.items() if gates.metric in metrics]
+    tasks = [task for task, metrics in METRICS.items() if gates.metric in metrics and task != MULTILABEL]
     specs = [spec for spec in config.metrics_specs if not output.name or output.name in spec.output_names]
     names = [metric.class_name for spec in specs for metric in spec.metrics]
+    if list_columns.is_list(column.type) and values.shape[1] > 1:
+        return MULTICLASS if _some(names, _MULTICLASS) else MULTILABEL
     if values.shape[1] > 2:
         return MULTICLASS
     if values.shape[1] == 2:
@@ -183,8 +224,12 @@ def _some(names: list[str], prefixes: tuple[str, ...]) -> bool:
     return any(name.startswith(prefixes) for name in names)
 
 
-def classes(gates: Gates, schema: schema_pb2.Schema, decoder: Decoder, model_path: str, column: pa.DataType) -> Decoder:
+def classes(
+    gates: Gates, schema: schema_pb2.Schema, decoder: Decoder, model_path: str, column: pa.ChunkedArray
+) -> Decoder:
     """Adds the classes' names: from the gates, else the label's domain in the schema where labels are text.
+
+    What the lists of labels are is told by all of them, here.
 
     Raises:
         ConfigurationError: Labels are text, and nothing says which class is which; or a file cannot be read.
@@ -192,7 +237,9 @@ def classes(gates: Gates, schema: schema_pb2.Schema, decoder: Decoder, model_pat
     if decoder.task == REGRESSION:
         return decoder
     named = _from_gates(gates, model_path)
-    if not named and _textual(column):
+    is_list = list_columns.is_list(column.type)
+    kind = column.type.value_type if is_list else column.type
+    if not named and _textual(kind):
         named = _domain(schema, decoder.output.label)
         if not named:
             raise ConfigurationError(
@@ -207,7 +254,9 @@ def classes(gates: Gates, schema: schema_pb2.Schema, decoder: Decoder, model_pat
         )
     if len(set(named)) < len(named):
         raise ConfigurationError("gates.classes names a class twice\nexpected: every class once, in order")
-    return dataclasses.replace(decoder, classes=named)
+    are_names = _textual(kind) or _named_by_integers(named, kind)
+    form = label_lists.form(column, width, are_names) if is_list else ""
+    return dataclasses.replace(decoder, classes=named, form=form)
 
 
 def _from_gates(gates: Gates, model_path: str) -> tuple[str, ...]:
@@ -233,4 +282,4 @@ def _textual(kind: pa.DataType) -> bool:
 
 def _named_by_integers(names: tuple[str, ...], kind: pa.DataType) -> bool:
     """Whether whole labels are themselves the names of the classes, and not their numbers."""
-    return pa.types.is_integer(kind) and all(name.lstrip("-").isdigit() for name in names)
+    return bool(names) and pa.types.is_integer(kind) and all(name.lstrip("-").isdigit() for name in names)

@@ -18,6 +18,9 @@ _NAMES = {
     "mse": ("mean_squared_error",),
     "mae": ("mean_absolute_error",),
     "macro_auc": ("auc_macro_average",),
+    "micro_auc": ("auc_micro_average", "auc"),
+    "macro_f1": ("f1_score_macro_average",),
+    "micro_f1": ("f1_score_micro_average", "f1_score"),
 }
 _KINDS: dict[str, Kind] = {"better": "ok", "not_significant": "warn", "worse": "bad"}
 Account = dict[str, Any]  # the content of summary.json

@@ -22,6 +22,8 @@ def describe(account: dict[str, Any], roles: Mapping[str, str]) -> dict[str, Any
     named = {name: account["curves"][role] for role, name in roles.items() if role in account["curves"]}
     if account["task"] == "multiclass":
         return {"models": {name: _classes(of["classes"]) for name, of in named.items()}}
+    if account["task"] == "multilabel":
+        return {"models": {name: _labels(of["labels"]) for name, of in named.items()}}
     if account["task"] == "regression":
         return _values(named, account["label"])
     return _probabilities(named)
@@ -58,6 +60,14 @@ def _classes(of: Curves) -> dict[str, Any]:
         return {"matrix": [{**each, "predicted": row} for each, row in zip(classes, of["matrix"], strict=True)]}
     worst = sorted(classes, key=lambda each: (each["recall"] is None, each["recall"] or 0.0))
     return {"matrix": [], "first": worst[:_MOST_CLASSES], "more": worst[_MOST_CLASSES:], "confusions": of["confusions"]}
+
+
+def _labels(of: Curves) -> dict[str, Any]:
+    """Every class with its numbers, the least AUC first; those beyond the first apart."""
+    columns = ("rows", "predicted", "auc", "recall", "precision", "f1")
+    classes = [{"name": name} | {each: of[each][n] for each in columns} for n, name in enumerate(of["names"])]
+    worst = sorted(classes, key=lambda each: (each["auc"] is None, each["auc"] or 0.0))
+    return {"first": worst[:_MOST_CLASSES], "more": worst[_MOST_CLASSES:], "per_row": of["per_row"]}
 
 
 def _values(named: Mapping[str, Curves], label: str) -> dict[str, Any]:

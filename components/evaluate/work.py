@@ -29,10 +29,10 @@ from kfp_ct.components.evaluate import (
     view,
 )
 from kfp_ct.components.evaluate.config import CHALLENGER, CHAMPION, Plan, read_plan
-from kfp_ct.components.evaluate.model import Model, Signature
+from kfp_ct.components.evaluate.model import Model
 from kfp_ct.components.evaluate.samples import Scores
 from kfp_ct.components.evaluate.scoring import Predicted
-from kfp_ct.components.evaluate.settings import LOGITS, Gates
+from kfp_ct.components.evaluate.settings import LOGITS, MULTICLASS, MULTILABEL, Gates
 from kfp_ct.components.evaluate.summary import Result
 from kfp_ct.components.evaluate.tasks import Decoder
 from kfp_ct.data import batches, layouts, saved_model
@@ -133,6 +133,8 @@ def _evaluate(request: EvaluationRequest, outputs: Outputs, plan: Plan, asked: G
             results.write(outputs.evaluation_path, config, [])
             return _conclude(job, outputs, summary.empty(scores), checks)
         slow = array_metrics.unsupported(config, wanted, job.gates.task)
+        if slow or workers:
+            _require_slices_of_values(job, decoders)
         with _tfma_errors(request.eval_config, job.gates.task):
             if workers:
                 columns = None if carry_all else scores.columns.column_names
@@ -186,12 +188,14 @@ def _predict(job: _Job, carry_all: bool, workers: beam_path.Workers | None) -> P
     request, plan = job.request, job.plan
     keep = scoring.check_columns(request.examples_path, plan, job.gates.slices)
     there = list(layouts.read_manifest(request.examples_path).columns)
-    signature = Signature(plan.signature, plan.outputs, job.gates.model_output == LOGITS)
+    signature = scoring.signature(request.examples_path, plan, job.gates)
     loaders = {
         name: functools.partial(Model, path, job.titles[name], signature, there) for name, path in job.models.items()
     }
     # Loaded here even if workers score: what does not fit is said before they start.
     models = {name: load() for name, load in loaders.items()}
+    for model in models.values():
+        model.require_shapes(layouts.read_manifest(request.examples_path).shapes)
     if workers:
         return workers.predict(loaders, keep)
     return scoring.predict(job.files, models, there if carry_all else keep)
@@ -203,8 +207,9 @@ def _extract(job: _Job, outputs: Outputs) -> Predicted:
     made = {name for output in plan.outputs for name in (output.label, output.weight)}
     columns = [name for name in dict.fromkeys([*plan.columns, *job.gates.slices]) if name not in made]
     asked = extracted.Extraction(
-        extractors.load(job.gates.extractors), plan, job.models, job.files, columns, job.gates.model_output == LOGITS
-    )
+        extractors.load(job.gates.extractors), plan, job.models, job.files, columns,
+        job.gates.model_output == LOGITS, job.gates.task == MULTICLASS,
+    )  # fmt: skip
     return extracted.predict(asked, outputs.evaluation_path, request.beam_pipeline_args)
 
 
@@ -213,6 +218,16 @@ def _read(job: _Job, schema: schema_pb2.Schema, predicted: Predicted) -> tuple[_
     decoders = scoring.decoders(job.plan, job.gates, schema, predicted, job.request.model_path)
     job = dataclasses.replace(job, gates=job.gates.settled(decoders[0].task))
     return job, decoders, scoring.scores(predicted, decoders, job.titles, job.gates.metric)
+
+
+def _require_slices_of_values(job: _Job, decoders: list[Decoder]) -> None:
+    """TFMA's ordinary path has a 0 or 1 for every class in place of the label's list, and would slice by those."""
+    named = {decoder.output.label for decoder in decoders if decoder.task == MULTILABEL}
+    if found := sorted(named & set(job.plan.slice_columns)):
+        raise ConfigurationError(
+            f"slicing_specs name the label {found[0]}, a list, beside metrics or options that TFMA computes row by "
+            f"row\nexpected: slices of other columns\nfix: select {found[0]} once more under another name in the query"
+        )
 
 
 def _finite(job: _Job, scores: Scores) -> list[Check]:

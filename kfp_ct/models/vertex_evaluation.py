@@ -14,7 +14,7 @@ from kfp_ct.models.vertex_api import Resource, VertexApi
 _SCHEMAS = "gs://google-cloud-aiplatform/schema/modelevaluation"
 # Vertex AI's names of metrics, by ours and TFMA's; whatever else there is stands in the evaluation's metadata.
 _CLASSIFICATION = {
-    "auc": "auRoc", "macro_auc": "auRoc", "auc_precision_recall": "auPrc", "log_loss": "logLoss",
+    "auc": "auRoc", "macro_auc": "auRoc", "micro_auc": "auRoc", "auc_precision_recall": "auPrc", "log_loss": "logLoss",
     "binary_crossentropy": "logLoss", "sparse_categorical_crossentropy": "logLoss",
 }  # fmt: skip
 _REGRESSION = {

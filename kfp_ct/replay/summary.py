@@ -8,7 +8,7 @@ from kfp_ct.pages.formats import plural
 from kfp_ct.replay.plan import EVERY, ONCE, POLICY
 from kfp_ct.replay.results import REACH, WindowResult
 
-LESS_IS_BETTER = ("log_loss", "rmse", "mse", "mae")
+LESS_IS_BETTER = ("log_loss", "hamming_loss", "rmse", "mse", "mae")
 
 
 @dataclasses.dataclass(frozen=True)

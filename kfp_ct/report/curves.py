@@ -25,6 +25,8 @@ def describe(content: Content) -> dict[str, Any]:
         return {}
     if task == "multiclass":
         return {"task": task, "models": {name: _classes(of["classes"]) for name, of in named.items()}}
+    if task == "multilabel":
+        return {"task": task, "models": {name: _labels(of["labels"]) for name, of in named.items()}}
     if task == "regression":
         return {"task": task, **_values(named, str(content.evaluation.get("label", "")))}
     return {"task": "binary", **_probabilities(named)}
@@ -58,6 +60,14 @@ def _classes(of: Curves) -> dict[str, Any]:
         return {"matrix": [{**each, "predicted": row} for each, row in zip(classes, of["matrix"], strict=True)]}
     worst = sorted(classes, key=lambda each: (each["recall"] is None, each["recall"] or 0.0))
     return {"matrix": [], "first": worst[:_MOST_CLASSES], "more": worst[_MOST_CLASSES:]}
+
+
+def _labels(of: Curves) -> dict[str, Any]:
+    """Every class by itself, the least AUC first."""
+    columns = ("rows", "predicted", "auc", "recall", "precision", "f1")
+    classes = [{"name": name} | {each: of[each][n] for each in columns} for n, name in enumerate(of["names"])]
+    worst = sorted(classes, key=lambda each: (each["auc"] is None, each["auc"] or 0.0))
+    return {"first": worst[:_MOST_CLASSES], "more": worst[_MOST_CLASSES:], "per_row": of["per_row"]}
 
 
 def _values(named: Mapping[str, Curves], label: str) -> dict[str, Any]:

@@ -10,6 +10,9 @@ _ALIASES = {
     "log_loss": ("log_loss", "binary_crossentropy", "sparse_categorical_crossentropy"),
     "accuracy": ("accuracy", "binary_accuracy", "sparse_categorical_accuracy"),
     "macro_auc": ("macro_auc", "auc_macro_average"),
+    "micro_auc": ("micro_auc", "auc_micro_average", "auc"),
+    "macro_f1": ("macro_f1", "f1_score_macro_average"),
+    "micro_f1": ("micro_f1", "f1_score_micro_average", "f1_score"),
     "rmse": ("rmse", "root_mean_squared_error"),
     "mse": ("mse", "mean_squared_error"),
     "mae": ("mae", "mean_absolute_error"),
@@ -20,7 +23,9 @@ _TITLES = {"auc": "AUC", "auc_precision_recall": "AUC-PR", "binary_accuracy": "a
            "sparse_categorical_accuracy": "accuracy", "sparse_categorical_crossentropy": "log loss",
            "macro_auc": "macro AUC", "auc_macro_average": "macro AUC", "root_mean_squared_error": "RMSE",
            "rmse": "RMSE", "mean_squared_error": "MSE", "mse": "MSE", "mean_absolute_error": "MAE", "mae": "MAE",
-           "r2": "R²"}  # fmt: skip
+           "r2": "R²", "micro_auc": "micro AUC", "auc_micro_average": "micro AUC", "macro_f1": "macro F1",
+           "micro_f1": "micro F1", "f1_score_macro_average": "macro F1", "f1_score_micro_average": "micro F1",
+           "hamming_loss": "Hamming loss"}  # fmt: skip
 _LESS_IS_BETTER = ("loss", "crossentropy", "error", "brier", "rmse", "mse", "mae")
 _MORE_IS_BETTER = ("auc", "accuracy", "precision", "recall", "f1", "r2")
 

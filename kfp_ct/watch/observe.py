@@ -14,7 +14,7 @@ from kfp_ct.storage.objects import StoredObject
 from kfp_ct.watch.observations import Period, Span
 
 # Metrics of which less is better; every other one is better the higher it is.
-_LOSSES = ("log_loss", "rmse", "mse", "mae", "loss")
+_LOSSES = ("log_loss", "hamming_loss", "rmse", "mse", "mae", "loss")
 
 
 def spans(sources: Mapping[str, Any], root: Path, markers: Collection[str] = ()) -> tuple[Span, ...]:

@@ -76,6 +76,19 @@ class ClassLogits(tf.Module):
         return {"logits": 2.0 * tf.stack([-x, 0.5 * z, x], 1)}
 
 
+class Labels(tf.Module):
+    """Probabilities of three classes that do not exclude each other, by `skill`; or their logits."""
+
+    def __init__(self, skill, logits=False):
+        super().__init__()
+        self.skill, self.logits = skill, logits
+
+    @tf.function(input_signature=FLOATS)
+    def serve(self, x, z):
+        logits = self.skill * tf.stack([x - 1, z - 0.5, 0.5 - x], 1)
+        return {"labels": logits if self.logits else tf.sigmoid(logits)}
+
+
 class Values(tf.Module):
     """A regression: the truth, as much as `skill` says."""
 
@@ -99,6 +112,8 @@ class Both(tf.Module):
 OTHERS = {
     "examples": ExampleScorer, "heads": TwoHeads, "both": Both, "class logits": ClassLogits,
     "classes": lambda: Classes(2.0), "weak classes": lambda: Classes(0.3), "wrong classes": lambda: Classes(-2.0),
+    "labels": lambda: Labels(2.0), "weak labels": lambda: Labels(0.1), "wrong labels": lambda: Labels(-2.0),
+    "label logits": lambda: Labels(2.0, logits=True),
     "values": lambda: Values(1.0), "weak values": lambda: Values(0.3), "wrong values": lambda: Values(-1.0),
 }  # fmt: skip
 FORMULAS = {
@@ -160,11 +175,16 @@ def write_examples(root, eval_rows, train_rows=None, window=None, split_by=None,
         for file, (start, end) in zip(files, itertools.pairwise(ends), strict=True):
             pq.write_table(table.slice(start, end - start), root / file)
         splits.append(layouts.Split(name, table.num_rows, files))
-    kinds = {name: "string" if pa.types.is_string(kind) else "float"
-             for name, kind in zip(eval_rows.schema.names, eval_rows.schema.types, strict=True)}  # fmt: skip
+    kinds = {name: kind_of(kind) for name, kind in zip(eval_rows.schema.names, eval_rows.schema.types, strict=True)}
     manifest = layouts.Manifest(splits, kinds, "fingerprint", {}, window or {}, split_by or {})
     layouts.write_manifest(root, manifest)
     return str(root)
+
+
+def kind_of(kind):
+    if pa.types.is_list(kind):
+        return f"{kind_of(kind.value_type)}[]"
+    return "string" if pa.types.is_string(kind) else "float"
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,7 @@ def select(connection: duckdb.DuckDBPyConnection, selection: Selection) -> None:
     stored = ", ".join(
         f"{column.expression} AS {names[name]}"
         + (f", {column.rounding} AS {names[name]}_rounding") * bool(column.rounding)
+        + (f", {column.shape} AS {names[name]}_shape") * bool(column.shape)
         for name, column in selection.columns.items()
     )
     # A separator and a mark for missing that no text holds keep (a, bc) and (ab, c) apart.

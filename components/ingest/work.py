@@ -17,6 +17,7 @@ from kfp_ct.components.ingest import (
     casts,
     feature_store,
     leaks,
+    nested,
     precision,
     query,
     settings,
@@ -83,6 +84,7 @@ def ingest(request: IngestRequest, output_path: str | Path) -> dict[str, Any]:
         database.close_to_other_files(connection, root, readable)
         columns = _select(connection, plan)
         found = feature_store.require_found(connection, plan.settings.options.features, columns)
+        shapes = nested.shapes(connection, columns)
         _require_splits(connection, plan)
         leak_check = leaks.check(connection, plan.settings.split, columns)
         layout = shards.Layout(splits.names(plan.settings.split), plan.settings.options.format)
@@ -96,6 +98,7 @@ def ingest(request: IngestRequest, output_path: str | Path) -> dict[str, Any]:
             format=plan.settings.options.format,
             rejected_rows=sum(source.rejected for source in loaded.values()),
             null_marks={name: dict(source.null_marks) for name, source in loaded.items() if source.null_marks},
+            shapes=shapes,
         )
         return _finish(root, manifest, loaded, {"leak_check": leak_check} | ({"features": found} if found else {}))
 

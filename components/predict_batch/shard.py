@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,16 +66,19 @@ class Job:
     tfrecord: str = ""
     output_columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     scored_by: str = ""
+    shapes: Mapping[str, Sequence[int]] = dataclasses.field(default_factory=dict)
 
 
 def load_model(job: Job) -> SavedModel:
     """Loads the model of a job.
 
     Raises:
-        ConfigurationError: It cannot be loaded, or needs columns that the examples do not have.
+        ConfigurationError: It cannot be loaded, or needs columns that the examples do not have, or in another shape.
     """
     title = f"the model{f' v{job.model_version}' if job.model_version else ''}"
-    return SavedModel(job.model_path, job.signature, job.available, Role(title, fix_signature="correct signature"))
+    model = SavedModel(job.model_path, job.signature, job.available, Role(title, fix_signature="correct signature"))
+    model.require_shapes(job.shapes)
+    return model
 
 
 def read_tally(job: Job, shard: Shard) -> Tally | None:

@@ -71,7 +71,8 @@ def predict(
     if table:
         loading.check(table)
     planned = plan.shards(request.examples_path, shard_rows)
-    columns = layouts.read_manifest(request.examples_path).columns
+    manifest = layouts.read_manifest(request.examples_path)
+    columns = manifest.columns
     _require_columns(request, columns)
     chosen: list[object] = [list(request.keys), list(request.carry), request.signature, request.model_version]
     if asked.destination.tfrecord:
@@ -86,6 +87,7 @@ def predict(
             published=published,
             tfrecord=asked.destination.tfrecord,
             output_columns=dict(asked.destination.output_columns),
+            shapes=manifest.shapes,
         )
         if published:
             begun = bucket.begin(published, STARTED, {"identity": identity, "started": job.started})

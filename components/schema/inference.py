@@ -40,7 +40,18 @@ def infer(statistics_path: str) -> schema_pb2.Schema:
         schema = tfdv.update_schema(schema, statistics)
     _open_free_text(schema, splits)
     _declare_lists(schema, splits)
+    _declare_shapes(schema, statistics_path)
     return schema
+
+
+def _declare_shapes(schema: schema_pb2.Schema, statistics_path: str) -> None:
+    """Gives features that were lists of lists their shape, of which statistics see the values only."""
+    summary = Path(statistics_path) / layouts.SUMMARY
+    shapes = layouts.read_json(summary).get("shapes", {}) if summary.is_file() else {}
+    for feature in schema.feature:
+        if feature.name in shapes:
+            del feature.shape.dim[:]  # which clears value_count, the other form of the same
+            feature.shape.dim.extend(schema_pb2.FixedShape.Dim(size=size) for size in shapes[feature.name])
 
 
 def _open_free_text(schema: schema_pb2.Schema, splits: Sequence[statistics_pb2.DatasetFeatureStatisticsList]) -> None:

@@ -37,7 +37,9 @@ def write_statistics(
         beam_path.write_statistics(files, outputs, beam_pipeline_args)
     else:
         _write_in_memory(files, outputs)
-    report = {"splits": [summary.read_split(name, path) for name, path in outputs.items()]}
+    report: dict[str, Any] = {"splits": [summary.read_split(name, path) for name, path in outputs.items()]}
+    if manifest.shapes:
+        report["shapes"] = manifest.shapes
     layouts.write_json(Path(output_path) / layouts.SUMMARY, report)
     layouts.write_text(view_path, view.draw(report))
     return _report(report)

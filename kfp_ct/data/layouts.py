@@ -65,6 +65,8 @@ class Manifest:
     format: str = PARQUET
     # Texts that were read as a missing value: of each source and column, with how often.
     null_marks: dict[str, dict[str, dict[str, int]]] = dataclasses.field(default_factory=dict)
+    # Of columns that were lists of lists, and are stored as their values in order: the shape of every row.
+    shapes: dict[str, list[int]] = dataclasses.field(default_factory=dict)
 
     def split(self, name: str) -> Split:
         """Returns a split by name.

@@ -1,7 +1,7 @@
 """A SavedModel over the columns of examples: raw columns in, its outputs as arrays out."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,24 @@ class SavedModel:
                 f"expected: inputs among {sorted(columns)}, or one string tensor of serialised tf.Examples"
             )
 
+    def require_shapes(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Refuses rows whose lists of lists have another shape than the model takes, and as many values perhaps.
+
+        Args:
+            shapes: Of each column of lists of lists, the shape, as a dataset's manifest has it.
+
+        Raises:
+            ConfigurationError: One has another.
+        """
+        for name, spec in self._specs.items():
+            taken = spec.shape.as_list()[1:] if spec.shape.rank is not None else []
+            given = list(shapes.get(name, ()))
+            if len(given) and len(taken) > 1 and not spec.shape[1:].is_compatible_with(given):
+                raise ConfigurationError(
+                    f"the column {name} has lists of the shape {_title(given)}, and {self.role.title} takes "
+                    f"{_title(taken)}\nexpected: the same shape\nfix: correct the query, or take a model of these rows"
+                )
+
     def run(self, batch: pa.RecordBatch) -> dict[str, npt.NDArray[Any]]:
         """Returns every output for a batch's rows, by name.
 
@@ -101,6 +119,10 @@ class SavedModel:
             return False
         name, spec = next(iter(self._specs.items()))
         return spec.dtype == tf.string and name not in columns
+
+
+def _title(sizes: Sequence[int | None]) -> str:
+    return " × ".join("any" if size is None else str(size) for size in sizes)
 
 
 def exists(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Rows with lists (a vector, tokens of any number, tags that may be missing) and modules that learn from them."""
+"""Rows with lists (a vector, an image, tokens, tags that may be missing) and modules that learn from them."""
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ def preprocessing_fn(inputs):
         "vector": tft.scale_to_z_score(inputs["vector"], elementwise=True),
         "hot": tf.reduce_max(tf.one_hot(tf.sparse.to_dense(tags, default_value=-1), 8), axis=1),
         "tokens": inputs["tokens"],
+        "dark": tf.reduce_sum(inputs["image"], axis=1),
         "label": tf.reshape(inputs["label"], [-1]),
     }
 """
@@ -42,17 +43,17 @@ class Served(tf.Module):
 
 def dense(features):
     bag = tf.math.bincount(features["tokens"], minlength=10, maxlength=10, axis=-1, dtype=tf.float32)
-    return tf.concat([features["vector"], features["hot"], tf.reshape(bag, [-1, 10])], axis=1)
+    return tf.concat([features["vector"], features["dark"], features["hot"], tf.reshape(bag, [-1, 10])], axis=1)
 
 def run_fn(fn_args):
     keras.utils.set_random_seed(1)
     options = dataset_options.TensorFlowDatasetOptions(64, num_epochs=1, shuffle_seed=1, label_key="label")
     train = fn_args.data_accessor.tf_dataset_factory(fn_args.train_files, options)
-    model = keras.Sequential([keras.Input((22,)), keras.layers.Dense(1, activation="sigmoid")])
+    model = keras.Sequential([keras.Input((24,)), keras.layers.Dense(1, activation="sigmoid")])
     model.compile(keras.optimizers.Adam(0.05), "binary_crossentropy", jit_compile=False)
     model.fit(train.map(lambda x, y: (dense(x), y)), epochs=3, callbacks=fn_args.callbacks, shuffle=False, verbose=0)
     known = batches.feature_specs(batches.read_schema(fn_args.schema_path), environment="SERVING")
-    specs = {name: known[name] for name in ("vector", "tags", "tokens")}
+    specs = {name: known[name] for name in ("vector", "image", "tags", "tokens")}
     served = Served(model, tft.TFTransformOutput(fn_args.transform_graph_path), specs)
     columns = {name: batches.input_spec(spec, name, is_list=True) for name, spec in specs.items()}
     signatures = {
@@ -81,6 +82,7 @@ def table(rows: int = 300) -> pa.Table:
     return pa.table({
         "id": range(rows),
         "vector": pa.array([(random.normal(0, 1, 4) + y).tolist() for y in label], pa.list_(pa.float32())),
+        "image": pa.array([(random.normal(-y, 1, (3, 2))).tolist() for y in label], pa.list_(pa.list_(pa.float32()))),
         "tags": pa.array([None if random.random() < 0.1 else each for each in tags], pa.list_(pa.string())),
         "tokens": pa.array([random.integers(0, 5 + 5 * y, random.integers(0, 6)).tolist() for y in label],
                            pa.list_(pa.int64())),

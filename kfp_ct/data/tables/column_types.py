@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 from kfp_ct.base.errors import DataError
-from kfp_ct.data.tables import value_kinds
+from kfp_ct.data.tables import nested_lists, value_kinds
 
 INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 # Both are in the session's time zone, UTC, when they become text.
@@ -20,7 +20,7 @@ _READ = INTEGERS | {
     "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN", "VARCHAR", "UUID", "DATE", "TIME", "TIMESTAMP",
     "TIMESTAMP WITH TIME ZONE", "JSON",
 }  # fmt: skip
-_TYPE = re.compile(r"(?P<name>[A-Z][A-Z0-9]*(?: [A-Z]+)*) ?(?P<size>\([0-9, ]+\))?(?P<lists>(?:\[\])?)")
+_TYPE = re.compile(r"(?P<name>[A-Z][A-Z0-9]*(?: [A-Z]+)*) ?(?P<size>\([0-9, ]+\))?(?P<lists>(?:\[\])*)")
 
 
 # What `Stored.rounding` says of a number that is not whole, and of a whole one that float32 does not keep.
@@ -51,7 +51,7 @@ def cast_expression(text: str, type_name: str, decimal: str = ".") -> str:
     if type_name.endswith("[]"):
         element = cast_expression("element", type_name[:-2], decimal)
         # Of a list's elements all must fit: a count of nulls before and after tells.
-        elements = f"TRY_CAST({text} AS VARCHAR[])"
+        elements = _elements(text)
         items = f"list_transform({elements}, lambda element: {element})"
         return f"CASE WHEN list_count({elements}) = list_count({items}) THEN {items} END"
     if type_name in INTEGERS:
@@ -124,26 +124,31 @@ _TIMES = {"DATE": _date, "TIMESTAMP": _timestamp, "TIMESTAMP WITH TIME ZONE": _i
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
-    """A column on disk: its kind in the manifest and the expression that makes it."""
+    """A column on disk: its kind in the manifest and the expression that makes it.
+
+    Lists of lists are stored as their values in order; `shape` is the expression of a row's shape.
+    """
 
     kind: str
     expression: str
     narrows: bool = False  # the conversion can overflow
     rounding: str = ""  # 0 to 3: missing; a whole number that is kept, or one that is not; another number
+    shape: str = ""
 
 
 def stored(column: str, expression: str, type_name: str) -> Stored:
-    """Returns how a result column is written: int64, float32, string or bytes, or a list of one of them.
+    """Returns how a result column is written: int64, float32, string or bytes, or a list of one of them, of any depth.
 
     Dates and instants become ISO 8601 texts; instants with a time zone are in UTC.
 
     Raises:
         DataError: The type has no such form.
     """
+    if nested := nested_lists.read(expression, type_name):
+        flat = stored(column, nested.values, f"{nested.element}[]")
+        return dataclasses.replace(flat, shape=nested.shape)
     if listed := re.fullmatch(r"(.*)\[\d*\]", type_name):
         element = stored(column, "element", listed[1])
-        if "[" in element.kind:
-            raise _not_storable(column, type_name)
         items = f"list_transform({expression}, lambda element: {element.expression})"
         rounding = f"list_transform({expression}, lambda element: {element.rounding})"
         rounding = f"coalesce(list_max({rounding}), 0::TINYINT)" if element.rounding else ""
@@ -167,6 +172,13 @@ def stored(column: str, expression: str, type_name: str) -> Stored:
     raise _not_storable(column, type_name)
 
 
+def _elements(text: str) -> str:
+    """Returns an expression that is the texts in a text of a list; JSON's escapes are its own, \\n a new line."""
+    in_json = f"CASE WHEN json_valid({text}) THEN json_type({text}) = 'ARRAY' ELSE false END"
+    escaped = f"contains({text}, chr(92)) AND {in_json}"
+    return f"CASE WHEN {escaped} THEN json_extract_string({text}, '$[*]') ELSE TRY_CAST({text} AS VARCHAR[]) END"
+
+
 def _rounding(expression: str, base: str) -> str:
     if base == "FLOAT":
         return ""
@@ -184,11 +196,5 @@ def _not_storable(column: str, type_name: str) -> DataError:
     return DataError(
         f"the query's column {column} is of type {type_name}, which examples cannot hold\n"
         "expected: integers, floats, booleans, texts, bytes, dates, times, or lists of one of them\n"
-        f"fix: {_storable_form(column, type_name)}"
+        f"fix: cast it or take it apart in the query, e.g. CAST({column} AS VARCHAR)"
     )
-
-
-def _storable_form(column: str, type_name: str) -> str:
-    if re.search(r"\]\[\d*\]$", type_name):
-        return f"flatten({column}) in the query, and its shape in the schema: shape {{ dim {{ … }} dim {{ … }} }}"
-    return f"cast it or take it apart in the query, e.g. CAST({column} AS VARCHAR)"

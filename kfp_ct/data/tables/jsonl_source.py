@@ -117,7 +117,11 @@ def _list_type(connection: duckdb.DuckDBPyConnection, table: TextTable, raw: Raw
     found = text_table.found(
         connection, within, RawColumn(raw.name, "c", "c, t"), json_kinds.kind("c", "t"), json_kinds.guess
     )
-    return "JSON" if found.type in (LIST, "JSON") else f"{found.type}[]"
+    if found.type == LIST:  # of lists of lists, those within
+        within_lists = RawColumn(raw.name, "c", "c, t")
+        inner = _list_type(connection, within, within_lists, "t")
+        return inner if inner == "JSON" else f"{inner}[]"
+    return "JSON" if found.type == "JSON" else f"{found.type}[]"
 
 
 def _collect_rejects(

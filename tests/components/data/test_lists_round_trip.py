@@ -1,4 +1,4 @@
-"""Rows with lists, bytes, missing and empty values: ingest, examples, a request, the request log, and back."""
+"""Rows with lists, lists of lists, bytes, missing and empty values: ingest, examples, a request, its log, and back."""
 
 import base64
 import datetime
@@ -6,6 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 import ingesting
 from depth import tries
 from kfp_ct.components.monitor import request_log as read_log
+from kfp_ct.data import layouts
 from kfp_ct.serving.request_files import Answered, Key
 from kfp_ct.serving.request_log import RequestLog, Settings
 from kfp_ct.serving.saved_model import SavedModel
@@ -30,7 +32,14 @@ KINDS = {
 ROW = st.fixed_dictionaries(
     {name: st.none() | st.lists(values, max_size=3) for name, (_, values) in KINDS.items()}
     | {"photo": st.binary(min_size=1, max_size=4), "vector": st.lists(KINDS["scores"][1], min_size=2, max_size=2)}
+    | {
+        name: st.tuples(st.tuples(each, each), st.tuples(each, each), st.tuples(each, each)).map(np.array)
+        for name, each in (("image", KINDS["scores"][1]), ("grid", KINDS["tokens"][1]))
+    }
+    # Several labels: a list of class names, none, one or all.
+    | {"labels": st.lists(st.sampled_from(["a", "é", "c, d"]), unique=True)}
 )
+NESTED = {"image": pa.float32(), "grid": pa.int64()}
 DTYPES = {"tokens": tf.int64, "scores": tf.float32, "tags": tf.string, "photos": tf.string}
 
 
@@ -41,6 +50,8 @@ def model(tmp_path_factory) -> SavedModel:
     inputs |= {
         "photo": tf.TensorSpec([None], tf.string, "photo"),
         "vector": tf.TensorSpec([None, 2], tf.float32, "vector"),
+        "image": tf.TensorSpec([None, 3, 2], tf.float32, "image"),
+        "grid": tf.TensorSpec([None, 3, 2], tf.int64, "grid"),
     }
 
     class Counts(tf.Module):
@@ -59,7 +70,15 @@ def table(rows) -> pa.Table:
         "id": range(len(rows)), **columns,
         "photo": pa.array([row["photo"] for row in rows], pa.binary()),
         "vector": pa.array([row["vector"] for row in rows], pa.list_(pa.float32())),
+        **{name: pa.array([row[name].tolist() for row in rows], pa.list_(pa.list_(kind)))
+           for name, kind in NESTED.items()},
+        "labels": pa.array([row["labels"] for row in rows], pa.list_(pa.string())),
     })  # fmt: skip
+
+
+def nested(row, shapes):
+    """A row with the shape that its lists of lists had."""
+    return row | {name: np.array(row[name]).reshape(shape).tolist() for name, shape in shapes.items()}
 
 
 def as_json(value):
@@ -83,9 +102,15 @@ def test_rows_come_back_value_for_value(model, format, rows):
         pyarrow.parquet.write_table(table(rows), root / "rows.parquet")
         ingesting.ingest(root, str(root / "rows.parquet"), options={"format": format})
         examples = ingesting.rows(root)
-        assert examples == table(rows).to_pylist()
+        shapes = layouts.read_manifest(root / "out").shapes
+        assert shapes == {name: [3, 2] for name in NESTED}
+        assert [nested(row, shapes) for row in examples] == table(rows).to_pylist()
 
-        asked = [{name: as_json(value) for name, value in row.items() if name != "id"} for row in examples]
+        unasked = ("id", "labels")
+        asked = [
+            {name: as_json(value) for name, value in nested(row, shapes).items() if name not in unasked}
+            for row in examples
+        ]
         prediction = model.predict(json.dumps({"instances": asked}).encode())
         log = RequestLog(Settings(root / "log"))
         log.answered(Key("m", 1, "serving_default"), Answered("a", 1e9, 1.0, prediction.inputs, prediction.outputs))
@@ -104,6 +129,7 @@ def test_rows_come_back_value_for_value(model, format, rows):
 def test_files_of_texts_and_files_of_bytes_are_one_traffic(model, tmp_path):
     for number, photos in enumerate([["text"], [b"\xff"], ["é", b"\xfe"]]):
         row = {"photo": as_json(photos[-1]), "photos": as_json(photos), "vector": [0, 1]}
+        row |= dict.fromkeys(NESTED, [[0, 1]] * 3)
         prediction = model.predict(json.dumps({"instances": [row]}).encode())
         log = RequestLog(Settings(tmp_path))
         answered = Answered(f"r{number}", 1e9 + number, 1.0, prediction.inputs, prediction.outputs)

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pytest
 
 from ingest_workplace import Workplace, assert_refused
 from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.data import layouts
 
 IDS = range(30)
 
@@ -229,7 +231,71 @@ def test_lists_are_split_out_of_texts_by_the_query(place):
     assert rows[3] == {"id": 3, "tags": ["a", "b3"], "tokens": [3, 7]}
 
 
-def test_lists_of_lists_are_refused_with_what_makes_them_lists(place):
-    source = parquet(place, pa.array([[[1, 2], [3]]] * 30))
-    words = ("column x is of type BIGINT[][]", "fix: flatten(x) in the query")
-    assert_refused(place, DataError, *words, source={"uri": f"{source}/*.parquet"})
+IMAGES = [[[n, 2], [3, 4], [5, 6]] for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "shape"),
+    [
+        (IMAGES, pa.list_(pa.list_(pa.int64())), [3, 2]),
+        (IMAGES, pa.list_(pa.list_(pa.float32(), 2), 3), [3, 2]),
+        ([[image, image] for image in IMAGES], pa.list_(pa.list_(pa.list_(pa.float64()))), [2, 3, 2]),
+        ([[["é", ""]]] * 30, pa.list_(pa.list_(pa.string())), [1, 2]),
+        ([[[b"\xff", b""]]] * 30, pa.list_(pa.list_(pa.binary())), [1, 2]),
+    ],
+    ids=["whole numbers", "arrays", "three deep", "texts", "bytes"],
+)
+def test_lists_of_lists_of_one_shape_are_their_values_and_the_shape(place, values, kind, shape):
+    source = parquet(place, pa.array(values, kind))
+    place.ingest({"uri": f"{source}/*.parquet"})
+    assert layouts.read_manifest(place.out).shapes == {"x": shape}
+    found = np.array([row["x"] for row in place.rows()], object).reshape(30, *shape)
+    assert found.tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ([[1, 2], [3]], ("3 × 2 in 29 rows, 2 × 1 to 2 in 1 rows", "fix: fill or cut the lists")),
+        ([[1, 2]] * 2, ("2 × 2 in 1 rows",)),
+        ([], ("0 in 1 rows",)),
+        (None, ("missing in 1 rows",)),
+        ([[1, 2], None, [3, 4], [5, 6]], ("4 × missing to 2 in 1 rows",)),
+    ],
+    ids=["ragged", "smaller", "empty", "missing", "an inner one missing"],
+)
+def test_lists_of_lists_of_other_shapes_are_refused_by_name(place, odd, words):
+    source = parquet(place, pa.array([*IMAGES[:29], odd], pa.list_(pa.list_(pa.int64()))))
+    assert_refused(place, DataError, "column x is a list of lists", *words, source={"uri": f"{source}/*.parquet"})
+
+
+WORDS = ["a, b", "é", "", '"quoted"', "[x]", "null", "{'k': 1}", "a\\b", " two\nlines\t"]
+
+
+@pytest.mark.parametrize("name", ["d.jsonl", "d.csv"])
+def test_escapes_in_lists_of_texts_are_jsons(place, name):
+    lists = [[WORDS[number % 9], "b"] for number in IDS]
+    if name == "d.jsonl":
+        lines = [json.dumps({"id": number, "x": each}) for number, each in enumerate(lists)]
+        place.ingest({"uri": place.file(name, "\n".join(lines))})
+    else:
+        lines = [f'{number},"{json.dumps(each).replace(chr(34), 2 * chr(34))}"' for number, each in enumerate(lists)]
+        place.ingest({"uri": place.file(name, "\n".join(["id,x", *lines])), "columns": {"x": "VARCHAR[]"}})
+    assert [row["x"] for row in place.rows()] == lists
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        lambda n: [[n, 2], [3, 4], [5, 6]],
+        lambda n: [[n + 0.5, 2], [3, 4], [5, 6]],
+        lambda n: [[WORDS[n % 9], "b"], ["c", "d"], ["e", WORDS[8 - n % 9]]],
+    ],
+    ids=["whole numbers", "fractions", "texts"],
+)
+def test_lists_of_lists_of_json_lines_are_read(place, image):
+    images = [image(number) for number in IDS]
+    lines = [json.dumps({"id": number, "x": each}) for number, each in enumerate(images)]
+    place.ingest({"uri": place.file("d.jsonl", "\n".join(lines))})
+    assert layouts.read_manifest(place.out).shapes == {"x": [3, 2]}
+    assert [row["x"] for row in place.rows()] == [[each for line in image for each in line] for image in images]

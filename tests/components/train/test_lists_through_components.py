@@ -2,12 +2,15 @@
 
 import json
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
 import ingesting
 import list_examples
 import small_examples
+from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.components.evaluate import work as evaluate
 from kfp_ct.components.predict_batch import work as predict_batch
 from kfp_ct.components.schema import work as schema
@@ -17,6 +20,8 @@ from kfp_ct.components.transform import work as transform
 from kfp_ct.components.validate_data import work as validate_data
 from kfp_ct.components.validate_data.settings import Parameters
 from kfp_ct.data import batches, layouts
+from kfp_ct.serving.errors import InvalidRequestError
+from kfp_ct.serving.saved_model import SavedModel
 
 
 @pytest.fixture(scope="module", params=["parquet", "tfrecord"])
@@ -44,14 +49,16 @@ def trained(request, tmp_path_factory):
 def test_statistics_count_values_and_the_schema_knows_the_shape(trained):
     features = {feature.name: feature for feature in batches.read_schema(trained / "schema/schema.pbtxt").feature}
     assert [dim.size for dim in features["vector"].shape.dim] == [4]
+    assert [dim.size for dim in features["image"].shape.dim] == [3, 2]
     assert {name for name, feature in features.items() if batches.is_list_feature(feature)} == {
-        "vector", "tokens", "tags",
+        "vector", "image", "tokens", "tags",
     }  # fmt: skip
     specs = batches.feature_specs(batches.read_schema(trained / "schema/schema.pbtxt"))
     assert {name: type(spec).__name__ for name, spec in specs.items() if name in ("vector", "tokens", "tags")} == {
         "vector": "FixedLenFeature", "tokens": "VarLenFeature", "tags": "VarLenFeature",
     }  # fmt: skip
     kinds = layouts.read_manifest(trained / "out").columns
+    assert specs["image"].shape == [3, 2]
     assert kinds["photo"] == "bytes"
     assert kinds["tags"] == "string[]"
 
@@ -70,6 +77,36 @@ def test_a_model_of_lists_learns_and_is_judged_on_slices_of_every_value(trained)
     tags = [row["tags"] for row in ingesting.table(trained, "eval").to_pylist()]
     for name in ("red", "café"):
         assert sizes[f"tags={name}"] == sum(name in (each or ()) for each in tags)
+
+
+def test_the_service_takes_lists_of_lists_and_keeps_their_shape(trained):
+    model = SavedModel(trained / "model/Format-Serving")
+    rows = ingesting.table(trained, "eval").to_pylist()[:3]
+    names = ("vector", "tags", "tokens")
+    images = [np.array(row["image"]).reshape(3, 2).tolist() for row in rows]
+    asked = [{name: row[name] for name in names} | {"image": each} for row, each in zip(rows, images, strict=True)]
+    answered = model.predict(json.dumps({"instances": asked}).encode())
+    assert answered.inputs["image"].shape == (3, 3, 2)
+    expected = batches_of(trained, "serving_default")[:3]
+    assert answered.outputs["probability"].ravel() == pytest.approx(expected, abs=1e-5)
+    asked[1]["image"] = np.array(images[1]).T.tolist()
+    with pytest.raises(InvalidRequestError, match="image"):
+        model.predict(json.dumps({"instances": asked}).encode())
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (6,)], ids=["turned", "flat"])
+def test_rows_of_another_shape_are_refused_before_they_are_scored(trained, tmp_path, shape):
+    table = list_examples.table(60)
+    images = [np.array(each).reshape(shape).tolist() for each in table["image"].to_pylist()]
+    table = table.set_column(table.schema.get_field_index("image"), "image", pa.array(images))
+    pyarrow.parquet.write_table(table, tmp_path / "rows.parquet")
+    ingesting.ingest(tmp_path, str(tmp_path / "rows.parquet"), split={"method": "none"})
+    asked = predict_batch.PredictionRequest(str(tmp_path / "out"), str(trained / "model"), "1", ["id"])
+    if shape == (6,):  # its values in order, as TFX has them
+        assert predict_batch.predict(asked, {}, str(tmp_path / "scored"))
+        return
+    with pytest.raises(ConfigurationError, match=r"(?s)image.*shape 2 × 3.*takes 3 × 2"):
+        predict_batch.predict(asked, {}, str(tmp_path / "scored"))
 
 
 @pytest.mark.parametrize("signature", ["serving_default", "serving_examples"])

@@ -6,6 +6,7 @@ looks whether it has been done, so whoever comes after a kill between any two re
 
 import contextlib
 import time
+from collections.abc import Iterator
 
 from kfp_ct.base import task_log
 from kfp_ct.base.errors import ComponentError, ConfigurationError, NotServedError
@@ -77,18 +78,20 @@ class VertexTarget:
 
     def split(self, state: State) -> None:
         """Gives the candidate the share that a running release says; whatever else moved the traffic is printed."""
-        seen = vertex_endpoint.traffic(self.endpoint.get() or {})
-        percents = {0, state.percent, *(step["percent"] for step in state.steps)}
-        if seen not in [_shares(state, percent) for percent in percents]:
-            task_log.progress(
-                f"{self.endpoint.name}: the traffic was moved by another to {vertex_endpoint.shown(seen)}; the release "
-                f"of {state.model} gives {vertex_endpoint.shown(_shares(state, state.percent))} again"
-            )
-        self.endpoint.split(_shares(state, state.percent), state.live)
+        with _of_the_endpoint():
+            seen = vertex_endpoint.traffic(self.endpoint.get() or {})
+            percents = {0, state.percent, *(step["percent"] for step in state.steps)}
+            if seen not in [_shares(state, percent) for percent in percents]:
+                task_log.progress(
+                    f"{self.endpoint.name}: the traffic was moved by another to {vertex_endpoint.shown(seen)}; the "
+                    f"release of {state.model} gives {vertex_endpoint.shown(_shares(state, state.percent))} again"
+                )
+            self.endpoint.split(_shares(state, state.percent), state.live)
 
     def promote(self, state: State) -> None:
         """Gives the candidate all traffic, and takes the version before away."""
-        self._take(state.candidate)
+        with _of_the_endpoint():
+            self._take(state.candidate)
 
     def withdraw(self, state: State) -> None:
         """Gives the live version all traffic again, and takes the candidate away."""
@@ -155,6 +158,15 @@ class VertexTarget:
 
     def _deadline(self) -> float:
         return time.monotonic() + self._chosen.timeout_seconds
+
+
+@contextlib.contextmanager
+def _of_the_endpoint() -> Iterator[None]:
+    """Turns what Vertex AI does not do for now into an error that says nothing of a candidate, which is ready."""
+    try:
+        yield
+    except NotServedError as error:
+        raise ComponentError(str(error)) from error
 
 
 def _shares(state: State, percent: int) -> dict[str, int]:

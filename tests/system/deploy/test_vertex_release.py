@@ -1,5 +1,6 @@
 """A release on a Vertex AI endpoint: its shares are the traffic split, whatever is killed or refused."""
 
+import dataclasses
 import datetime
 import itertools
 import json
@@ -10,11 +11,12 @@ from pydantic import ValidationError
 
 import cloud_storage
 import vertex_listener
-from kfp_ct.base.errors import ConfigurationError, NotServedError
+from kfp_ct.base.errors import ComponentError, NotServedError
 from kfp_ct.champions import listing, promotion
 from kfp_ct.models import release_state, release_target, serving_folder
 from kfp_ct.models.releases import Releases
 from kfp_ct.models.settings import ReleasePolicy, Serving
+from kfp_ct.releasing import step
 from release_artifacts import make_run
 from vertex_place import ENDPOINT, MODEL, KilledError, Place, kill_after
 from vertex_serving import NOT_READY, ServingListener
@@ -143,9 +145,18 @@ class Bare:
         if kept is None or (kept.state.state == "running" and kept.state.step == 0):
             self.releases.start(self.release("2"), ReleasePolicy.model_validate(POLICY), NOW)
             self.look("advance")
-        if release_state.read(self.place.root, "flights").state.unfinished:
+        if self.state.unfinished:
             self.look(end)
         self.releases.finish("flights")
+
+    @property
+    def state(self):
+        return release_state.read(self.place.root, "flights").state
+
+    def stepped(self):
+        """What `ct release step` does with a judge that holds."""
+        place = dataclasses.replace(self.place.location, registry_uri="")
+        return step.step(place, "flights", lambda state: {"verdict": "hold", "reason": "so", "criteria": []})
 
     def look(self, verdict):
         kept = self.releases.running("flights")
@@ -181,26 +192,31 @@ def test_a_release_that_is_killed_after_any_write_is_gone_on_with(end, last, run
 
 
 ANSWERS = [
-    (403, ConfigurationError, "Vertex AI forbids PATCH .*endpoints/flights"),
-    (429, NotServedError, "a quota is used up"),
-    (503, NotServedError, r"is away \(503\) for PATCH"),
+    (403, "Vertex AI forbids PATCH .*endpoints/flights"),
+    (429, "a quota is used up"),
+    (503, r"is away \(503\) for PATCH"),
 ]
 
 
-@pytest.mark.parametrize(("status", "kind", "says"), ANSWERS, ids=lambda each: str(each)[:12])
-def test_a_split_that_is_refused_says_so_in_one_line_and_the_next_look_sets_it(status, kind, says, tmp_path, vertex):
-    canary = Canary(tmp_path, vertex)
-    canary.start()
-    vertex.refusals["endpoints/flights"] = [status]
+@pytest.mark.parametrize("end", ["advance", "promote"])
+@pytest.mark.parametrize(("status", "says"), ANSWERS, ids=lambda each: str(each)[:3])
+def test_a_split_that_is_refused_says_so_in_one_line_and_the_next_look_sets_it(
+    status, says, end, runs, tmp_path, vertex
+):
+    bare = Bare(Place(tmp_path, vertex), runs)
+    bare.releases.start(bare.release("2"), ReleasePolicy.model_validate(POLICY), NOW)
+    vertex.refusals["endpoints/flights"] = [status, status]
 
-    with pytest.raises(kind) as caught:
-        canary.look("advance")
+    for look in (lambda: bare.look(end), bare.stepped):  # the second goes on with what the first has decided
+        with pytest.raises(ComponentError) as caught:
+            look()
+        first = str(caught.value).partition("\n")[0]
+        assert re.search(says, first), first
+        assert bare.place.seen()[3] == TENTH
+        assert bare.state.state in ("running", "promoting"), "it says nothing of the candidate"
 
-    first = str(caught.value).partition("\n")[0]
-    assert re.search(says, first), first
-    assert (canary.seen()[3], canary.state.percent) == (TENTH, 50)
-    canary.look("hold")
-    assert canary.seen()[3] == HALF
+    bare.stepped()
+    assert bare.place.seen()[3] == (HALF if end == "advance" else {"2": 100})
 
 
 def test_a_candidate_that_does_not_get_ready_begins_no_release(tmp_path, vertex):

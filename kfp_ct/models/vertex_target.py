@@ -95,12 +95,13 @@ class VertexTarget:
 
     def withdraw(self, state: State) -> None:
         """Gives the live version all traffic again, and takes the candidate away."""
-        seen = self.endpoint.get() or {}
-        if vertex_endpoint.live(seen) != state.live:
-            return  # another deployment has followed
-        if vertex_endpoint.traffic(seen).get(state.candidate):
-            self.endpoint.split({state.live: 100}, state.live)
-        self.endpoint.undeploy(state.candidate, self._deadline())
+        with _of_the_endpoint():
+            seen = self.endpoint.get() or {}
+            if vertex_endpoint.live(seen) != state.live:
+                return  # another deployment has followed
+            if vertex_endpoint.traffic(seen).get(state.candidate):
+                self.endpoint.split({state.live: 100}, state.live)
+            self.endpoint.undeploy(state.candidate, self._deadline())
 
     def _bring(self, release: Release) -> str:
         """Publishes, uploads and deploys a version, as far as it is not yet done; returns its fingerprint."""

@@ -219,6 +219,21 @@ def test_a_split_that_is_refused_says_so_in_one_line_and_the_next_look_sets_it(
     assert bare.place.seen()[3] == (HALF if end == "advance" else {"2": 100})
 
 
+def test_a_candidate_that_cannot_be_taken_away_goes_with_the_next_look(runs, tmp_path, vertex):
+    bare = Bare(Place(tmp_path, vertex), runs)
+    bare.releases.start(bare.release("2"), ReleasePolicy.model_validate(POLICY), NOW)
+    vertex.refusals[":undeployModel"] = [503, 503]
+
+    for look in (lambda: bare.look("back_out"), bare.stepped):
+        with pytest.raises(ComponentError, match="is away"):
+            look()
+        assert (bare.state.state, bare.place.seen()[2:]) == ("backed_out", (["1", "2"], {"1": 100}))
+
+    assert bare.stepped() is None
+    assert bare.place.seen()[2] == ["1"]
+    assert [each["decision"] for each in bare.state.steps] == ["backing_out"], "it is decided once"
+
+
 def test_a_candidate_that_does_not_get_ready_begins_no_release(tmp_path, vertex):
     canary = Canary(tmp_path, vertex)
     vertex.broken["2"] = NOT_READY

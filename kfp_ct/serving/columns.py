@@ -122,7 +122,7 @@ def _packed(values: Sequence[Any], spec: InputSpec) -> np.ndarray | None:
 def _encoded(values: Sequence[Any]) -> np.ndarray | None:
     """Returns a column of texts; None where any value is something else."""
     try:
-        return np.array(list(map(str.encode, values)), object)
+        return np.fromiter(map(str.encode, values), object, len(values))
     except TypeError:
         return None
 

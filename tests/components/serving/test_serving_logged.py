@@ -1,5 +1,7 @@
 """The request log of the service as a process: what callers get, what is on disk when it has stopped."""
 
+import concurrent.futures
+import datetime
 import json
 import signal
 import subprocess
@@ -10,6 +12,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from kfp_ct.components.monitor import labels, request_log
 from kfp_ct.serving.__main__ import main
 from kfp_ct.serving.request_files import METADATA
 from prediction_server import Server
@@ -59,6 +62,31 @@ def test_what_was_asked_is_on_disk_when_the_service_was_told_to_stop(models, tmp
     assert {each["signature"] for each in said} == {"serving_default", "echo"}
     assert sum(each["requests"] for each in said) == 4
     assert [each["errors"] for each in said if each["errors"]] == [{"400": 1}]
+
+
+def test_labels_that_come_later_meet_the_answer_that_was_given_also_where_requests_share_a_batch(models, tmp_path):
+    begun = datetime.datetime.now(datetime.UTC)
+    server = Server(models, "--request-log", str(tmp_path / "log"), "--request-log-rows", "50")
+
+    def ask(number):
+        distances = [number + row / 4 for row in range(1 + number % 3)]
+        body = {"signature_name": "echo", "instances": [{**ROW, "distance": each} for each in distances]}
+        answer = server.client.post(
+            "/v1/models/flights:predict", json=body, headers={"X-Request-Id": f"request-{number}"}
+        )
+        return [(f"request-{number}", row, *given["distance"]) for row, given in enumerate(answer.json()["predictions"])]
+
+    with concurrent.futures.ThreadPoolExecutor(16) as clients:
+        answered = [row for rows in clients.map(ask, range(200)) for row in rows]
+    server.stop()
+    source = tmp_path / "labels.csv"
+    source.write_text("request_id,row,label\n" + "".join(f"{id},{row},{given}\n" for id, row, given in answered))
+    period = request_log.Period(begun, datetime.datetime.now(datetime.UTC))
+    traffic = request_log.read(str(tmp_path / "log"), "flights", "3", period, (1_000, "echo"))
+    joined = labels.join(traffic.rows, str(source)).rows
+
+    assert len(answered) == len(joined) == 399
+    assert [row["outputs"]["distance"] for row in joined.to_pylist()] == joined["label"].to_pylist()
 
 
 def test_it_is_flushed_when_standard_input_ends(models, tmp_path):

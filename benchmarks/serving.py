@@ -60,22 +60,37 @@ measured: dict[str, Measured] = {}
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    given = options(__doc__).parse_args()
+    require_deployed(given)
+    print_head()
+    if "http" not in given.skip:
+        over_http(given)
+    if "in-process" not in given.skip:
+        in_process(given.root / given.model)
+    print_goals()
+
+
+def options(description: str) -> argparse.ArgumentParser:
+    """Returns the options of a measurement."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--root", type=Path, default=ROOT / ".ct" / "serving", help="(default: %(default)s)")
     parser.add_argument("--model", default="flights")
     parser.add_argument("--seconds", type=float, default=5.0, help="a measurement (default: %(default)s)")
     parser.add_argument("--rate", type=float, help="open loop: requests/s (default: 0.7 of what the closed loop took)")
     parser.add_argument("--skip", nargs="*", default=[], choices=["http", "in-process"])
     parser.add_argument("--options", default="", help="further options of the service, in one string")
-    given = parser.parse_args()
+    return parser
+
+
+def require_deployed(given: argparse.Namespace) -> None:
+    """Ends the program if there is no model to measure."""
     if not (given.root / given.model).is_dir():
         raise SystemExit(f"nothing is deployed at {given.root / given.model}: `ct run {given.model}` first")
+
+
+def print_head() -> None:
+    """Prints the head of the table."""
     print(f"{'':44} {'requests/s':>10} {'rows/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms':>8}")
-    if "http" not in given.skip:
-        over_http(given)
-    if "in-process" not in given.skip:
-        in_process(given.root / given.model)
-    print_goals()
 
 
 def print_goals() -> None:
@@ -99,10 +114,9 @@ def note(name: str, found: Measured) -> None:
 def over_http(given: argparse.Namespace) -> None:
     """Measures the service as a process."""
     command = [sys.executable, "-m", "kfp_ct.serving", "--root", str(given.root), "--port", "0"]
+    command += given.options.split()
     with tempfile.TemporaryFile() as noise:
-        process = subprocess.Popen(
-            [*command, *given.options.split()], cwd=ROOT, stdout=subprocess.PIPE, stderr=noise, text=True
-        )
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=noise, text=True)
         try:
             assert process.stdout
             url = json.loads(process.stdout.readline())["url"]

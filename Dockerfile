@@ -53,7 +53,12 @@ CMD ["ct", "--help"]
 
 FROM builder AS serving-venv
 COPY requirements/serving.txt /requirements/
-RUN sh /requirements/install.sh packages serving.txt
+# 40 MB that the service does not use, and no user's code runs here: Arrow's network protocol and what is compiled
+# against it, the symbols of uvloop.
+RUN sh /requirements/install.sh packages serving.txt \
+    && cd /opt/venv/lib/python3*/site-packages \
+    && rm -rf pyarrow/include pyarrow/src pyarrow/*flight* \
+    && strip --strip-unneeded uvloop/loop.*.so
 
 FROM python AS serving-env
 COPY --from=serving-venv /opt/venv /opt/venv

@@ -1,13 +1,14 @@
 """The settings of deploy."""
 
-from kfp_ct.base.settings import Count, Settings, Text
+from kfp_ct.base.settings import Count, Settings
 from kfp_ct.models.settings import ModelName, RegistryUri, Serving
+from kfp_ct.storage.place_settings import Place
 
 
 class Parameters(Settings):
     """The parameters of deploy."""
 
-    serving_root: Text
+    serving_root: Place
     model_name: ModelName
     registry_uri: RegistryUri = ""
     serving: Serving

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.tfxio import dataset_options
 
-from kfp_ct.data import batches
+from kfp_ct.data import batches, hyperparameter_values
 from kfp_ct.data.transform_graph import TransformGraph
 from pipelines.flights.features import BUCKETS, CATEGORIES, LABEL, NUMBERS, SERVED
 
@@ -44,11 +44,6 @@ class Hyperparameters:
     seed: int = 1
     shuffle_labels: bool = False
 
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> "Hyperparameters":
-        """Takes what it knows from the settings' dict; the rest is somebody else's."""
-        return cls(**{field.name: values[field.name] for field in dataclasses.fields(cls) if field.name in values})
-
 
 def run_fn(fn_args: Any) -> None:
     """Trains on the train split and saves the model; TFX's contract.
@@ -56,7 +51,7 @@ def run_fn(fn_args: Any) -> None:
     The eval split is not looked at: it is what the model is judged on. To know when to stop, every tenth day of
     the train split is held out instead; whole days, because flights of one day share its weather.
     """
-    parameters = Hyperparameters.of(fn_args.hyperparameters)
+    parameters = hyperparameter_values.filled(Hyperparameters, fn_args.hyperparameters)
     keras.utils.set_random_seed(parameters.seed)
     output = tft.TFTransformOutput(fn_args.transform_graph_path)
     train, held_out = _split(fn_args, parameters)
@@ -91,7 +86,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     """Searches what the settings do not say; TFX's contract. Scores by the held-out days, as run_fn stops by them."""
     import keras_tuner
 
-    given = Hyperparameters.of(fn_args.hyperparameters)
+    given = hyperparameter_values.filled(Hyperparameters, fn_args.hyperparameters)
     tuning = fn_args.custom_config.get("tuning", {})
     output = tft.TFTransformOutput(fn_args.transform_graph_path)
     train, held_out = _split(fn_args, given)

@@ -893,3 +893,18 @@ def nan_metric():
 @construct()
 def nan_as_text() -> str:
     return echo(text="nan").output
+
+
+@component
+def whole(power: int) -> int:
+    return 2**power + 1
+
+
+@component
+def digits(number: int) -> str:
+    return str(number)
+
+
+@construct()
+def large_whole_numbers() -> str:
+    return digits(number=whole(power=53).output).output

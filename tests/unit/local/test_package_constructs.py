@@ -38,6 +38,7 @@ BY_DEFINITION = {
     "defaults_of_all_types": (DOUBLES, {"Output": '01.0false10995116277761e-07|[1, "a", {"b": [true, 0.5]}]|0'}),
     "empty_loops": ("kfp.local has no outputs of a loop over nothing", {"names": [], "count": 0}),
     "infinite_parameter": (NO_JSON, {}),
+    "large_whole_numbers": (DOUBLES, {"Output": str(2**53 + 1)}),
     "lists_of_artifacts": (
         "kfp.local fails on a branch that one iteration skips",
         {

@@ -42,6 +42,12 @@ def test_shipped_settings_fit_the_pipeline(workspace, compiled, environment):
         pytest.param({"sources": 3}, "sources is 3: expected an object", id="wrong-type"),
         pytest.param({"warm_start": "yes"}, 'warm_start is "yes": expected true or false', id="text-for-a-bool"),
         pytest.param({"model_name": 7}, "model_name is 7: expected a text; put it in quotes", id="number-for-a-text"),
+        pytest.param(
+            {"serving_root": "s3:/bucket/models"},
+            'serving_root is "s3:/bucket/models": expected a path, file://, s3://bucket/path or gs://bucket/path',
+            id="a place of no kind",
+        ),
+        pytest.param({"serving_root": "gs:///models"}, 'serving_root is "gs:///models": expected', id="no bucket"),
         pytest.param({"max_bad_fraction": 1.5}, "max_bad_fraction is 1.5: expected a number from 0 to 1", id="range"),
         pytest.param({"max_bad_fraction": math.nan}, "max_bad_fraction is NaN: expected a finite number", id="nan"),
         pytest.param({"window_end": "June"}, 'window_end is "June": expected a date or instant in ISO 8601', id="date"),

@@ -122,13 +122,15 @@ class _Files:
         for exchange in (each for group in _groups(found) for each in group):
             for side, name, value in _values(exchange):
                 self._columns[exchange.version, side, name].see(value)
-        counted = collections.Counter[str]()
+        counted, mixed = collections.Counter[str](), {key[0] for key, each in self._columns.items() if each.is_mixed}
         for group in _groups(found):
             parts: dict[tuple[str, int], list[Exchange]] = collections.defaultdict(list)
             for exchange in group:
                 parts[exchange.version, self._period(exchange.time)].append(exchange)
             for (version, period), exchanges in parts.items():
                 counted[version] += len(exchanges)
+                for exchange in exchanges if version in mixed else ():
+                    _require_forms(exchange, self._columns)
                 self._write_rows(exchanges, (version, period) in self._served)
         for (version, _), minutes in self._served.items():
             if version.isdigit():
@@ -145,8 +147,6 @@ class _Files:
             exchanges: What was asked and answered.
             is_counted: Whether Cloud Monitoring says how many requests there were.
         """
-        for exchange in exchanges:
-            _require_forms(exchange, self._columns)
         good = [each for each in exchanges if not each.problem]
         bad = [each for each in exchanges if each.problem]
         failed, sample = sum(each.answered_badly for each in bad), self._log.sample

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -35,12 +35,16 @@ class PayloadError(ValueError):
     """A payload that cannot be read: which, and why."""
 
 
-@dataclasses.dataclass(frozen=True, order=True)
-class Form:
+class Form(NamedTuple):
     """How a column's values are: one a row or a list of them, numbers or texts."""
 
     is_list: bool
     is_number: bool
+
+
+# Most values are of these types, and there are millions.
+_PLAIN = {bool: INT, float: FLOAT, str: TEXT}
+_SINGLE = {kind: Form(False, kind in _NUMBERS) for kind in _TYPES}
 
 
 @dataclasses.dataclass
@@ -49,14 +53,25 @@ class Column:
 
     forms: collections.Counter[Form] = dataclasses.field(default_factory=collections.Counter)
     kinds: dict[Form, set[str]] = dataclasses.field(default_factory=dict)
+    has_empty_list: bool = False
 
     def see(self, value: Any) -> None:
         """Counts a value."""
-        kinds = kinds_of(value)
+        if value is None:
+            return
+        kind = _PLAIN.get(type(value), "")
+        kinds = {kind} if kind else kinds_of(value)
         if kinds:
-            form = _form(value, kinds)
+            form = _SINGLE[kind] if kind else _form(value, kinds)
             self.forms[form] += 1
             self.kinds.setdefault(form, set()).update(kinds)
+        elif isinstance(value, list):
+            self.has_empty_list = True
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether some value may have another form than most."""
+        return len(self.forms) > 1 or (self.has_empty_list and not self.form.is_list)
 
     @property
     def form(self) -> Form:
@@ -71,14 +86,17 @@ class Column:
 
     def fits(self, value: Any) -> bool:
         """Whether a value has the form that most have."""
-        kinds = kinds_of(value)
-        if value is None or value == []:
+        if value is None:
             return True
+        kinds = kinds_of(value)
         return _form(value, kinds) == self.form if kinds else isinstance(value, list) == self.form.is_list
 
     def array(self, values: Sequence[Any]) -> pa.Array:
         """Returns values as a column."""
         kind = self.kind
+        if not self.form.is_list and kind == FLOAT:
+            numbers = [None if value is None else float(value) for value in values]
+            return pa.array(numbers, pa.float32(), from_pandas=True)  # NaN is missing
         if not self.form.is_list:
             return pa.array([_single(value, kind) for value in values], _TYPES[kind])
         lists = [None if value is None else [_single(each, kind) for each in flat(value)] for value in values]
@@ -102,7 +120,8 @@ def rows(payload: Sequence[str] | None, what: str) -> list[Row]:
         raise PayloadError(f"it has no {what}")
     found = [value if _is_row(value) else {NAMELESS[what]: value} for value in values]
     for value in (each for row in found for each in row.values()):
-        kinds_of(value)
+        if type(value) not in _PLAIN:
+            kinds_of(value)
     return found
 
 

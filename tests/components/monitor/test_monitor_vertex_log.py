@@ -145,6 +145,8 @@ UNREADABLE = [
     ([{"size": {"x": 1}}], [0.5], "a value is an object"),
     ([{"size": [1, "a"]}], [0.5], "a list holds numbers and texts"),
     ([{"size": "wide"}], [0.5], 'size is "wide", of another form than most'),
+    ([{"size": []}], [0.5], "size is [], of another form than most"),
+    ([{"size": [None]}], [0.5], "size is [null], of another form than most"),
     ([{"size": 1}], [0.5, 0.6], "1 instances were answered by 2 predictions"),
     ([{"size": 1}], ["<html>"], "its predictions are no JSON"),
     ([{"size": {"b64": "?"}}], [0.5], "a value is no base64"),

@@ -40,4 +40,4 @@ def problems(text: str) -> Iterator[str]:
     if value is not None and not isinstance(value, dict):
         yield "expected an object, such as overview: …"
         return
-    yield from setting_problems.problems(Statement, value or {})
+    yield from (str(each) for each in setting_problems.problems(Statement, value or {}))

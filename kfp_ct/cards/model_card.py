@@ -92,7 +92,7 @@ def of(report: Mapping[str, Any], statement: Statement, fingerprint: str = "") -
         statement=statement,
         data=_data(data),
         decides=decides,
-        overall=tuple(_overall(report)),
+        overall=tuple(sorted(_overall(report), key=lambda each: each.metric != decides)),  # what decides, first
         slices=tuple(judged),
         gaps=tuple(_gaps(judged, report["slices"])),
         too_small=tuple(entry["slice"] for entry in report["slices"] if entry["rows"] < least),

@@ -192,6 +192,12 @@ def test_importance_needs_what_the_run_made(tmp_path):
         importance.measure(Workspace(tmp_path, tmp_path), run)
 
 
+def test_the_metric_that_decides_stands_first():
+    metrics = {"challenger": {"calibration": 1.0, "auc": 0.7, "example_count": 900.0}}
+    card = model_card.of(report(metrics=metrics), STATEMENT)
+    assert [each.metric for each in card.overall] == ["auc", "calibration"]
+
+
 def test_a_project_that_says_nothing_is_told_so(card):
     page = card_formats.page(model_card.of(report(), Statement()))
 

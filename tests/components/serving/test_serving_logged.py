@@ -74,7 +74,8 @@ def test_labels_that_come_later_meet_the_answer_that_was_given_also_where_reques
         answer = server.client.post(
             "/v1/models/flights:predict", json=body, headers={"X-Request-Id": f"request-{number}"}
         )
-        return [(f"request-{number}", row, *given["distance"]) for row, given in enumerate(answer.json()["predictions"])]
+        given = answer.json()["predictions"]
+        return [(f"request-{number}", row, *each["distance"]) for row, each in enumerate(given)]
 
     with concurrent.futures.ThreadPoolExecutor(16) as clients:
         answered = [row for rows in clients.map(ask, range(200)) for row in rows]

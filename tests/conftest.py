@@ -34,8 +34,8 @@ COMPONENT_TESTS = Path(__file__).parent / "components"
 REAL_INTERPRETER = sys.executable
 # Names a folder that several runs of pytest share, as `make test` runs one in each environment.
 SHARED = "CT_TESTS_SHARED"
-# What run.py found each file to cost, in CPU seconds.
-COSTS = Path(__file__).parents[1] / ".ct" / "test_costs.json"
+# What files cost, in CPU seconds: the dearest as they were found once, and over them what run.py has found here.
+COSTS = (Path(__file__).parent / "costs.json", Path(__file__).parents[1] / ".ct" / "test_costs.json")
 
 
 def pytest_addoption(parser):
@@ -61,11 +61,13 @@ def pytest_configure():
 def pytest_collection_modifyitems(items):
     """The dearest files first: begun last, one of them would go on alone while the other cores idle.
 
-    Of a file that no run of all tests has measured here it is known whether it has slow cases.
+    A file that nobody has measured comes after the dearest if it has slow cases, else last.
     """
-    costs = json.loads(COSTS.read_text()) if COSTS.is_file() else {}
+    costs = {}
+    for known in COSTS:
+        costs |= json.loads(known.read_text()) if known.is_file() else {}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: -costs.get(item.nodeid.split("::")[0], 1_000 if item.path in slow else 0))
+    items.sort(key=lambda item: -costs.get(item.nodeid.split("::")[0], 8 if item.path in slow else 0))
 
 
 @pytest.hookimpl(hookwrapper=True)

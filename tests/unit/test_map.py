@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -86,6 +87,12 @@ def test_every_test_file_has_tests():
         own = [n.name for n in nodes if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
         inherited = [n.name for n in nodes if isinstance(n, ast.ClassDef) and n.name.startswith("Test") and n.bases]
         assert own or inherited, f"{path.name} tests nothing"
+
+
+def test_files_of_known_cost_are_there():
+    known = json.loads((ROOT / "tests" / "costs.json").read_text())
+    assert known
+    assert [name for name in known if not (ROOT / name).is_file()] == []
 
 
 def readme_row(component, line="…"):

@@ -12,7 +12,7 @@ from kfp_ct.base import exception_texts, secrets, setting_problems
 from kfp_ct.base.errors import ComponentError, ConfigurationError
 from kfp_ct.data import batches, user_code
 from kfp_ct.data.fn_args import DataAccessor, FnArgs
-from kfp_ct.data.settings import Hyperparameters
+from kfp_ct.data.settings import OWN_NAMES, Hyperparameters
 from kfp_ct.data.training_data import Reader
 
 
@@ -123,7 +123,9 @@ def _fn_args(job: Job, working_dir: str) -> FnArgs:
         eval_model_dir="",
         model_run_dir="",
         base_model=None,
-        hyperparameters=secrets.resolve(job.hyperparameters),
+        hyperparameters=secrets.resolve(
+            {name: value for name, value in job.hyperparameters.items() if name not in OWN_NAMES}
+        ),
         custom_config={**secrets.resolve(job.hyperparameters), "tuning": dict(job.tuning)},
         callbacks=[],
     )

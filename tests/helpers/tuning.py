@@ -41,6 +41,7 @@ def tuner_fn(fn_args):
         build, objective="val_accuracy", max_trials=4, seed=3, directory=fn_args.working_dir, project_name="small"
     )
     train, held = (rows(fn_args, files).map(only) for files in (fn_args.train_files, fn_args.eval_files))
+    assert "train_steps" not in fn_args.hyperparameters, "it is the library's own name, as in run_fn"
     epochs = fn_args.hyperparameters.get("epochs", 1)
     return TunerFnResult(tuner, {"x": train, "validation_data": held, "epochs": epochs, "shuffle": False})
 """

@@ -73,12 +73,14 @@ def test_handing_on_imports_nothing_heavy():
 
 
 def test_the_best_trials_values_come_under_those_given(bench, capsys):
-    found = bench.tune({"trials": 3.0, "epochs": 2.0, "rows": 300.0, "objective": "val_accuracy"}, rate=0.5, epochs=9)
+    tuning = {"trials": 3.0, "epochs": 2.0, "rows": 300.0, "objective": "val_accuracy"}
+    found = bench.tune(tuning, rate=0.5, epochs=9, train_steps=4)
     summary = bench.summary
     assert len(summary["trials"]) == 3
     best = max(summary["trials"], key=lambda trial: trial["score"])
     assert summary["best"] == best["id"]
-    assert found == {"units": best["values"]["units"], "rate": 0.5, "epochs": 9} == summary["hyperparameters"]
+    chosen = {"units": best["values"]["units"], "rate": 0.5, "epochs": 9, "train_steps": 4}
+    assert found == chosen == summary["hyperparameters"]
     assert summary["overruled"] == ["rate"]
     assert (summary["rows"], summary["held_out_rows"]) == (240, 60)
     assert {trial["worker"] for trial in summary["trials"]} == {"worker-1"}

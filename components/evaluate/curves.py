@@ -113,10 +113,11 @@ def _classes(scored: Scored, predictions: Floats) -> dict[str, Any]:
 
 def _labels(scored: Scored, predictions: Floats) -> dict[str, Any]:
     """Each class by itself: its rows, how many are said to have it, how often rightly, and its AUC."""
-    actual, said = scored.sample.labels > THRESHOLD, predictions > THRESHOLD
+    labels = scored.sample.labels
+    actual, said = labels > THRESHOLD, predictions > THRESHOLD
     rows, taken, hits = (each.sum(axis=0) for each in (actual, said, actual & said))
     areas = [
-        estimates.value("auc", Sample(BINARY, actual[:, number]), predictions[:, number])
+        estimates.value("auc", Sample(BINARY, labels[:, number]), predictions[:, number])
         for number in range(predictions.shape[1])
     ]
     return {

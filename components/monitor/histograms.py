@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from kfp_ct.components.monitor import request_log
+
 
 def align(
     current: statistics_pb2.DatasetFeatureStatisticsList,
@@ -39,7 +41,9 @@ def align(
 
 def _values(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Returns the values of a column, those of its lists one after the other."""
-    return pa.chunked_array([chunk.flatten() for chunk in column.chunks]) if pa.types.is_nested(column.type) else column
+    if not request_log.is_vector(column.type):
+        return column
+    return pa.chunked_array([chunk.flatten() for chunk in column.chunks])
 
 
 def _replace(

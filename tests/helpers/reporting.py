@@ -75,6 +75,11 @@ CLASSES = {
     "precision": [0.6, None, 1.0],
     "matrix": [[5, 5, 0], [2, 16, 2], [0, 3, 27]], "confusions": [],
 }  # fmt: skip
+LABELS = {
+    "names": ["drama", "comedy", "noir"], "rows": [10, 20, 0], "predicted": [12, 18, 0], "auc": [0.9, 0.7, None],
+    "recall": [0.5, 0.8, None], "precision": [0.4, 0.9, None], "f1": [0.45, 0.85, None],
+    "prediction": [0.2, 0.4, 0.0], "per_row": {"actual": 1.25, "predicted": 1.5},
+}  # fmt: skip
 VALUES = {
     "values": [{"rows": 5, "predicted": p, "actual": p + 1, "low": p - 2, "high": p + 4} for p in (1.0, 3.0, 8.0)],
     "residuals": {"buckets": [{"low": -1.0, "high": 0.0, "rows": 3}, {"low": 0.0, "high": 1.0, "rows": 4}],

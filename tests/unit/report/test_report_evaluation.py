@@ -10,7 +10,7 @@ from kfp_ct.local import terminal_view
 from kfp_ct.report import decision, page, verdicts
 from kfp_ct.report.content import Content
 from kfp_ct.report.metrics import primary
-from reporting import CLASSES, VALUES
+from reporting import CLASSES, LABELS, VALUES
 
 
 def compared(metric, verdict="better", ours=0.8, theirs=0.7, **more):
@@ -90,6 +90,16 @@ def test_many_classes_are_listed_the_least_recall_first():
 
     assert listed.index("class 0<") < listed.index("class 9<")
     assert "48 more classes" in listed
+
+
+def test_several_labels_a_row_are_a_table_of_classes_the_least_auc_first():
+    evaluation = compared("macro_auc", task="multilabel", curves={"challenger": {"labels": LABELS}})
+    listed = drawn("Curves", evaluation)
+
+    assert listed.index("noir") > listed.index("drama") > listed.index("comedy")
+    assert "1.25 classes per row; 1.50 predicted above 0.5." in listed
+    assert "0.850" in listed
+    assert "macro AUC" in terminal(evaluation)
 
 
 def test_values_are_drawn_against_actual_ones():

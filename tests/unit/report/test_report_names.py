@@ -19,6 +19,7 @@ from reporting import (
     CLASSES,
     EVALUATION,
     INFRA,
+    LABELS,
     MANIFEST,
     SKEW,
     SUMMARIES,
@@ -46,6 +47,7 @@ def evaluated(task, **curves):
 PARTS = {
     "a whole run": {},
     "classes": {"evaluation": evaluated("multiclass", classes=CLASSES)},
+    "labels": {"evaluation": evaluated("multilabel", labels=LABELS)},
     "many classes": {"evaluation": evaluated("multiclass", classes=CLASSES | {"matrix": None})},
     "values": {"evaluation": evaluated("regression", **VALUES)},
     "drift": {"anomalies": ANOMALIES | {"drift": DRIFT, "skew": [DRIFT]}},

@@ -88,6 +88,9 @@ def markdown(card: Card) -> str:
 def body(card: Card) -> str:
     """Returns the Markdown without its head."""
     lines = [f"# {card.name}, {card.named}", "", card.statement.overview, ""]
+    if missing := card.statement.missing:
+        said = ", ".join(missing).replace("_", " ")
+        lines += [f"> Nobody has written yet: {said}. A project says so in model_card.yaml.", ""]
     for heading, field in _LISTS.items():
         if found := getattr(card.statement, field):
             lines += [f"## {heading}", "", *(f"- {each}" for each in found), ""]

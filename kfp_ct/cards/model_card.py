@@ -135,14 +135,25 @@ def _data(manifest: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     window = manifest.get("window") or {}
     return {
-        "window": f"{window.get('start', '')} to {window.get('end', '')} (exclusive)" if window else "",
+        "window": _window(window.get("start") or "", window.get("end") or ""),
         "sources": manifest.get("sources") or {},
-        "split by": ", ".join(f"{name} {value}" for name, value in (manifest.get("split_by") or {}).items()),
+        "split by": ", ".join(f"{name} {_words(value)}" for name, value in (manifest.get("split_by") or {}).items()),
         "rows": {split["name"]: split["rows"] for split in manifest.get("splits") or ()},
         "columns": manifest.get("columns") or {},
         "rejected rows": manifest.get("rejected_rows"),
         "fingerprint": manifest.get("fingerprint", ""),
     }
+
+
+def _window(start: str, end: str) -> str:
+    """The end is exclusive; a bound that is not set leaves nothing out."""
+    if not start and not end:
+        return "all rows of the sources"
+    return " ".join(part for part in (f"from {start}" if start else "", f"to {end} (exclusive)" if end else "") if part)
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _lineage(run: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, str]:

@@ -10,13 +10,14 @@ import pytest
 
 from cli_runner import ct
 from kfp_ct.base.errors import ConfigurationError, ModelNotBlessedError, UsageError
-from kfp_ct.champions import listing, promotion
+from kfp_ct.champions import cards, listing, promotion
 from kfp_ct.champions.locations import Location
 from kfp_ct.champions.promotion import Person
 from kfp_ct.data import layouts
 from kfp_ct.endpoint.ui import models_page
 from kfp_ct.models import blessing, champion_history, registry_mlflow, serving_folder
 from kfp_ct.runs import record
+from kfp_ct.storage import releases
 from registered_models import now, place_in, three_versions
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow", "ignore::sqlalchemy.exc.SAWarning")
@@ -325,3 +326,19 @@ def test_the_page_of_models_works_moves_out_once(place):
     assert [(move.kind, move.version) for move in shown.moves[:1]] == [("promote", "1")]
     assert shown.words == listing.history_with_words(place, "flights")
     assert len(counted.asked) <= 4, "for versions, moves, words, and what is unfinished"
+
+
+def test_a_versions_card_is_read_from_the_registry_and_goes_where_it_is_served(home, place):
+    printed = ct(home, "models", "flights", "--card", "v1")
+    assert "# flights, model" in printed.out
+    assert "| auc | yes | auc 0.70 against 0.65 |" in printed.out
+    assert json.loads(ct(home, "models", "flights", "--card", "1", "--json").out)["model_details"]["name"] == "flights"
+    assert "flights has no version 9" in ct(home, "models", "flights", "--card", "9").err
+    assert "--card needs a model" in ct(home, "models", "--card", "1").err
+    shutil.rmtree(folder_of(place, "2") / layouts.REGISTERED / layouts.KEPT_CARD)
+    assert "flights v2 has no model card in the registry" in ct(home, "models", "flights", "--card", "2").err
+    assert [cards.is_here(place, "flights", number) for number in ("1", "2")] == [True, False]
+
+    promotion.promote(place, "flights", "1", ADA)
+    published = releases.read_manifest(str(place.serving_root), "flights", "1")
+    assert published.card.startswith("# flights, model"), "the service's page shows it, without the hub's head"

@@ -58,7 +58,7 @@ def test_each_step_takes_what_its_parameters_name_and_all_that_imports(attached)
         "transform": modules,
         "tune": [*modules, f"{FLIGHTS}/model.py"],
         "train": [*modules, f"{FLIGHTS}/model.py"],
-        "evaluate": [f"{FLIGHTS}/eval_config.pbtxt"],
+        "evaluate": [f"{FLIGHTS}/eval_config.pbtxt", f"{FLIGHTS}/model_card.yaml"],
     }
     for each in archives:
         assert each.uri == f"s3://mlpipeline/ct/code/{code_package.name_of(each.content)}"

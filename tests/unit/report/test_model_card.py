@@ -192,6 +192,17 @@ def test_importance_needs_what_the_run_made(tmp_path):
         importance.measure(Workspace(tmp_path, tmp_path), run)
 
 
+def test_data_without_a_window_are_all_rows_and_a_split_by_columns_names_them():
+    data = report()["data"] | {"window": {"start": "", "end": ""}, "split_by": {"columns": ["customer", "day"]}}
+    card = model_card.of(report(data=data), Statement())
+    text = card_formats.markdown(card)
+    assert "| window | all rows of the sources |" in text
+    assert "| split by | columns customer, day |" in text
+    assert "> Nobody has written yet: overview, owners, intended uses, limitations." in text
+    one_sided = model_card.of(report(data=data | {"window": {"start": "", "end": "2013-04-01"}}), STATEMENT)
+    assert one_sided.data["window"] == "to 2013-04-01 (exclusive)"
+
+
 def test_the_metric_that_decides_stands_first():
     metrics = {"challenger": {"calibration": 1.0, "auc": 0.7, "example_count": 900.0}}
     card = model_card.of(report(metrics=metrics), STATEMENT)

@@ -45,7 +45,7 @@ def is_here(place: Location, name: str, number: str) -> bool:
     """Whether a version's card lies on this machine."""
     version = place.reader.version(name, number)
     folder = registered_model.local_folder(version, place.registry_uri, name) if version else None
-    return bool(folder) and _path(folder, "html").is_file()
+    return folder is not None and _path(folder, "html").is_file()
 
 
 def _text(folder: Path, name: str, number: str, form: str) -> str:

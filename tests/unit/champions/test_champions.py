@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from kfp_ct.champions import cards, listing, promotion
 from kfp_ct.champions.locations import Location
 from kfp_ct.champions.promotion import Person
 from kfp_ct.data import layouts
-from kfp_ct.endpoint.ui import models_page
+from kfp_ct.endpoint.ui import models_page, response
 from kfp_ct.models import blessing, champion_history, registry_mlflow, serving_folder
 from kfp_ct.runs import record
 from kfp_ct.storage import releases
@@ -338,6 +339,9 @@ def test_a_versions_card_is_read_from_the_registry_and_goes_where_it_is_served(h
     shutil.rmtree(folder_of(place, "2") / layouts.REGISTERED / layouts.KEPT_CARD)
     assert "flights v2 has no model card in the registry" in ct(home, "models", "flights", "--card", "2").err
     assert [cards.is_here(place, "flights", number) for number in ("1", "2")] == [True, False]
+    listed = [models_page._model(place, "flights")]
+    shown = response.page("models.html", models=listed, registry=True, problem="").body.decode()
+    assert re.findall(r'href="([^"]*model-card)"', shown) == [f"/models/flights/{number}/model-card" for number in "31"]
 
     promotion.promote(place, "flights", "1", ADA)
     published = releases.read_manifest(str(place.serving_root), "flights", "1")

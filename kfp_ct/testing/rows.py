@@ -44,13 +44,26 @@ def invent(schema: schema_pb2.Schema, rows: int, label: str, classes: int = 2, s
 
 def _values(feature: Any, schema: schema_pb2.Schema, rows: int, random: np.random.Generator) -> Any:
     if feature.type == schema_pb2.BYTES:
-        domains = {domain.name: list(domain.value) for domain in schema.string_domain}
-        words = list(feature.string_domain.value) or domains.get(feature.domain) or _WORDS
-        return random.choice(np.array(words, dtype=object), rows)
+        return _texts(feature, schema, rows, random)
     low, high = _bounds(feature)
     if feature.type == schema_pb2.INT:
         return random.integers(int(low), int(high) + 1, rows)
     return random.uniform(low, high, rows).astype("float32")
+
+
+def _texts(feature: Any, schema: schema_pb2.Schema, rows: int, random: np.random.Generator) -> Any:
+    kind = feature.WhichOneof("domain_info")
+    if kind == "int_domain":  # texts that are whole numbers, as TFDV infers of ids
+        low, high = _bounds(feature)
+        return [str(number) for number in random.integers(int(low), int(high) + 1, rows)]
+    if kind == "float_domain":
+        return [str(number) for number in random.uniform(*_bounds(feature), rows)]
+    if kind == "bool_domain":
+        words = [feature.bool_domain.true_value or "true", feature.bool_domain.false_value or "false"]
+    else:
+        domains = {domain.name: list(domain.value) for domain in schema.string_domain}
+        words = list(feature.string_domain.value) or domains.get(feature.domain) or list(_WORDS)
+    return random.choice(np.array(words, dtype=object), rows)
 
 
 def _bounds(feature: Any) -> tuple[float, float]:

@@ -6,6 +6,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
+from tensorflow_data_validation.statistics import stats_impl
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 import small_examples
 from kfp_ct.base.errors import ComponentError
@@ -255,6 +259,28 @@ def test_invented_rows_fit_their_schema(tmp_path):
     assert table["size"].null_count == 0
     assert 0 < table["weight"].null_count < 100
     assert table == rows.invent(schema, 200, "label")
+
+
+def test_texts_that_are_numbers_are_invented_as_such():
+    required = "presence { min_fraction: 1.0 } shape { dim { size: 1 } }"
+    schema = text_format.Parse(
+        f"""feature {{ name: "id" type: BYTES int_domain {{}} {required} }}
+        feature {{ name: "code" type: BYTES int_domain {{ min: 500 max: 900 }} {required} }}
+        feature {{ name: "rate" type: BYTES float_domain {{ min: -2 max: 0.5 }} {required} }}
+        feature {{ name: "said" type: BYTES bool_domain {{ true_value: "yes" false_value: "no" }} {required} }}""",
+        schema_pb2.Schema(),
+    )
+
+    assert not _anomalies(rows.invent(schema, 100, "label"), schema)
+    words = pa.table({name: ["amber"] * 100 for name in ("id", "code", "rate", "said")})
+    assert set(_anomalies(words, schema)) == {"id", "code", "rate", "said"}
+
+
+def _anomalies(table, schema):
+    columns = [pa.array([[value.encode()] for value in column.to_pylist()]) for column in table.columns]
+    batch = pa.RecordBatch.from_arrays(columns, table.column_names)
+    statistics = stats_impl.generate_statistics_in_memory(batch, tfdv.StatsOptions(schema=schema))
+    return tfdv.validate_statistics(statistics, schema).anomaly_info
 
 
 def test_extreme_rows_differ_in_one_column_each_and_then_in_all():

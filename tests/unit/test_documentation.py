@@ -70,7 +70,7 @@ def test_commands_of_a_page_exist_and_take_these_options(page):
 
 
 def test_commands_are_found_at_all():
-    assert len(commands(ROOT / "README.md", "block")) > 20
+    assert len(commands(ROOT / "docs" / "tour.md", "block")) > 20
     assert len(commands(ROOT / "docs" / "triggers.md", "inline")) > 3
 
 

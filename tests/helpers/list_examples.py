@@ -65,6 +65,33 @@ def run_fn(fn_args):
     tf.saved_model.save(served, fn_args.serving_model_dir, signatures=signatures)
 """
 
+TUNER = """
+from typing import NamedTuple
+
+import keras_tuner
+
+class TunerFnResult(NamedTuple):
+    tuner: object
+    fit_kwargs: dict
+
+def build(hp):
+    model = keras.Sequential([keras.Input((24,)), keras.layers.Dense(1, activation="sigmoid")])
+    rate = hp.Choice("rate", [0.05, 0.0])
+    model.compile(keras.optimizers.Adam(rate), "binary_crossentropy", metrics=["accuracy"], jit_compile=False)
+    return model
+
+def tuner_fn(fn_args):
+    options = dataset_options.TensorFlowDatasetOptions(64, num_epochs=1, shuffle_seed=1, label_key="label")
+    train, held = (
+        fn_args.data_accessor.tf_dataset_factory(files, options).map(lambda x, y: (dense(x), y))
+        for files in (fn_args.train_files, fn_args.eval_files)
+    )
+    tuner = keras_tuner.GridSearch(
+        build, objective="val_accuracy", max_trials=2, directory=fn_args.working_dir, project_name="lists"
+    )
+    return TunerFnResult(tuner, {"x": train, "validation_data": held, "epochs": 3, "shuffle": False})
+"""
+
 EVAL_CONFIG = """
 model_specs { label_key: "label" }
 slicing_specs {}

@@ -17,6 +17,7 @@ from kfp_ct.components.schema import work as schema
 from kfp_ct.components.statistics import work as statistics
 from kfp_ct.components.train import work as train
 from kfp_ct.components.transform import work as transform
+from kfp_ct.components.tune import work as tune
 from kfp_ct.components.validate_data import work as validate_data
 from kfp_ct.components.validate_data.settings import Parameters
 from kfp_ct.data import batches, layouts
@@ -77,6 +78,17 @@ def test_a_model_of_lists_learns_and_is_judged_on_slices_of_every_value(trained)
     tags = [row["tags"] for row in ingesting.table(trained, "eval").to_pylist()]
     for name in ("red", "café"):
         assert sizes[f"tags={name}"] == sum(name in (each or ()) for each in tags)
+
+
+def test_hyperparameters_are_searched_over_lists(trained, tmp_path):
+    module = small_examples.write_text(tmp_path / "list_tuner.py", list_examples.MODEL + list_examples.TUNER)
+    asked = tune.TuningRequest(
+        str(trained / "out"), str(trained / "graph"), str(trained / "schema/schema.pbtxt"), module, {},
+        {"trials": 2, "rows": 120},
+    )  # fmt: skip
+    assert tune.tune(asked, tune.Outputs(str(tmp_path / "trials"), str(tmp_path / "view.html"))) == {"rate": 0.05}
+    learnt, idle = (each["score"] for each in layouts.read_json(tmp_path / "trials/summary.json")["trials"])
+    assert learnt > 0.8 > 0.6 > idle
 
 
 def test_the_service_takes_lists_of_lists_and_keeps_their_shape(trained):

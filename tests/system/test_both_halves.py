@@ -19,7 +19,7 @@ import pathlib, pytest
 NAMES = {names}
 @pytest.mark.parametrize("name", NAMES)
 def test_one(name, tmp_path):
-    mark = pathlib.Path(__file__).with_name(name)
+    mark = pathlib.Path(__file__).with_suffix("." + name)
     if "author" in tmp_path.parts and not mark.exists():
         mark.touch()
         raise ValueError("by chance")
@@ -32,21 +32,25 @@ CASES = {
 }
 
 
-def both_halves(folder: Path, text: str) -> "subprocess.CompletedProcess[str]":
+def both_halves(folder: Path, text: str, count: int = 1) -> "subprocess.CompletedProcess[str]":
     (folder / "pytest.ini").write_text("[pytest]")
-    (folder / "test_one.py").write_text(text)
-    command = [REAL, "tests/run.py", "-n", "0", "-c", folder / "pytest.ini", folder / "test_one.py"]
+    files = [folder / f"test_{number}.py" for number in range(count)]
+    for file in files:
+        file.write_text(text)
+    command = [REAL, "tests/run.py", "-n", "0", "-c", folder / "pytest.ini", *files]
     lean = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "xdist.plugin"}
     return subprocess.run(command, cwd=ROOT, env={**os.environ, **lean}, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("names", "code"), [(["a b", "c"], 0), (["a", "b", "c", "d"], 1)])
-def test_a_few_that_pass_alone_are_named_and_fail_nothing(tmp_path, names, code):
-    done = both_halves(tmp_path, ONCE.format(names=names))
+@pytest.mark.parametrize(("names", "files", "code"), [(["a b", "c", "d", "e"], 1, 0), (["a"], 3, 0), (["a"], 4, 1)])
+def test_those_of_a_few_files_that_pass_alone_are_named_and_fail_nothing(tmp_path, names, files, code):
+    done = both_halves(tmp_path, ONCE.format(names=names), files)
     assert done.returncode == code, done.stdout + done.stderr
     assert "ValueError: by chance" in done.stdout
-    told = done.stdout.partition("UNSTEADY")[2]
-    assert re.findall(r"::test_one\[(.*)\]", told) == ([] if code else names)
+    unsteady = done.stdout.partition("UNSTEADY")[2]
+    assert re.findall(r"^  .*::test_one\[(.*)\]$", unsteady, re.MULTILINE) == ([] if code else names * files)
+    failed = re.findall(r"^FAILED author .*::test_one\[(.*)\]$", done.stdout, re.MULTILINE)
+    assert failed == (names * files if code else [])
 
 
 @pytest.mark.parametrize(("text", "code", "closing"), CASES.values(), ids=list(CASES))

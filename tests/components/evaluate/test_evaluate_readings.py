@@ -84,7 +84,7 @@ def test_domain_may_stand_beside_the_feature():
         "feature { name: 'label' type: BYTES domain: 'kinds' } string_domain { name: 'kinds' value: 'a' value: 'b' }",
         schema_pb2.Schema(),
     )
-    found = tasks.classes(Gates(), schema, decoder("binary", 1), "", pa.string())
+    found = tasks.classes(Gates(), schema, decoder("binary", 1), "", pa.chunked_array([], pa.string()))
 
     assert found.classes == ("a", "b")
 

@@ -92,8 +92,9 @@ def test_a_feature_with_one_value_and_one_with_none_are_compared(schema):
     ]
 
 
-def test_vectors_among_the_outputs_are_left_out():
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array([0.1] * 20), 2)
-    table = pa.table({"scores": vectors, "p": pa.array([0.5] * 10, pa.float32())})
+def test_of_the_outputs_classes_are_compared_each_by_itself_and_embeddings_are_not():
+    scores, embedded = (pa.FixedSizeListArray.from_arrays(pa.array([0.1] * 10 * width), width) for width in (2, 51))
+    table = pa.table({"scores": scores, "embedded": embedded, "p": pa.array([0.5] * 10, pa.float32())})
 
-    assert [item.feature for item in distances.compare_predictions(table, table, ZERO)] == ["p"]
+    found = [item.feature for item in distances.compare_predictions(table, table, ZERO)]
+    assert sorted(found) == ["p", "scores[0]", "scores[1]"]

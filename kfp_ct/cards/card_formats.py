@@ -138,24 +138,24 @@ def _importance(card: Card) -> list[str]:
     found = card.importance
     if not found:
         return []
-    rows = [
-        f"| {each['feature']} | {metric(each['loss'])} | {metric(each['low'])} to {metric(each['high'])} |"
-        for each in found["features"]
-    ]
     heading = ["## Importance", "", remark_on(card), "", f"| input | loss of {found['metric']} | interval |"]
-    return [*heading, "| --- | --- | --- |", *rows, ""]
+    return [*heading, *_features(found, "loss")]
 
 
 def _attribution(card: Card) -> list[str]:
     found = card.attribution
     if not found:
         return []
+    heading = ["## Attribution", "", _how_attributed(card), "", f"| input | moves {found['output']} by | interval |"]
+    return [*heading, *_features(found, "moves")]
+
+
+def _features(found: Mapping[str, Any], amount: str) -> list[str]:
     rows = [
-        f"| {each['feature']} | {metric(each['moves'])} | {metric(each['low'])} to {metric(each['high'])} |"
+        f"| {each['feature']} | {metric(each[amount])} | {metric(each['low'])} to {metric(each['high'])} |"
         for each in found["features"]
     ]
-    heading = ["## Attribution", "", _how_attributed(card), "", f"| input | moves {found['output']} by | interval |"]
-    return [*heading, "| --- | --- | --- |", *rows, ""]
+    return ["| --- | --- | --- |", *rows, ""]
 
 
 def _how_attributed(card: Card) -> str:

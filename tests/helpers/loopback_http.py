@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import json
 import threading
 
 
@@ -17,3 +18,26 @@ def serving(handler):
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def of_json(answer):
+    """Returns a handler's class whose GETs are answered as Google's REST APIs do.
+
+    Args:
+        answer: Takes the path with its query; returns a status, and the body, or why it is refused.
+    """
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, found = answer(self.path)
+            content = json.dumps(found if status == 200 else {"error": {"code": status, "message": found}}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    return Handler

@@ -6,8 +6,6 @@ come a page each, as long lists do. It was never compared with what Vertex AI ex
 
 import contextlib
 import datetime
-import http.server
-import json
 import re
 import urllib.parse
 
@@ -91,22 +89,11 @@ def running(monkeypatch, endpoint="ct-small"):
     """Starts it and points the reader there."""
     monitoring = Monitoring(endpoint)
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            url = urllib.parse.urlsplit(self.path)
-            status, answer = monitoring.answer(url.path, dict(urllib.parse.parse_qsl(url.query)))
-            body = answer if status == 200 else {"error": {"code": status, "message": answer}}
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def answer(path):
+        url = urllib.parse.urlsplit(path)
+        return monitoring.answer(url.path, dict(urllib.parse.parse_qsl(url.query)))
 
-        def log_message(self, *_):
-            pass
-
-    with loopback_http.serving(Handler) as port:
+    with loopback_http.serving(loopback_http.of_json(answer)) as port:
         monkeypatch.setenv("MONITORING_EMULATOR_HOST", f"http://127.0.0.1:{port}")
         yield monitoring
 

@@ -1,8 +1,5 @@
 """`ct doctor --target vertex`: the table that an endpoint's requests are logged to, by BigQuery's official client."""
 
-import http.server
-import json
-
 import pytest
 
 import loopback_http
@@ -24,22 +21,11 @@ def bigquery(monkeypatch):
     """The answers of BigQuery's REST API by path; a number is a refusal, anything else is not found."""
     answers = {}
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            found = answers.get(self.path.partition("?")[0], 404)
-            status = found if isinstance(found, int) else 200
-            body = {"error": {"code": status, "message": f"refused: {status}"}} if status != 200 else found
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def answer(path):
+        found = answers.get(path.partition("?")[0], 404)
+        return (found, f"refused: {found}") if isinstance(found, int) else (200, found)
 
-        def log_message(self, *_):
-            pass
-
-    with loopback_http.serving(Handler) as port:
+    with loopback_http.serving(loopback_http.of_json(answer)) as port:
         monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{port}")
         yield answers
 

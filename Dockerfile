@@ -100,6 +100,7 @@ COPY kfp_ct/clock kfp_ct/clock
 COPY kfp_ct/cloud kfp_ct/cloud
 COPY kfp_ct/data kfp_ct/data
 COPY kfp_ct/models kfp_ct/models
+COPY kfp_ct/cards kfp_ct/cards
 COPY components kfp_ct/components
 RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app
 ENV PYTHONPATH=/app TF_USE_LEGACY_KERAS=0 TF_CPP_MIN_LOG_LEVEL=2
@@ -138,6 +139,7 @@ COPY kfp_ct/clock kfp_ct/clock
 COPY kfp_ct/cloud kfp_ct/cloud
 COPY kfp_ct/data kfp_ct/data
 COPY kfp_ct/models kfp_ct/models
+COPY kfp_ct/cards kfp_ct/cards
 COPY components kfp_ct/components
 COPY pipelines pipelines
 RUN PYTHONDONTWRITEBYTECODE= python3 -m compileall -q /app

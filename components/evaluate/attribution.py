@@ -17,7 +17,7 @@ import tensorflow as tf
 from kfp_ct.base.errors import ConfigurationError
 from kfp_ct.components.evaluate import attribution_graph
 from kfp_ct.components.evaluate.attribution_graph import CutModel
-from kfp_ct.components.evaluate.importance import SEED, Evaluated, opened
+from kfp_ct.components.evaluate.importance import SEED, Evaluated, opened, shuffled
 from kfp_ct.components.evaluate.model import Model
 
 METHOD = "integrated gradients"
@@ -135,12 +135,10 @@ class _Rows:
     def _owners(self) -> npt.NDArray[Any]:
         """Returns the name of the column, or columns, that each position at the cut depends on; empty: of none."""
         before = np.concatenate([_flat(each) for each in self._values], axis=1)
-        order = np.random.default_rng(SEED).permutation(len(self._table))
         names: list[list[str]] = [[] for _ in range(before.shape[1])]
         for name in self._table.column_names:
-            column = self._table.column(name).take(order)
-            shuffled = self._table.set_column(self._table.column_names.index(name), name, column)
-            after = np.concatenate([_flat(each) for each in self._at_cut(self._fed(shuffled))], axis=1)
+            fed = self._fed(shuffled(self._table, name))
+            after = np.concatenate([_flat(each) for each in self._at_cut(fed)], axis=1)
             for position in np.flatnonzero((after != before).any(axis=0)):
                 names[position].append(name)
         return np.array([" × ".join(each) for each in names])

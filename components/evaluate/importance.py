@@ -149,6 +149,12 @@ def sampled(dataset: Rows, columns: Sequence[str] | None, most: int) -> pa.Table
     return scoring.concatenate(kept)
 
 
+def shuffled(table: pa.Table, name: str) -> pa.Table:
+    """Returns a table with one column's values moved between the rows, in the same way for every column."""
+    order = np.random.default_rng(SEED).permutation(table.num_rows)
+    return table.set_column(table.column_names.index(name), name, table.column(name).take(pa.array(order)))
+
+
 class _Asked:
     """A model that is asked about the same rows again and again."""
 
@@ -159,10 +165,7 @@ class _Asked:
 
     def without(self, name: str) -> Importance:
         """Shuffles an input's values between the rows; missing ones move as any."""
-        order = np.random.default_rng(SEED).permutation(self._table.num_rows)
-        column = self._table.column(name).take(pa.array(order))
-        shuffled = self._table.set_column(self._table.column_names.index(name), name, column)
-        without = self._read(shuffled).predictions[CHALLENGER]
+        without = self._read(shuffled(self._table, name)).predictions[CHALLENGER]
         loss = estimates.gain(self._gates, self.sample, self.predictions, without)
         return Importance(name, loss.value, loss.low, loss.high)
 

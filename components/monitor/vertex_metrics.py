@@ -8,12 +8,12 @@ AI exports, https://cloud.google.com/monitoring/api/metrics_gcp_a_b: a point a m
 import collections
 import dataclasses
 import datetime
-import itertools
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kfp_ct.base.errors import ConfigurationError, DataError
+from kfp_ct.cloud import rest
 from kfp_ct.models.vertex_log_settings import VertexLog
 
 _HOST, _SCOPE = "https://monitoring.googleapis.com", "https://www.googleapis.com/auth/monitoring.read"
@@ -59,7 +59,7 @@ def read(project: str, log: VertexLog, start: datetime.datetime, end: datetime.d
         DataError: Cloud Monitoring did not answer.
     """
     found: dict[Moment, Served] = collections.defaultdict(Served)
-    session = _session()
+    session = rest.session(bool(os.environ.get("MONITORING_EMULATOR_HOST")), _SCOPE)
     for series in _series(session, project, _filter(log, _RESPONSES), (start, end)):
         code = series["metric"].get("labels", {}).get("response_code", "")
         for moment, value in _points(series):
@@ -120,7 +120,7 @@ def _series(
     start, end = (moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for moment in between)
     query = {"filter": wanted, "interval.startTime": start, "interval.endTime": end, "pageSize": str(_PAGE)}
     token = ""
-    for _ in itertools.count():
+    while True:
         answer = _get(session, project, query | ({"pageToken": token} if token else {}))
         yield from answer.get("timeSeries", ())
         token = str(answer.get("nextPageToken") or "")
@@ -139,38 +139,14 @@ def _get(session: Session, project: str, query: Mapping[str, str]) -> Mapping[st
         raise DataError(f"Cloud Monitoring did not answer: {error}\nexpected: an answer\nfix: run again") from error
     if answer.status_code in (401, 403):
         raise ConfigurationError(
-            f"Cloud Monitoring of {project} may not be read: {_message(answer)}\n"
+            f"Cloud Monitoring of {project} may not be read: {rest.message(answer)}\n"
             "expected: roles/monitoring.viewer on the project, and its API enabled\n"
             "fix: give it to the account that runs this; log.metrics: false judges neither errors nor latency"
         )
     if not answer.ok:
         raise DataError(
-            f"Cloud Monitoring failed ({answer.status_code}): {_message(answer)}\nexpected: an answer\nfix: run again"
+            f"Cloud Monitoring failed ({answer.status_code}): {rest.message(answer)}\n"
+            "expected: an answer\nfix: run again"
         )
     found: Mapping[str, Any] = answer.json()
     return found
-
-
-def _message(answer: Any) -> str:
-    try:
-        return str(answer.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return str(answer.text[:200] or answer.reason)
-
-
-def _session() -> Session:
-    import requests
-
-    if os.environ.get("MONITORING_EMULATOR_HOST"):
-        return requests.Session()
-    import google.auth
-    from google.auth.exceptions import GoogleAuthError
-    from google.auth.transport.requests import AuthorizedSession
-
-    try:
-        return AuthorizedSession(google.auth.default(scopes=[_SCOPE])[0])  # type: ignore[no-untyped-call]
-    except GoogleAuthError as error:
-        raise ConfigurationError(
-            f"no credentials for Google Cloud: {error}\nexpected: the account of the task or of gcloud\n"
-            "fix: gcloud auth application-default login"
-        ) from error

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from kfp_ct.base.errors import ConfigurationError
-
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+from kfp_ct.cloud import rest
 
 
 def of_account() -> str:
@@ -18,11 +16,8 @@ def of_account() -> str:
     from google.auth.exceptions import GoogleAuthError
 
     try:
-        credentials: Any = google.auth.default(scopes=[_SCOPE])[0]
+        credentials: Any = google.auth.default(scopes=[rest.EVERYTHING])[0]
         credentials.refresh(google.auth.transport.requests.Request())
     except GoogleAuthError as error:
-        raise ConfigurationError(
-            f"no credentials for Google Cloud: {error}\nexpected: the account of the task or of gcloud\n"
-            "fix: gcloud auth application-default login"
-        ) from error
+        raise rest.no_credentials(error) from error
     return str(credentials.token)

@@ -5,15 +5,14 @@ messages of google.cloud.aiplatform_v1.
 """
 
 import contextlib
-import functools
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from kfp_ct.base.errors import ComponentError, ConfigurationError, NotServedError
+from kfp_ct.cloud import rest
 
 Resource = dict[str, Any]
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _QUOTA, _SECONDS, _READS = 429, 60, 5
 
 
@@ -130,20 +129,17 @@ class VertexApi:
         from google.auth.exceptions import GoogleAuthError
 
         try:
-            answer = _session(self._host.startswith("http://")).request(
+            answer = rest.session(self._host.startswith("http://")).request(
                 method, f"{self._host}/v1/{path}", json=body, params=dict(query or {}), timeout=_SECONDS
             )
         except (requests.RequestException, OSError) as error:
             raise UnavailableError(f"Vertex AI did not answer: {error}\nfix: run again; it goes on") from error
         except GoogleAuthError as error:
-            raise ConfigurationError(
-                f"no credentials for Google Cloud: {error}\nexpected: the account of the task or of gcloud\n"
-                "fix: gcloud auth application-default login"
-            ) from error
+            raise rest.no_credentials(error) from error
         if answer.status_code == requests.codes.not_found:
             return None
         if not answer.ok:
-            raise _refusal(answer.status_code, _message(answer), f"{method} {path}", self._section)
+            raise _refusal(answer.status_code, rest.message(answer), f"{method} {path}", self._section)
         return dict(answer.json())
 
 
@@ -163,24 +159,3 @@ def _refusal(status: int, message: str, request: str, section: str) -> Component
     if status >= 500:
         return UnavailableError(f"Vertex AI is away ({status}) for {request}: {message}\nfix: run again; it goes on")
     return ConfigurationError(f"Vertex AI refuses {request} ({status}): {message}\nfix: correct {section}")
-
-
-def _message(answer: Any) -> str:
-    try:
-        return str(answer.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return str(answer.text[:200] or answer.reason)
-
-
-@functools.cache
-def _session(anonymous: bool) -> Any:
-    """Returns a session with the account of the task; without one for a listener on this machine."""
-    import requests
-
-    if anonymous:
-        return requests.Session()
-    import google.auth
-    from google.auth.transport.requests import AuthorizedSession
-
-    credentials, _ = google.auth.default(scopes=[_SCOPE])
-    return AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
